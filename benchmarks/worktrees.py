@@ -1,0 +1,118 @@
+"""Our worktrees, made by 32 threads without a lock, against plain `git worktree add` in a row.
+
+Fails when one creation fails, when anything is left behind, or when ours take more than twice
+the time of the plain ones divided by the cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.worktree import Worktree, Worktrees
+from concertmaster.errors import Error
+
+LINES_PER_FILE = 40
+FACTOR = 2.0
+
+
+def git(folder: Path, *args: str) -> None:
+    subprocess.run(["git", *args], cwd=folder, check=True, capture_output=True)
+
+
+def make_repository(root: Path, files: int) -> None:
+    for number in range(files):
+        path = root / f"package{number % 50:02}" / f"module{number:05}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"value = {number}\n" * LINES_PER_FILE)
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--all")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    git(root, *identity, "commit", "--quiet", "--message=Start")
+    git(root, "repack", "-adq")
+
+
+def add_plain(root: Path, places: list[Path]) -> float:
+    """Seconds for one `git worktree add` after the other."""
+    begin = time.perf_counter()
+    for place in places:
+        git(root, "worktree", "add", "--quiet", "--detach", str(place))
+    seconds = time.perf_counter() - begin
+    for place in places:
+        git(root, "worktree", "remove", "--force", str(place))
+    return seconds
+
+
+def add_ours(worktrees: Worktrees, base: str, *, count: int, threads: int) -> tuple[float, int]:
+    """Seconds for `count` creations at once, and how many of them failed."""
+
+    def create(number: int) -> Worktree | None:
+        try:
+            return worktrees.create(base, task=f"task{number}", attempt=1, branch=f"b/{number}")
+        except Error as error:
+            print(error, error.why, file=sys.stderr)
+            return None
+
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        made = list(pool.map(create, range(count)))
+    seconds = time.perf_counter() - begin
+    failed = sum(worktree is None or is_wrong(worktree) for worktree in made)
+    for worktree in made:
+        if worktree is not None:
+            worktree.remove()
+    return seconds, failed
+
+
+def is_wrong(worktree: Worktree) -> bool:
+    command = ["git", "status", "--porcelain"]
+    done = subprocess.run(command, cwd=worktree.files, capture_output=True, check=False)
+    return done.returncode != 0 or done.stdout != b""
+
+
+def measure(scratch: Path, options: argparse.Namespace) -> bool:
+    """Whether all three promises hold."""
+    root, cache = scratch / "project", scratch / "cache"
+    make_repository(root, options.files)
+    user = Repository.open(root)
+    run = RunRepository.create(scratch / "run" / "repository.git", user=user)
+    worktrees = Worktrees(run, user=user, cache=cache, run="benchmark")
+    base = user.resolve("HEAD")
+    cores = len(os.sched_getaffinity(0))
+    plain = ours = 0.0
+    failures = 0
+    for number in range(options.rounds):
+        plain += add_plain(root, [scratch / f"plain{index}" for index in range(options.threads)])
+        seconds, failed = add_ours(worktrees, base, count=options.threads, threads=options.threads)
+        ours += seconds
+        failures += failed
+        print(f"round {number + 1}: ours {seconds:.2f} s", flush=True)
+    total = options.rounds * options.threads
+    left = [*cache.iterdir(), *(run.path.parent / "indexes").iterdir()]
+    limit = FACTOR * plain / cores
+    print(f"{options.files} files, {options.threads} threads, {cores} cores, {total} worktrees")
+    print(f"plain, one by one  {1000 * plain / total:7.1f} ms each")
+    print(f"ours, all at once  {1000 * ours / total:7.1f} ms each")
+    print(f"limit              {1000 * limit / total:7.1f} ms each ({FACTOR} x plain / cores)")
+    print(f"failures {failures} of {total}, left behind {len(left)}")
+    return failures == 0 and not left and ours <= limit
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=5000)
+    parser.add_argument("--threads", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=12)
+    with tempfile.TemporaryDirectory() as scratch:
+        return 0 if measure(Path(scratch), parser.parse_args()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""Receipts for a very small stationer's."""
+
+__version__ = "0.3.0"

@@ -1,0 +1,7 @@
+"""`python3 -m inkwell`."""
+
+import sys
+
+from inkwell.cli import main
+
+sys.exit(main())

@@ -1,0 +1,220 @@
+"""Drives the claude command line: what it is asked, and what its stream of events means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from concertmaster.adapters.agents.agent import (
+    REASON_LIMIT,
+    Activity,
+    Reader,
+    Report,
+    Request,
+    activity,
+    find_program,
+    last_text,
+    number_in,
+    one_line,
+    parse_object,
+)
+from concertmaster.core.model import Usage
+
+# Not bypassPermissions: root is refused it, and an organisation can forbid it. This pair works
+# for both; of files it only keeps the agent's hands off the settings of agents and editors.
+_MODE = "acceptEdits"
+_ALLOWED_TOOLS = "Bash,Edit,Monitor,NotebookEdit,Read,Skill,WebFetch,WebSearch,Write"
+# The first would work in a worktree that nobody delivers, the others keep the process for ever.
+_FORBIDDEN_TOOLS = "EnterWorktree,ScheduleWakeup,CronCreate"
+
+_ENVIRONMENT = frozenset(
+    """
+    ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL ANTHROPIC_CUSTOM_HEADERS
+    ANTHROPIC_MODEL ANTHROPIC_SMALL_FAST_MODEL ANTHROPIC_DEFAULT_OPUS_MODEL
+    ANTHROPIC_DEFAULT_SONNET_MODEL ANTHROPIC_DEFAULT_HAIKU_MODEL ANTHROPIC_VERTEX_PROJECT_ID
+    AWS_BEARER_TOKEN_BEDROCK AWS_PROFILE AWS_REGION CLOUD_ML_REGION
+    CLAUDE_CONFIG_DIR CLAUDE_CODE_OAUTH_TOKEN CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_USE_VERTEX
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC CLAUDE_CODE_MAX_OUTPUT_TOKENS
+    CLAUDE_CODE_MAX_RETRIES CLAUDE_CODE_SUBAGENT_MODEL MAX_THINKING_TOKENS API_TIMEOUT_MS
+    BASH_DEFAULT_TIMEOUT_MS BASH_MAX_TIMEOUT_MS DISABLE_AUTOUPDATER DISABLE_ERROR_REPORTING
+    DISABLE_TELEMETRY
+    """.split()
+)
+
+_SUBJECTS = ("file_path", "notebook_path", "command", "path", "pattern", "url", "description")
+_INPUT_TOKENS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_MODEL_INPUT_TOKENS = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens")
+_SESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Claude:
+    """Claude Code; `path` is the search path on which its program is looked for."""
+
+    path: str
+    name: str = "claude"
+    environment: frozenset[str] = _ENVIRONMENT
+
+    def missing(self) -> str | None:
+        if find_program("claude", self.path):
+            return None
+        return (
+            "the program `claude` is not on PATH; "
+            "`npm install -g @anthropic-ai/claude-code` installs it"
+        )
+
+    def argv(self, request: Request) -> tuple[str, ...]:
+        program = find_program("claude", self.path) or "claude"
+        resume = (f"--resume={request.session}",) if request.session else ()
+        return (
+            *(program, "-p", "--output-format", "stream-json", "--verbose"),
+            *("--permission-mode", _MODE, "--allowedTools", _ALLOWED_TOOLS),
+            *("--disallowedTools", _FORBIDDEN_TOOLS),
+            *resume,
+        )
+
+    def reader(self) -> Reader:
+        return ClaudeReader()
+
+
+class ClaudeReader:
+    """Reads stream-json: one event a line. Events it does not know mean nothing."""
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._session = ""
+        self._limit: dict[str, Any] = {}
+        self._result: dict[str, Any] = {}
+        self._usage = Usage()
+        self._total_cost_usd = 0.0
+        self._ignored_lines = 0
+
+    def feed(self, line: bytes) -> Activity | None:
+        event = parse_object(line)
+        if event is None:
+            self._ignored_lines += bool(line.strip())
+            return None
+        self._session = _session_in(event) or self._session
+        match event.get("type"):
+            case "system":
+                self._folder = _text(event, "cwd") or self._folder
+            case "assistant":
+                return self._activity_in(_object(event, "message"))
+            case "rate_limit_event":
+                self._limit = _object(event, "rate_limit_info")
+            case "result":
+                self._take_result(event)
+            case _:
+                pass
+        return None
+
+    def finish(self, *, exit_ok: bool, exit_text: str) -> Report:
+        limited = self._is_limited()
+        reason = self._failure(exit_text) or ("" if exit_ok else f"success, but then {exit_text}")
+        return Report(
+            ok=not reason,
+            reason=one_line(reason, REASON_LIMIT),
+            session=self._session,
+            usage=self._usage,
+            limited=limited,
+            limited_until=self._limited_until() if limited else None,
+            final_text=last_text(_text(self._result, "result")),
+        )
+
+    def _activity_in(self, message: dict[str, Any]) -> Activity | None:
+        for block in _list(message, "content"):
+            if isinstance(block, dict) and block.get("type") == "tool_use":
+                return activity(_text(block, "name"), self._subject_in(_object(block, "input")))
+        return None
+
+    def _subject_in(self, given: dict[str, Any]) -> str:
+        subject = next((text for key in _SUBJECTS if (text := _text(given, key))), "")
+        return subject.removeprefix(f"{self._folder}/")
+
+    def _take_result(self, event: dict[str, Any]) -> None:
+        """The last one counts: what ends in the background makes the agent speak again."""
+        self._result = event
+        self._usage = _sum_of(self._usage, _usage_in(event, self._total_cost_usd))
+        self._total_cost_usd = number_in(event.get("total_cost_usd"))
+
+    def _succeeded(self) -> bool:
+        return self._result.get("subtype") == "success" and self._result.get("is_error") is False
+
+    def _failure(self, exit_text: str) -> str:
+        """Why it is no success; a usage limit calls itself one and is marked as an error."""
+        if self._succeeded():
+            return ""
+        if not self._result:
+            ignored = f" ({self._ignored_lines} lines were no events)" * bool(self._ignored_lines)
+            return f"ended without its final event: {exit_text}{ignored}"
+        subtype = _text(self._result, "subtype").replace("success", "error")
+        errors = [error for error in _list(self._result, "errors") if isinstance(error, str)]
+        details = _text(self._result, "result") or "; ".join(errors)
+        return f"{'usage limit' if self._is_limited() else subtype}: {details or exit_text}"
+
+    def _is_limited(self) -> bool:
+        rejected = self._limit.get("status") == "rejected"
+        goes_on = self._limit.get("isUsingOverage") is True
+        told = self._result.get("api_error_status") == 429
+        return not self._succeeded() and (told or (rejected and not goes_on))
+
+    def _limited_until(self) -> float | None:
+        if self._limit.get("status") == "allowed":  # so another limit was met
+            return None
+        return number_in(self._limit.get("resetsAt")) or None
+
+
+def _usage_in(event: dict[str, Any], cost_usd_before: float) -> Usage:
+    """What was used since the final event before this one, or since the process began.
+
+    The total cost of a resumed session goes on from its earlier processes, so it is only taken
+    from versions that tell no better.
+    """
+    if not isinstance(event.get("model_usage_since_last_result"), dict):
+        usage = _object(event, "usage")
+        return Usage(
+            cost_usd=max(0.0, number_in(event.get("total_cost_usd")) - cost_usd_before),
+            input_tokens=_count(usage, *_INPUT_TOKENS),
+            output_tokens=_count(usage, "output_tokens"),
+        )
+    by_model = _object(event, "model_usage_since_last_result")
+    models = [model for model in by_model.values() if isinstance(model, dict)]
+    return Usage(
+        cost_usd=sum(number_in(model.get("costUSD")) for model in models),
+        input_tokens=sum(_count(model, *_MODEL_INPUT_TOKENS) for model in models),
+        output_tokens=sum(_count(model, "outputTokens") for model in models),
+    )
+
+
+def _sum_of(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        cost_usd=(one.cost_usd or 0.0) + (other.cost_usd or 0.0),
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+    )
+
+
+def _count(counts: dict[str, Any], *keys: str) -> int:
+    return sum(int(number_in(counts.get(key))) for key in keys)
+
+
+def _session_in(event: dict[str, Any]) -> str:
+    """It becomes an argument of a later command, so nothing but an id passes."""
+    session = _text(event, "session_id")
+    return session if _SESSION.fullmatch(session) else ""
+
+
+def _text(event: dict[str, Any], key: str) -> str:
+    value = event.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _list(event: dict[str, Any], key: str) -> list[Any]:
+    value = event.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _object(event: dict[str, Any], key: str) -> dict[str, Any]:
+    value = event.get(key)
+    return value if isinstance(value, dict) else {}

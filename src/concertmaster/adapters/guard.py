@@ -1,0 +1,232 @@
+"""The guard server: forks a guard for each command, and the guard ends the command's whole tree.
+
+A program of its own, `python -I -S guard.py`, with its socket as standard input. It uses only
+the standard library and forks, since starting a Python for each command costs 20 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+STOP_GRACE_SECONDS = 2.0
+ORPHAN_GRACE_SECONDS = 0.5  # nobody waits any more, and a new process may want the worktree
+KILL_SECONDS = 10.0  # a process in an uninterruptible call must not hold the answer forever
+RESCAN_SECONDS = 0.05
+REQUEST_FDS = 5  # request, stdin, stdout, stderr, control
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def serve(server: socket.socket) -> None:
+    """Fork a guard for each message until the other side is gone, then outlive the last guard."""
+    wake = wake_on_ended_child()
+    guards: set[int] = set()
+    is_open = True
+    while is_open or guards:
+        watched: list[Any] = [wake, server] if is_open else [wake]
+        ready, _, _ = select.select(watched, [], [])
+        ended, _ = reap(wake)
+        # A guard that was killed leaves its tree to us; each death there may bring in more of it.
+        if any(status or pid not in guards for pid, status in ended.items()):
+            signal_tree(signal.SIGKILL, spare=guards)
+        guards -= ended.keys()
+        if server in ready:
+            is_open = accept(server, guards)
+
+
+def accept(server: socket.socket, guards: set[int]) -> bool:
+    """Take one message and fork its guard. False when the other side is gone."""
+    data, fds, _, _ = socket.recv_fds(server, 1, REQUEST_FDS)
+    try:
+        if len(fds) == REQUEST_FDS:
+            guards.add(fork_guard(fds))
+    except OSError as error:
+        with socket.socket(fileno=os.dup(fds[-1])) as control:
+            answer(control, {"error": f"no guard process could be made: {error.strerror}"})
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return bool(data)
+
+
+def fork_guard(fds: list[int]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        guard(fds)
+        os._exit(0)
+    finally:
+        os._exit(1)  # whatever went wrong here must never go on as a second server
+
+
+def guard(fds: list[int]) -> None:
+    """Start the command, wait for its end or a word to end it, end its tree, answer."""
+    os.setsid()
+    os.dup2(1, 0)  # the server's socket: as long as we held it, its death would go unnoticed
+    for fd in fds:
+        os.set_inheritable(fd, False)
+    adopt_orphans()
+    request_fd, *stdio, control_fd = fds
+    with socket.socket(fileno=control_fd) as control:
+        answer(control, {"guard": os.getpid()})
+        with os.fdopen(request_fd) as file:
+            request = json.load(file)
+        try:
+            tree = Tree(request, stdio)
+        except OSError as error:
+            answer(control, {"error": f"{error.filename}: {error.strerror}"})
+            return
+        except ValueError as error:  # a NUL in an argument
+            answer(control, {"error": str(error)})
+            return
+        tree.end(tree.wait_for_end(control))
+        answer(control, tree.result())
+
+
+class Tree:
+    """A command and all that came of it. We are its subreaper, so it is gone with our children."""
+
+    def __init__(self, request: dict[str, Any], stdio: list[int]) -> None:
+        self._wake = wake_on_ended_child()
+        self._main = start(request, stdio)
+        self._status: int | None = None
+        self._is_gone = False
+
+    def wait_for_end(self, control: socket.socket) -> float:
+        """Wait until the command ended or is to end; the seconds of grace its tree then has."""
+        while self._status is None:
+            watched: list[Any] = [self._wake, control]
+            ready, _, _ = select.select(watched, [], [])
+            if control in ready:
+                return STOP_GRACE_SECONDS if control.recv(64) else ORPHAN_GRACE_SECONDS
+            self._reap()
+        return 0.0
+
+    def end(self, grace_seconds: float) -> None:
+        """End what is left: politely if there is time for it, then surely."""
+        kill_at = time.monotonic() + grace_seconds
+        if grace_seconds:
+            signal_tree(signal.SIGTERM, self._main)
+        while not self._is_gone and time.monotonic() < kill_at:
+            self._wait(kill_at - time.monotonic())
+        while not self._is_gone and time.monotonic() < kill_at + KILL_SECONDS:
+            signal_tree(signal.SIGKILL, self._main)
+            self._wait(RESCAN_SECONDS)
+
+    def result(self) -> dict[str, Any]:
+        if self._status is None:
+            return {"signal": signal.SIGKILL}
+        code = os.waitstatus_to_exitcode(self._status)
+        return {"code": code} if code >= 0 else {"signal": -code}
+
+    def _wait(self, seconds: float) -> None:
+        select.select([self._wake], [], [], max(seconds, 0.0))
+        self._reap()
+
+    def _reap(self) -> None:
+        ended, self._is_gone = reap(self._wake)
+        self._status = ended.get(self._main, self._status)
+
+
+def start(request: dict[str, Any], stdio: list[int]) -> int:
+    """Spawn the command in a session of its own with nothing of ours but its three files."""
+    env = request["env"]
+    os.putenv("PATH", env.get("PATH", os.defpath))  # posix_spawnp looks in its caller's
+    os.chdir(request["cwd"])
+    ignored = {signal.SIGPIPE, signal.SIGXFSZ}  # Python ignores these two, programs must not
+    pid = os.posix_spawnp(
+        request["argv"][0],
+        request["argv"],
+        env,
+        file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(stdio)],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=ignored,
+    )
+    os.chdir("/")  # a worktree in use could not be unmounted
+    for fd in stdio:
+        os.close(fd)
+    return pid
+
+
+def signal_tree(number: int, main: int = 0, *, spare: Collection[int] = ()) -> None:
+    """Signal each process group below this process, but none of the children in `spare`."""
+    for group in set(groups_below(os.getpid(), spare)) or {main} - {0}:
+        # Groups, since a group that forks without end cannot outrun a signal to all of it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+
+
+def groups_below(root: int, spare: Collection[int]) -> Iterator[int]:
+    """The process groups of all descendants; nothing where there is no /proc."""
+    children: dict[int, list[tuple[int, int]]] = {}
+    for pid, parent, group in processes():
+        children.setdefault(parent, []).append((pid, group))
+    pending = [child for child in children.get(root, []) if child[0] not in spare]
+    while pending:
+        pid, group = pending.pop()
+        yield group
+        pending += children.get(pid, [])
+
+
+def processes() -> Iterator[tuple[int, int, int]]:
+    """Process, parent and process group of all processes."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            # The name in parentheses is the program's to choose, spaces and ")" included.
+            fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+            yield int(folder.name), int(fields[1]), int(fields[2])
+
+
+def wake_on_ended_child() -> int:
+    """A descriptor that becomes readable whenever a child ends."""
+    wake, end = os.pipe()
+    os.set_blocking(wake, False)
+    os.set_blocking(end, False)
+    signal.set_wakeup_fd(end, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return wake
+
+
+def reap(wake: int) -> tuple[dict[int, int], bool]:
+    """The wait status of each child that ended since the last call; True when none is left."""
+    with contextlib.suppress(BlockingIOError):
+        while os.read(wake, 4096):
+            pass
+    ended = {}
+    try:
+        while (child := os.waitpid(-1, os.WNOHANG))[0]:
+            ended[child[0]] = child[1]
+    except ChildProcessError:
+        return ended, True
+    return ended, False
+
+
+def adopt_orphans() -> None:
+    """Become the parent of daemons below us, and keep our memory from commands of our user."""
+    if sys.platform == "linux":
+        prctl = ctypes.CDLL(None).prctl
+        prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3)
+        prctl(PR_SET_DUMPABLE, *[ctypes.c_ulong(0)] * 4)
+
+
+def answer(control: socket.socket, message: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # nobody is left to hear it
+        control.sendall(json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    adopt_orphans()
+    serve(socket.socket(fileno=0))

@@ -1,0 +1,106 @@
+"""The report as one page: nothing in it runs, and nothing is loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined
+
+from concertmaster.core import summary
+from concertmaster.core.report import Report, TaskRow
+from concertmaster.core.text import display, duration, short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A stretch of the timeline in percent of the run; `kind` is a phase, or how a check ended."""
+
+    left: float
+    width: float
+    kind: str
+    finished: bool
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One line of the timeline."""
+
+    name: str
+    bars: tuple[Bar, ...]
+
+
+def render_report(report: Report) -> str:
+    """The whole page as HTML."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "display": display,
+        "duration": duration,
+        "moment": _moment,
+        "say_state": summary.say_state,
+        "short": short,
+        "dollars": summary.dollars,
+    }
+    source = resources.files("concertmaster").joinpath("templates", "report.html")
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    return template.render(
+        report=report,
+        headline=summary.headline(report),
+        facts=tuple(summary.facts(report)),
+        lanes=_lanes(report),
+        pauses=tuple(_percent(report, pause.started_at) for pause in report.pauses),
+    )
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _lanes(report: Report) -> tuple[Lane, ...]:
+    lanes = [Lane(name=task.id, bars=tuple(_phase_bars(report, task))) for task in report.tasks]
+    train = Lane(name="train", bars=tuple(_check_bars(report)))
+    return tuple(lane for lane in (*lanes, train) if lane.bars)
+
+
+def _phase_bars(report: Report, task: TaskRow) -> Iterator[Bar]:
+    for attempt in task.attempts:
+        for row in attempt.phases:
+            yield _bar(
+                report,
+                start=row.started_at,
+                end=row.ended_at,
+                kind=row.phase,
+                finished=row.finished,
+                title=f"attempt {attempt.number}: {row.phase}, {duration(row.seconds)}",
+            )
+
+
+def _check_bars(report: Report) -> Iterator[Bar]:
+    for row in report.checks.rows:
+        if not row.cached:
+            verdict = "green" if row.passed else "red"
+            yield _bar(
+                report,
+                start=row.at - row.seconds,
+                end=row.at,
+                kind=verdict,
+                finished=row.passed,
+                title=f"{', '.join(row.tasks) or 'target'}: {verdict}, {duration(row.seconds)}",
+            )
+
+
+def _bar(report: Report, start: float, *, end: float, kind: str, finished: bool, title: str) -> Bar:
+    left, right = _percent(report, start), _percent(report, end)
+    return Bar(left=left, width=right - left, kind=kind, finished=finished, title=title)
+
+
+def _percent(report: Report, at: float) -> float:
+    """Where a moment lies on the timeline, from which the pauses are cut out."""
+    paused = sum(max(0.0, min(p.ended_at, at) - p.started_at) for p in report.pauses)
+    share = (at - report.started_at - paused) / (report.wall_seconds or 1.0)
+    return round(100 * min(max(share, 0.0), 1.0), 3)

@@ -1,0 +1,457 @@
+"""Runs commands of agents and checks, and ends each with its whole tree of processes.
+
+A command is hostile: it may hang, leave daemons, flood its output or kill its guard. So it runs
+below a guard (guard.py) that ends the tree with the command, when told to, or when we die.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from concertmaster.errors import EnvironmentFault
+
+MARK = "CONCERTMASTER_MARK"
+GUARD_PROGRAM = Path(__file__).with_name("guard.py")
+LOG_LIMIT_BYTES = 64 << 20  # for the piped output of one command
+LINE_LIMIT_BYTES = 1 << 20
+READ_BYTES = 1 << 20  # as much as a pipe can hold, so that one read empties it
+TICK_SECONDS = 1.0
+EVERY = ""  # what every mark starts with
+ANSWER_SECONDS = 20.0  # more than the guard's graces together; a guard this late was frozen
+SWEEP_SECONDS = 10.0
+RESCAN_SECONDS = 0.02
+
+# A list of what may pass, so that a secret whose name nobody thought of stays with us. Not in it
+# on purpose: XDG_RUNTIME_DIR, which leads to the user's service manager, whose children no guard
+# sees; SSH_AUTH_SOCK; and the addresses of package indexes, which often hold a password.
+ALLOWED_NAMES = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR"),
+        *("LANG", "LANGUAGE", "LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE"),
+        *("LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME"),
+        *("LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"),
+        *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
+        *("XDG_CONFIG_DIRS", "XDG_DATA_DIRS"),
+        # How to reach package registries, and where their packages are kept.
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+        *("NODE_EXTRA_CA_CERTS", "PIP_CERT", "PIP_CACHE_DIR", "UV_CACHE_DIR", "npm_config_cache"),
+        *("CARGO_HOME", "RUSTUP_HOME", "GOPATH", "GOCACHE", "GOMODCACHE"),
+    }
+)
+
+
+def allowed_environment(source: Mapping[str, str], extra_names: Collection[str]) -> dict[str, str]:
+    """The part of `source` that a command may see: a fixed list of names and `extra_names`."""
+    return {name: source[name] for name in source if name in ALLOWED_NAMES or name in extra_names}
+
+
+def shell_argv(command: str) -> tuple[str, str, str]:
+    """The argv that runs one line of shell."""
+    return ("/bin/sh", "-c", command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a command ended. Code and signal are None where it never ran or nobody saw its end."""
+
+    code: int | None = None
+    signal: int | None = None
+    timed_out: bool = False
+    stopped: bool = False
+    lost: bool = False  # its guard died; what it did until then is unknown
+    error: str = ""  # why it could not start
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0 and not (self.timed_out or self.stopped or self.lost or self.error)
+
+    def describe(self) -> str:
+        """The end in a few words, to follow the name of the command."""
+        if self.error:
+            return f"could not start: {self.error}"
+        if self.stopped:
+            return "stopped"
+        if self.timed_out:
+            return f"timed out after {_duration(self.seconds)}"
+        if self.lost:
+            return "lost: its guard process was killed"
+        if self.signal is not None:
+            return f"killed by {_signal_name(self.signal)}"
+        return f"exit {self.code}"
+
+
+class Guard:
+    """Runs commands, each below a guard process. A context manager; all methods are thread-safe.
+
+    Enter it early, while the process is small. On exit all commands are ended.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[_Running] = set()
+        self._stopped_prefixes: set[str] = set()
+        self._server_lock = threading.Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Guard:
+        self._socket = self._start_server()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_all()
+        with self._server_lock:
+            self._end_server()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        mark: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bytes = b"",
+        log: Path,
+        on_line: Callable[[bytes], None] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Exit:
+        """Run the command to its end and the end of all it started.
+
+        Output is appended to `log`. With `on_line` the lines of stdout are also given to it,
+        without their line feed and cut at 1 MiB, and stderr goes to a `.stderr` file beside the
+        log. `mark` must be unique among running commands. An error of `on_line` or of the disk
+        ends the command and is raised.
+        """
+        started = time.monotonic()
+        with self._registered(mark, timeout_seconds) as running:
+            if running.stopped:
+                return Exit(stopped=True)
+            request = {"argv": list(argv), "cwd": str(cwd.absolute()), "env": {**env, MARK: mark}}
+            with _Output(log, on_line) as output:
+                self._hand_over(running, request, stdin, output)
+                running.follow(output)
+                output.finish()
+        ended = running.exit(time.monotonic() - started)
+        if ended.lost or sys.platform != "linux":  # elsewhere daemons leave the guard's tree
+            _end_marked(lambda other: other == mark)
+        return ended
+
+    def stop(self, mark_prefix: str) -> None:
+        """End every command whose mark starts so, now and to come; `run` answers `stopped`."""
+        with self._lock:
+            self._stopped_prefixes.add(mark_prefix)
+            for running in self._running:
+                if running.mark.startswith(mark_prefix):
+                    running.stopped = True
+                    running.end()
+
+    def stop_all(self) -> None:
+        """End every command, now and to come."""
+        self.stop(EVERY)
+
+    @contextmanager
+    def _registered(self, mark: str, timeout_seconds: float | None) -> Iterator[_Running]:
+        running = _Running(mark, math.inf if timeout_seconds is None else timeout_seconds)
+        with self._lock:
+            running.stopped = any(map(mark.startswith, self._stopped_prefixes))
+            self._running.add(running)
+        try:
+            yield running
+        finally:
+            running.await_guard()
+            with self._lock:  # `stop` must not meet a closed socket
+                self._running.remove(running)
+                running.control.close()
+
+    def _hand_over(
+        self, running: _Running, request: dict[str, Any], stdin: bytes, output: _Output
+    ) -> None:
+        """Give the guard server all that the command needs, and keep none of it open."""
+        with (
+            _file_of(json.dumps(request).encode()) as request_fd,
+            _file_of(stdin) as stdin_fd,
+            running.far_end as far_end,
+            output.far_ends() as (stdout, stderr),
+        ):
+            fds = [request_fd, stdin_fd, stdout, stderr, far_end.fileno()]
+            self._send(fds)
+
+    def _send(self, fds: list[int]) -> None:
+        with self._server_lock:
+            if EVERY in self._stopped_prefixes:  # since the command was registered; so it never begins
+                return
+            assert self._socket is not None, "a Guard runs commands only inside its with block"
+            try:
+                socket.send_fds(self._socket, [b"."], fds)
+            except ConnectionError:  # a command of our own user can kill the server
+                self._socket = self._start_server()
+                socket.send_fds(self._socket, [b"."], fds)
+
+    def _start_server(self) -> socket.socket:
+        self._end_server()
+        near_end, far_end = socket.socketpair()
+        with far_end:
+            try:
+                self._server = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(GUARD_PROGRAM)],
+                    stdin=far_end.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise EnvironmentFault(
+                    "The guard of the commands could not be started.",
+                    why=f"{sys.executable}: {error.strerror}",
+                    next_step="Check the limits on processes and memory of this user.",
+                ) from error
+        return near_end
+
+    def _end_server(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._server is not None:
+            try:
+                self._server.wait(ANSWER_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+            self._server = None
+
+
+class _Running:
+    """One command, seen from the thread that waits for it."""
+
+    def __init__(self, mark: str, timeout_seconds: float) -> None:
+        self.mark = mark
+        self.control, self.far_end = socket.socketpair()
+        self.stopped = False
+        self._timed_out = False
+        self._ends_at = time.monotonic() + timeout_seconds
+        self._overdue_at = math.inf
+        self._answer = b""
+
+    def end(self) -> None:
+        """Tell the guard to end the tree; it answers within ANSWER_SECONDS."""
+        self._overdue_at = min(self._overdue_at, time.monotonic() + ANSWER_SECONDS)
+        with suppress(OSError):  # the guard is gone already
+            self.control.send(b"stop")
+
+    def follow(self, output: _Output) -> None:
+        """Pass the output on until the guard has answered, or is given up."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.control, selectors.EVENT_READ)
+            if output.pipe is not None:
+                selector.register(output.pipe, selectors.EVENT_READ)
+            while self._pass_on(selector, output):
+                if not self._keep_time():
+                    self._kill_guard()
+                    return
+
+    def _pass_on(self, selector: selectors.BaseSelector, output: _Output) -> bool:
+        """Wait for output or an answer. False when the guard has answered and ended."""
+        for key, _ in selector.select(self._patience()):
+            if key.fileobj is self.control:
+                if not self._hear():
+                    return False
+            elif not output.pump():
+                selector.unregister(key.fileobj)
+        return True
+
+    def await_guard(self) -> None:
+        """Return when the guard and so the tree is gone, however `follow` was left."""
+        self.far_end.close()
+        with suppress(OSError):
+            self.control.shutdown(socket.SHUT_WR)
+            self.control.settimeout(ANSWER_SECONDS)
+            while self._hear():
+                pass
+
+    def exit(self, seconds: float) -> Exit:
+        answer = self._parsed_answer()
+        return Exit(
+            code=answer.get("code"),
+            signal=answer.get("signal"),
+            error=answer.get("error", ""),
+            # Without a word from a guard it never began, which is what a stop wants.
+            lost=answer.keys() == {"guard"} or not (answer or self.stopped),
+            timed_out=self._timed_out,
+            stopped=self.stopped,
+            seconds=seconds,
+        )
+
+    def _hear(self) -> bool:
+        data = self.control.recv(4096)
+        self._answer += data
+        return bool(data)
+
+    def _patience(self) -> float:
+        # The tick is for `stop`, which moves the time from another thread.
+        until = min(self._overdue_at, math.inf if self._timed_out else self._ends_at)
+        return max(0.0, min(TICK_SECONDS, until - time.monotonic()))
+
+    def _keep_time(self) -> bool:
+        """End the command at its limit. False when its guard does not even answer to that."""
+        now = time.monotonic()
+        if now >= self._ends_at and not self._timed_out:
+            self._timed_out = True
+            self.end()
+        return now < self._overdue_at
+
+    def _kill_guard(self) -> None:
+        """A command can freeze its guard by SIGSTOP; the server then ends what that leaves."""
+        answer = self._parsed_answer()
+        if answer.keys() == {"guard"}:  # else it has ended, and the number may be another's
+            with suppress(ProcessLookupError):
+                os.kill(answer["guard"], signal.SIGKILL)
+
+    def _parsed_answer(self) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        for line in self._answer.splitlines():
+            answer |= json.loads(line)
+        return answer
+
+
+class _Output:
+    """Where the output of one command goes: straight to files, or through us line by line."""
+
+    def __init__(self, log: Path, on_line: Callable[[bytes], None] | None) -> None:
+        self._path = log
+        self._on_line = on_line
+        self._files = ExitStack()
+        self._room = LOG_LIMIT_BYTES
+        self._dropped = 0
+        self._line = bytearray()
+        self.pipe: int | None = None
+
+    def __enter__(self) -> _Output:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._log = self._files.enter_context(self._path.open("ab"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._files:
+            if self._dropped:
+                self._log.write(b"\n[%d more bytes of output were dropped]\n" % self._dropped)
+
+    @contextmanager
+    def far_ends(self) -> Iterator[tuple[int, int]]:
+        """The command's stdout and stderr; closed on leaving, for the pipe has to end with it."""
+        if self._on_line is None:
+            yield self._log.fileno(), self._log.fileno()
+            return
+        self.pipe, far_end = os.pipe()
+        self._files.callback(os.close, self.pipe)
+        os.set_blocking(self.pipe, False)
+        with os.fdopen(far_end), self._path.with_suffix(".stderr").open("ab") as stderr:
+            yield far_end, stderr.fileno()
+
+    def pump(self) -> bool:
+        """Pass on what the pipe holds. False when no more will come."""
+        data = b""
+        if self.pipe is not None:
+            with suppress(BlockingIOError):
+                data = os.read(self.pipe, READ_BYTES)
+        self._write(data)
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            self._hold(end)
+            self._give_line()
+        self._hold(rest)
+        return bool(data)
+
+    def finish(self) -> None:
+        """Pass on the rest, once the command is gone: also a last line without a line feed."""
+        self.pump()
+        if self._line:
+            self._give_line()
+
+    def _write(self, data: bytes) -> None:
+        kept = data[: self._room]
+        self._room -= len(kept)
+        self._dropped += len(data) - len(kept)
+        self._log.write(kept)
+        self._log.flush()
+
+    def _hold(self, piece: bytes) -> None:
+        self._line += piece[: LINE_LIMIT_BYTES - len(self._line)]
+
+    def _give_line(self) -> None:
+        assert self._on_line is not None
+        line = bytes(self._line)
+        self._line.clear()
+        self._on_line(line)
+
+
+def sweep(mark_prefix: str) -> int:
+    """End every process whose mark starts so, as far as we may; the number of those ended.
+
+    For what a crash or a killed guard left behind. Let the prefix end where a part of the mark
+    ends, or `task-1` also ends `task-10`.
+    """
+    return _end_marked(lambda mark: mark.startswith(mark_prefix))
+
+
+def _end_marked(is_meant: Callable[[str], bool]) -> int:
+    import psutil  # noqa: PLC0415  its 19 ms are only for those who sweep
+
+    def is_left(process: psutil.Process) -> bool:
+        environment = process.info["environ"] or {}  # None where we may not look
+        return MARK in environment and is_meant(environment[MARK]) and process.pid != os.getpid()
+
+    ended: set[psutil.Process] = set()
+    clean_scans = 0  # one proves nothing: a process between two programs shows no environment
+    give_up_at = time.monotonic() + SWEEP_SECONDS
+    while clean_scans < 2 and time.monotonic() < give_up_at:
+        left = list(filter(is_left, psutil.process_iter(["environ"])))
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+                ended.add(process)
+        clean_scans = 0 if left else clean_scans + 1
+        time.sleep(RESCAN_SECONDS)  # psutil's own waiting would take exit codes from others
+    return len(ended)
+
+
+@contextmanager
+def _file_of(content: bytes) -> Iterator[int]:
+    """A descriptor of a file without a name: any size needs no writer beside the command."""
+    # Memory where it can be had: an environment holds keys, and any user may reopen /dev/stdin.
+    is_linux = sys.platform == "linux"
+    with os.fdopen(os.memfd_create("input"), "w+b") if is_linux else TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names
+        return f"signal {number}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

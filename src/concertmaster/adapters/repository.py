@@ -1,0 +1,498 @@
+"""Git, behind one door: the user's repository, and the bare repository that a run owns.
+
+Every git command of ours goes through `Git`; GitPython is its runner and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from git.cmd import Git as Runner
+from git.exc import GitCommandNotFound
+
+from concertmaster.core.model import PathChange
+from concertmaster.errors import EnvironmentFault, GitFault, UsageError
+
+OUR_NAME = "Concertmaster"
+OUR_EMAIL = "concertmaster@users.noreply.github.com"
+OLDEST_GIT = (2, 39)
+ABSENT = "000000"
+SYMLINK = "120000"
+
+_PIPE = -1  # what the standard library calls subprocess.PIPE
+_STDERR_TAIL = 2000
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+_ALWAYS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+)
+# Attributes and excludes of the machine must not change what a snapshot or a merge gives.
+_PRIVATE = (
+    "core.untrackedCache=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "i18n.commitEncoding=UTF-8",
+)
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_PRIVATE_ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_DEFAULT_REF_FORMAT": "files",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a git command gave: exit code, stdout as bytes, stderr as text."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+class Git:
+    """The one door to git. `private` = a repository of ours: no configuration of the machine."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        git_dir: Path | None = None,
+        work_tree: Path | None = None,
+        index: Path | None = None,
+        private: bool,
+    ) -> None:
+        places = {"GIT_DIR": git_dir, "GIT_WORK_TREE": work_tree, "GIT_INDEX_FILE": index}
+        settings = _ALWAYS + (_PRIVATE if private else ())
+        self._command = ["git", "-C", str(directory)]
+        self._command += [word for setting in settings for word in ("-c", setting)]
+        self._environment = _ENVIRONMENT | (_PRIVATE_ENVIRONMENT if private else {})
+        self._environment |= {name: str(path) for name, path in places.items() if path}
+
+    def run(
+        self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> str:
+        """Stdout without its last newline; GitFault when git exits non-zero."""
+        answer = self.ask(*args, stdin=stdin, env=env)
+        if answer.code != 0:
+            raise fault(args[0], answer)
+        return text(answer.out).removesuffix("\n")
+
+    def ask(
+        self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The answer whatever the exit code is; EnvironmentFault when there is no git."""
+        try:
+            # A session of its own: Ctrl-C must not end git halfway through the user's files.
+            process = Runner().execute(
+                [*self._command, *args],
+                as_process=True,
+                istream=_PIPE,  # type: ignore[call-overload, unused-ignore]
+                env={**self._environment, **(env or {})},
+                start_new_session=True,
+            )
+        except GitCommandNotFound as error:
+            raise EnvironmentFault(
+                "git was not found", why=str(error), next_step="Install git 2.39 or later."
+            ) from error
+        out, err = process.communicate(stdin or b"")
+        return Answer(code=process.returncode, out=out, err=text(err))
+
+
+def fault(command: str, answer: Answer) -> GitFault:
+    """The error for an exit code that nobody expected."""
+    why = f"exit code {answer.code}: {answer.err.strip()[-_STDERR_TAIL:]}"
+    return GitFault(f"git {command} failed", why=why)
+
+
+def text(data: bytes) -> str:
+    """File names and messages are bytes to git; what is not UTF-8 survives a round trip."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def records(data: bytes | str) -> list[str]:
+    """The entries of a `-z` output."""
+    whole = text(data) if isinstance(data, bytes) else data
+    return [entry for entry in whole.split("\0") if entry]
+
+
+def object_id(value: str) -> str:
+    """The value itself; GitFault when it is not a full object id."""
+    if not _OBJECT_ID.fullmatch(value):
+        raise GitFault(f"not an object id: {value[:80]!r}")
+    return value
+
+
+@cache
+def check_version() -> None:
+    """EnvironmentFault when git is too old for `merge-tree --write-tree` as we use it."""
+    words = Git(Path("/"), private=True).run("version")
+    found = re.search(r"(\d+)\.(\d+)", words)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
+        raise EnvironmentFault(
+            f"{words} is too old",
+            why="Concertmaster merges in memory, which git can do since 2.39.",
+            next_step="Install git 2.39 or later.",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """The user's repository. `git_dir` is the common one, whichever worktree `root` is."""
+
+    root: Path
+    git_dir: Path
+    object_format: str
+    git: Git
+    config: Mapping[str, str]
+
+    @classmethod
+    def open(cls, path: Path) -> Repository:
+        """EnvironmentFault when no run can be made from what lies at `path`."""
+        check_version()
+        git = Git(path, private=False)
+        questions = ("--git-common-dir", "--show-object-format", "--is-bare-repository")
+        answer = git.ask(
+            *("rev-parse", "--path-format=absolute", *questions, "HEAD^{commit}", "--show-toplevel")
+        )
+        found = text(answer.out).removesuffix("\n").split("\n") if answer.out else []
+        _check_found(path, found, answer)
+        git_dir, object_format, _bare, _head, root = (*found, found[0])[:5]
+        config = _read_config(git)
+        _check_complete(config)
+        return cls(
+            root=Path(root),
+            git_dir=Path(git_dir),
+            object_format=object_format,
+            git=Git(Path(root), private=False),
+            config=config,
+        )
+
+    def resolve(self, revision: str) -> str:
+        """The commit id; UsageError when the revision names no commit."""
+        return self._commit(revision, what=f"There is no commit {revision!r}")
+
+    def branch_tip(self, branch: str) -> str:
+        """The commit id; UsageError when the branch does not exist."""
+        return self._commit(f"refs/heads/{branch}", what=f"There is no branch {branch!r}")
+
+    def _commit(self, revision: str, *, what: str) -> str:
+        arguments = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        answer = self.git.ask("rev-parse", *arguments) if "\0" not in revision else None
+        if answer is None or answer.code != 0:
+            raise UsageError(
+                what, why=f"in {self.root}", next_step="`git branch --all` lists what there is."
+            )
+        return object_id(text(answer.out).strip())
+
+    def current_branch(self) -> str | None:
+        """The branch that is checked out in `root`; None when HEAD is detached."""
+        answer = self.git.ask("symbolic-ref", "--quiet", "HEAD")
+        return text(answer.out).strip().removeprefix("refs/heads/") or None
+
+    def paths(self, commit: str) -> tuple[str, ...]:
+        """Every file, symlink and submodule of the commit."""
+        return tuple(records(self.git.run("ls-tree", "-r", "-z", "--name-only", object_id(commit))))
+
+    def read_file(self, commit: str, path: str) -> bytes | None:
+        """The bytes that the commit holds at `path`; None where there is no file."""
+        answer = self.git.ask("cat-file", "blob", f"{object_id(commit)}:{path}")
+        return answer.out if answer.code == 0 else None
+
+    def requester(self) -> str:
+        """`Name <email>` from the user's configuration, or ""."""
+        name, email = (
+            re.sub(r"[\x00-\x1f\x7f<>]", "", self.config.get(key, "")).strip()
+            for key in ("user.name", "user.email")
+        )
+        return f"{name} <{email}>" if name and email else ""
+
+    def excludes(self) -> bytes:
+        """The user's ignore rules that lie outside the tree, weakest first."""
+        personal = self.config.get("core.excludesfile", "~/.config/git/ignore")
+        files = (Path(personal).expanduser(), self.git_dir / "info" / "exclude")
+        return b"".join(file.read_bytes() + b"\n" for file in files if file.is_file())
+
+    def pin(self, ref: str, commit: str) -> None:
+        """Keep the commit from being collected."""
+        self.git.run("update-ref", ref, object_id(commit))
+
+    def unpin(self, ref: str) -> None:
+        """Safe to repeat."""
+        self.git.run("update-ref", "-d", ref)
+
+    def fetch(self, source: Path, commit: str, *, ref: str = "", old: str | None = None) -> None:
+        """Bring a commit of `source` here and set `ref`, where one is named, to it.
+
+        The ref is created, or moved from exactly `old`; GitFault when it holds anything else.
+        """
+        options = "--quiet --no-tags --no-write-fetch-head --no-auto-maintenance --no-prune"
+        options += " --no-recurse-submodules --no-write-commit-graph --no-show-forced-updates"
+        self.git.run(
+            *("-c", "protocol.file.allow=always", "fetch", *options.split()),
+            *("--end-of-options", str(source), object_id(commit)),
+        )
+        if not ref:
+            return
+        expected = object_id(old) if old else "0" * len(commit)
+        answer = self.git.ask("update-ref", ref, commit, expected)
+        if answer.code != 0:
+            holds = self.git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", ref)
+            if text(holds.out).strip() != commit:
+                raise fault("update-ref", answer)
+
+    def history(self, since: str, branch: str) -> str:
+        """The branch's commits after `since`, as git draws them."""
+        span = f"{object_id(since)}..refs/heads/{branch}"
+        return self.git.run("log", "--graph", "--format=%h %s", "--end-of-options", span)
+
+    def branches(self, prefix: str) -> Mapping[str, str]:
+        """The commits of the branches below `prefix`, such as "concertmaster", by branch name."""
+        form = "--format=%(objectname) %(refname:lstrip=2)"
+        lines = self.git.run("for-each-ref", form, f"refs/heads/{prefix.rstrip('/')}")
+        pairs = (line.partition(" ") for line in lines.split("\n") if line)
+        return {name: commit for commit, _, name in pairs}
+
+
+def _check_found(path: Path, found: list[str], answer: Answer) -> None:
+    if not found:
+        raise EnvironmentFault(
+            f"{path} is not a git repository that can be used",
+            why=answer.err.strip()[-_STDERR_TAIL:],
+            next_step="Run inside a git repository, or name one with --repo.",
+        )
+    if len(found) < 4 or not _OBJECT_ID.fullmatch(found[3]):
+        raise EnvironmentFault(
+            f"The repository {path} has no commit yet",
+            why="Every task starts from a commit.",
+            next_step='Make one: git add --all && git commit -m "Start"',
+        )
+
+
+def _read_config(git: Git) -> Mapping[str, str]:
+    """The settings that we honour, by lower-case key; the last value counts, as in git."""
+    keys = r"^(user\.(name|email)|core\.excludesfile|lfs\.storage|remote\..*\.promisor)$"
+    entries = records(git.ask("config", "-z", "--get-regexp", keys).out)
+    pairs = (entry.partition("\n") for entry in entries)
+    return {key: value if newline else "true" for key, newline, value in pairs}
+
+
+def _check_complete(config: Mapping[str, str]) -> None:
+    for key, value in config.items():
+        if key.endswith(".promisor") and value.lower() in ("true", "yes", "on", "1"):
+            remote = key.removeprefix("remote.").removesuffix(".promisor")
+            raise EnvironmentFault(
+                "This is a partial clone",
+                why="Its missing files would be fetched one by one, from within the tasks.",
+                next_step=f"Complete it: git fetch --refetch --no-filter {remote}"
+                f" && git config --unset-all {key}",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """A merge without conflict."""
+
+    commit: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Both sides changed these paths in ways that do not go together."""
+
+    paths: tuple[str, ...]
+
+
+def make_repository(folder: Path, *, branch: str, message: str) -> None:
+    """Make what lies in the folder a repository with one commit of ours."""
+    git = Git(folder, private=True)
+    git.run("init", "--quiet", "--template=", f"--initial-branch={branch}")
+    git.run("add", "--all")
+    who = ("-c", f"user.name={OUR_NAME}", "-c", f"user.email={OUR_EMAIL}")
+    git.run(*who, "commit", "--quiet", f"--message={message}")
+
+
+class RunRepository:
+    """The bare repository of one run, on top of the user's objects; no agent can write it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.git = Git(path, git_dir=path, private=True)
+
+    @classmethod
+    def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
+        """Safe to repeat. `base` is the commit whose attributes say whether LFS is used."""
+        if path.exists():
+            return cls.open(path)
+        draft = path.with_name(f"{path.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        Git(draft, private=True).run(
+            *("init", "--quiet", "--bare", "--template=", "--initial-branch=unborn"),
+            f"--object-format={user.object_format}",
+        )
+        borrow(draft, user.git_dir / "objects")
+        shallow = user.git_dir / "shallow"
+        if shallow.exists():
+            shutil.copyfile(shallow, draft / "shallow")
+        (draft / "info").mkdir(exist_ok=True)
+        (draft / "info" / "exclude").write_bytes(user.excludes())
+        with (draft / "config").open("a", encoding="utf-8") as config:
+            config.write("[gc]\n\tauto = 0\n[uploadpack]\n\tallowAnySHA1InWant = true\n")
+            config.write(_lfs_config(user, base))
+        draft.rename(path)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunRepository:
+        """EnvironmentFault when the run has no repository."""
+        if not (path / "objects").is_dir():
+            raise EnvironmentFault(f"The run's repository {path} is gone")
+        return cls(path)
+
+    def write_blob(self, data: bytes) -> str:
+        """The id of the blob."""
+        return self.git.run("hash-object", "-w", "--stdin", stdin=data)
+
+    def read_blob(self, sha: str) -> bytes:
+        """GitFault when there is no such blob."""
+        answer = self.git.ask("cat-file", "blob", object_id(sha))
+        if answer.code != 0:
+            raise fault("cat-file", answer)
+        return answer.out
+
+    def tree(self, commit: str) -> str:
+        """The id of the commit's tree."""
+        return self.git.run("rev-parse", "--verify", f"{object_id(commit)}^{{tree}}")
+
+    def message(self, commit: str) -> str:
+        """What the commit says of itself."""
+        raw = self.git.run("cat-file", "commit", object_id(commit))
+        return raw.partition("\n\n")[2] + "\n"
+
+    def is_ancestor(self, commit: str, of: str) -> bool:
+        """Whether `of` holds the commit in its history."""
+        sides = (object_id(commit), object_id(of))
+        return self.git.ask("merge-base", "--is-ancestor", *sides).code == 0
+
+    def commit(self, tree: str, *, parents: tuple[str, ...], message: str, at: int) -> str:
+        """The same arguments give the same id on every machine. `at` is epoch seconds."""
+        who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": f"@{at} +0000"}
+        env = {f"GIT_{role}_{key}": who[key] for role in ("AUTHOR", "COMMITTER") for key in who}
+        words = [word for parent in parents for word in ("-p", object_id(parent))]
+        body = message.replace("\0", "").encode("utf-8", "replace")
+        return self.git.run("commit-tree", tree, *words, "-F", "-", stdin=body, env=env)
+
+    def merge(self, ours: str, theirs: str, *, message: str, at: int) -> Merged | Conflict:
+        """Both merged in memory, as a commit with these two parents."""
+        merged = self._merge_trees(ours, theirs)
+        if isinstance(merged, Conflict):
+            return merged
+        commit = self.commit(merged, parents=(ours, theirs), message=message, at=at)
+        return Merged(commit=commit, tree=merged)
+
+    def reapply(
+        self, tip: str, *, base: str, head: str, message: str, at: int
+    ) -> Merged | Conflict:
+        """Only what lies between base and head, put on the tip as one commit."""
+        # merge-tree takes no ancestor before git 2.40, so one is made up.
+        root = self.commit(f"{object_id(base)}^{{tree}}", parents=(), message="base", at=at)
+        ours, theirs = (
+            self.commit(f"{object_id(side)}^{{tree}}", parents=(root,), message="side", at=at)
+            for side in (tip, head)
+        )
+        merged = self._merge_trees(ours, theirs)
+        if isinstance(merged, Conflict):
+            return merged
+        commit = self.commit(merged, parents=(tip,), message=message, at=at)
+        return Merged(commit=commit, tree=merged)
+
+    def _merge_trees(self, ours: str, theirs: str) -> str | Conflict:
+        """The id of the merged tree."""
+        options = ("--write-tree", "-z", "--name-only", "--no-messages")
+        answer = self.git.ask("merge-tree", *options, object_id(ours), object_id(theirs))
+        tree, *paths = records(answer.out) or [""]
+        if answer.code == 0:
+            return object_id(tree)
+        if answer.code == 1:
+            return Conflict(paths=tuple(sorted(set(paths))))
+        raise fault("merge-tree", answer)
+
+    def changes(self, old: str, new: str) -> tuple[PathChange, ...]:
+        """Every path that differs between two commits or trees; a rename is two of them."""
+        options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+        fields = records(self.git.run("diff-tree", *options, object_id(old), object_id(new)))
+        entries = [
+            (path, *header.lstrip(":").split(" "))
+            for header, path in zip(fields[::2], fields[1::2], strict=True)
+        ]
+        links = self._read_blobs({entry[4] for entry in entries if entry[2] == SYMLINK})
+        return tuple(
+            PathChange(
+                path=path,
+                old_mode=old_mode,
+                new_mode=new_mode,
+                blob="" if new_mode == ABSENT else blob,
+                link_target=text(links[blob]) if new_mode == SYMLINK else "",
+            )
+            for path, old_mode, new_mode, _old_blob, blob, _status in entries
+        )
+
+    def _read_blobs(self, ids: set[str]) -> dict[str, bytes]:
+        if not ids:
+            return {}
+        wanted = "\n".join(sorted(ids)).encode() + b"\n"
+        answer = self.git.ask("cat-file", "--batch", stdin=wanted)
+        rest, blobs = answer.out, {}
+        while rest:
+            header, _, rest = rest.partition(b"\n")
+            sha, _kind, size = header.decode().split(" ")
+            blobs[sha], rest = rest[: int(size)], rest[int(size) + 1 :]
+        return blobs
+
+
+def borrow(git_dir: Path, *objects: Path) -> None:
+    """Make the repository find the objects of others."""
+    file = git_dir / "objects" / "info" / "alternates"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"{quoted(str(folder))}\n" for folder in objects)
+    file.write_text(lines, encoding="utf-8", errors="surrogateescape")
+
+
+def quoted(value: str) -> str:
+    """Quoted as git reads it in alternates and in the values of a config file."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _lfs_config(user: Repository, base: str) -> str:
+    """The one filter that runs in our repositories, and only where the user's tree asks for it."""
+    attributes = (":(glob)**/.gitattributes",)
+    pattern = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs")
+    if not base or not shutil.which("git-lfs"):
+        return ""
+    if user.git.ask(*pattern, object_id(base), "--", *attributes).code != 0:
+        return ""
+    storage = user.git_dir / user.config.get("lfs.storage", "lfs")
+    return f"""\
+[filter "lfs"]
+\tclean = git-lfs clean -- %f
+\tsmudge = git-lfs smudge -- %f
+\tprocess = git-lfs filter-process
+\trequired = true
+[lfs]
+\tstorage = {quoted(str(storage))}
+\tskipdownloaderrors = true
+"""

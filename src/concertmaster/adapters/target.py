@@ -1,0 +1,150 @@
+"""Moving the target branch forward, without touching anything else that the user has."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from concertmaster.adapters.repository import Answer, Git, Repository, fault, records
+from concertmaster.errors import UsageError
+
+# Every option below takes away something that the user's configuration could have added.
+_FAST_FORWARD = (
+    *("merge", "--ff-only", "--quiet", "--no-edit", "--no-stat", "--no-autostash", "--no-squash"),
+    *("--commit", "--no-verify-signatures", "--no-overwrite-ignore"),
+)
+_REBASES = ("rebase-merge", "rebase-apply")
+_LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advanced:
+    """The branch is at the new commit."""
+
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Somebody else moved the branch; "" = it is gone. Nothing was changed."""
+
+    tip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InTheWay:
+    """The user's checkout does not let the branch move. `command` does it later."""
+
+    reason: str
+    command: str
+
+
+def advance(
+    repository: Repository, branch: str, *, old: str, new: str, patience_seconds: float = 5.0
+) -> Advanced | Moved | InTheWay:
+    """Move the branch from exactly `old` forward to `new`, with the files where it is checked out.
+
+    A lock that somebody holds is waited for, `patience_seconds` at most.
+    """
+    tip = _tip(repository, branch)
+    if tip == old != new:
+        _check_forward(repository, old, new)
+        homes = _homes(repository, branch)
+        command = _command(repository, branch, homes, new)
+        if len(homes) > 1:
+            return InTheWay(reason=f"{branch} is checked out more than once", command=command)
+        if _is_rebased(repository, branch):
+            return InTheWay(reason=f"a rebase of {branch} is in progress", command=command)
+        answer = _patiently(lambda: _move(repository, branch, homes, old, new), patience_seconds)
+        tip = _tip(repository, branch)
+        if tip == old:
+            return InTheWay(reason=_reason(answer), command=command)
+    return Advanced(commit=new) if tip == new else Moved(tip=tip)
+
+
+def _tip(repository: Repository, branch: str) -> str:
+    try:
+        return repository.branch_tip(branch)
+    except UsageError:
+        return ""
+
+
+def _check_forward(repository: Repository, old: str, new: str) -> None:
+    answer = repository.git.ask("merge-base", "--is-ancestor", old, new)
+    if answer.code != 0:
+        raise fault("merge-base --is-ancestor", answer)
+
+
+def _homes(repository: Repository, branch: str) -> list[Path]:
+    """The worktrees that have the branch checked out and still exist."""
+    listing = repository.git.run("worktree", "list", "--porcelain", "-z")
+    worktrees = [records(block) for block in listing.split("\0\0")]
+    return [
+        Path(lines[0].removeprefix("worktree "))
+        for lines in worktrees
+        if f"branch refs/heads/{branch}" in lines
+        and not any(line.split(" ")[0] == "prunable" for line in lines)
+    ]
+
+
+def _is_rebased(repository: Repository, branch: str) -> bool:
+    """A rebase detaches HEAD, and moves the branch when it is done."""
+    places = [repository.git_dir, *repository.git_dir.glob("worktrees/*")]
+    notes = [place / kind / "head-name" for place in places for kind in _REBASES]
+    return any(
+        note.read_text(errors="surrogateescape").strip() == f"refs/heads/{branch}"
+        for note in notes
+        if note.is_file()
+    )
+
+
+def _move(repository: Repository, branch: str, homes: list[Path], old: str, new: str) -> Answer:
+    if not homes:
+        message = "concertmaster: land"
+        return repository.git.ask("update-ref", "-m", message, f"refs/heads/{branch}", new, old)
+    env = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"branch.{branch}.mergeOptions",
+        "GIT_CONFIG_VALUE_0": "",
+    }
+    return Git(homes[0], private=False).ask(*_FAST_FORWARD, new, env=env)
+
+
+def _patiently(move: Callable[[], Answer], seconds: float) -> Answer:
+    retrying = Retrying(
+        retry=retry_if_result(_is_locked),
+        stop=stop_after_delay(seconds),
+        wait=wait_exponential(multiplier=0.05, max=0.5),
+        retry_error_callback=_last_answer,
+    )
+    answer: Answer = retrying(move)
+    return answer
+
+
+def _is_locked(answer: Answer) -> bool:
+    return answer.code != 0 and ".lock'" in answer.err and "File exists" in answer.err
+
+
+def _last_answer(state: RetryCallState) -> Answer:
+    assert state.outcome is not None
+    answer: Answer = state.outcome.result()
+    return answer
+
+
+def _command(repository: Repository, branch: str, homes: list[Path], new: str) -> str:
+    if homes:
+        return shlex.join(["git", "-C", str(homes[0]), "merge", "--ff-only", new])
+    refspec = f"{new}:refs/heads/{branch}"
+    return shlex.join(["git", "-C", str(repository.root), "fetch", ".", refspec])
+
+
+def _reason(answer: Answer) -> str:
+    """What git said, without its prefixes and advice."""
+    lines = [re.sub(r"^(error|fatal): ", "", line) for line in answer.err.splitlines()]
+    kept = [line for line in lines if line.strip() and not line.startswith(("hint:", "Aborting"))]
+    return "\n".join(kept)[:_LONGEST_REASON]

@@ -1,0 +1,372 @@
+"""One folder, one repository and one worktree for each attempt; the engine never trusts them.
+
+Snapshots are taken with the run's repository and an index of ours, so nothing that an agent
+configures in its own repository is ever run by us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from concertmaster.adapters.repository import (
+    OUR_EMAIL,
+    OUR_NAME,
+    Answer,
+    Git,
+    Repository,
+    RunRepository,
+    borrow,
+    fault,
+    object_id,
+    quoted,
+    records,
+)
+from concertmaster.errors import Error, GitFault
+
+_OWNER, _TREE, _GIT, _TEMPORARY = "owner.json", "tree", "git", "tmp"
+_KNOWN = frozenset({_OWNER, _TREE, _GIT, _TEMPORARY, "home"})
+_BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # it becomes a path below the attempt's refs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose attempt a folder is. `repository` is the path of the run's repository."""
+
+    repository: str
+    run: str
+    task: str
+    attempt: int
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What the worktree held. A note names a path that is not in it as it lay there, and why."""
+
+    commit: str
+    tree: str
+    notes: tuple[str, ...] = ()
+
+
+def attempts(cache: Path) -> dict[Path, Owner]:
+    """Every attempt's folder directly below `cache`, and whose it is."""
+    folders = sorted(cache.iterdir()) if cache.is_dir() else []
+    owners = ((folder, _read_owner(folder)) for folder in folders)
+    return {folder: owner for folder, owner in owners if owner is not None}
+
+
+def _read_owner(folder: Path) -> Owner | None:
+    try:
+        values = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        return Owner(**{**values, "attempt": int(values["attempt"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def discard(folder: Path) -> None:
+    """Remove an attempt's folder whose run is over."""
+    owner = _read_owner(folder)
+    if owner is not None:
+        _remove(Path(owner.repository).with_name("indexes") / folder.name)
+    _remove(folder)
+
+
+class Worktrees:
+    """Makes and finds the attempt folders of one run. Threads need no lock."""
+
+    def __init__(
+        self, repository: RunRepository, *, user: Repository, cache: Path, run: str
+    ) -> None:
+        self._repository = repository
+        self._cache = cache
+        self._run = run
+        self._template = repository.path.with_name("template")
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._template.exists():
+            _make_template(self._template, repository, user)
+
+    def create(self, commit: str, *, task: str, attempt: int, branch: str) -> Worktree:
+        """A fresh folder with the files of the commit, and `branch` checked out on it."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{task[:24]}-{attempt}-", dir=self._cache))
+        owner = Owner(
+            repository=str(self._repository.path),
+            run=self._run,
+            task=task,
+            attempt=attempt,
+            branch=branch,
+        )
+        (folder / _OWNER).write_text(json.dumps(asdict(owner)), encoding="utf-8")
+        (folder / _TREE).mkdir()
+        (folder / _TEMPORARY).mkdir()
+        worktree = self._worktree(folder, owner)
+        try:
+            worktree.check_out(commit)
+        except (Error, OSError):
+            worktree.remove()
+            raise
+        return worktree
+
+    def open(self, folder: Path) -> Worktree | None:
+        """None when the folder is gone or not one of this run."""
+        owner = _read_owner(folder)
+        if owner is None or folder.parent != self._cache:
+            return None
+        if (owner.run, owner.repository) != (self._run, str(self._repository.path)):
+            return None
+        return self._worktree(folder, owner)
+
+    def _worktree(self, folder: Path, owner: Owner) -> Worktree:
+        return Worktree(folder, owner, repository=self._repository, template=self._template)
+
+
+def _make_template(template: Path, repository: RunRepository, user: Repository) -> None:
+    """A repository without commits, which every attempt copies: that needs no process."""
+    draft = template.with_name(f"{template.name}.new")
+    _remove(draft)
+    draft.mkdir()
+    format_option = f"--object-format={user.object_format}"
+    Git(draft, private=True).run("init", "--quiet", "--template=", format_option)
+    git_dir = draft / ".git"
+    borrow(git_dir, repository.path / "objects", user.git_dir / "objects")
+    (git_dir / "info").mkdir(exist_ok=True)
+    for name in ("info/exclude", "shallow"):
+        if (repository.path / name).exists():
+            shutil.copyfile(repository.path / name, git_dir / name)
+    (git_dir / "packed-refs").write_text(_packed_tags(user), errors="surrogateescape")
+    name = quoted(user.config.get("user.name", OUR_NAME))
+    email = quoted(user.config.get("user.email", OUR_EMAIL))
+    with (git_dir / "config").open("a", encoding="utf-8", errors="surrogateescape") as config:
+        config.write(f"[user]\n\tname = {name}\n\temail = {email}\n[gc]\n\tauto = 0\n")
+        config.write("[maintenance]\n\tauto = false\n")
+    git_dir.rename(template)
+    draft.rmdir()
+
+
+def _packed_tags(user: Repository) -> str:
+    form = "--format=%(objectname) %(refname)%(if)%(*objectname)%(then)%0a^%(*objectname)%(end)"
+    tags = user.git.run("for-each-ref", form, "refs/tags")
+    return f"# pack-refs with: peeled fully-peeled \n{tags}\n" if tags else ""
+
+
+class Worktree:
+    """One attempt's folder: `tree/` for the agent, the rest around it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        owner: Owner,
+        *,
+        repository: RunRepository,
+        template: Path,
+    ) -> None:
+        self.folder = folder
+        self.owner = owner
+        self.files = folder / _TREE
+        self.temporary = folder / _TEMPORARY
+        self._repository = repository
+        self._template = template
+        self._keeping = repository.path.with_name("strays")
+        # Not in the folder: what git reads and writes for us must be out of an agent's reach.
+        self._index = repository.path.with_name("indexes") / folder.name
+        self._git = Git(
+            folder,
+            git_dir=repository.path,
+            work_tree=self.files,
+            index=self._index,
+            private=True,
+        )
+
+    def check_out(self, commit: str) -> None:
+        """The files of the commit, and a new repository of the attempt's own."""
+        if not _BRANCH.fullmatch(self.owner.branch):
+            raise GitFault(f"not a name for a branch: {self.owner.branch!r}")
+        self._index.parent.mkdir(exist_ok=True)
+        self._git.run("read-tree", "--reset", "-u", object_id(commit))
+        self._renew_repository(commit)
+
+    def _renew_repository(self, commit: str) -> None:
+        git_dir = self.folder / _GIT
+        _remove(git_dir)
+        _remove(self.files / ".git")
+        shutil.copytree(self._template, git_dir, symlinks=True)
+        ref = f"refs/heads/{self.owner.branch}"
+        (git_dir / ref).parent.mkdir(parents=True, exist_ok=True)
+        (git_dir / ref).write_text(f"{commit}\n", encoding="ascii")
+        (git_dir / "HEAD").write_text(f"ref: {ref}\n", encoding="utf-8")
+        shutil.copyfile(self._index, git_dir / "index")
+        (self.files / ".git").write_text(f"gitdir: {git_dir}\n", encoding="utf-8")
+
+    def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
+        """All files but the ignored ones, as one commit of ours in the run's repository."""
+        self._check_place()
+        notes = self._stage(parent)
+        tree = self._git.run("write-tree")
+        commit = self._repository.commit(tree, parents=(parent,), message=message, at=at)
+        return Snapshot(commit=commit, tree=tree, notes=notes)
+
+    def _check_place(self) -> None:
+        """Refuse a worktree that leads elsewhere; drop the lock of a git that was killed."""
+        if not _is_folder(self.files):
+            raise GitFault(
+                f"The worktree {self.files} is gone", why="A process of the attempt replaced it."
+            )
+        self._index.with_name(f"{self._index.name}.lock").unlink(missing_ok=True)
+
+    def _stage(self, parent: str) -> tuple[str, ...]:
+        """Bring our index up to the files.
+
+        `git add` would do, but it runs `git status` inside of embedded repositories, and with
+        that what their configuration names.
+        """
+        found = self._list_changes() if self._index.exists() else None
+        if found is None or found.code != 0:
+            self._index.unlink(missing_ok=True)
+            self._git.run("read-tree", object_id(parent))
+            found = self._list_changes()
+        if "Permission denied" in found.err:
+            _walk(self.files)
+            found = self._list_changes()
+        if found.code != 0:
+            raise fault("ls-files", found)
+        paths = list(dict.fromkeys(records(found.out)))
+        notes = [
+            f"{path} is a repository of its own; its files are not part of the change"
+            for path in paths
+            if path.endswith("/")
+        ]
+        return (*notes, *self._update([path.removesuffix("/") for path in paths]))
+
+    def _list_changes(self) -> Answer:
+        options = ("--others", "--modified", "--deleted", "--exclude-standard")
+        return self._git.ask("ls-files", "-z", *options)
+
+    def _update(self, paths: Sequence[str]) -> list[str]:
+        """Stage the paths. One that git refuses fails all, so halves are tried."""
+        if not paths:
+            return []
+        answer = self._update_index(paths)
+        if answer.code == 0:
+            ignored = (line.removeprefix("Ignoring path ") for line in _ignored(answer))
+            return [f"{path} is no name that git takes" for path in ignored]
+        if len(paths) == 1:
+            return self._update_stubborn(paths[0])
+        middle = len(paths) // 2
+        return self._update(paths[:middle]) + self._update(paths[middle:])
+
+    def _update_stubborn(self, path: str) -> list[str]:
+        """Make the file readable, or do without it."""
+        for place in (*reversed((self.files / path).parents), self.files / path):
+            if place.is_relative_to(self.files):
+                _allow(place)
+        answer = self._update_index([path])
+        if answer.code == 0:
+            return []
+        self._git.run("update-index", "-z", "--force-remove", "--stdin", stdin=_lines([path]))
+        if _is_folder(self.files / path) or "beyond a symbolic link" in answer.err:
+            return []  # no file any more, and what took its place is listed by itself
+        reason = answer.err.partition("\n")[0].removeprefix("error: ")
+        return [f"{path} is left out: {reason}"]
+
+    def _update_index(self, paths: Sequence[str]) -> Answer:
+        options = ("--add", "--remove", "--replace", "-z", "--stdin")
+        return self._git.ask("update-index", *options, stdin=_lines(paths))
+
+    def restore(self, commit: str) -> None:
+        """Files back to exactly the commit; ignored ones such as `.venv` stay."""
+        self.undo_strays()
+        for folder in (self.files, self.temporary):
+            folder.mkdir(exist_ok=True)
+        self._check_place()
+        for entry in _walk(self.files):
+            _remove_special(entry)
+        _remove(self.files / ".git")
+        self._index.unlink(missing_ok=True)
+        self._git.run("read-tree", "--reset", "-u", object_id(commit))
+        self._git.run("clean", "-ffdq")
+        self._renew_repository(commit)
+
+    def undo_strays(self) -> tuple[str, ...]:
+        """Move whatever lies beside what we put there into the run's keeping."""
+        strays = sorted(entry for entry in self.folder.iterdir() if self._is_stray(entry))
+        for stray in strays:
+            for entry in _walk(stray):
+                _remove_special(entry)
+            if not _remove_special(stray):
+                self._keeping.mkdir(exist_ok=True)
+                prefix = f"{self.folder.name}-"
+                shutil.move(stray, tempfile.mkdtemp(prefix=prefix, dir=self._keeping))
+        return tuple(stray.name for stray in strays)
+
+    def _is_stray(self, entry: Path) -> bool:
+        replaced = entry in (self.files, self.temporary) and not _is_folder(entry)
+        return replaced or entry.name not in _KNOWN
+
+    def remove(self) -> None:
+        """Nothing of the attempt is left; safe to repeat."""
+        _remove(self.folder)
+        _remove(self._index)
+
+
+def _lines(paths: Sequence[str]) -> bytes:
+    return b"".join(os.fsencode(path) + b"\0" for path in paths)
+
+
+def _ignored(answer: Answer) -> list[str]:
+    return [line for line in answer.err.split("\n") if line.startswith("Ignoring path ")]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _walk(top: Path) -> list[Path]:
+    """Everything below, made accessible on the way; symlinks are not followed."""
+    found: list[Path] = []
+    folders = [top] if _is_folder(top) else []
+    while folders:
+        folder = folders.pop()
+        _allow(folder)
+        with contextlib.suppress(PermissionError):
+            entries = list(folder.iterdir())
+            found += entries
+            folders += [entry for entry in entries if _is_folder(entry)]
+    return found
+
+
+def _allow(path: Path) -> None:
+    """Give ourselves the rights that reading and removing need, where that can be done."""
+    with contextlib.suppress(OSError):
+        mode = path.lstat().st_mode
+        wanted = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR
+        if not stat.S_ISLNK(mode) and mode & wanted != wanted:
+            path.chmod(stat.S_IMODE(mode) | wanted)
+
+
+def _remove_special(path: Path) -> bool:
+    """Pipes, sockets and devices hold no data; True when it was one."""
+    kind = stat.S_IFMT(path.lstat().st_mode)
+    if kind in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+        return False
+    path.unlink()
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a symlink or a whole folder; safe to repeat."""
+    if not _is_folder(path):
+        path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        _walk(path)
+        shutil.rmtree(path)

@@ -1,0 +1,271 @@
+"""The commands, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from concertmaster import __version__
+from concertmaster.adapters import journal
+from concertmaster.adapters.console import Console, PlanForm
+from concertmaster.adapters.page import render_report
+from concertmaster.adapters.process import Guard
+from concertmaster.adapters.repository import Repository
+from concertmaster.core.model import LandingMode
+from concertmaster.core.report import exit_code
+from concertmaster.engine import run as runs
+from concertmaster.engine.cleaning import clean_runs
+from concertmaster.engine.demonstration import make_demo
+from concertmaster.engine.examination import examine
+from concertmaster.engine.planning import Asked, Planned, make_plan
+from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
+from concertmaster.settings import drop_git_environment, find_cache, read_environment
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code (errors.py tells what each means)."""
+    drop_git_environment()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    console = Console(
+        sys.stdout,
+        sys.stderr,
+        terminal=sys.stderr.isatty(),
+        json="--json" in arguments,
+    )
+    try:
+        code = commands.main(arguments, "concertmaster", standalone_mode=False, obj=console)
+    except click.ClickException as error:
+        wrong = UsageError(error.format_message(), next_step="see `concertmaster --help`")
+        console.error(wrong)
+        return wrong.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return Interrupted.exit_code
+    except Error as error:
+        console.error(error)
+        return error.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def apply(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+_json = click.option("--json", is_flag=True, help="Print one JSON document and nothing else.")
+_repo = click.option(
+    "--repo",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="The repository to work on (default: the one of the current directory).",
+)
+_run = click.argument("run", required=False, default="")
+_planning = _with(
+    click.argument("prompts", nargs=-1, type=click.Path(path_type=Path)),
+    _repo,
+    click.option("--base", default="", metavar="REF", help="Where tasks start (default: target)."),
+    click.option("--target", metavar="BRANCH", help="Where results land (default: checked out)."),
+    click.option("--agent", metavar="NAME", help="Who does the work (default: claude)."),
+    click.option("--agent-command", metavar="CMD", help="A program of yours that does the work."),
+    click.option("--parallel", metavar="N|auto", help="How many agents work at the same time."),
+    click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable, e.g. 'uv sync'."),
+    click.option("--check", metavar="CMD", help="What must pass, e.g. 'pytest -q'."),
+    click.option(
+        "--landing",
+        type=click.Choice([LandingMode.MERGE, LandingMode.BRANCHES, LandingMode.NONE]),
+        help="How results land (default: merge).",
+    ),
+    click.option("--phases", metavar="full|lean|NAME,...", help="What every attempt goes through."),
+    click.option("--budget", type=float, metavar="USD", help="Stop before this much is spent."),
+    click.option("--timeout", metavar="45m", help="The longest that one agent may work."),
+    click.option("--all-prompts", is_flag=True, help="Take all *.md files of listed directories."),
+    _json,
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Hand over a list of prompt files, get landed commits back."""
+
+
+@commands.command()
+@_planning
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.pass_obj
+def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
+    """Plan the prompts, run an agent for each, land what passes the check."""
+    if dry_run:
+        console.show_plan(make_plan(_ask(given)).plan)
+        return 0
+    with Guard() as guard:
+        planned = make_plan(_ask(given))
+        if not json:
+            console.show_plan(planned.plan)
+        return _run_plan(console, planned, guard)
+
+
+def _run_plan(console: Console, planned: Planned, guard: Guard) -> int:
+    with console.progress(planned.plan) as progress:
+        folder = runs.start(planned, _home(), progress=progress, guard=guard)
+    return _end(console, folder)
+
+
+@commands.command()
+@_planning
+@click.option("--format", "form", type=click.Choice(list(PlanForm)), default=PlanForm.TABLE)
+@click.option("--explain", nargs=2, metavar="A B", help="Why two tasks (or files) wait, or not.")
+@click.pass_obj
+def plan(console: Console, /, form: PlanForm, explain: tuple[str, str] | None, **given: Any) -> int:
+    """Show what would run, in which order, and why; change nothing."""
+    made = make_plan(_ask(given)).plan
+    if explain:
+        console.explain(made, explain[0], b=explain[1])
+    else:
+        console.show_plan(made, form=form)
+    return 0
+
+
+def _ask(given: dict[str, Any]) -> Asked:
+    names = "target agent agent_command parallel setup check landing phases budget timeout".split()
+    return Asked(
+        repository=given["repo"],
+        prompts=given["prompts"],
+        base=given["base"],
+        all_prompts=given["all_prompts"],
+        options={name: given[name] for name in names if given[name] is not None},
+    )
+
+
+@commands.command()
+@_run
+@_repo
+@click.option("--budget", type=float, metavar="USD", help="The new budget of the whole run.")
+@_json
+@click.pass_obj
+def resume(console: Console, /, run: str, repo: Path, budget: float | None, json: bool) -> int:
+    """Go on with a run that crashed, was interrupted, or was stopped."""
+    repository = Repository.open(repo)
+    folder = runs.find_run(repository, run)
+    with Guard() as guard, console.progress(runs.look(folder)[0].plan) as progress:
+        runs.resume(
+            folder, repository, _home(), progress=progress, guard=guard, budget_usd=budget
+        )
+    return _end(console, folder)
+
+
+def _home() -> runs.Home:
+    return runs.Home(cache=find_cache(), environment=read_environment())
+
+
+def _end(console: Console, folder: Path) -> int:
+    """Write and show the report; its exit code."""
+    found = runs.report(folder)
+    runs.write_report(folder, render_report(found), found)
+    console.show_report(found, folder)
+    return exit_code(found)
+
+
+@commands.command()
+@_run
+@_repo
+@_json
+@click.pass_obj
+def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
+    """The runs of this repository, or how one of them stands."""
+    repository = Repository.open(repo)
+    if run:
+        folder = runs.find_run(repository, run)
+        console.show_status(runs.report(folder), folder, running=journal.is_held(folder))
+        return 0
+    folders = journal.list_runs(runs.runs_folder(repository))
+    console.show_runs([(runs.report(folder), journal.is_held(folder)) for folder in folders])
+    return 0
+
+
+@commands.command()
+@_run
+@_repo
+@_json
+@click.pass_obj
+def report(console: Console, /, run: str, repo: Path, json: bool) -> int:
+    """Write and show the report of a run (the newest, where none is named)."""
+    return _end(console, runs.find_run(Repository.open(repo), run))
+
+
+@commands.command()
+@_run
+@_repo
+@_json
+@click.pass_obj
+def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
+    """End a run: its agents are stopped, nothing more lands, all work is kept."""
+    repository = Repository.open(repo)
+    folder = runs.find_run(repository, run)
+    state, _ = runs.look(folder)
+    if state.finished:
+        words = "had ended already"
+    elif (owner := journal.read_owner(folder)) and journal.is_held(folder):
+        os.kill(owner, signal.SIGTERM)
+        words = f"is being cancelled by process {owner}, which owns it"
+    else:
+        with Guard() as guard, console.progress(state.plan) as progress:
+            runs.resume(folder, repository, _home(), progress=progress, guard=guard, cancel=True)
+        words = "is cancelled"
+    console.result(f"run {folder.name} {words}", {"run": folder.name, "answer": words})
+    return 0
+
+
+@commands.command()
+@_repo
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@_json
+@click.pass_obj
+def clean(console: Console, /, repo: Path, dry_run: bool, json: bool) -> int:
+    """Remove what ended runs left; never what is not landed, not saved, or alive."""
+    found = clean_runs(Repository.open(repo), cache=find_cache(), dry_run=dry_run)
+    console.result("\n".join(found.sentences(dry_run=dry_run)), asdict(found))
+    return 0
+
+
+@commands.command()
+@_repo
+@_json
+@click.pass_obj
+def doctor(console: Console, /, repo: Path, json: bool) -> int:
+    """Is this machine fit for a run? Says what is missing and how to get it."""
+    found = examine(repo, cache=find_cache(), environment=read_environment())
+    console.result("\n".join(finding.sentence() for finding in found), [*map(asdict, found)])
+    unfit = any(finding.is_needed and not finding.is_fine for finding in found)
+    return EnvironmentFault.exit_code if unfit else 0
+
+
+@commands.command()
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to make the repository.")
+@click.option("--parallel", default="3", metavar="N", help="How many agents work at a time.")
+@_json
+@click.pass_obj
+def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) -> int:
+    """A whole run on a small repository made for it; the agent replays edits, it is no model."""
+    with Guard() as guard:
+        made = make_demo(folder, parallel=parallel)
+        console.line(f"A repository for the demo was made in {made.folder}; its check passes.")
+        console.line("Its agent is a script that replays edits, no model; all else is real.")
+        planned = make_plan(made.asked)
+        console.show_plan(planned.plan)
+        code = _run_plan(console, planned, guard)
+    console.line("")
+    console.line(f"What landed on main (git -C {made.folder} log --graph):")
+    console.line(planned.repository.history(planned.plan.base, planned.plan.target))
+    return code
+

@@ -1,0 +1,184 @@
+"""The life of an attempt: start, next phase, finished phase, failed phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from concertmaster.core import phases
+from concertmaster.core.command import RunPhase
+from concertmaster.core.events import PhaseFailed, PhaseFinished
+from concertmaster.core.graph import Graph
+from concertmaster.core.model import Built, Outcome, Phase, TaskState
+from concertmaster.core.state import Attempt, PhaseRecord, RunState, TaskRecord
+
+
+def start_attempt(record: TaskRecord) -> TaskRecord:
+    """A further attempt, with nothing asked yet."""
+    attempt = Attempt(number=len(record.attempts) + 1)
+    return replace(
+        record,
+        state=TaskState.RUNNING,
+        stopping=False,
+        attempts=(*record.attempts, attempt),
+    )
+
+
+def counts(attempt: Attempt) -> bool:
+    """A limit or a cancelled phase spends no attempt."""
+    return attempt.outcome not in (*phases.STOPS_THE_RUN, Outcome.CANCELLED)
+
+
+def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPhase]:
+    """Ask for the next phase of the running attempt."""
+    attempt = record.attempts[-1]
+    chosen = phases.select(record.task.phases or state.plan.settings.phases)
+    done = [finished.phase for finished in attempt.done]
+    phase = phases.next_phase(chosen, done=done, no_op=bool(attempt.no_op))
+    assert phase is not None, "an attempt without a next phase has ended"
+    wanted, required = _wanted(state, record) if phase is Phase.PREPARE else ((), frozenset())
+    command = RunPhase(
+        task=record.task,
+        attempt=attempt.number,
+        phase=phase,
+        redo=attempt.redo,
+        wanted=wanted,
+        required=required,
+        base=attempt.base,
+        checkpoint=attempt.checkpoint,
+        folder=attempt.folder,
+        session=attempt.session,
+        evidence=next((a.reason for a in reversed(record.attempts[:-1]) if counts(a)), ""),
+    )
+    asked = replace(attempt, asked=phase, redo=False)
+    return replace(record, attempts=(*record.attempts[:-1], asked)), command
+
+
+def _wanted(state: RunState, record: TaskRecord) -> tuple[tuple[Built, ...], frozenset[str]]:
+    """The changes that a base shall contain: of needs, and of excluded tasks that came first.
+
+    What another wanted change is itself built on comes with that one; but a required change never
+    comes only with one that may be dropped.
+    """
+    key, network = record.task.id, state.network
+    hard = find_changes(state, key, network.hard)
+    excluded = {other for other in network.excluded[key] if state.tasks[other].has_change}
+    others = find_changes(state, key, network.before) | excluded
+    required = hard - _inherited(state, hard)
+    optional = others - hard - _inherited(state, others | hard)
+    wanted = [
+        *(k for k in state.tasks if k in required),
+        *(k for k in state.tasks if k in optional),
+    ]
+    return tuple(Built(task=k, head=state.tasks[k].head) for k in wanted), required
+
+
+def find_changes(state: RunState, task: str, before: Graph) -> frozenset[str]:
+    """The nearest tasks before `task` that have a change; one without passes on its own."""
+    found, seen, waiting = set[str](), set[str](), [task]
+    while waiting:
+        for other in before[waiting.pop()] - seen:
+            seen.add(other)
+            if state.tasks[other].has_change:
+                found.add(other)
+            else:
+                waiting.append(other)
+    return frozenset(found)
+
+
+def _inherited(state: RunState, tasks: Iterable[str]) -> frozenset[str]:
+    attempts = (state.tasks[task].attempt for task in tasks)
+    return frozenset(built.task for one in attempts if one for built in one.built_on)
+
+
+def finish_phase(
+    record: TaskRecord, event: PhaseFinished, *, sources: Mapping[str, Attempt | None]
+) -> TaskRecord:
+    """Take the phase's evidence as the attempt's checkpoint; after the last phase it succeeded."""
+    attempt = record.attempts[-1]
+    done = PhaseRecord(phase=event.phase, seconds=event.seconds, usage=event.usage)
+    attempt = replace(
+        attempt,
+        asked=None,
+        done=(*attempt.done, done),
+        checkpoint=event.checkpoint or attempt.checkpoint,
+        session=event.session or attempt.session,
+        no_op=event.no_op,
+        sensitive=event.sensitive,
+        notes=(*attempt.notes, *event.notes),
+    )
+    if event.phase is Phase.PREPARE:
+        attempt = replace(
+            attempt,
+            base=event.checkpoint,
+            folder=event.folder,
+            built_on=_closure(event.built_on, sources),
+            started_at=event.at - event.seconds,
+        )
+    if event.phase is not Phase.DELIVER and not event.no_op:
+        return replace(record, attempts=(*record.attempts[:-1], attempt))
+    ended = replace(attempt, outcome=Outcome.SUCCEEDED, reason=event.no_op, ended_at=event.at)
+    return replace(
+        record,
+        state=TaskState.SUCCEEDED,
+        reason=event.no_op,
+        attempts=(*record.attempts[:-1], ended),
+    )
+
+
+def _closure(merged: Iterable[Built], sources: Mapping[str, Attempt | None]) -> tuple[Built, ...]:
+    found: dict[str, Built] = {}
+    for built in merged:
+        source = sources[built.task]
+        for below in source.built_on if source else ():
+            found[below.task] = below
+        found[built.task] = built
+    return tuple(found.values())
+
+
+def fail_phase(record: TaskRecord, event: PhaseFailed, *, limit: int) -> TaskRecord:
+    """End the attempt; the task waits for another one while that may help."""
+    attempt = record.attempts[-1]
+    ended = replace(
+        attempt,
+        asked=None,
+        outcome=event.outcome,
+        reason=event.reason,
+        saved=event.saved,
+        folder_stays=event.unsaved,
+        lost_usage=event.usage,
+        started_at=attempt.started_at or event.at - event.seconds,
+        ended_at=event.at,
+    )
+    attempts = (*record.attempts[:-1], ended)
+    spent = sum(1 for one in attempts if counts(one))
+    again = event.outcome in phases.WORTH_ANOTHER_ATTEMPT and spent < limit
+    waits = again or not counts(ended)
+    return replace(
+        record,
+        state=TaskState.WAITING if waits else TaskState.FAILED,
+        reason=event.reason,
+        attempts=attempts,
+        stopping=False,
+    )
+
+
+def abandon(record: TaskRecord, end: TaskState, *, reason: str) -> TaskRecord:
+    """The task ends between two phases. Its checkpoint holds the work; only what a process left
+    half done when it died is nowhere but in the folder."""
+    attempts = tuple(
+        a
+        if a.outcome
+        else replace(a, outcome=Outcome.CANCELLED, reason=reason, folder_stays=a.redo)
+        for a in record.attempts
+    )
+    return replace(record, state=end, reason=reason, attempts=attempts)
+
+
+def forget_asking(record: TaskRecord) -> TaskRecord:
+    """After a crash: whatever was asked has no answer and is asked again."""
+    attempts = tuple(
+        replace(a, asked=None, redo=a.redo or a.asked is not None, folder_released=False)
+        for a in record.attempts
+    )
+    return replace(record, attempts=attempts, stopping=False)

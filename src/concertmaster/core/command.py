@@ -1,0 +1,107 @@
+"""What the core asks the engine to do, in the imperative. Each carries all it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concertmaster.core.model import Built, Phase, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckBase:
+    """Check the run's base; answered by BaseChecked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPhase:
+    """Perform one phase; answered by PhaseFinished or PhaseFailed.
+
+    With `redo` a process died in this phase: what it left is saved, then undone.
+    """
+
+    task: Task
+    attempt: int
+    phase: Phase
+    redo: bool = False
+    wanted: tuple[Built, ...] = ()  # prepare: changes that the base shall contain
+    required: frozenset[str] = frozenset()  # prepare: tasks of `wanted` that may not be dropped
+    base: str = ""
+    checkpoint: str = ""
+    folder: str = ""
+    session: str = ""
+    evidence: str = ""  # why the attempt before this one failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAttempt:
+    """End the attempt's processes; the phase that runs then fails as cancelled."""
+
+    task: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A succeeded task on its way to the target. Its change lies between base and head."""
+
+    task: str
+    title: str
+    base: str
+    head: str
+    as_it_is: bool  # all it is built on landed, or stands before it, unchanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckBatch:
+    """Merge the candidates onto `tip` and check the tree.
+
+    Answered by BatchChecked or MergeConflicted. A tree in `green` or `red` is not checked again.
+    With no candidates the tip itself is checked.
+    """
+
+    tip: str
+    candidates: tuple[Candidate, ...]
+    green: frozenset[str] = frozenset()
+    red: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandBatch:
+    """Move the target from `tip` to `commit`; answered by BatchLanded or TargetMoved."""
+
+    tasks: tuple[str, ...]
+    tip: str
+    commit: str
+    diverted: bool = False  # the target cannot be moved; land on our own branch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepWork:
+    """Put the commit on the task's branch in the user's repository; answered by WorkKept."""
+
+    task: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveWorktree:
+    """The attempt is over and its work is saved; no answer."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishRun:
+    """Nothing is left to do; answered by RunFinished."""
+
+
+Command = (
+    CheckBase
+    | RunPhase
+    | StopAttempt
+    | CheckBatch
+    | LandBatch
+    | KeepWork
+    | RemoveWorktree
+    | FinishRun
+)

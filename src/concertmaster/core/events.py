@@ -1,0 +1,151 @@
+"""What can happen in a run, in the past tense. The journal holds nothing else.
+
+`at` is epoch seconds; the engine stamps it when the event enters the inbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concertmaster.core.model import Built, Outcome, Phase, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    run: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """The process that owned the run had died, been interrupted or stopped; a new one owns it."""
+
+    budget_usd: float | None = None  # replaces the plan's budget
+    cancelled: bool = False  # only to end it in good order
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseChecked:
+    tree: str
+    passed: bool
+    reason: str
+    seconds: float
+    tip: str  # the target's tip when the run began
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished:
+    """A phase met its exit condition; what it made is the attempt's new checkpoint."""
+
+    task: str
+    attempt: int
+    phase: Phase
+    seconds: float
+    checkpoint: str = ""  # commit: the base after prepare, a snapshot later, the head after deliver
+    folder: str = ""  # where the attempt's worktree lies (prepare)
+    built_on: tuple[Built, ...] = ()  # those of the wanted changes that merged (prepare)
+    no_op: str = ""  # why there is nothing to change (implement)
+    sensitive: tuple[str, ...] = ()  # paths a person should look at (deliver)
+    notes: tuple[str, ...] = ()
+    session: str = ""
+    usage: Usage = Usage()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFailed:
+    """A phase did not meet its exit condition; the attempt is over."""
+
+    task: str
+    attempt: int
+    phase: Phase
+    seconds: float
+    outcome: Outcome
+    reason: str
+    saved: str = ""  # commit that holds the work done so far
+    unsaved: bool = False  # the work could not be saved, so its folder must stay
+    usage: Usage = Usage()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchChecked:
+    """The tree of `tasks` on top of `tip` was checked; `commit` is what would land."""
+
+    tasks: tuple[str, ...]
+    tip: str
+    commit: str
+    tree: str
+    passed: bool
+    reason: str
+    seconds: float
+    cached: bool = False
+    reapplied: tuple[str, ...] = ()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeConflicted:
+    """`task` does not merge onto `tip` plus the tasks `behind`."""
+
+    task: str
+    tip: str
+    behind: tuple[str, ...]
+    paths: tuple[str, ...]
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLanded:
+    """The target (or `branch`, where landing was diverted) moved from `tip` to `commit`."""
+
+    tasks: tuple[str, ...]
+    tip: str
+    commit: str
+    branch: str = ""
+    reason: str = ""  # why landing was diverted
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetMoved:
+    tip: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkKept:
+    """Work that did not land lies on `branch` in the user's repository."""
+
+    task: str
+    branch: str
+    commit: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    at: float = 0.0
+
+
+Event = (
+    RunStarted
+    | RunResumed
+    | BaseChecked
+    | PhaseFinished
+    | PhaseFailed
+    | BatchChecked
+    | MergeConflicted
+    | BatchLanded
+    | TargetMoved
+    | WorkKept
+    | CancelRequested
+    | RunFinished
+)

@@ -1,0 +1,254 @@
+"""The run's state machine: `handle` takes what happened and says what to do next.
+
+It is the only place where the state of a run changes. What it asked for and has no answer to
+is part of the state, so resuming is: forget the asking, and ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import reduce
+
+from concertmaster.core import landing as train
+from concertmaster.core import scheduler
+from concertmaster.core.attempts import abandon, find_changes, next_command, start_attempt
+from concertmaster.core.command import (
+    CheckBase,
+    Command,
+    FinishRun,
+    KeepWork,
+    RemoveWorktree,
+    StopAttempt,
+)
+from concertmaster.core.events import Event
+from concertmaster.core.landing import Asked, Contender, Landing, Settled
+from concertmaster.core.model import LandingMode, Plan, TaskState
+from concertmaster.core.record import record, settle
+from concertmaster.core.scheduler import Network
+from concertmaster.core.state import RunState, TaskRecord
+
+Moved = tuple[RunState, tuple[Command, ...]]
+
+ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
+
+# How likely a task is to break the check in company; more where its first attempt failed.
+PRIOR_RISK = 0.05
+RISK_PER_RETRY = 0.10
+
+
+def begin(plan: Plan) -> RunState:
+    """The state before the first event."""
+    return RunState(
+        plan=plan,
+        network=Network.from_plan(plan),
+        tasks={task.id: TaskRecord(task=task) for task in plan.tasks},
+        landing=Landing(),
+        budget_usd=plan.settings.budget_usd,
+    )
+
+
+def fold(plan: Plan, events: Iterable[Event]) -> RunState:
+    """The state after all of `events`."""
+    return reduce(lambda state, event: handle(state, event)[0], events, begin(plan))
+
+
+def handle(state: RunState, event: Event) -> Moved:
+    """Record the event, then collect everything that can be done now."""
+    state = record(state, event)
+    commands: list[Command] = []
+    steps = (
+        _watch_budget,
+        _block,
+        _drive_train,
+        _block,
+        _go_on,
+        _start,
+        _keep_work,
+        _release,
+        _finish,
+    )
+    for step in steps:
+        state, more = step(state)
+        commands.extend(more)
+    return state, tuple(commands)
+
+
+def _watch_budget(state: RunState) -> Moved:
+    budget, cost = state.budget_usd, state.cost_usd
+    if budget is None or cost < budget or state.stopped:
+        return state, ()
+    return replace(state, stopped=f"the budget of ${budget:.2f} is used up (${cost:.2f})"), ()
+
+
+def _block(state: RunState) -> Moved:
+    """Nothing goes on whose hard need will not land."""
+    commands: list[Command] = []
+    for key in state.network.order:
+        one = state.tasks[key]
+        lost = sorted(on for on in state.network.hard[key] if state.tasks[on].state.is_lost)
+        if not lost or one.state.is_lost or one.state in ARRIVED:
+            continue
+        if one.attempt and one.attempt.asked:
+            state, more = _stop(state, one)
+            commands.extend(more)
+        else:
+            reason = f"needs {lost[0]}, which did not land"
+            state = state.put(abandon(one, TaskState.BLOCKED, reason=reason))
+    return state, tuple(commands)
+
+
+def _stop(state: RunState, one: TaskRecord) -> Moved:
+    if one.stopping or one.attempt is None:
+        return state, ()
+    command = StopAttempt(task=one.task.id, attempt=one.attempt.number)
+    return state.put(replace(one, stopping=True)), (command,)
+
+
+def _go_on(state: RunState) -> Moved:
+    """The next phase of every attempt whose last one is answered; on cancel, stop them."""
+    commands: list[Command] = []
+    for one in state.tasks.values():
+        if not one.is_busy or one.attempt is None:
+            continue
+        if state.cancelled:
+            if one.attempt.asked is None:
+                state = state.put(abandon(one, TaskState.FAILED, reason="the run was cancelled"))
+            else:
+                state, more = _stop(state, one)
+                commands.extend(more)
+        elif one.attempt.asked is None and not state.stopped:
+            changed, command = next_command(one, state)
+            state = state.put(changed)
+            commands.append(command)
+    return state, tuple(commands)
+
+
+def _start(state: RunState) -> Moved:
+    """Check the base first; then fill the free slots."""
+    if state.cancelled or state.stopped or state.base_green is False:
+        return state, ()
+    if state.base_green is None:
+        return _check_base(state)
+    busy = frozenset(key for key, one in state.tasks.items() if one.is_busy)
+    ready = frozenset(key for key in state.tasks if _is_ready(state, key))
+    if not ready or len(busy) >= state.plan.slots:
+        return state, ()
+    chosen = scheduler.pick(
+        state.network,
+        ready=ready,
+        running=busy,
+        open_tasks=frozenset(k for k, one in state.tasks.items() if not one.state.is_over),
+        free_slots=state.plan.slots - len(busy),
+    )
+    commands: list[Command] = []
+    for key in chosen:
+        changed, command = next_command(start_attempt(state.tasks[key]), state)
+        state = state.put(changed)
+        commands.append(command)
+    return state, tuple(commands)
+
+
+def _check_base(state: RunState) -> Moved:
+    if state.landing.asked is Asked.BASE:
+        return state, ()
+    landing = replace(state.landing, asked=Asked.BASE)
+    return replace(state, landing=landing), (CheckBase(),)
+
+
+def _is_ready(state: RunState, key: str) -> bool:
+    if state.tasks[key].state is not TaskState.WAITING:
+        return False
+    return all(state.tasks[on].state.is_over for on in state.network.before[key])
+
+
+def _drive_train(state: RunState) -> Moved:
+    """Move the train on; a culprit or a red target leaves tasks out."""
+    lands = state.plan.settings.landing is LandingMode.MERGE
+    if not lands or not state.base_green or state.cancelled:
+        return state, ()
+    step = train.drive(state.landing, _contenders(state), settled=_settled(state))
+    state = replace(state, landing=step.landing)
+    for task, reason in step.culprits.items():
+        state = settle(state, task, TaskState.LEFT_OUT, reason=reason)
+    if step.landing.stuck:
+        for contender in _contenders(state):
+            state = settle(state, contender.task, TaskState.LEFT_OUT, reason=step.landing.stuck)
+    if step.culprits and step.command is None:
+        return _drive_train(state)
+    return state, ((step.command,) if step.command else ())
+
+
+def _contenders(state: RunState) -> tuple[Contender, ...]:
+    return tuple(
+        Contender(
+            task=key,
+            title=one.task.title,
+            base=one.attempt.base,
+            head=one.head,
+            built_on=one.attempt.built_on,
+            needs=find_changes(state, key, state.network.hard),
+            risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
+        )
+        for key, one in state.tasks.items()
+        if one.state is TaskState.SUCCEEDED and one.attempt and one.head
+    )
+
+
+def _settled(state: RunState) -> Settled:
+    landed = {key: one for key, one in state.tasks.items() if one.state in ARRIVED}
+    return Settled(
+        intact={key: one.head for key, one in landed.items() if one.landed_as_it_is},
+        landed=frozenset(landed),
+        lost=frozenset(key for key, one in state.tasks.items() if one.state.is_lost),
+    )
+
+
+def _keep_work(state: RunState) -> Moved:
+    """Work that will not land goes to its own branch in the user's repository."""
+    commands: list[Command] = []
+    for key, one in state.tasks.items():
+        commit = _work_to_keep(state, one)
+        if commit and not one.kept_on and key not in state.keeping:
+            state = replace(state, keeping=state.keeping | {key})
+            commands.append(KeepWork(task=key, commit=commit))
+    return state, tuple(commands)
+
+
+def _work_to_keep(state: RunState, one: TaskRecord) -> str:
+    mode = state.plan.settings.landing
+    if mode is LandingMode.NONE or one.is_busy or one.state in ARRIVED:
+        return ""
+    if one.state.is_lost or (state.cancelled and not state.landing.asked):
+        return one.work
+    done = one.state is TaskState.SUCCEEDED and mode is LandingMode.BRANCHES
+    return one.head if done else ""
+
+
+def _release(state: RunState) -> Moved:
+    """The worktree of an attempt that is over goes, unless it holds what could not be saved."""
+    commands: list[Command] = []
+    for one in state.tasks.values():
+        due = [
+            a
+            for a in one.attempts
+            if a.outcome and a.folder and not (a.folder_released or a.folder_stays)
+        ]
+        if due:
+            commands.extend(RemoveWorktree(folder=attempt.folder) for attempt in due)
+            attempts = tuple(
+                replace(a, folder_released=True) if a in due else a for a in one.attempts
+            )
+            state = state.put(replace(one, attempts=attempts))
+    return state, tuple(commands)
+
+
+def _finish(state: RunState) -> Moved:
+    """The run ends when nothing is asked and nothing can be asked any more."""
+    busy = any(r.attempt and r.attempt.asked for r in state.tasks.values())
+    waiting = any(r.state in (TaskState.WAITING, TaskState.RUNNING) for r in state.tasks.values())
+    going_on = waiting and not (state.cancelled or state.stopped or state.base_green is False)
+    idle = not (busy or going_on or state.landing.asked or state.keeping)
+    if not idle or state.finishing or state.finished:
+        return state, ()
+    return replace(state, finishing=True), (FinishRun(),)

@@ -1,0 +1,172 @@
+"""A run told line by line, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from concertmaster.core.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    CancelRequested,
+    Event,
+    MergeConflicted,
+    PhaseFailed,
+    PhaseFinished,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    TargetMoved,
+    WorkKept,
+)
+from concertmaster.core.landing import Asked, Landing
+from concertmaster.core.model import TaskState
+from concertmaster.core.state import RunState
+from concertmaster.core.text import count, display, duration, short
+
+show_reason = partial(display, limit=300)
+MOST_TASKS_NAMED = 4
+
+
+def tell(before: RunState, after: RunState, event: Event) -> Iterator[str]:
+    """What the event, and what the core made of it, are worth telling."""
+    line = _TELLERS[type(event)](after, event)
+    if line:
+        yield line
+    yield from _tell_left_out(before, after, event)
+    if len(after.landing.flaky) > len(before.landing.flaky):
+        yield f"flaky: the check failed behind {after.landing.flaky[-1]}, then passed unchanged"
+    if after.landing.stuck and not before.landing.stuck:
+        yield f"nothing more can land: {show_reason(after.landing.stuck)}"
+    if after.stopped and not before.stopped:
+        yield f"no further agent starts: {show_reason(after.stopped)}"
+
+
+def _tell_left_out(before: RunState, after: RunState, event: Event) -> Iterator[str]:
+    accused = isinstance(event, BatchChecked) and not after.landing.stuck
+    for key, record in after.tasks.items():
+        if record.state is before.tasks[key].state:
+            continue
+        if record.state is TaskState.LEFT_OUT:
+            word = "culprit" if accused else "left out"
+            yield f"{word}: {key} {show_reason(record.reason)}"
+        elif record.state is TaskState.BLOCKED:
+            yield f"blocked: {key} {show_reason(record.reason)}"
+
+
+def train_status(state: RunState) -> str:
+    """What the train does right now."""
+    landing = state.landing
+    match landing.asked:
+        case Asked.BASE:
+            return "checking the base"
+        case Asked.CHECK:
+            return f"{_checking(landing)} on {short(landing.tip)}"
+        case Asked.LAND:
+            return f"landing {count(landing.passed, 'task')}"
+        case Asked.NOTHING:
+            return show_reason(landing.stuck) if landing.stuck else "waiting for results"
+
+
+def _checking(landing: Landing) -> str:
+    if landing.failed is None:
+        return f"checking {count(len(landing.batch), 'task')}"
+    suspects = landing.batch[landing.passed : landing.failed]
+    if len(suspects) == 1:
+        return f"checking {suspects[0].task} once more"
+    return f"looking for the culprit among {count(len(suspects), 'task')}"
+
+
+def _tell_start(state: RunState, event: RunStarted) -> str:
+    plan = state.plan
+    slots = count(plan.slots, "slot")
+    return f"run {event.run}: {count(len(plan.tasks), 'task')} in {slots}, landing on {plan.target}"
+
+
+def _tell_resume(state: RunState, event: RunResumed) -> str:
+    return f"run {state.plan.run} goes on"
+
+
+def _tell_base(state: RunState, event: BaseChecked) -> str:
+    if event.passed:
+        return f"base {short(state.plan.base)} passes the check in {duration(event.seconds)}"
+    return f"base {short(state.plan.base)} does not pass the check: {show_reason(event.reason)}"
+
+
+def _tell_phase(state: RunState, event: PhaseFinished) -> str:
+    if event.no_op:
+        return f"{event.task}  has nothing to change: {show_reason(event.no_op)}"
+    done = state.tasks[event.task].state is not TaskState.RUNNING
+    end = "; the task succeeded" if done else ""
+    return f"{event.task}  {event.phase} finished in {duration(event.seconds)}{end}"
+
+
+def _tell_failure(state: RunState, event: PhaseFailed) -> str:
+    again = state.tasks[event.task].state in (TaskState.WAITING, TaskState.RUNNING)
+    end = "; the task will be tried again" if again and not state.stopped else ""
+    what = f"{event.phase} {event.outcome.replace('_', ' ')} after {duration(event.seconds)}"
+    return f"{event.task}  {what}: {show_reason(event.reason)}{end}"
+
+
+def _tell_check(state: RunState, event: BatchChecked) -> str:
+    known = ", as known before" if event.cached else f" ({duration(event.seconds)})"
+    many = len(event.tasks) > 1
+    who = count(len(event.tasks), "task") if many else (*event.tasks, state.plan.target)[0]
+    together, ending = (" together", "") if many else ("", "es" if event.passed else "s")
+    if event.passed:
+        return f"train: {who}{together} pass{ending} the check{known}"
+    return f"train: {who}{together} fail{ending} the check{known}: {show_reason(event.reason)}"
+
+
+def _tell_conflict(state: RunState, event: MergeConflicted) -> str:
+    if not event.behind:
+        return ""  # it is left out, which is told with the reason
+    paths = show_reason(", ".join(event.paths))
+    behind = name_tasks(event.behind)
+    return f"{event.task} conflicts in {paths} behind {behind}; tried again on the next tip"
+
+
+def _tell_landed(state: RunState, event: BatchLanded) -> str:
+    where = f"{event.branch} ({show_reason(event.reason)})" if event.branch else state.plan.target
+    moved = f"{short(event.tip)}..{short(event.commit)} on {where}"
+    return f"landed {count(len(event.tasks), 'task')}: {moved} ({name_tasks(event.tasks)})"
+
+
+def _tell_moved(state: RunState, event: TargetMoved) -> str:
+    target = state.plan.target
+    return f"{target} was moved to {short(event.tip)} by somebody else; merging and checking again"
+
+
+def _tell_kept(state: RunState, event: WorkKept) -> str:
+    return f"{event.task}  its work is on branch {event.branch}"
+
+
+def _tell_cancel(state: RunState, event: CancelRequested) -> str:
+    return "cancelled: stopping the agents"
+
+
+def _tell_end(state: RunState, event: RunFinished) -> str:
+    return "the run is over"
+
+
+def name_tasks(tasks: tuple[str, ...]) -> str:
+    """The first few by name."""
+    more = len(tasks) - MOST_TASKS_NAMED
+    return ", ".join(tasks[:MOST_TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+_TELLERS: Mapping[type, Callable[..., str]] = {
+    RunStarted: _tell_start,
+    RunResumed: _tell_resume,
+    BaseChecked: _tell_base,
+    PhaseFinished: _tell_phase,
+    PhaseFailed: _tell_failure,
+    BatchChecked: _tell_check,
+    MergeConflicted: _tell_conflict,
+    BatchLanded: _tell_landed,
+    TargetMoved: _tell_moved,
+    WorkKept: _tell_kept,
+    CancelRequested: _tell_cancel,
+    RunFinished: _tell_end,
+}

@@ -1,0 +1,139 @@
+"""How each event changes the state of a run; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from concertmaster.core import landing as train
+from concertmaster.core import phases
+from concertmaster.core.attempts import fail_phase, finish_phase, forget_asking
+from concertmaster.core.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    CancelRequested,
+    Event,
+    MergeConflicted,
+    PhaseFailed,
+    PhaseFinished,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    TargetMoved,
+    WorkKept,
+)
+from concertmaster.core.landing import Asked
+from concertmaster.core.model import Outcome, TaskState
+from concertmaster.core.state import RunState
+
+
+def record(state: RunState, event: Event) -> RunState:
+    """The state with the event in it."""
+    return _RECORDERS[type(event)](state, event)
+
+
+def _note_nothing(state: RunState, event: RunStarted) -> RunState:
+    return state
+
+
+def _resume(state: RunState, event: RunResumed) -> RunState:
+    return replace(
+        state,
+        tasks={key: forget_asking(record) for key, record in state.tasks.items()},
+        landing=replace(state.landing, asked=Asked.NOTHING, stuck=""),
+        base_green=state.base_green or None,
+        budget_usd=state.budget_usd if event.budget_usd is None else event.budget_usd,
+        cancelled=state.cancelled or event.cancelled,
+        keeping=frozenset(),
+        stopped="",
+        finishing=False,
+        finished=False,
+    )
+
+
+def _note_base(state: RunState, event: BaseChecked) -> RunState:
+    landing = replace(
+        state.landing,
+        asked=Asked.NOTHING,
+        tip=event.tip,
+        tip_green=event.passed and event.tip == state.plan.base,
+        green=frozenset({event.tree} if event.passed else ()),
+    )
+    return replace(state, landing=landing, base_green=event.passed, base_reason=event.reason)
+
+
+def _finish_phase(state: RunState, event: PhaseFinished) -> RunState:
+    attempts = {key: record.attempt for key, record in state.tasks.items()}
+    return state.put(finish_phase(state.tasks[event.task], event, sources=attempts))
+
+
+def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
+    limit = state.plan.settings.attempts
+    state = state.put(fail_phase(state.tasks[event.task], event, limit=limit))
+    if event.outcome in phases.STOPS_THE_RUN:
+        return replace(state, stopped=event.reason or event.outcome.value)
+    if event.outcome is Outcome.CANCELLED and state.cancelled:
+        return settle(state, event.task, TaskState.FAILED, reason="the run was cancelled")
+    return state
+
+
+def _note_check(state: RunState, event: BatchChecked) -> RunState:
+    return replace(state, landing=train.record_check(state.landing, event))
+
+
+def _note_conflict(state: RunState, event: MergeConflicted) -> RunState:
+    state = replace(state, landing=train.record_conflict(state.landing, event))
+    if event.behind:
+        return state
+    reason = f"does not merge onto the target: conflict in {', '.join(event.paths)}"
+    return settle(state, event.task, TaskState.LEFT_OUT, reason=reason)
+
+
+def _note_landed(state: RunState, event: BatchLanded) -> RunState:
+    reapplied = state.landing.reapplied
+    state = replace(state, landing=train.record_landed(state.landing, event))
+    end = TaskState.AWAITING_MERGE if event.branch else TaskState.LANDED
+    reason = f"on {event.branch}: {state.landing.diverted}" if event.branch else ""
+    for task in event.tasks:
+        state = settle(state, task, end, reason=reason)
+        state = state.put(replace(state.tasks[task], landed_as_it_is=task not in reapplied))
+    return state
+
+
+def _note_moved(state: RunState, event: TargetMoved) -> RunState:
+    return replace(state, landing=train.record_moved(state.landing, event))
+
+
+def _note_kept(state: RunState, event: WorkKept) -> RunState:
+    state = state.put(replace(state.tasks[event.task], kept_on=event.branch))
+    return replace(state, keeping=state.keeping - {event.task})
+
+
+def _cancel(state: RunState, event: CancelRequested) -> RunState:
+    return replace(state, cancelled=True)
+
+
+def _note_finished(state: RunState, event: RunFinished) -> RunState:
+    return replace(state, finished=True)
+
+
+_RECORDERS: Mapping[type, Callable[..., RunState]] = {
+    RunStarted: _note_nothing,
+    RunResumed: _resume,
+    BaseChecked: _note_base,
+    PhaseFinished: _finish_phase,
+    PhaseFailed: _fail_phase,
+    BatchChecked: _note_check,
+    MergeConflicted: _note_conflict,
+    BatchLanded: _note_landed,
+    TargetMoved: _note_moved,
+    WorkKept: _note_kept,
+    CancelRequested: _cancel,
+    RunFinished: _note_finished,
+}
+
+
+def settle(state: RunState, task: str, end: TaskState, *, reason: str) -> RunState:
+    """The task's state in the run, and why."""
+    return state.put(replace(state.tasks[task], state=end, reason=reason))

@@ -1,0 +1,377 @@
+"""The report of a run: what was measured, told as one frozen value. Nothing in it is estimated
+but what says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from concertmaster.core.ending import Ended, NextStep, find_ending, next_steps, sensitive_paths
+from concertmaster.core.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    Event,
+    PhaseFailed,
+    PhaseFinished,
+    RunResumed,
+    TargetMoved,
+)
+from concertmaster.core.model import (
+    Built,
+    FootprintEntry,
+    LandingMode,
+    Outcome,
+    Phase,
+    Skipped,
+    TaskState,
+    Usage,
+)
+from concertmaster.core.state import Attempt, RunState, TaskRecord
+
+REPORT_VERSION = 1
+
+_EXIT_CODES = {Ended.LANDED: 0, Ended.BASE_IS_RED: 3, Ended.STOPPED: 4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRow:
+    """One phase that ran; `finished` where it met its exit condition."""
+
+    phase: Phase
+    finished: bool
+    seconds: float
+    started_at: float
+    ended_at: float
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One try of a task. Logs are relative to the run's folder; `folder` only where work stays."""
+
+    number: int
+    outcome: Outcome | None
+    reason: str
+    base: str
+    built_on: tuple[Built, ...]
+    phases: tuple[PhaseRow, ...]
+    seconds: float
+    usage: Usage
+    sensitive: tuple[str, ...]
+    notes: tuple[str, ...]
+    no_op: str
+    folder: str
+    transcript: str
+    check_log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """One task and all that came of it; `branch` is where work lies that did not land."""
+
+    id: str
+    title: str
+    prompt: str
+    state: TaskState
+    reason: str
+    estimate_seconds: float
+    seconds: float
+    usage: Usage
+    head: str
+    branch: str
+    attempts: tuple[AttemptRow, ...]
+    footprint: tuple[FootprintEntry, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One answer of the train; `cached` where the tree was known and nothing ran."""
+
+    at: float
+    tasks: tuple[str, ...]
+    tip: str
+    passed: bool
+    cached: bool
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandedRow:
+    """One move of the target, or of our own `branch` where landing was diverted."""
+
+    at: float
+    tasks: tuple[str, ...]
+    tip: str
+    commit: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """The train's checks: how many ran, how many were known, and how long those that ran took."""
+
+    ran: int
+    cached: int
+    seconds: float
+    base_seconds: float
+    rows: tuple[CheckRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What the plan foretold, to be read beside the measured wall and work seconds."""
+
+    makespan_seconds: float
+    lower_bound_seconds: float
+    sequential_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Between the last word of one process and the first of the next nobody worked."""
+
+    started_at: float
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitive:
+    """Landed paths that define the check or steer agents."""
+
+    task: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run as far as it came. `dataclasses.asdict` of it is report.json.
+
+    `tip` is where the target stands; `wall_seconds` leaves the pauses out; `cost_usd` is None
+    where no agent told any; `speed_up` is None where nothing was measured.
+    """
+
+    version: int = REPORT_VERSION
+    run: str
+    base: str
+    target: str
+    tip: str
+    slots: int
+    landing: LandingMode
+    ended: Ended
+    reason: str
+    diverted: str
+    started_at: float
+    ended_at: float
+    pauses: tuple[Pause, ...]
+    wall_seconds: float
+    work_seconds: float
+    speed_up: float | None
+    estimate: Estimate
+    cost_usd: float | None
+    input_tokens: int
+    output_tokens: int
+    checks: Checks
+    flaky: tuple[str, ...]
+    landed: tuple[LandedRow, ...]
+    tasks: tuple[TaskRow, ...]
+    skipped: tuple[Skipped, ...]
+    sensitive: tuple[Sensitive, ...]
+    next_steps: tuple[NextStep, ...]
+    notes: tuple[str, ...]
+
+
+def exit_code(report: Report) -> int:
+    """0 all landed, 1 some did not, 3 the base is red, 4 stopped by budget or limit."""
+    return _EXIT_CODES.get(report.ended, 1)
+
+
+def build_report(state: RunState, events: Sequence[Event]) -> Report:
+    """Report on the run that `events` tell and `state` is the fold of."""
+    plan = state.plan
+    phases = _phases(events)
+    tasks = tuple(_task_row(record, phases) for record in state.tasks.values())
+    landed = tuple(_landed_row(event) for event in events if isinstance(event, BatchLanded))
+    ended, reason = find_ending(state)
+    tip = _find_tip(events) or plan.base
+    branch = next((row.branch for row in reversed(landed) if row.branch), "")
+    wall, work = _wall_seconds(events), sum(task.seconds for task in tasks)
+    usage = _sum_usage(task.usage for task in tasks)
+    return Report(
+        run=plan.run,
+        base=plan.base,
+        target=plan.target,
+        tip=tip,
+        slots=plan.slots,
+        landing=plan.settings.landing,
+        ended=ended,
+        reason=reason,
+        diverted=state.landing.diverted,
+        started_at=events[0].at if events else 0.0,
+        ended_at=events[-1].at if events else 0.0,
+        pauses=_pauses(events),
+        wall_seconds=wall,
+        work_seconds=work,
+        speed_up=work / wall if work and wall else None,
+        estimate=Estimate(
+            makespan_seconds=plan.makespan_seconds,
+            lower_bound_seconds=plan.lower_bound_seconds,
+            sequential_seconds=plan.sequential_seconds,
+        ),
+        cost_usd=usage.cost_usd,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        checks=_checks(events),
+        flaky=state.landing.flaky,
+        landed=landed,
+        tasks=tasks,
+        skipped=plan.skipped,
+        sensitive=_sensitive(state),
+        next_steps=next_steps(state, ended=ended, branch=branch, tip=tip),
+        notes=plan.notes,
+    )
+
+
+Phases = Mapping[tuple[str, int], tuple[PhaseRow, ...]]
+
+
+def _phases(events: Iterable[Event]) -> Phases:
+    """The rows of each task's each attempt."""
+    found: dict[tuple[str, int], tuple[PhaseRow, ...]] = {}
+    for event in events:
+        if isinstance(event, PhaseFinished | PhaseFailed):
+            key = (event.task, event.attempt)
+            found[key] = (*found.get(key, ()), _phase_row(event))
+    return found
+
+
+def _task_row(record: TaskRecord, phases: Phases) -> TaskRow:
+    task = record.task
+    attempts = tuple(
+        _attempt_row(task.id, attempt, phases.get((task.id, attempt.number), ()))
+        for attempt in record.attempts
+    )
+    return TaskRow(
+        id=task.id,
+        title=task.title,
+        prompt=task.prompt,
+        state=record.state,
+        reason=record.reason,
+        estimate_seconds=task.estimate_seconds,
+        seconds=sum(attempt.seconds for attempt in attempts),
+        usage=_sum_usage(attempt.usage for attempt in attempts),
+        head=record.head,
+        branch=record.kept_on,
+        attempts=attempts,
+        footprint=task.footprint,
+        notes=task.notes,
+    )
+
+
+def _attempt_row(task: str, attempt: Attempt, phases: tuple[PhaseRow, ...]) -> AttemptRow:
+    logs = f"tasks/{task}/{attempt.number}"
+    return AttemptRow(
+        number=attempt.number,
+        outcome=attempt.outcome,
+        reason=attempt.reason,
+        base=attempt.base,
+        built_on=attempt.built_on,
+        phases=phases,
+        seconds=sum(row.seconds for row in phases),
+        usage=_sum_usage(row.usage for row in phases),
+        sensitive=attempt.sensitive,
+        notes=attempt.notes,
+        no_op=attempt.no_op,
+        folder=attempt.folder if attempt.folder_stays else "",
+        transcript=f"{logs}/transcript.jsonl",
+        check_log=f"{logs}/check.log",
+    )
+
+
+def _phase_row(event: PhaseFinished | PhaseFailed) -> PhaseRow:
+    return PhaseRow(
+        phase=event.phase,
+        finished=isinstance(event, PhaseFinished),
+        seconds=event.seconds,
+        started_at=event.at - event.seconds,
+        ended_at=event.at,
+        usage=event.usage,
+    )
+
+
+def _sum_usage(usages: Iterable[Usage]) -> Usage:
+    found = tuple(usages)
+    costs = [usage.cost_usd for usage in found if usage.cost_usd is not None]
+    return Usage(
+        cost_usd=sum(costs) if costs else None,
+        input_tokens=sum(usage.input_tokens for usage in found),
+        output_tokens=sum(usage.output_tokens for usage in found),
+    )
+
+
+def _find_tip(events: Sequence[Event]) -> str:
+    """The last word on where the target stands; what was diverted did not move it."""
+    for event in reversed(events):
+        if isinstance(event, BatchLanded) and not event.branch:
+            return event.commit
+        if isinstance(event, TargetMoved | BaseChecked):
+            return event.tip
+    return ""
+
+
+def _pauses(events: Sequence[Event]) -> tuple[Pause, ...]:
+    return tuple(
+        Pause(started_at=before.at, ended_at=after.at)
+        for before, after in pairwise(events)
+        if isinstance(after, RunResumed)
+    )
+
+
+def _wall_seconds(events: Sequence[Event]) -> float:
+    return sum(
+        max(0.0, after.at - before.at)
+        for before, after in pairwise(events)
+        if not isinstance(after, RunResumed)
+    )
+
+
+def _checks(events: Sequence[Event]) -> Checks:
+    rows = tuple(_check_row(event) for event in events if isinstance(event, BatchChecked))
+    ran = [row for row in rows if not row.cached]
+    return Checks(
+        ran=len(ran),
+        cached=len(rows) - len(ran),
+        seconds=sum(row.seconds for row in ran),
+        base_seconds=sum(event.seconds for event in events if isinstance(event, BaseChecked)),
+        rows=rows,
+    )
+
+
+def _check_row(event: BatchChecked) -> CheckRow:
+    return CheckRow(
+        at=event.at,
+        tasks=event.tasks,
+        tip=event.tip,
+        passed=event.passed,
+        cached=event.cached,
+        reason=event.reason,
+        seconds=event.seconds,
+    )
+
+
+def _landed_row(event: BatchLanded) -> LandedRow:
+    return LandedRow(
+        at=event.at,
+        tasks=event.tasks,
+        tip=event.tip,
+        commit=event.commit,
+        branch=event.branch,
+    )
+
+
+def _sensitive(state: RunState) -> tuple[Sensitive, ...]:
+    found = ((key, sensitive_paths(record)) for key, record in state.tasks.items())
+    return tuple(Sensitive(task=key, paths=paths) for key, paths in found if paths)

@@ -1,0 +1,72 @@
+"""A report in a few words: the same for the terminal and for the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from concertmaster.core.model import LandingMode, TaskState
+from concertmaster.core.report import Report
+from concertmaster.core.text import count, display, duration, short
+
+
+def headline(report: Report) -> str:
+    """How the run ended and where its tasks stand."""
+    where = f" on {report.target}" if report.landing is LandingMode.MERGE else ""
+    states = count_states(task.state for task in report.tasks) or "no tasks"
+    reason = f" ({display(report.reason)})" if report.reason else ""
+    return f"run {report.run}{where}: {report.ended}{reason}; {states}"
+
+
+def count_states(states: Iterable[TaskState]) -> str:
+    """3 landed, 1 left out."""
+    found = Counter(states)
+    return ", ".join(f"{found[state]} {say_state(state)}" for state in TaskState if found[state])
+
+
+def say_state(state: TaskState) -> str:
+    """The state as people read it."""
+    return state.replace("_", " ")
+
+
+def facts(report: Report) -> Iterator[tuple[str, str]]:
+    """What was measured, each with a word in front; empty ones are left out."""
+    yield "time", _time(report)
+    if report.speed_up is not None:
+        work = duration(report.work_seconds)
+        yield "work", f"{work} of phases, {report.speed_up:.1f} times the time it took"
+    if report.cost_usd is not None:
+        yield "cost", dollars(report.cost_usd)
+    if report.input_tokens or report.output_tokens:
+        yield "tokens", f"{report.input_tokens:,} in, {report.output_tokens:,} out"
+    yield "checks", _checks(report)
+    if report.tip != report.base:
+        yield "target", f"{short(report.base)}..{short(report.tip)} on {report.target}"
+    if report.flaky:
+        yield "flaky", f"the check failed, then passed unchanged, behind {', '.join(report.flaky)}"
+    for sensitive in report.sensitive:
+        paths = ", ".join(display(path, limit=80) for path in sensitive.paths)
+        yield "look at", f"{display(paths, limit=400)} ({sensitive.task})"
+    for skipped in report.skipped:
+        yield "skipped", f"{display(skipped.prompt)}: {display(skipped.reason)}"
+
+
+def _time(report: Report) -> str:
+    estimate = report.estimate
+    return (
+        f"{duration(report.wall_seconds)} in {count(report.slots, 'slot')} "
+        f"(estimated {duration(estimate.makespan_seconds)}, "
+        f"at least {duration(estimate.lower_bound_seconds)})"
+    )
+
+
+def _checks(report: Report) -> str:
+    checks = report.checks
+    known = f", {checks.cached} known before" if checks.cached else ""
+    base = f"; the base's took {duration(checks.base_seconds)}" if checks.base_seconds else ""
+    return f"{checks.ran} ran in {duration(checks.seconds)}{known}{base}"
+
+
+def dollars(cost: float | None) -> str:
+    """$1.20, or nothing where nobody told."""
+    return "" if cost is None else f"${cost:.2f}"

@@ -1,0 +1,127 @@
+"""What ended runs left behind, and what of it may go.
+
+Nothing goes that is alive, can still be resumed, or is the only place where work lies.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.adapters import journal, process
+from concertmaster.adapters.repository import Repository
+from concertmaster.adapters.worktree import Owner, attempts, discard
+from concertmaster.core.model import TaskState
+from concertmaster.core.state import RunState, TaskRecord
+from concertmaster.engine.run import look, runs_folder
+from concertmaster.engine.train import TRAIN
+
+_ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What went (or would go), and what stays with the reason."""
+
+    runs: tuple[str, ...]
+    worktrees: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+
+    def sentences(self, *, dry_run: bool) -> Iterator[str]:
+        """One line for each thing."""
+        verb = "would remove" if dry_run else "removed"
+        yield from (f"{verb} run {run}" for run in self.runs)
+        yield from (f"{verb} worktree {worktree}" for worktree in self.worktrees)
+        yield from (f"kept {what}: {why}" for what, why in self.kept)
+        if not (self.runs or self.worktrees or self.kept):
+            yield "there is nothing to clean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    folder: Path
+    state: RunState
+    is_held: bool
+
+    def reason_to_stay(self) -> str:
+        if self.is_held:
+            return "it is being worked on"
+        if not self.state.finished:
+            return f"it can go on: concertmaster resume {self.folder.name}"
+        only_here = [key for key, one in self.state.tasks.items() if _lies_only_here(one)]
+        return f"the work of {', '.join(only_here)} lies only here" if only_here else ""
+
+
+def _lies_only_here(record: TaskRecord) -> bool:
+    stays = any(attempt.folder_stays for attempt in record.attempts)
+    safe = record.state in _ARRIVED or record.kept_on or not record.work
+    return stays or not safe
+
+
+def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> Cleaned:
+    """Remove what may go, worktrees first."""
+    folders = journal.list_runs(runs_folder(repository))
+    runs = {
+        folder.name: _Run(folder=folder, state=look(folder)[0], is_held=journal.is_held(folder))
+        for folder in folders
+    }
+    going, kept = _sort_worktrees(runs, cache, runs_folder(repository))
+    reasons = {name: run.reason_to_stay() for name, run in runs.items()}
+    ended = [name for name, reason in reasons.items() if not reason]
+    if not dry_run:
+        for folder in going:
+            discard(folder)
+        for name in ended:
+            _remove_run(runs[name], repository)
+    return Cleaned(
+        runs=tuple(ended),
+        worktrees=tuple(map(str, going)),
+        kept=(*kept, *((f"run {name}", reason) for name, reason in reasons.items() if reason)),
+    )
+
+
+def _sort_worktrees(
+    runs: dict[str, _Run], cache: Path, home: Path
+) -> tuple[list[Path], list[tuple[str, str]]]:
+    going: list[Path] = []
+    kept: list[tuple[str, str]] = []
+    for folder, owner in attempts(cache).items():
+        if not Path(owner.repository).is_relative_to(home):
+            continue
+        reason = _reason_to_keep(runs.get(owner.run), owner)
+        if reason:
+            kept.append((f"worktree {folder}", reason))
+        else:
+            going.append(folder)
+    return going, kept
+
+
+def _reason_to_keep(run: _Run | None, owner: Owner) -> str:
+    if run is None:
+        return "its run is gone, so nobody knows whether its work is saved; look, then delete it"
+    if run.is_held:
+        return "its run is being worked on"
+    if owner.task == TRAIN:
+        return ""
+    record = run.state.tasks.get(owner.task)
+    ended = [a for a in record.attempts if a.number == owner.attempt] if record else []
+    if not ended:
+        return "" if run.state.finished else "its run can go on"
+    attempt = ended[0]
+    if attempt.folder_stays:
+        return "it holds work that could not be saved"
+    if attempt.outcome:
+        return ""
+    if run.state.finished:
+        return "it may hold what the agent was doing when the run was cancelled"
+    return "its run can go on"
+
+
+def _remove_run(run: _Run, repository: Repository) -> None:
+    process.sweep(f"{run.folder.name}/")
+    repository.unpin(f"refs/concertmaster/{run.folder.name}/base")
+    # The plan goes first: without it the rest is no run any more, however far this comes.
+    (run.folder / "plan.json").unlink()
+    shutil.rmtree(run.folder)

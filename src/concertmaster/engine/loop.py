@@ -1,0 +1,147 @@
+"""The one loop of a run: events come in, are written down, and what the core asks is performed.
+
+Slots, train and chores are threads; they only answer into the inbox. This thread alone changes
+the state.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from concertmaster.adapters.journal import Journal
+from concertmaster.core.command import (
+    CheckBase,
+    CheckBatch,
+    Command,
+    FinishRun,
+    KeepWork,
+    LandBatch,
+    RemoveWorktree,
+    RunPhase,
+    StopAttempt,
+)
+from concertmaster.core.events import Event, RunFinished, WorkKept
+from concertmaster.core.machine import fold, handle
+from concertmaster.core.state import RunState
+from concertmaster.engine.site import Site
+from concertmaster.engine.train import Train
+from concertmaster.engine.worker import Worker
+from concertmaster.errors import Interrupted
+
+
+C = TypeVar("C", bound=Command)
+
+
+class Progress(Protocol):
+    """Who watches the run."""
+
+    def update(self, state: RunState, event: Event) -> None: ...
+
+    def activity(self, task: str, words: str) -> None: ...
+
+
+class Loop:
+    """Runs one plan to its end. `post` and `interrupt` may be called from anywhere."""
+
+    def __init__(self, site: Site, *, journal: Journal, progress: Progress) -> None:
+        self._site = site
+        self._journal = journal
+        self._progress = progress
+        self._inbox: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+        self._worker = Worker(site=site, tell=progress.activity)
+        self._train = Train(site=site)
+
+    def post(self, event: Event) -> None:
+        """Put an event into the inbox, stamped with the time."""
+        self._inbox.put(replace(event, at=time.time()))
+
+    def interrupt(self) -> None:
+        """Leave the run as it is, for `resume`."""
+        run = self._site.plan.run
+        what = f"run {run} was interrupted"
+        self._inbox.put(Interrupted(what, next_step=f"go on with `concertmaster resume {run}`"))
+
+    def run(self, opening: Event, *, past: Sequence[Event]) -> RunState:
+        """Go on from `past` until nothing is left to do; the final state.
+
+        Raises whatever a thread raised, after all processes of the run were ended.
+        """
+        state = fold(self._site.plan, past)
+        self.post(opening)
+        with ExitStack() as stack:
+            self._slots = stack.enter_context(ThreadPoolExecutor(self._site.plan.slots, "slot"))
+            self._rails = stack.enter_context(ThreadPoolExecutor(1, "train"))
+            self._chores = stack.enter_context(ThreadPoolExecutor(1, "chores"))
+            stack.callback(self._site.guard.stop_all)
+            while not state.finished:
+                state = self._turn(state, self._take())
+        return state
+
+    def _take(self) -> list[Event]:
+        """All that has happened; waits until something has."""
+        taken = [self._inbox.get()]
+        while not self._inbox.empty():
+            taken.append(self._inbox.get())
+        for item in taken:
+            if isinstance(item, BaseException):
+                raise item
+        return [item for item in taken if not isinstance(item, BaseException)]
+
+    def _turn(self, state: RunState, events: list[Event]) -> RunState:
+        self._journal.append(events)
+        for event in events:
+            state, commands = handle(state, event)
+            self._progress.update(state, event)
+            for command in commands:
+                self._perform(command)
+        return state
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case RunPhase():
+                self._submit(self._slots, self._worker.perform, command)
+            case CheckBase():
+                self._submit(self._rails, self._train.check_base, command)
+            case CheckBatch():
+                self._submit(self._rails, self._train.check_batch, command)
+            case LandBatch():
+                self._submit(self._rails, self._train.land_batch, command)
+            case KeepWork():
+                self._submit(self._chores, self._keep, command)
+            case RemoveWorktree():
+                self._submit(self._chores, self._remove, command)
+            case StopAttempt():
+                self._site.guard.stop(self._site.mark(command.task, command.attempt))
+            case FinishRun():
+                self.post(RunFinished())
+
+    def _submit(
+        self, threads: ThreadPoolExecutor, perform: Callable[[C], Event | None], command: C
+    ) -> None:
+        def take(done: Future[Event | None]) -> None:
+            error = done.exception()
+            if error is not None:
+                self._inbox.put(error)
+            elif (event := done.result()) is not None:
+                self.post(event)
+
+        threads.submit(perform, command).add_done_callback(take)
+
+    def _keep(self, command: KeepWork) -> WorkKept:
+        branch = f"concertmaster/{self._site.plan.run}/{command.task}"
+        self._site.repository.fetch(
+            self._site.objects.path, command.commit, ref=f"refs/heads/{branch}"
+        )
+        return WorkKept(task=command.task, branch=branch, commit=command.commit)
+
+    def _remove(self, command: RemoveWorktree) -> None:
+        worktree = self._site.worktrees.open(Path(command.folder))
+        if worktree is not None:
+            worktree.remove()

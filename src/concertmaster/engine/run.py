@@ -1,0 +1,168 @@
+"""A run on this machine: its folder, its start, its resumption and its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+from concertmaster.adapters import journal, process
+from concertmaster.adapters.agents.agent import Agent
+from concertmaster.adapters.agents.catalog import find_agent
+from concertmaster.adapters.journal import Journal
+from concertmaster.adapters.process import Guard
+from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.worktree import Worktrees
+from concertmaster.core.events import CancelRequested, Event, RunResumed, RunStarted
+from concertmaster.core.machine import fold
+from concertmaster.core.model import Plan
+from concertmaster.core.report import Report, build_report
+from concertmaster.core.state import RunState
+from concertmaster.engine.loop import Loop, Progress
+from concertmaster.engine.planning import Planned
+from concertmaster.engine.site import PROMPTS, Site
+from concertmaster.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Where things lie on this machine: attempts below `cache`; the environment we were given."""
+
+    cache: Path
+    environment: Mapping[str, str]
+
+
+def runs_folder(repository: Repository) -> Path:
+    """All runs of a repository."""
+    return repository.git_dir / "concertmaster" / "runs"
+
+
+def find_run(repository: Repository, name: str) -> Path:
+    """The folder of the named run, or of the newest. Raises UsageError."""
+    folders = journal.list_runs(runs_folder(repository))
+    matching = [folder for folder in folders if not name or folder.name == name]
+    if matching:
+        return matching[-1]
+    raise UsageError(
+        f"there is no run {name}" if name else "there is no run in this repository yet",
+        why=f"looked in {runs_folder(repository)}",
+        next_step="see `concertmaster status` for the runs, or start one: concertmaster run ...",
+    )
+
+
+def start(planned: Planned, home: Home, *, progress: Progress, guard: Guard) -> Path:
+    """Run a new plan to its end; the run's folder."""
+    plan = planned.plan
+    agents = _find_agents(plan, home)
+    folder = runs_folder(planned.repository) / plan.run
+    (folder / PROMPTS).mkdir(parents=True)
+    for blob, data in planned.texts.items():
+        (folder / PROMPTS / blob).write_bytes(data)
+    planned.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    journal.write_plan(folder, plan)
+    site = _site(plan, folder, planned.repository, home, guard=guard, agents=agents)
+    with journal.hold_run(folder):
+        _perform(site, RunStarted(run=plan.run), progress=progress)
+    return folder
+
+
+def resume(
+    folder: Path,
+    repository: Repository,
+    home: Home,
+    *,
+    progress: Progress,
+    guard: Guard,
+    budget_usd: float | None = None,
+    cancel: bool = False,
+) -> None:
+    """Go on with a run whose process died, was interrupted or was stopped; or only end it."""
+    plan = journal.read_plan(folder)
+    agents = {} if cancel else _find_agents(plan, home)
+    with journal.hold_run(folder):
+        process.sweep(f"{plan.run}/")
+        site = _site(plan, folder, repository, home, guard=guard, agents=agents)
+        opening = RunResumed(budget_usd=budget_usd, cancelled=cancel)
+        _perform(site, opening, progress=progress)
+
+
+def _find_agents(plan: Plan, home: Home) -> dict[str, Agent]:
+    names = {task.agent or plan.settings.agent for task in plan.tasks}
+    search = home.environment.get("PATH", "")
+    return {
+        name: find_agent(name, command=plan.settings.agent_command, path=search)
+        for name in sorted(names)
+    }
+
+
+def _site(
+    plan: Plan,
+    folder: Path,
+    repository: Repository,
+    home: Home,
+    *,
+    guard: Guard,
+    agents: Mapping[str, Agent],
+) -> Site:
+    objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
+    return Site(
+        plan=plan,
+        folder=folder,
+        repository=repository,
+        objects=objects,
+        worktrees=Worktrees(objects, user=repository, cache=home.cache, run=plan.run),
+        guard=guard,
+        agents=agents,
+        environment=home.environment,
+    )
+
+
+def _perform(site: Site, opening: Event, *, progress: Progress) -> None:
+    record = Journal(site.folder / "journal.jsonl")
+    record.repair()
+    past = record.read()
+    loop = Loop(site, journal=record, progress=progress)
+    with _signals(loop):
+        loop.run(opening if past else RunStarted(run=site.plan.run), past=past)
+
+
+@contextmanager
+def _signals(loop: Loop) -> Iterator[None]:
+    """Ctrl-C and a closed terminal leave the run for `resume`; SIGTERM cancels it."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        loop.interrupt()
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        loop.post(CancelRequested())
+
+    wanted = {signal.SIGINT: interrupt, signal.SIGHUP: interrupt, signal.SIGTERM: cancel}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def look(folder: Path) -> tuple[RunState, tuple[Event, ...]]:
+    """The state of a run, whoever owns it now."""
+    plan = journal.read_plan(folder)
+    events = Journal(folder / "journal.jsonl").read()
+    return fold(plan, events), events
+
+
+def report(folder: Path) -> Report:
+    """What became of the run so far."""
+    state, events = look(folder)
+    return build_report(state, events)
+
+
+def write_report(folder: Path, html: str, found: Report) -> None:
+    """report.json and report.html beside the journal."""
+    journal.write_whole(folder / "report.json", json.dumps(asdict(found), indent=1) + "\n")
+    journal.write_whole(folder / "report.html", html)

@@ -1,0 +1,82 @@
+"""Where a run works and with what: shared by the workers and the train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.adapters.agents.agent import Agent
+from concertmaster.adapters.process import Exit, Guard, allowed_environment, shell_argv
+from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.worktree import Worktree, Worktrees
+from concertmaster.core.model import Plan
+from concertmaster.core.policy import Place
+
+LOG_TAIL_BYTES = 4096
+PROMPTS = "prompts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One run's tools. `folder` is the run's own, below the user's git folder."""
+
+    plan: Plan
+    folder: Path
+    repository: Repository
+    objects: RunRepository
+    worktrees: Worktrees
+    guard: Guard
+    agents: Mapping[str, Agent]
+    environment: Mapping[str, str]
+    place: Place = Place.MACHINE
+
+    def attempt_folder(self, task: str, attempt: int) -> Path:
+        """Where transcript and logs of an attempt lie."""
+        folder = self.folder / "tasks" / task / str(attempt)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def mark(self, task: str, attempt: int) -> str:
+        """What every process of the attempt carries in its environment."""
+        return f"{self.plan.run}/{task}/{attempt}"
+
+    def prompt_text(self, blob: str) -> str:
+        """The prompt as it was when the run was planned."""
+        return (self.folder / PROMPTS / blob).read_text("utf-8")
+
+    def run_shell(self, command: str, worktree: Worktree, *, mark: str, log: Path) -> Exit:
+        """Run a command of the repository (setup, check) in a worktree."""
+        settings = self.plan.settings
+        return self.guard.run(
+            shell_argv(command),
+            mark=mark,
+            cwd=worktree.files,
+            env=self.environment_in(worktree),
+            log=log,
+            timeout_seconds=min(settings.check_timeout_seconds, settings.timeout_seconds),
+        )
+
+    def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
+        """The allow-listed environment, with temporary files inside the attempt's folder."""
+        return {
+            **allowed_environment(self.environment, names),
+            "TMPDIR": str(worktree.temporary),
+        }
+
+
+def describe_failure(what: str, exit: Exit, log: Path) -> str:
+    """One line on how a command failed, with the last words it said."""
+    words = last_lines(log)
+    return f"{what} failed ({exit.describe()})" + (f": {words}" if words else "")
+
+
+def last_lines(log: Path, *, count: int = 3) -> str:
+    """The last lines of a log that say something, joined to one line."""
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    told = [line.strip() for line in lines if line.strip(" -=.\t")]
+    return " | ".join(told[-count:])

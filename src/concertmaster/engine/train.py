@@ -1,0 +1,166 @@
+"""The train: merges, checks and lands, one thing at a time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from concertmaster.adapters import target
+from concertmaster.adapters.repository import Conflict
+from concertmaster.core import message
+from concertmaster.core.command import Candidate, CheckBase, CheckBatch, LandBatch
+from concertmaster.core.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    MergeConflicted,
+    TargetMoved,
+)
+from concertmaster.engine.site import Site, describe_failure
+
+TRAIN = "train"
+
+Answer = BaseChecked | BatchChecked | MergeConflicted | BatchLanded | TargetMoved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a check said of a tree."""
+
+    passed: bool
+    reason: str
+    seconds: float
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Train:
+    """Performs the landing commands of one run."""
+
+    site: Site
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def check_base(self, command: CheckBase) -> BaseChecked:
+        """Is the commit that every task starts from green?"""
+        plan = self.site.plan
+        verdict = self._check(plan.base)
+        return BaseChecked(
+            tree=self.site.objects.tree(plan.base),
+            passed=verdict.passed,
+            reason=verdict.reason,
+            seconds=verdict.seconds,
+            tip=self.site.repository.branch_tip(plan.target),
+        )
+
+    def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted:
+        """Merge in memory, then check the tree in a clean worktree, unless it is known."""
+        commit = command.tip
+        for number, candidate in enumerate(command.candidates):
+            result = self._join(commit, candidate)
+            if isinstance(result, Conflict):
+                return MergeConflicted(
+                    task=candidate.task,
+                    tip=command.tip,
+                    behind=tuple(c.task for c in command.candidates[:number]),
+                    paths=result.paths,
+                )
+            commit = result
+        tree = self.site.objects.tree(commit)
+        verdict = _known(tree, command) or self._check(commit)
+        return BatchChecked(
+            tasks=tuple(c.task for c in command.candidates),
+            tip=command.tip,
+            commit=commit,
+            tree=tree,
+            passed=verdict.passed,
+            reason=verdict.reason,
+            seconds=verdict.seconds,
+            cached=verdict.cached,
+            reapplied=tuple(c.task for c in command.candidates if not c.as_it_is),
+        )
+
+    def _join(self, tip: str, candidate: Candidate) -> str | Conflict:
+        """The tip with the candidate's change on it; the tip itself where it is there already."""
+        plan, objects = self.site.plan, self.site.objects
+        if candidate.as_it_is:
+            text = message.merge_message(candidate.title, task=candidate.task, run=plan.run)
+            result = objects.merge(tip, candidate.head, message=text, at=plan.settings.made_at)
+        else:
+            result = objects.reapply(
+                tip,
+                base=candidate.base,
+                head=candidate.head,
+                message=objects.message(candidate.head),
+                at=plan.settings.made_at,
+            )
+        if isinstance(result, Conflict):
+            return result
+        there = result.tree == objects.tree(tip)
+        if there and (not candidate.as_it_is or objects.is_ancestor(candidate.head, tip)):
+            return tip
+        return result.commit
+
+    def _check(self, commit: str) -> Verdict:
+        began = time.monotonic()
+        number = next(self.numbers)
+        log = self.site.attempt_folder(TRAIN, number) / "check.log"
+        worktree = self.site.worktrees.create(
+            commit, task=TRAIN, attempt=number, branch=f"concertmaster/{self.site.plan.run}/train"
+        )
+        try:
+            reason, mark = "", self.site.mark(TRAIN, number)
+            for what, shell in self._commands():
+                exit = self.site.run_shell(shell, worktree, mark=mark, log=log)
+                if not exit.ok:
+                    reason = describe_failure(f"{what} `{shell}`", exit, log)
+                    break
+        finally:
+            worktree.remove()
+        return Verdict(passed=not reason, reason=reason, seconds=time.monotonic() - began)
+
+    def _commands(self) -> tuple[tuple[str, str], ...]:
+        settings = self.site.plan.settings
+        setup = (("setup", settings.setup),) if settings.setup else ()
+        return (*setup, ("check", settings.check))
+
+    def land_batch(self, command: LandBatch) -> BatchLanded | TargetMoved:
+        """Move the target to exactly the tested commit; if it cannot be moved, our own branch."""
+        if command.diverted:
+            return self._divert(command, reason="")
+        repository, plan = self.site.repository, self.site.plan
+        repository.fetch(self.site.objects.path, command.commit)
+        result = target.advance(repository, plan.target, old=command.tip, new=command.commit)
+        if isinstance(result, target.Moved):
+            return TargetMoved(tip=result.tip)
+        if isinstance(result, target.InTheWay):
+            return self._divert(command, reason=result.reason)
+        return BatchLanded(tasks=command.tasks, tip=command.tip, commit=command.commit)
+
+    def _divert(self, command: LandBatch, *, reason: str) -> BatchLanded:
+        branch = f"concertmaster/{self.site.plan.run}/landed"
+        self.site.repository.fetch(
+            self.site.objects.path,
+            command.commit,
+            ref=f"refs/heads/{branch}",
+            old=command.tip if command.diverted else None,
+        )
+        return BatchLanded(
+            tasks=command.tasks,
+            tip=command.tip,
+            commit=command.commit,
+            branch=branch,
+            reason=reason,
+        )
+
+
+def _known(tree: str, command: CheckBatch) -> Verdict | None:
+    if tree in command.green:
+        return Verdict(passed=True, reason="", seconds=0.0, cached=True)
+    if tree in command.red:
+        reason = "this tree has failed the check before"
+        return Verdict(passed=False, reason=reason, seconds=0.0, cached=True)
+    return None
+
+

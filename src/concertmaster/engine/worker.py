@@ -1,0 +1,291 @@
+"""A slot's work: one phase of one attempt, from command to event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from concertmaster.adapters.agents.agent import Report, Request, read_no_op
+from concertmaster.adapters.process import Exit
+from concertmaster.adapters.repository import Conflict
+from concertmaster.adapters.worktree import Snapshot, Worktree
+from concertmaster.core import message, policy
+from concertmaster.core.command import RunPhase
+from concertmaster.core.events import PhaseFailed, PhaseFinished
+from concertmaster.core.model import Built, Outcome, Phase, Usage
+from concertmaster.engine.site import Site, describe_failure
+from concertmaster.errors import Error
+from concertmaster.templates import fill
+
+Tell = Callable[[str, str], None]
+Answer = PhaseFinished | PhaseFailed
+
+
+class Failure(Exception):
+    """A phase did not meet its exit condition; the arguments are those of PhaseFailed."""
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        saved: str = "",
+        unsaved: bool = False,
+        usage: Usage = Usage(),
+    ) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+        self.saved = saved
+        self.unsaved = unsaved
+        self.usage = usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Performs phases. `tell` gets what an agent does while it does it: task id and words."""
+
+    site: Site
+    tell: Tell
+
+    def perform(self, command: RunPhase) -> Answer:
+        """Run the phase; whatever goes wrong with it is an event as well."""
+        began = time.monotonic()
+        try:
+            answer = _PHASES[command.phase](self, command)
+        except Failure as failure:
+            answer = self._failed(command, failure)
+        except Error as error:
+            why = f": {error.why}" if error.why else ""
+            lost = Failure(Outcome.LOST, error.what + why, unsaved=True)
+            answer = self._failed(command, lost)
+        return replace(answer, seconds=time.monotonic() - began)
+
+    def _failed(self, command: RunPhase, failure: Failure) -> PhaseFailed:
+        return PhaseFailed(
+            task=command.task.id,
+            attempt=command.attempt,
+            phase=command.phase,
+            seconds=0.0,
+            outcome=failure.outcome,
+            reason=failure.reason,
+            saved=failure.saved,
+            unsaved=failure.unsaved,
+            usage=failure.usage,
+        )
+
+    def _finished(self, command: RunPhase) -> PhaseFinished:
+        return PhaseFinished(
+            task=command.task.id, attempt=command.attempt, phase=command.phase, seconds=0.0
+        )
+
+    # --- prepare -------------------------------------------------------------------------------
+
+    def prepare(self, command: RunPhase) -> Answer:
+        """A worktree at the base, made usable by the repository's setup."""
+        base, merged, notes = self._make_base(command)
+        worktree = self._make_worktree(command, base)
+        finished = self._finished(command)
+        return replace(
+            finished, checkpoint=base, folder=str(worktree.folder), built_on=merged, notes=notes
+        )
+
+    def _make_base(self, command: RunPhase) -> tuple[str, tuple[Built, ...], tuple[str, ...]]:
+        """The run's base plus the wanted changes; a change that may be dropped is, with a note."""
+        base, merged, notes = self.site.plan.base, list[Built](), list[str]()
+        for built in sorted(command.wanted, key=lambda b: b.task not in command.required):
+            if not merged:
+                base = built.head
+                merged.append(built)
+                continue
+            result = self.site.objects.merge(
+                base,
+                built.head,
+                message=message.base_message(command.task.id),
+                at=self.site.plan.settings.made_at,
+            )
+            if not isinstance(result, Conflict):
+                base = result.commit
+                merged.append(built)
+            elif built.task in command.required:
+                paths = ", ".join(result.paths)
+                reason = f"the changes it needs do not merge: {built.task} conflicts in {paths}"
+                raise Failure(Outcome.REFUSED, reason)
+            else:
+                notes.append(f"not built on {built.task}, which does not merge into the base")
+        return base, tuple(merged), tuple(notes)
+
+    def _make_worktree(self, command: RunPhase, commit: str) -> Worktree:
+        worktree = self.site.worktrees.create(
+            commit,
+            task=command.task.id,
+            attempt=command.attempt,
+            branch=f"concertmaster/{self.site.plan.run}/{command.task.id}",
+        )
+        if self.site.plan.settings.setup:
+            self._set_up(command, worktree)
+        return worktree
+
+    def _set_up(self, command: RunPhase, worktree: Worktree) -> None:
+        log = self._folder(command) / "setup.log"
+        setup = self.site.plan.settings.setup
+        mark = self._mark(command)
+        exit = self.site.run_shell(setup, worktree, mark=mark, log=log)
+        if not exit.ok:
+            worktree.remove()
+            raise Failure(_outcome(exit), describe_failure(f"setup `{setup}`", exit, log))
+
+    # --- implement -----------------------------------------------------------------------------
+
+    def implement(self, command: RunPhase) -> Answer:
+        """The agent does the task; its evidence is a difference, or a reasoned no-op."""
+        worktree, notes = self._enter(command)
+        report, exit = self._run_agent(command, worktree)
+        snapshot = self._snapshot(command, worktree)
+        changed = snapshot.tree != self.site.objects.tree(command.checkpoint)
+        if not report.ok:
+            raise Failure(
+                Outcome.LIMITED if report.limited else _outcome(exit),
+                report.reason,
+                saved=snapshot.commit if changed else "",
+                usage=report.usage,
+            )
+        no_op = "" if changed else read_no_op(report.final_text)
+        if not changed and not no_op:
+            reason = "the agent ended without changing anything, and without saying why"
+            raise Failure(Outcome.FAILED, reason, usage=report.usage)
+        return replace(
+            self._finished(command),
+            checkpoint=snapshot.commit if changed else "",
+            no_op=no_op,
+            notes=(*notes, *snapshot.notes),
+            session=report.session,
+            usage=report.usage,
+        )
+
+    def _run_agent(self, command: RunPhase, worktree: Worktree) -> tuple[Report, Exit]:
+        agent = self.site.agents[command.task.agent or self.site.plan.settings.agent]
+        reader = agent.reader()
+
+        def read(line: bytes) -> None:
+            activity = reader.feed(line)
+            if activity:
+                self.tell(command.task.id, f"{activity.tool} {activity.subject}".strip())
+
+        request = Request(text=self._prompt(command), session=command.session)
+        exit = self.site.guard.run(
+            agent.argv(request),
+            mark=self._mark(command),
+            cwd=worktree.files,
+            env=self.site.environment_in(worktree, *agent.environment),
+            stdin=request.text.encode(),
+            log=self._folder(command) / "transcript.jsonl",
+            on_line=read,
+            timeout_seconds=self.site.plan.settings.timeout_seconds,
+        )
+        return reader.finish(exit_ok=exit.ok, exit_text=exit.describe()), exit
+
+    def _prompt(self, command: RunPhase) -> str:
+        task, evidence = command.task, ""
+        if command.evidence:
+            evidence = f"\nAn earlier attempt at this task failed: {command.evidence}\n"
+        return fill(
+            "implement.md",
+            check=task.check or self.site.plan.settings.check,
+            evidence=evidence,
+            prompt=task.prompt,
+            text=self.site.prompt_text(task.blob),
+        )
+
+    # --- test and deliver ----------------------------------------------------------------------
+
+    def test(self, command: RunPhase) -> Answer:
+        """The check's exit status decides."""
+        worktree, notes = self._enter(command)
+        log = self._folder(command) / "check.log"
+        check = command.task.check or self.site.plan.settings.check
+        mark = self._mark(command)
+        exit = self.site.run_shell(check, worktree, mark=mark, log=log)
+        if not exit.ok:
+            reason = describe_failure(f"check `{check}`", exit, log)
+            raise Failure(_outcome(exit), reason, saved=command.checkpoint)
+        return replace(self._finished(command), notes=notes)
+
+    def deliver(self, command: RunPhase) -> Answer:
+        """The one commit that may land, if the path policy lets it."""
+        plan, objects, task = self.site.plan, self.site.objects, command.task
+        judgement = policy.judge(
+            objects.changes(command.base, command.checkpoint),
+            place=self.site.place,
+            protected=plan.settings.protected,
+            prompts=[one.prompt for one in plan.tasks],
+            touches=task.touches,
+        )
+        if judgement.refused:
+            reason = "; ".join(judgement.refused)
+            raise Failure(Outcome.REFUSED, reason, saved=command.checkpoint)
+        head = objects.commit(
+            objects.tree(command.checkpoint),
+            parents=(command.base,),
+            message=message.task_message(
+                task.title,
+                task=task.id,
+                prompt=task.prompt,
+                run=plan.run,
+                settings=plan.settings,
+            ),
+            at=plan.settings.made_at,
+        )
+        return replace(self._finished(command), checkpoint=head, sensitive=judgement.sensitive)
+
+    # --- the worktree between phases -----------------------------------------------------------
+
+    def _enter(self, command: RunPhase) -> tuple[Worktree, tuple[str, ...]]:
+        """The attempt's worktree at its checkpoint. After a crash what was half done is saved,
+        then undone; a worktree that is gone is made anew."""
+        worktree = self.site.worktrees.open(Path(command.folder))
+        if worktree is None:
+            return self._make_worktree(command, command.checkpoint), ("its worktree was gone",)
+        if not command.redo:
+            return worktree, ()
+        half_done = self._snapshot(command, worktree)
+        worktree.restore(command.checkpoint)
+        if half_done.tree == self.site.objects.tree(command.checkpoint):
+            return worktree, ()
+        return worktree, (f"half-done work of an interrupted phase is saved as {half_done.commit}",)
+
+    def _snapshot(self, command: RunPhase, worktree: Worktree) -> Snapshot:
+        strays = worktree.undo_strays()
+        snapshot = worktree.snapshot(
+            parent=command.checkpoint,
+            message=message.snapshot_message(
+                command.task.id, attempt=command.attempt, phase=command.phase
+            ),
+            at=self.site.plan.settings.made_at,
+        )
+        notes = tuple(f"put aside, it lay outside the worktree: {stray}" for stray in strays)
+        return replace(snapshot, notes=(*snapshot.notes, *notes))
+
+    def _mark(self, command: RunPhase) -> str:
+        return self.site.mark(command.task.id, command.attempt)
+
+    def _folder(self, command: RunPhase) -> Path:
+        return self.site.attempt_folder(command.task.id, command.attempt)
+
+
+def _outcome(exit: Exit) -> Outcome:
+    if exit.timed_out:
+        return Outcome.TIMED_OUT
+    if exit.stopped:
+        return Outcome.CANCELLED
+    return Outcome.FAILED
+
+
+_PHASES: Mapping[Phase, Callable[[Worker, RunPhase], Answer]] = {
+    Phase.PREPARE: Worker.prepare,
+    Phase.IMPLEMENT: Worker.implement,
+    Phase.TEST: Worker.test,
+    Phase.DELIVER: Worker.deliver,
+}

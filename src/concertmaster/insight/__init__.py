@@ -1,0 +1,1 @@
+"""Reads a repository to predict what a task will touch."""

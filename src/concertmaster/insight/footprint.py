@@ -1,0 +1,253 @@
+"""Predicts the paths that a prompt will touch, from what it declares and what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from concertmaster.core import pattern
+from concertmaster.core.model import FootprintEntry, Prompt
+from concertmaster.errors import UsageError
+from concertmaster.insight.mentions import MAX_CHARACTERS, Mention, Place, Verb, find_mentions
+from concertmaster.insight.spelling import Kind, has_known_name
+from concertmaster.insight.tree import TreePaths
+
+TOUCHES = 1.0  # the author says so
+TOUCHES_EDITS = 3.0  # files that a declared directory or glob stands for, on average
+NAMED = 0.86  # 282 of 326 paths named in 199 real task prompts were edited
+NAMED_EDITS = 2.0  # a directory or glob in prose is vaguer than a declared one
+MOST_OF_MANY = 0.95  # one file of a directory or glob is never as sure as a declared file
+CREATED = 0.8  # the text asks for a file that is not there
+MISNAMED = 0.5  # the text asks to change a file that is not there
+QUOTED_CODE = 0.5  # a fence shows, a traceback accuses the victim as often as the culprit
+OTHER_ROOT = 0.8  # first parts were dropped to find it here
+READ_ONLY = 0.4  # "see", "like", "run": most of these are not edited
+SPARED = 0.1  # "do not modify": models obey, mostly
+SIBLING = 0.2  # another prompt is named for order, not to be edited
+LEAST = 0.02  # less than this tells the planner nothing
+MAX_NOTES = 20
+
+MAX_NOTES = 20
+MAX_ENTRIES = 500
+MAX_GLOBS = 10  # in prose; each is matched against the whole tree
+
+_TRUST: dict[Place | Verb, float] = {
+    Place.FENCE: QUOTED_CODE,
+    Place.TRACE: QUOTED_CODE,
+    Verb.READ: READ_ONLY,
+    Verb.SPARE: SPARED,
+}
+_Lines = tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guess:
+    """One reason to expect a path; `lines` of None means anywhere in the file."""
+
+    path: str
+    probability: float
+    reason: str
+    lines: _Lines = None
+
+
+_Finding = tuple[list[_Guess], str]  # what one touch or mention tells, and a note or ""
+
+
+def predict(
+    prompt: Prompt, *, tree: TreePaths
+) -> tuple[tuple[FootprintEntry, ...], tuple[str, ...]]:
+    """The paths that the prompt will touch, likeliest first, and notes on what told nothing.
+
+    A path that is not in `tree` will be created; one that ends in `/` is a directory of which no
+    file is known yet. Raises UsageError for a glob in `touches` that cannot be understood.
+    """
+    findings = [*_declared(prompt, tree), *_named(prompt, tree)]
+    notes = list(dict.fromkeys(note for _, note in findings if note))
+    if len(prompt.text) > MAX_CHARACTERS:
+        notes.append(f"only the first {MAX_CHARACTERS} characters were searched for paths")
+    if len(notes) > MAX_NOTES:
+        notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more such notes"]
+    return _combined(guess for guesses, _ in findings for guess in guesses), tuple(notes)
+
+
+def _declared(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
+    excluded = [touch for touch in prompt.touches if touch.startswith("!")]
+    for touch in prompt.touches:
+        path = touch.strip("/")
+        if touch in excluded:
+            continue
+        if not pattern.is_literal(touch):
+            paths = pattern.expand((touch, *excluded), tree.paths)
+            yield _spread(paths, touch, edits=TOUCHES_EDITS, reason=f"matches touches: {touch}")
+        elif path not in tree and tree.has_directory(path):
+            paths = tree.under(path)
+            yield _spread(paths, touch, edits=TOUCHES_EDITS, reason=f"lies in touches: {touch}")
+        else:
+            path += "/" * touch.endswith("/")
+            yield [_Guess(path=path, probability=TOUCHES, reason="listed in touches")], ""
+
+
+def _spread(paths: Sequence[str], name: str, *, edits: float, reason: str) -> _Finding:
+    """The files share the edits that a directory or glob stands for."""
+    probability = min(MOST_OF_MANY, edits / max(len(paths), 1))
+    if not paths:
+        return [], f"{name} matches no file"
+    if probability < LEAST:
+        return [], f"{name} stands for {len(paths)} files, which tells too little to plan by"
+    return [_Guess(path=path, probability=probability, reason=reason) for path in paths], ""
+
+
+def _named(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
+    others = (prompt.path, *prompt.needs)
+    groups: dict[tuple[str, Kind, bool], list[Mention]] = {}
+    for mention in find_mentions(prompt.text):
+        groups.setdefault((mention.path, mention.kind, mention.foreign), []).append(mention)
+    globs = 0
+    for (path, kind, _), mentions in groups.items():
+        globs += kind is Kind.GLOB
+        if globs > MAX_GLOBS or any(f"/{other}".endswith(f"/{path}") for other in others):
+            continue
+        found = _find(mentions[0], tree)
+        for mention in mentions:
+            yield _judge(mention, found, prompt) if found else _create(mention, tree)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a mention stands for: one of `files`, or some of those `below`."""
+
+    files: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+    trust: float = 1.0
+
+
+def _find(mention: Mention, tree: TreePaths) -> _Found | None:
+    if mention.kind is Kind.GLOB:
+        return _find_glob(mention.path, tree)
+    segments = mention.path.split("/")
+    for dropped in range(len(segments) if mention.foreign else 1):
+        path = "/".join(segments[dropped:])
+        trust = OTHER_ROOT if dropped else 1.0
+        # the bare name of a file elsewhere means one at the root, if any
+        alone = dropped and dropped == len(segments) - 1
+        if files := ((path,) if path in tree else ()) if alone else tree.ending_with(path):
+            return _Found(files=files, trust=trust)
+        folders = () if alone else tree.directories_ending_with(path)
+        if len(folders) == 1:
+            return _Found(below=tree.under(folders[0]), trust=trust)
+    return None
+
+
+def _find_glob(glob: str, tree: TreePaths) -> _Found | None:
+    try:
+        below = tree.matching(glob)
+    except UsageError:  # prose may hold anything
+        return None
+    return _Found(below=below) if below else None
+
+
+def _judge(mention: Mention, found: _Found, prompt: Prompt) -> _Finding:
+    trust = found.trust * _trust(mention)
+    where = _where(mention)
+    if found.below:
+        edits = NAMED_EDITS * trust
+        guesses, note = _spread(found.below, mention.path, edits=edits, reason=f"lies in {where}")
+        return guesses, note if mention.place is Place.TEXT else ""
+    share = NAMED * trust / len(found.files)
+    if len(found.files) > 1:
+        where = f"one of {len(found.files)} files that could be {where}"
+    return [
+        _Guess(
+            path=path,
+            probability=share * (SIBLING if _is_sibling(path, prompt) else 1.0),
+            reason=where,
+            lines=mention.lines if mention.place is Place.TEXT else None,
+        )
+        for path in found.files
+    ], ""
+
+
+def _trust(mention: Mention) -> float:
+    return _TRUST.get(mention.place, 1.0) * _TRUST.get(mention.verb, 1.0)
+
+
+def _where(mention: Mention) -> str:
+    place = {Place.FENCE: " in code", Place.TRACE: " in a traceback", Place.TEXT: ""}[mention.place]
+    under = f" under '{mention.heading[:60]}'" if mention.heading else ""
+    spared = ", not to be changed" if mention.verb is Verb.SPARE else ""
+    return f"{mention.path} named{place} in line {mention.line}{under}{spared}"
+
+
+def _is_sibling(path: str, prompt: Prompt) -> bool:
+    folder = prompt.path.rpartition("/")[0]
+    return bool(folder) and path.endswith(".md") and path.rpartition("/")[0] == folder
+
+
+def _create(mention: Mention, tree: TreePaths) -> _Finding:
+    """A path that is not there is a file to be created, where text and tree make that likely."""
+    path = _new_path(mention, tree)
+    if path and mention.verb in (Verb.CREATE, Verb.MODIFY):
+        asked = CREATED if mention.verb is Verb.CREATE else MISNAMED
+        reason = f"not there yet: {_where(mention)}"
+        return [_Guess(path=path, probability=asked * _trust(mention), reason=reason)], ""
+    if mention.place is Place.TEXT and has_known_name(mention.path):
+        return [], f"line {mention.line} names {mention.path}, which is not in the repository"
+    return [], ""
+
+
+def _new_path(mention: Mention, tree: TreePaths) -> str:
+    if mention.kind is Kind.GLOB:
+        return ""
+    parent, _, name = mention.path.rpartition("/")
+    if mention.foreign:
+        return _home(parent, name, tree)
+    asked = mention.verb is Verb.CREATE and (mention.bullet or mention.quoted)
+    if mention.kind is Kind.DIRECTORY:
+        return f"{mention.path}/" if asked and tree.has_directory(parent) else ""
+    if not parent:
+        in_prose = mention.place is Place.TEXT and (asked or mention.bullet)
+        listed = in_prose or (mention.bullet and "file" in mention.heading.lower())
+        return name if listed and has_known_name(name) else ""
+    if tree.has_directory(parent):
+        return mention.path
+    folders = tree.directories_ending_with(parent)
+    if len(folders) == 1:
+        return f"{folders[0]}/{name}"
+    return mention.path if has_known_name(name) else ""
+
+
+def _home(parent: str, name: str, tree: TreePaths) -> str:
+    """Where a file of another machine would lie here: below the longest folder that is here too."""
+    segments = parent.split("/")
+    for dropped in range(len(segments)):
+        folder = "/".join(segments[dropped:])
+        if folder and tree.has_directory(folder):
+            return f"{folder}/{name}" if has_known_name(name) else ""
+    return ""
+
+
+def _combined(guesses: Iterable[_Guess]) -> tuple[FootprintEntry, ...]:
+    """One entry a path: the likeliest guess, and the region only where every guess names one."""
+    by_path: dict[str, list[_Guess]] = {}
+    for guess in guesses:
+        if guess.probability >= LEAST:
+            by_path.setdefault(guess.path, []).append(guess)
+    entries = []
+    for path, group in by_path.items():
+        best = max(group, key=lambda guess: guess.probability)
+        entries.append(
+            FootprintEntry(
+                path=path,
+                probability=round(best.probability, 4),
+                reason=best.reason,
+                lines=_region([guess.lines for guess in group]),
+            )
+        )
+    return tuple(sorted(entries, key=lambda entry: (-entry.probability, entry.path)))[:MAX_ENTRIES]
+
+
+def _region(regions: Sequence[_Lines]) -> _Lines:
+    known = [lines for lines in regions if lines]
+    if len(known) < len(regions):
+        return None
+    return min(first for first, _ in known), max(last for _, last in known)

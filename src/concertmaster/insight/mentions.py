@@ -1,0 +1,238 @@
+"""Finds the paths that a text names, and what the words round them say."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import islice
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from concertmaster.insight.spelling import NAMES, Kind, Spelled, read_lines, read_word
+
+MAX_CHARACTERS = 200_000  # five times the longest prompt met; what stands below is not read
+MAX_MENTIONS = 2000  # a text that names more is a listing, or hostile
+
+
+class Place(StrEnum):
+    TEXT = "text"
+    FENCE = "fence"
+    TRACE = "trace"
+
+
+class Verb(StrEnum):
+    """What the nearest words before a path ask to be done with it."""
+
+    CREATE = "create"
+    MODIFY = "modify"
+    READ = "read"
+    SPARE = "spare"
+    NONE = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """One path that a text names, once.
+
+    `raw` is the word, `path` what it spells (see spelling.Spelled for it, `kind`, `foreign` and
+    `lines`); `line` is 1-based; `heading` is the nearest one above; `bullet`: it opens an item.
+    """
+
+    raw: str
+    path: str
+    kind: Kind
+    place: Place
+    line: int
+    verb: Verb = Verb.NONE
+    heading: str = ""
+    quoted: bool = False
+    bullet: bool = False
+    foreign: bool = False
+    lines: tuple[int, int] | None = None
+
+
+class _Word(NamedTuple):
+    """A word of a line that spells a path; `quoted`: in backticks."""
+
+    spelled: Spelled
+    start: int
+    end: int
+    quoted: bool
+
+
+_MAY_NAME = re.compile(r"[./\\]|" + "|".join(sorted(NAMES)))
+_WORD = re.compile(r"`+|[^\s`\"'<>|;=\u2192\u2018-\u201f]+")
+_ARROW = "\u2192"
+_ARROWS = re.compile(r"->|=>|[\u21d2\u279c\u27f6]")
+_LINK = "]("
+_FENCE = re.compile(r"[ \t>]{0,20}(?:[-*+] )?(`{3,}(?=[^`]*$)|~{3,})")
+_HEADING = re.compile(r"(#{1,6})[ \t]+(.{0,200})")
+_ITEM = re.compile(r"[ \t>]*(?:[-*+]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
+_LABEL = re.compile(r"[^`]{1,100}(?::|:\*\*|(?<=.)\*\*:?)\s{0,3}")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,9}://[^\s<>\"'`)\]]*")
+_BLOB = re.compile(r"https?://[^/]+/[^/]+/[^/]+/(?:-/)?(?:blob|raw|edit|blame)/([^?#]+)")
+_LINES_AFTER = re.compile(r"[\"'`)*]{0,4},?[ \t]*\(?lines?[ \t]+(\d{1,7}(?:[ \t]?-[ \t]?\d{1,7})?)")
+_NEW_AFTER = re.compile(r"[`*\"')]{0,4}\s*(?:[-:\u2013]+\s*)?[(*]{0,3}(?i:new|to be created)\b")
+_VERBS = re.compile(
+    r"\b(?:"
+    r"(?P<spare>(?:not|never|don't|without) (?:touch|modif|chang|edit)\w*|leave alone)|"
+    r"(?P<create>creat(?:e|es|ed|ing)|add(?:s|ed|ing)?|new|generat(?:e|es|ing)|scaffold"
+    r"|introduc(?:e|es|ing)|writ(?:e|es|ing)|implement(?:s|ing)?|outputs?|deliverables?)|"
+    r"(?P<modify>modif(?:y|ies|ied|ying)|updat(?:e|es|ed|ing)|edit(?:s|ed|ing)?"
+    r"|fix(?:es|ed|ing)?|chang(?:e|es|ed|ing)|refactor(?:s|ing)?|renam(?:e|ing)|mov(?:e|ing)"
+    r"|remov(?:e|ing)|delet(?:e|ing)|replac(?:e|ing)|extend(?:s|ing)?|enhanc(?:e|es|ing)"
+    r"|target|affected|integrat(?:e|ing)|convert|migrat(?:e|ing))|"
+    r"(?P<read>see|read|keep|background|refer(?:s|ences?)?|based on|like|following|examples?"
+    r"|similar to|run|execut(?:e|ing)|according to|documented in)"
+    r")\b",
+    re.IGNORECASE,
+)
+
+
+def find_mentions(text: str) -> tuple[Mention, ...]:
+    """The paths that the text names, in their order, at most MAX_MENTIONS. Takes linear time."""
+    return tuple(islice(_read(text[:MAX_CHARACTERS]), MAX_MENTIONS))
+
+
+def _read(text: str) -> Iterator[Mention]:
+    surroundings = _Surroundings()
+    for number, line in enumerate(text.split("\n"), start=1):
+        surroundings.enter(line)
+        if _MAY_NAME.search(line):
+            yield from _in_line(line, number, surroundings)
+
+
+class _Surroundings:
+    """The fence and the headings that a line stands in."""
+
+    def __init__(self) -> None:
+        self.fence = ""
+        self._headings: dict[int, str] = {}  # level to text; 7 is a label such as **Files**
+
+    def enter(self, line: str) -> None:
+        fence = _FENCE.match(line)
+        if fence and not self.fence:
+            self.fence = fence[1]
+        elif fence and fence[1].startswith(self.fence):
+            self.fence = ""
+        elif not self.fence:
+            self._enter_heading(line)
+
+    def _enter_heading(self, line: str) -> None:
+        heading = _HEADING.match(line)
+        if heading:
+            level = len(heading[1])
+            self._headings = {n: t for n, t in self._headings.items() if n < level}
+            self._headings[level] = heading[2]
+        elif _LABEL.fullmatch(line):
+            self._headings[7] = _ITEM.sub("", line, count=1)
+        elif line[:1].isalpha():
+            self._headings.pop(7, None)  # a paragraph ends what a label opened
+
+    @property
+    def heading(self) -> str:
+        nearest = max(self._headings, default=0)
+        return self._headings.get(nearest, "").strip("#*_: \t")
+
+    @property
+    def verb(self) -> Verb:
+        """What the nearest heading that asks for anything asks for; creating comes first."""
+        for level in sorted(self._headings, reverse=True):
+            asked = {verb for _, verb in _verbs_of(self._headings[level])}
+            for verb in (Verb.CREATE, Verb.MODIFY, Verb.READ):
+                if verb in asked:
+                    return verb
+        return Verb.NONE
+
+
+def _in_line(line: str, number: int, surroundings: _Surroundings) -> Iterator[Mention]:
+    plain = _ARROWS.sub(_ARROW, line.replace(_LINK, "  "))
+    words = [*_blob_urls(plain), *_words_of(_URL.sub(_blank, plain))]
+    item = _ITEM.match(plain)
+    verbs = _verbs_of(_masked(plain, words)) if words else []
+    previous: Mention | None = None
+    previous_end = 0
+    for word in words:
+        mention = Mention(
+            raw=plain[word.start : word.end],
+            path=word.spelled.path,
+            kind=word.spelled.kind,
+            place=_place(plain, surroundings),
+            line=number,
+            verb=_verb_at(plain, word, verbs=verbs) or surroundings.verb,
+            heading=surroundings.heading,
+            quoted=word.quoted,
+            bullet=bool(item and word.start - item.end() <= 4),
+            foreign=word.spelled.foreign,
+            lines=word.spelled.lines or _lines_after(plain, word.end),
+        )
+        if previous and plain[previous_end : word.start].strip("` *\t") in (_ARROW, "to", "into"):
+            mention = _renamed(previous, mention)
+        yield mention
+        previous, previous_end = mention, word.end
+
+
+def _words_of(line: str) -> Iterator[_Word]:
+    quoted = False
+    for word in _WORD.finditer(line):
+        if word[0][0] == "`":
+            quoted = not quoted
+            continue
+        for spelled in read_word(word[0], quoted=quoted):
+            yield _Word(spelled, word.start(), word.end(), quoted)
+
+
+def _blob_urls(line: str) -> Iterator[_Word]:
+    """A URL is no path, but that of a file on a forge names one, behind a ref of some segments."""
+    for url in _URL.finditer(line):
+        blob = _BLOB.match(url[0])
+        for spelled in read_word("/" + unquote(blob[1]), quoted=True) if blob else ():
+            lines = read_lines(url[0].partition("#")[2])
+            yield _Word(replace(spelled, lines=lines), url.start(), url.end(), False)
+
+
+def _blank(url: re.Match[str]) -> str:
+    return " " * len(url[0])
+
+
+def _masked(line: str, words: list[_Word]) -> str:
+    """The line without the paths in it, which may be made of verbs."""
+    pieces, position = [], 0
+    for word in words:
+        pieces += [line[position : word.start], " " * (word.end - max(word.start, position))]
+        position = max(word.end, position)
+    return "".join([*pieces, line[position:]])
+
+
+def _place(line: str, surroundings: _Surroundings) -> Place:
+    if line.lstrip().startswith(('File "', "at ")) or (":" in line and " +0x" in line):
+        return Place.TRACE
+    return Place.FENCE if surroundings.fence else Place.TEXT
+
+
+def _verbs_of(line: str) -> list[tuple[int, Verb]]:
+    return [(found.start(), Verb(found.lastgroup or "")) for found in _VERBS.finditer(line)]
+
+
+def _verb_at(line: str, word: _Word, *, verbs: list[tuple[int, Verb]]) -> Verb:
+    """The last verb before the path; a note "(new)" behind it comes first."""
+    if _NEW_AFTER.match(line[word.end : word.end + 40]):
+        return Verb.CREATE
+    index = bisect_left(verbs, (word.start, Verb.NONE))
+    return verbs[index - 1][1] if index else Verb.NONE
+
+
+def _lines_after(line: str, end: int) -> tuple[int, int] | None:
+    found = _LINES_AFTER.match(line[end : end + 40])
+    return read_lines(found[1].replace(" ", "")) if found else None
+
+
+def _renamed(source: Mention, target: Mention) -> Mention:
+    """The target of a rename is created; into a directory, under the old name."""
+    if target.kind is Kind.DIRECTORY and source.kind is Kind.FILE:
+        name = source.path.rpartition("/")[2]
+        target = replace(target, path=f"{target.path}/{name}", kind=Kind.FILE)
+    return replace(target, verb=Verb.CREATE)

@@ -1,0 +1,159 @@
+"""The only reader of environment, options and concertmaster.yml; frozen once read.
+
+What is said first wins: the command line, then CONCERTMASTER_* variables, then the file
+`concertmaster.yml` of the base commit, then the defaults.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from concertmaster.core.model import LEAN_PHASES, LandingMode, Phase
+from concertmaster.errors import UsageError
+
+FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
+MAX_FILE_BYTES = 256 * 1024
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
+
+
+def read_environment() -> dict[str, str]:
+    """The variables that this process was started with."""
+    return dict(os.environ)
+
+
+def drop_git_environment() -> None:
+    """Forget which repository the caller (a hook, an alias) worked on; ours is named by --repo."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
+
+
+def count_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def find_cache() -> Path:
+    """Where attempts work: a cache folder of the user's, outside every checkout."""
+    return Path(platformdirs.user_cache_dir("concertmaster")) / "attempts"
+
+
+class Settings(BaseSettings):
+    """What a user can set for a run. Times are seconds once read; text such as "45m" is fine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CONCERTMASTER_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    setup: str = ""
+    check: str = ""
+    agent: str = "claude"
+    agent_command: str = ""
+    parallel: int | None = Field(default=None, ge=1, le=256)
+    phases: tuple[Phase, ...] = LEAN_PHASES
+    budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    timeout: float = Field(default=2700.0, gt=0, allow_inf_nan=False)
+    check_timeout: float = Field(default=1800.0, gt=0, allow_inf_nan=False)
+    landing: LandingMode = LandingMode.MERGE
+    target: str = ""
+    protected: tuple[str, ...] = ()
+    attempts: int = Field(default=2, ge=1, le=10)
+
+    @field_validator("timeout", "check_timeout", mode="before")
+    @classmethod
+    def _read_duration(cls, value: object) -> object:
+        return parse_duration(value) if isinstance(value, str) else value
+
+    @field_validator("phases", mode="before")
+    @classmethod
+    def _read_phases(cls, value: object) -> object:
+        if isinstance(value, str):
+            named = {"lean": LEAN_PHASES, "full": tuple(Phase)}
+            return named.get(value) or tuple(part.strip() for part in value.split(","))
+        return value
+
+    @field_validator("parallel", mode="before")
+    @classmethod
+    def _read_auto(cls, value: object) -> object:
+        return None if value == "auto" else value
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90s", "45m", "1h30m" or plain minutes. Raises ValueError."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text.strip().lower())
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip().lower():
+        raise ValueError(f"{text!r} is no duration; write 90s, 45m or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = "") -> Settings:
+    """Join all sources. `options` holds only what the user gave; raises UsageError."""
+    values = _read_file(file, name)
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, values)
+
+    try:
+        return Layered(**options)
+    except ValidationError as error:
+        raise _explain(error, name) from error
+
+
+def _read_file(data: bytes, name: str) -> dict[str, Any]:
+    if len(data) > MAX_FILE_BYTES:
+        raise UsageError(f"{name} is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        found = yaml.safe_load(data.decode()) if data.strip() else {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"{name} is not valid YAML", why=str(error), next_step=f"mend {name} and commit it"
+        ) from error
+    if not isinstance(found, dict):
+        raise UsageError(
+            f"{name} is not a mapping",
+            why=f"it holds a {type(found).__name__}",
+            next_step="write one `key: value` a line, for example `check: pytest -q`",
+        )
+    return {str(key): value for key, value in found.items()}
+
+
+def _explain(error: ValidationError, name: str) -> UsageError:
+    first = error.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else "settings"
+    if first["type"] != "extra_forbidden":
+        option = "--" + key.replace("_", "-")
+        return UsageError(
+            f"the setting `{key}` cannot be used",
+            why=str(first["msg"]),
+            next_step=f"correct {option}, or `{key}` in {name or FILE_NAMES[0]}",
+        )
+    close = difflib.get_close_matches(key, Settings.model_fields, n=1)
+    return UsageError(
+        f"{name} has an unknown key `{key}`" + (f"; did you mean `{close[0]}`?" if close else ""),
+        why=f"known are {', '.join(sorted(Settings.model_fields))}",
+        next_step=f"correct {name} and commit it",
+    )

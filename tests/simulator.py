@@ -1,0 +1,511 @@
+"""Plays a whole run against the pure core: commands in, events out, in any order, no process.
+
+A change is named by the task that made it, and a commit is what it contains. `World` says what
+will happen; `Simulator` holds the core to the rules that hold in every world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from concertmaster.core.command import (
+    Candidate,
+    CheckBase,
+    CheckBatch,
+    Command,
+    FinishRun,
+    KeepWork,
+    LandBatch,
+    RemoveWorktree,
+    RunPhase,
+    StopAttempt,
+)
+from concertmaster.core.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    CancelRequested,
+    Event,
+    MergeConflicted,
+    PhaseFailed,
+    PhaseFinished,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    TargetMoved,
+    WorkKept,
+)
+from concertmaster.core.machine import begin, fold, handle
+from concertmaster.core.model import (
+    Built,
+    Exclusion,
+    LandingMode,
+    Need,
+    Outcome,
+    Phase,
+    Plan,
+    RunSettings,
+    Task,
+    TaskState,
+    Usage,
+)
+from concertmaster.core.state import RunState
+
+BASE = "base"
+BRANCH = "concertmaster/run/landed"
+Changes = frozenset[str]
+Answer = (
+    BaseChecked
+    | PhaseFinished
+    | PhaseFailed
+    | BatchChecked
+    | MergeConflicted
+    | BatchLanded
+    | TargetMoved
+    | WorkKept
+    | RunFinished
+)
+
+
+def make_plan(
+    tasks: str,
+    *,
+    hard: Iterable[str] = (),
+    soft: Iterable[str] = (),
+    apart: Iterable[str] = (),
+    slots: int = 8,
+    attempts: int = 1,
+    budget_usd: float | None = None,
+    landing: LandingMode = LandingMode.MERGE,
+) -> Plan:
+    """A plan of tasks named by one letter; "ba" in `hard` or `soft` is b after a."""
+    return Plan(
+        run="run",
+        base=BASE,
+        target="main",
+        slots=slots,
+        settings=RunSettings(
+            agent="command", attempts=attempts, budget_usd=budget_usd, landing=landing
+        ),
+        tasks=tuple(
+            Task(id=one, prompt=f"{one}.md", blob=one, title=one, estimate_seconds=60.0)
+            for one in tasks
+        ),
+        needs=tuple(
+            Need(task=pair[0], on=pair[1], hard=is_hard, reason="said so")
+            for pairs, is_hard in ((hard, True), (soft, False))
+            for pair in pairs
+        ),
+        exclusions=tuple(
+            Exclusion(tasks=(pair[0], pair[1]), probability=0.9, reason="x") for pair in apart
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What will happen. Changes of other people are numbered: "1", "2"."""
+
+    fails: Mapping[tuple[str, int], tuple[Phase, Outcome]] = field(default_factory=dict)
+    no_ops: Changes = frozenset()
+    red: tuple[Changes, ...] = ()  # a tree that contains one of these does not pass
+    conflicts: frozenset[Changes] = frozenset()  # pairs that do not merge
+    flakes: frozenset[int] = frozenset()  # numbers of checks that fail without a reason
+    diverted_from: int | None = None  # number of the landing from which the target is in the way
+    base_red: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbance:
+    """What comes from outside, each at the number of a step."""
+
+    moves: frozenset[int] = frozenset()  # somebody pushes to the target
+    crashes: frozenset[int] = frozenset()  # the process dies and the run is resumed
+    cancel: int | None = None
+    resumes: int = 3  # how often a run that a limit or a budget stopped is resumed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """`own` is the change that lies between the parent and the commit."""
+
+    name: str
+    contents: Changes
+    base: Changes = frozenset()
+
+
+class Simulator:
+    """One run of a plan in a world. `order` chooses which pending command is answered next."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        world: World | None = None,
+        *,
+        disturbance: Disturbance | None = None,
+        order: Iterable[int] = (),
+    ) -> None:
+        self.plan = plan
+        self.world = world or World()
+        self.disturbance = disturbance or Disturbance()
+        self.order = iter(order)
+        self.state: RunState = begin(plan)
+        self.journal: list[Event] = []
+        self.commands: list[Command] = []
+        self.pending: list[Command] = []
+        self.stopped: set[tuple[str, int]] = set()
+        self.commits: dict[str, Commit] = {BASE: Commit(name=BASE, contents=frozenset())}
+        self.target = BASE
+        self.own_branch = ""
+        self.green: set[str] = set()  # commits whose tree passed
+        self.known: dict[Changes, bool] = {}
+        self.accused: dict[str, Changes] = {}
+        self.checks: list[Changes] = []  # those that were really run
+        self.landings = 0
+        self.moved = 0
+        self.finished_phases: set[tuple[str, int, Phase]] = set()
+
+    # --- the engine ----------------------------------------------------------------------------
+
+    def run(self) -> RunState:
+        """Play until the run has finished; raises AssertionError where a rule is broken."""
+        self._happen(RunStarted(run=self.plan.run))
+        resumes = self.disturbance.resumes
+        for step in range(self._most_steps()):
+            if self.state.finished:
+                if not self.state.stopped or not resumes:
+                    self._check_end()
+                    return self.state
+                resumes -= 1
+                self._resume()
+            self._disturb(step)
+            self._answer_one()
+        raise AssertionError("the run does not end")
+
+    def _most_steps(self) -> int:
+        attempts = self.plan.settings.attempts + len(self.world.fails)
+        return 100 + len(self.plan.tasks) * (8 * attempts + 40) + 20 * len(self.disturbance.moves)
+
+    def _disturb(self, step: int) -> None:
+        if step in self.disturbance.moves:
+            self.moved += 1
+            contents = self.commits[self.target].contents | {str(self.moved)}
+            self.target = self._commit(contents, of=f"push {self.moved}")
+        if step == self.disturbance.cancel:
+            self._happen(CancelRequested())
+        if step in self.disturbance.crashes:
+            self._crash()
+
+    def _answer_one(self) -> None:
+        assert self.pending, "nothing is asked, and the run has not finished"
+        command = self.pending.pop(next(self.order, 0) % len(self.pending))
+        event = self._answer(command)
+        if event is not None:
+            self._happen(event)
+
+    def _crash(self) -> None:
+        """Whatever a dead process still did is not in the journal."""
+        for command in self.pending:
+            if isinstance(command, LandBatch) and next(self.order, 0) % 2:
+                self._answer(command)
+        assert fold(self.plan, self.journal) == self.state
+        self._resume()
+
+    def _resume(self) -> None:
+        self.pending.clear()
+        self.stopped.clear()
+        budget = None if self.state.budget_usd is None else self.state.cost_usd + 5.0
+        self._happen(RunResumed(budget_usd=budget))
+
+    def _happen(self, event: Event) -> None:
+        self.journal.append(event)
+        before = self.state
+        self.state, commands = handle(self.state, event)
+        for command in commands:
+            self.commands.append(command)
+            self._hold_asking(command)
+            if isinstance(command, StopAttempt):
+                self.stopped.add((command.task, command.attempt))
+            else:
+                self.pending.append(command)
+        self._hold_slots()
+        self._hold_accusations(before)
+
+    # --- the rules -----------------------------------------------------------------------------
+
+    def _hold_asking(self, command: Command) -> None:
+        """Nothing is asked twice, nothing is asked before its time."""
+        train = (CheckBase, CheckBatch, LandBatch)
+        if isinstance(command, train):
+            assert not any(isinstance(p, train) for p in self.pending)
+        if isinstance(command, RunPhase):
+            key = (command.task.id, command.attempt, command.phase)
+            assert key not in self.finished_phases, f"{key} is asked again"
+            assert not any(p.task == command.task for p in self.pending if isinstance(p, RunPhase))
+            assert not self.state.cancelled, "an agent starts after the cancellation"
+            assert not self.state.stopped, "an agent starts after the stop"
+            assert self.state.base_green, "an agent starts on a base that is not green"
+            if command.phase is Phase.PREPARE:
+                self._hold_needs(command)
+        if isinstance(command, RemoveWorktree):
+            for one in self.state.tasks.values():
+                in_use = one.is_busy and one.attempt and one.attempt.folder == command.folder
+                assert not in_use, "a folder in use is removed"
+        if isinstance(command, FinishRun):
+            assert not any(isinstance(p, RunPhase | LandBatch | KeepWork) for p in self.pending)
+
+    def _hold_needs(self, command: RunPhase) -> None:
+        contents = frozenset[str]().union(
+            *(self.commits[b.head].contents for b in command.wanted if b.task in command.required)
+        )
+        for need in self.plan.needs:
+            on = self.state.tasks[need.on]
+            if need.task == command.task.id:
+                assert on.state.is_over
+                if need.hard:
+                    assert not on.state.is_lost
+                    assert on.state is not TaskState.SUCCEEDED or not on.head or need.on in contents
+
+    def _hold_slots(self) -> None:
+        busy = {key for key, one in self.state.tasks.items() if one.is_busy}
+        assert len(busy) <= self.plan.slots
+        for exclusion in self.plan.exclusions:
+            assert not busy.issuperset(exclusion.tasks), f"{exclusion.tasks} run together"
+
+    def _hold_accusations(self, before: RunState) -> None:
+        """Who breaks the check does so with nothing but what is on the target, or goes there."""
+        for key, one in self.state.tasks.items():
+            if one.state is TaskState.LEFT_OUT and before.tasks[key].state is not one.state:
+                landing = before.landing
+                company = frozenset(c.task for c in landing.batch[: landing.passed])
+                self.accused[key] = self.commits[landing.tip].contents | company
+
+    def _hold_landing(self, command: LandBatch) -> None:
+        assert command.commit in self.green, "what lands was never checked"
+        contents = self.commits[command.commit].contents
+        assert contents - self.commits[command.tip].contents <= set(command.tasks)
+        assert set(command.tasks) <= contents
+        for task in contents & self.state.tasks.keys():
+            assert not self.state.tasks[task].state.is_lost, f"{task} is lost and lands"
+
+    def _check_end(self) -> None:
+        state = self.state
+        assert fold(self.plan, self.journal) == state
+        on_target = self.commits[
+            self.own_branch if state.landing.diverted else self.target
+        ].contents
+        stops = state.cancelled or state.stopped or state.base_green is False
+        for key, one in state.tasks.items():
+            lost = one.state.is_lost
+            assert one.state.is_over or stops, f"{key} is left {one.state}"
+            assert not (lost and key in on_target), f"{key} is {one.state} and on the target"
+            if one.state in (TaskState.LANDED, TaskState.AWAITING_MERGE):
+                assert key in on_target
+            if self.plan.settings.landing is LandingMode.MERGE and not state.cancelled:
+                assert one.state is not TaskState.SUCCEEDED or not one.head, f"{key} is forgotten"
+            if one.work and (lost or state.cancelled) and key not in on_target:
+                assert one.kept_on, f"the work of {key} is lost"
+            for attempt in one.attempts:
+                if attempt.outcome and attempt.folder:
+                    assert attempt.folder_released or attempt.folder_stays
+
+    # --- git -----------------------------------------------------------------------------------
+
+    def _commit(self, contents: Changes, *, of: str, base: Changes = frozenset()) -> str:
+        """The same merges give the same commit."""
+        self.commits[of] = Commit(name=of, contents=contents, base=base)
+        return of
+
+    def _merges(self, ours: Changes, theirs: Changes) -> bool:
+        return not any(
+            frozenset({a, b}) in self.world.conflicts for a in ours - theirs for b in theirs - ours
+        )
+
+    def _join(self, tip: str, candidate: Candidate) -> str | None:
+        """A head brings all that it is built on; re-applied, a change comes alone."""
+        ours, head = self.commits[tip].contents, self.commits[candidate.head]
+        assert self.commits[candidate.base].contents == head.base
+        if candidate.as_it_is:
+            theirs, merges = head.contents, self._merges(ours, head.contents)
+            is_there = candidate.head in tip
+        else:
+            theirs = frozenset({candidate.task})
+            written_against = (head.base ^ ours) - theirs
+            merges = not any(
+                frozenset({candidate.task, other}) in self.world.conflicts
+                for other in written_against
+            )
+            is_there = candidate.task in ours
+        if is_there or not merges:
+            return tip if is_there else None
+        kind = "merge" if candidate.as_it_is else "apply"
+        return self._commit(ours | theirs, of=f"{tip} {kind} {candidate.head}")
+
+    def _passes(self, contents: Changes) -> bool:
+        number = len(self.checks)
+        self.checks.append(contents)
+        return number not in self.world.flakes and self.is_green(contents)
+
+    def is_green(self, contents: Changes) -> bool:
+        """What an honest check says."""
+        return not any(bad <= contents for bad in self.world.red)
+
+    # --- the answers ---------------------------------------------------------------------------
+
+    def _answer(self, command: Command) -> Answer | None:
+        match command:
+            case CheckBase():
+                return self._check_base()
+            case RunPhase():
+                return self._run_phase(command)
+            case CheckBatch():
+                return self._check_batch(command)
+            case LandBatch():
+                return self._land(command)
+            case KeepWork():
+                branch = f"concertmaster/run/{command.task}"
+                return WorkKept(task=command.task, branch=branch, commit=command.commit)
+            case FinishRun():
+                return RunFinished()
+            case StopAttempt() | RemoveWorktree():
+                return None
+
+    def _check_base(self) -> BaseChecked:
+        passed = not self.world.base_red
+        if passed:
+            self.green.add(BASE)
+        return BaseChecked(
+            tree=_tree(frozenset()), passed=passed, reason="red", seconds=1.0, tip=self.target
+        )
+
+    def _run_phase(self, command: RunPhase) -> PhaseFinished | PhaseFailed:
+        task, attempt, phase = command.task.id, command.attempt, command.phase
+        if (task, attempt) in self.stopped and next(self.order, 0) % 4:
+            return self._failed(command, Outcome.CANCELLED, "stopped")
+        where, outcome = self.world.fails.get((task, attempt), (None, Outcome.FAILED))
+        if where is phase:
+            return self._failed(command, outcome, f"{outcome} in {phase}")
+        answer = self._prepare(command) if phase is Phase.PREPARE else self._work(command)
+        if isinstance(answer, PhaseFinished):
+            self.finished_phases.add((task, attempt, phase))
+        return answer
+
+    def _failed(self, command: RunPhase, outcome: Outcome, reason: str) -> PhaseFailed:
+        saved = ""
+        if command.phase is not Phase.PREPARE:
+            contents = self.commits[command.checkpoint].contents | {command.task.id}
+            saved = self._commit(contents, of=f"saved {command.task.id} {command.attempt}")
+        return PhaseFailed(
+            task=command.task.id,
+            attempt=command.attempt,
+            phase=command.phase,
+            seconds=1.0,
+            outcome=outcome,
+            reason=reason,
+            saved=saved,
+            usage=Usage(cost_usd=1.0),
+        )
+
+    def _prepare(self, command: RunPhase) -> PhaseFinished | PhaseFailed:
+        contents, merged = frozenset[str](), list[Built]()
+        for built in command.wanted:
+            theirs = self.commits[built.head].contents
+            if self._merges(contents, theirs):
+                contents |= theirs
+                merged.append(built)
+            elif built.task in command.required:
+                return self._failed(command, Outcome.REFUSED, "what it needs does not merge")
+        heads = "+".join(built.head for built in merged)
+        return PhaseFinished(
+            task=command.task.id,
+            attempt=command.attempt,
+            phase=command.phase,
+            seconds=1.0,
+            checkpoint=self._commit(contents, of=f"base[{heads}]") if merged else BASE,
+            folder=f"folder {command.task.id} {command.attempt}",
+            built_on=tuple(merged),
+        )
+
+    def _work(self, command: RunPhase) -> PhaseFinished:
+        task, attempt, phase = command.task.id, command.attempt, command.phase
+        base = self.commits[command.base].contents
+        assert self.commits[command.checkpoint].contents in (base, base | {task})
+        assert command.folder == f"folder {task} {attempt}"
+        finished = PhaseFinished(
+            task=task, attempt=attempt, phase=phase, seconds=1.0, usage=Usage(cost_usd=1.0)
+        )
+        if phase is Phase.IMPLEMENT and task in self.world.no_ops:
+            return replace(finished, no_op="it is done already")
+        if phase in (Phase.IMPLEMENT, Phase.DELIVER):
+            made = self._commit(base | {task}, of=f"{phase} {task} {attempt}", base=base)
+            return replace(finished, checkpoint=made)
+        return finished
+
+    def _check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted:
+        commit = command.tip
+        for number, candidate in enumerate(command.candidates):
+            joined = self._join(commit, candidate)
+            if joined is None:
+                behind = tuple(c.task for c in command.candidates[:number])
+                return MergeConflicted(
+                    task=candidate.task, tip=command.tip, behind=behind, paths=("x",)
+                )
+            commit = joined
+        contents = self.commits[commit].contents
+        tree = _tree(contents)
+        cached = tree in command.green | command.red
+        passed = tree in command.green if cached else self._passes(contents)
+        if passed:
+            assert self.is_green(contents), "a tree that never passed is called green"
+            self.green.add(commit)
+        return BatchChecked(
+            tasks=tuple(c.task for c in command.candidates),
+            tip=command.tip,
+            commit=commit,
+            tree=tree,
+            passed=passed,
+            reason="red",
+            seconds=1.0,
+            cached=cached,
+            reapplied=tuple(c.task for c in command.candidates if not c.as_it_is),
+        )
+
+    def _land(self, command: LandBatch) -> BatchLanded | TargetMoved:
+        """A landing of a process that died afterwards is found done."""
+        self._hold_landing(command)
+        landed = BatchLanded(tasks=command.tasks, tip=command.tip, commit=command.commit)
+        if command.diverted:
+            assert self.own_branch in (command.tip, command.commit)
+            self.own_branch = command.commit
+            return replace(landed, branch=BRANCH)
+        if self.target == command.commit:
+            return landed
+        if self.target != command.tip:
+            return TargetMoved(tip=self.target)
+        self.landings += 1
+        start = self.world.diverted_from
+        if start is not None and self.landings >= start:
+            self.own_branch = command.commit
+            return replace(landed, branch=BRANCH, reason="the target is in the way")
+        self.target = command.commit
+        return landed
+
+    # --- what tests ask ------------------------------------------------------------------------
+
+    def in_state(self, *states: TaskState) -> Changes:
+        """The tasks that are in one of these states."""
+        return frozenset(key for key, one in self.state.tasks.items() if one.state in states)
+
+    @property
+    def landed(self) -> Changes:
+        """The tasks that reached the target."""
+        return self.in_state(TaskState.LANDED)
+
+    def asked(self, kind: type[Command]) -> Iterator[Command]:
+        """All commands of a kind, in order."""
+        return (command for command in self.commands if isinstance(command, kind))
+
+
+def _tree(contents: Changes) -> str:
+    return "tree:" + ",".join(sorted(contents))

@@ -1,0 +1,391 @@
+"""Whole runs of random plans in random worlds, and the small ones that tell each rule."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from concertmaster.core.command import CheckBase, CheckBatch, KeepWork, LandBatch, RunPhase
+from concertmaster.core.events import BaseChecked, PhaseFailed, PhaseFinished, RunResumed
+from concertmaster.core.machine import fold, handle
+from concertmaster.core.model import LandingMode, Outcome, Phase, Plan, TaskState
+from tests.simulator import Disturbance, Simulator, World, make_plan
+
+NAMES = "abcdefg"
+OTHERS = "12"  # changes of other people
+EXAMPLES = settings(max_examples=150, deadline=None, derandomize=True)
+
+orders = st.lists(st.integers(0, 7), max_size=60)
+steps = st.integers(1, 60)
+
+
+@st.composite
+def plans(draw: st.DrawFn, *, landing: LandingMode = LandingMode.MERGE) -> Plan:
+    names = NAMES[: draw(st.integers(1, len(NAMES)))]
+    pairs = ["".join(reversed(pair)) for pair in combinations(names, 2)]
+    kinds = st.sampled_from(["hard", "soft", "apart", "", "", "", ""])
+    drawn = {pair: draw(kinds) for pair in pairs}
+    return make_plan(
+        names,
+        hard=[p for p in pairs if drawn[p] == "hard"],
+        soft=[p for p in pairs if drawn[p] == "soft"],
+        apart=[p for p in pairs if drawn[p] == "apart"],
+        slots=draw(st.integers(1, 8)),
+        attempts=draw(st.integers(1, 3)),
+        budget_usd=draw(st.sampled_from([None, None, 2.0, 9.0])),
+        landing=landing,
+    )
+
+
+changes = st.sampled_from(NAMES + OTHERS)
+own_changes = st.sampled_from(NAMES)
+failures = st.tuples(st.sampled_from(list(Phase)), st.sampled_from([*Outcome][1:]))
+calm_failures = st.tuples(
+    st.sampled_from(list(Phase)), st.sampled_from([Outcome.FAILED, Outcome.REFUSED])
+)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Anything goes. No two checks in a row are flaky: three would make a culprit."""
+    return World(
+        fails=draw(
+            st.dictionaries(st.tuples(own_changes, st.integers(1, 3)), failures, max_size=3)
+        ),
+        no_ops=draw(st.frozensets(own_changes, max_size=2)),
+        red=tuple(draw(st.lists(st.frozensets(changes, min_size=1, max_size=3), max_size=3))),
+        conflicts=draw(st.frozensets(st.frozensets(changes, min_size=2, max_size=2), max_size=3)),
+        flakes=frozenset(2 * n for n in draw(st.frozensets(st.integers(0, 10), max_size=3))),
+        diverted_from=draw(st.sampled_from([None, None, 1, 2])),
+        base_red=draw(st.integers(0, 20)) == 20,
+    )
+
+
+disturbances = st.builds(
+    Disturbance,
+    moves=st.frozensets(steps, max_size=2),
+    crashes=st.frozensets(steps, max_size=3),
+    cancel=st.one_of(st.none(), st.none(), steps),
+)
+
+
+def play(plan: Plan, world: World | None = None, **given: object) -> Simulator:
+    simulator = Simulator(plan, world, **given)  # type: ignore[arg-type]
+    simulator.run()
+    return simulator
+
+
+# --- every run of every plan in every world ------------------------------
+
+
+@EXAMPLES
+@given(plans(), worlds(), disturbances, orders)
+def test_every_run_ends_and_keeps_every_rule(
+    plan: Plan, world: World, disturbance: Disturbance, order: list[int]
+) -> None:
+    play(plan, world, disturbance=disturbance, order=order)
+
+
+@EXAMPLES
+@given(plans(), worlds(), orders)
+def test_only_those_that_break_the_check_are_called_culprits(
+    plan: Plan, world: World, order: list[int]
+) -> None:
+    simulator = play(plan, world, order=order)
+
+    for task, company in simulator.accused.items():
+        if simulator.state.tasks[task].reason.startswith("breaks the check"):
+            assert simulator.is_green(company)
+            assert not simulator.is_green(company | {task})
+
+
+@EXAMPLES
+@given(plans(), worlds(), disturbances, orders)
+def test_what_is_lost_is_lost_for_a_reason(
+    plan: Plan, world: World, disturbance: Disturbance, order: list[int]
+) -> None:
+    simulator = play(plan, world, disturbance=disturbance, order=order)
+
+    in_trouble = {
+        *(task for task, _ in world.fails),
+        *(change for bad in world.red for change in bad),
+        *(change for pair in world.conflicts for change in pair),
+    }
+    tip_is_red = any(bad <= set(OTHERS) for bad in world.red)
+    for task in simulator.in_state(TaskState.LEFT_OUT, TaskState.FAILED, TaskState.BLOCKED):
+        below = {need.on for need in plan.needs if need.task == task and need.hard}
+        blocked = any(simulator.state.tasks[on].state.is_lost for on in below)
+        assert simulator.state.tasks[task].reason
+        assert blocked or task in in_trouble or tip_is_red or simulator.state.cancelled
+
+
+@EXAMPLES
+@given(plans(), st.lists(orders, min_size=2, max_size=2), st.frozensets(steps, max_size=3))
+def test_a_crash_anywhere_changes_nothing_of_the_result(
+    plan: Plan, order: list[list[int]], crashes: frozenset[int]
+) -> None:
+    world = World(
+        fails={("a", 1): (Phase.IMPLEMENT, Outcome.FAILED), ("d", 1): (Phase.TEST, Outcome.LOST)},
+        red=(frozenset("b"),),
+        no_ops=frozenset("c"),
+    )
+
+    calm = play(plan, world, order=order[0])
+    rough = play(plan, world, order=order[1], disturbance=Disturbance(crashes=crashes))
+
+    assert calm.landed == rough.landed
+
+
+@EXAMPLES
+@given(plans(), worlds(), disturbances, orders, st.integers(0, 200))
+def test_a_journal_that_ends_anywhere_can_be_gone_on_with(
+    plan: Plan, world: World, disturbance: Disturbance, order: list[int], end: int
+) -> None:
+    whole = play(plan, world, disturbance=disturbance, order=order)
+    journal = whole.journal[: max(1, end % len(whole.journal))]
+
+    state, commands = handle(fold(plan, journal), RunResumed())
+
+    answered = {
+        (e.task, e.attempt, e.phase) for e in journal if isinstance(e, PhaseFinished | PhaseFailed)
+    }
+    asked = [c for c in commands if isinstance(c, RunPhase)]
+    assert not answered & {(c.task.id, c.attempt, c.phase) for c in asked}
+    assert state.finished or commands
+
+
+@EXAMPLES
+@given(
+    st.sampled_from([LandingMode.BRANCHES, LandingMode.NONE, LandingMode.PULL_REQUESTS]).flatmap(
+        lambda mode: plans(landing=mode)
+    ),
+    worlds(),
+    orders,
+)
+def test_without_landing_nothing_reaches_the_target(
+    plan: Plan, world: World, order: list[int]
+) -> None:
+    simulator = Simulator(plan, world, order=order)
+    simulator.run()
+
+    assert not list(simulator.asked(LandBatch))
+    assert not simulator.in_state(TaskState.LANDED, TaskState.LEFT_OUT)
+
+
+# --- tables: what becomes of the tasks ------------------------------
+
+RUNS = {
+    "all that is well lands": (make_plan("abc", hard=["ba"]), World(), "abc", ""),
+    "a red base starts nothing": (make_plan("ab"), World(base_red=True), "", ""),
+    "a culprit is left out alone": (make_plan("abc"), World(red=(frozenset("b"),)), "ac", "b"),
+    "two that clash lose one": (make_plan("abc"), World(red=(frozenset("ab"),)), "ac", "b"),
+    "three that clash lose one": (make_plan("abcd"), World(red=(frozenset("abd"),)), "abc", "d"),
+    "a lost need blocks": (
+        make_plan("abc", hard=["ba", "cb"]),
+        World(red=(frozenset("a"),)),
+        "",
+        "abc",
+    ),
+    "a lost need blocks through one that changed nothing": (
+        make_plan("abc", hard=["ba", "cb"]),
+        World(red=(frozenset("a"),), no_ops=frozenset("b")),
+        "",
+        "abc",
+    ),
+    "what is only ordered behind a culprit lands without it": (
+        make_plan("ab", soft=["ba"]),
+        World(red=(frozenset("a"),)),
+        "b",
+        "a",
+    ),
+    "what was kept apart from a culprit lands without it": (
+        make_plan("abc", apart=["ab"], slots=2),
+        World(red=(frozenset("a"),)),
+        "bc",
+        "a",
+    ),
+    "of two that do not merge the first lands": (
+        make_plan("abc"),
+        World(conflicts=frozenset({frozenset("ac")})),
+        "ab",
+        "c",
+    ),
+    "who does not merge behind a culprit lands in its place": (
+        make_plan("ab"),
+        World(conflicts=frozenset({frozenset("ab")}), red=(frozenset("a"),)),
+        "b",
+        "a",
+    ),
+    "those kept apart are built on each other and merge": (
+        make_plan("ab", apart=["ab"]),
+        World(conflicts=frozenset({frozenset("ab")})),
+        "ab",
+        "",
+    ),
+    "a failed attempt has a second one": (
+        make_plan("a", attempts=2),
+        World(fails={("a", 1): (Phase.TEST, Outcome.FAILED)}),
+        "a",
+        "",
+    ),
+    "a refused attempt has none": (
+        make_plan("a", attempts=2),
+        World(fails={("a", 1): (Phase.DELIVER, Outcome.REFUSED)}),
+        "",
+        "a",
+    ),
+    "a limited attempt is not counted": (
+        make_plan("a", attempts=1),
+        World(fails={("a", 1): (Phase.IMPLEMENT, Outcome.LIMITED)}),
+        "a",
+        "",
+    ),
+    "what changed nothing has succeeded": (make_plan("a"), World(no_ops=frozenset("a")), "", ""),
+}
+
+
+@pytest.mark.parametrize(("plan", "world", "landed", "lost"), RUNS.values(), ids=RUNS)
+def test_what_becomes_of_the_tasks(plan: Plan, world: World, landed: str, lost: str) -> None:
+    simulator = play(plan, world)
+
+    states = (TaskState.LEFT_OUT, TaskState.FAILED, TaskState.BLOCKED)
+    assert simulator.landed == frozenset(landed)
+    assert simulator.in_state(*states) == frozenset(lost)
+
+
+# --- the train ------------------------------
+
+
+def test_a_lone_suspect_is_run_again_twice_before_it_is_the_culprit() -> None:
+    simulator = play(make_plan("a"), World(red=(frozenset("a"),)))
+
+    asked = [c for c in simulator.asked(CheckBatch) if isinstance(c, CheckBatch)]
+    assert [len(c.red) for c in asked] == [0, 0, 0]
+    assert simulator.checks == [frozenset("a")] * 3
+
+
+@pytest.mark.parametrize("flakes", [{0}, {0, 1}])
+def test_a_flake_lands_and_is_reported(flakes: set[int]) -> None:
+    simulator = play(make_plan("a"), World(flakes=frozenset(flakes)))
+
+    assert simulator.landed == {"a"}
+    assert simulator.state.landing.flaky == ("a",)
+
+
+def test_what_was_tested_on_the_old_tip_does_not_land() -> None:
+    calm = play(make_plan("a"))
+    before_landing = len(calm.journal) - 3
+    simulator = play(make_plan("a"), disturbance=Disturbance(moves=frozenset({before_landing})))
+
+    tips = [c.tip for c in simulator.asked(LandBatch) if isinstance(c, LandBatch)]
+    assert tips == ["base", "push 1"]
+    assert simulator.checks == [frozenset("a"), frozenset("a1")]
+
+
+def test_a_red_target_leaves_all_out_and_accuses_none() -> None:
+    moves = Disturbance(moves=frozenset({1}))
+    simulator = play(make_plan("abc"), World(red=(frozenset("1"),)), disturbance=moves)
+
+    assert simulator.in_state(TaskState.LEFT_OUT) == frozenset("abc")
+    assert {one.reason for one in simulator.state.tasks.values()} == {
+        "the target itself does not pass the check: red"
+    }
+
+
+def test_a_target_that_is_flaky_once_is_not_given_up() -> None:
+    moves = Disturbance(moves=frozenset({1}))
+    world = World(red=(frozenset("a"),), flakes=frozenset({2, 3}))
+    simulator = play(make_plan("ab"), world, disturbance=moves)
+
+    assert simulator.landed == {"b"}
+
+
+def test_once_diverted_all_further_results_go_to_our_branch() -> None:
+    plan = make_plan("abc", hard=["ba", "cb"])
+    simulator = play(plan, World(diverted_from=2))
+
+    assert simulator.landed == {"a"}
+    assert simulator.in_state(TaskState.AWAITING_MERGE) == frozenset("bc")
+
+
+# --- cancel, budget, resume ------------------------------
+
+
+def test_a_cancelled_run_keeps_all_work_on_branches() -> None:
+    disturbance = Disturbance(cancel=9)
+    simulator = play(make_plan("abc", slots=2), disturbance=disturbance, order=[0] * 50)
+
+    kept = {c.task for c in simulator.asked(KeepWork) if isinstance(c, KeepWork)}
+    worked = {key for key, one in simulator.state.tasks.items() if one.work}
+    assert worked
+    assert kept == worked - simulator.landed
+
+
+def test_a_used_up_budget_stops_before_the_next_phase_and_resume_goes_on() -> None:
+    plan = make_plan("ab", slots=1, budget_usd=1.0)
+    stopped = Simulator(plan, disturbance=Disturbance(resumes=0))
+    stopped.run()
+    resumed = play(plan)
+
+    assert stopped.state.stopped
+    assert [c.phase for c in stopped.asked(RunPhase) if isinstance(c, RunPhase)] == [
+        Phase.PREPARE,
+        Phase.IMPLEMENT,
+    ]
+    assert resumed.landed == frozenset("ab")
+
+
+def test_a_phase_in_which_two_processes_died_is_still_undone() -> None:
+    plan = make_plan("a", budget_usd=1.0)
+    simulator = Simulator(plan, disturbance=Disturbance(resumes=0))
+    simulator.run()
+    state, _ = handle(fold(plan, simulator.journal), RunResumed(budget_usd=9.0))
+
+    state, _ = handle(state, RunResumed(budget_usd=0.5))
+    state, commands = handle(state, RunResumed(budget_usd=9.0))
+
+    assert [c.redo for c in commands if isinstance(c, RunPhase)] == [True]
+
+
+def test_a_red_base_is_checked_again_on_resume() -> None:
+    plan = make_plan("a")
+    simulator = play(plan, World(base_red=True))
+
+    state, commands = handle(simulator.state, RunResumed())
+    assert commands == (CheckBase(),)
+
+    green = BaseChecked(tree="t", passed=True, reason="", seconds=1.0, tip="base")
+    assert any(isinstance(c, RunPhase) for c in handle(state, green)[1])
+
+
+SAME_EVERYWHERE = """
+from tests.simulator import Simulator, World, make_plan
+from dataclasses import replace
+plan = make_plan("abcdefgh", apart=["ac", "ad", "ae", "bc", "bd", "be", "fg", "fh"], slots=3)
+tasks = [replace(t, estimate_seconds=0.1 * 3 ** i) for i, t in enumerate(plan.tasks)]
+simulator = Simulator(replace(plan, tasks=tuple(tasks)), World(red=(frozenset("d"),)))
+simulator.run()
+print(simulator.journal)
+"""
+
+
+def test_the_same_events_give_the_same_commands_in_every_process() -> None:
+    def journal(seed: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", SAME_EVERYWHERE],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": "src"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    assert journal("1") == journal("2")
