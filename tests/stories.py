@@ -19,6 +19,7 @@ from concertmaster.core.events import (
 )
 from concertmaster.core.model import (
     LEAN_PHASES,
+    Built,
     Exclusion,
     FootprintEntry,
     LandingMode,
@@ -91,10 +92,12 @@ def make_plan(
     )
 
 
-def begin() -> tuple[Event, ...]:
-    """The run starts at START and its base is green two seconds later."""
-    green = BaseChecked(tree="t0", passed=True, reason="", seconds=2.0, tip="b" * 40, at=START + 2)
-    return (RunStarted(run=RUN, at=START), green)
+def begin(*, red: str = "") -> tuple[Event, ...]:
+    """The run starts at START; two seconds later its base is green, or red for this reason."""
+    checked = BaseChecked(
+        tree="t0", passed=not red, reason=red, seconds=2.0, tip="b" * 40, at=START + 2
+    )
+    return (RunStarted(run=RUN, at=START), checked)
 
 
 def succeed(
@@ -105,6 +108,7 @@ def succeed(
     seconds: float = 1.0,
     cost: float | None = None,
     sensitive: tuple[str, ...] = (),
+    built_on: tuple[Built, ...] = (),
 ) -> tuple[Event, ...]:
     """The four lean phases, one after another; the first begins `at` seconds into the run."""
     return tuple(
@@ -115,6 +119,7 @@ def succeed(
             seconds=seconds,
             checkpoint=f"{task}-{phase}",
             folder=f"/work/{task}",
+            built_on=built_on if phase is Phase.PREPARE else (),
             sensitive=sensitive if phase is Phase.DELIVER else (),
             usage=Usage(cost_usd=cost, input_tokens=100, output_tokens=10)
             if phase is Phase.IMPLEMENT

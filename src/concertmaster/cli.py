@@ -259,13 +259,14 @@ def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) ->
     """A whole run on a small repository made for it; the agent replays edits, it is no model."""
     with Guard() as guard:
         made = make_demo(folder, parallel=parallel)
-        console.line(f"A repository for the demo was made in {made.folder}; its check passes.")
-        console.line("Its agent is a script that replays edits, no model; all else is real.")
+        console.line(f"a repository for the demo was made in {made.folder}")
+        console.line("its agent is a script that replays edits, no model; all else is real")
         planned = make_plan(made.asked)
-        console.show_plan(planned.plan)
+        if not json:
+            console.show_plan(planned.plan)
         code = _run_plan(console, planned, guard)
-    console.line("")
-    console.line(f"What landed on main (git -C {made.folder} log --graph):")
-    console.line(planned.repository.history(planned.plan.base, planned.plan.target))
-    return code
+    history = planned.repository.history(planned.plan.base, planned.plan.target)
+    for line in ("", f"what landed on main (git -C {made.folder} log --graph):", *history):
+        console.line(line)
+    return 0 if code == Error.exit_code else code  # one task is a culprit on purpose
 

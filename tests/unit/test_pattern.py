@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -54,10 +55,8 @@ def test_a_glob_is_literal_where_it_can_only_mean_what_it_spells(glob: str, lite
 
 @given(st.lists(st.text("ab*?[]!/\\# .", max_size=12), max_size=3), st.text("ab/.", max_size=12))
 def test_any_glob_matches_or_is_a_usage_error(globs: list[str], path: str) -> None:
-    try:
+    with contextlib.suppress(UsageError):
         assert match(globs, path) in (True, False)
-    except UsageError:
-        pass
 
 
 def test_the_costliest_glob_is_matched_against_a_large_tree_in_seconds() -> None:

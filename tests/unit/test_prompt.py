@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 
@@ -126,13 +127,13 @@ def test_phases_run_in_their_order_and_hold_those_always_in(
         ("priority: " + "9" * 5000, "whole number"),
         ("phases: [reveiw]", "did you mean review?"),
         ("phases: all", "phases in line 2 has no 'all'"),
-        ("check: \"a\\0b\"", "control character"),
-        ("title: \"\\ud800\"", "control character"),
+        ('check: "a\\0b"', "control character"),
+        ('title: "\\ud800"', "control character"),
         ("just words", "not made of `key: value` lines"),
         ("- a\n- b", "not made of `key: value` lines"),
         ("touches: *.py", "line 2 of its front matter is not YAML"),
         ("\n\ntitle: a: b", "line 4 of its front matter is not YAML"),
-        ("title: \"\\U00ffffff\"", "not YAML"),
+        ('title: "\\U00ffffff"', "not YAML"),
         ("title: " + "[" * 9000, "not YAML"),
         ("title: " + "x" * 20000, "larger than 16 KiB"),
         ("a: &a [x]\nb: &b [*a, *a]", "unknown key 'a'"),
@@ -201,7 +202,9 @@ def test_a_line_of_dashes_further_down_is_a_rule() -> None:
     + [("open", False), ("pending", False), ("not implemented", False), ("in progress", False)],
 )
 def test_the_status_says_that_the_work_is_done(status: str, completed: bool) -> None:
-    assert read_settings(f"status: {status}").completed == (f"status: {status}" if completed else "")
+    assert read_settings(f"status: {status}").completed == (
+        f"status: {status}" if completed else ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -281,16 +284,40 @@ def test_an_id_is_that_of_the_path_however_it_is_written() -> None:
 
 @given(st.text() | st.text("a./- \\\udcff", max_size=80))
 def test_an_id_is_always_safe_as_a_file_name_and_in_a_ref(path: str) -> None:
-    try:
-        path.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return
     assert re.fullmatch(r"[a-z0-9](?:-?[a-z0-9])*-[0-9a-f]{4}", task_id(path))
     assert len(task_id(path)) <= MAX_SLUG + 5
 
 
-PIECES = ["---", "\n", "title", "needs", "phases", "estimate", ": ", "- ", "[", "]", "{", "&a ", "*a"]
-PIECES += ["'", '"', "\\x41", "#", " ", "1h", "lean", "COMPLETED", "`", "!!int", "%YAML", "<<", "\t"]
+PIECES = [
+    "---",
+    "\n",
+    "title",
+    "needs",
+    "phases",
+    "estimate",
+    ": ",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "&a ",
+    "*a",
+]
+PIECES += [
+    "'",
+    '"',
+    "\\x41",
+    "#",
+    " ",
+    "1h",
+    "lean",
+    "COMPLETED",
+    "`",
+    "!!int",
+    "%YAML",
+    "<<",
+    "\t",
+]
 
 
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(PIECES)).map("".join).map(str.encode))
@@ -309,8 +336,6 @@ def test_any_bytes_are_a_prompt_or_a_usage_error(data: bytes) -> None:
 def test_a_mebibyte_of_anything_is_read_in_seconds(piece: str) -> None:
     data = (piece * MAX_BYTES)[:MAX_BYTES].encode()
     started = time.process_time()
-    try:
+    with contextlib.suppress(UsageError):
         parse(data, path="a.md")
-    except UsageError:
-        pass
     assert time.process_time() - started < 5

@@ -252,10 +252,11 @@ class Repository:
             if text(holds.out).strip() != commit:
                 raise fault("update-ref", answer)
 
-    def history(self, since: str, branch: str) -> str:
-        """The branch's commits after `since`, as git draws them."""
+    def history(self, since: str, branch: str) -> list[str]:
+        """The branch's commits after `since`, line by line as git draws them."""
         span = f"{object_id(since)}..refs/heads/{branch}"
-        return self.git.run("log", "--graph", "--format=%h %s", "--end-of-options", span)
+        options = ("--graph", "--first-parent", "--format=%h %s")
+        return self.git.run("log", *options, "--end-of-options", span).split("\n")
 
     def branches(self, prefix: str) -> Mapping[str, str]:
         """The commits of the branches below `prefix`, such as "concertmaster", by branch name."""

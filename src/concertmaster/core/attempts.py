@@ -62,8 +62,8 @@ def _wanted(state: RunState, record: TaskRecord) -> tuple[tuple[Built, ...], fro
     """
     key, network = record.task.id, state.network
     hard = find_changes(state, key, network.hard)
-    excluded = {other for other in network.excluded[key] if state.tasks[other].has_change}
-    others = find_changes(state, key, network.before) | excluded
+    near = find_changes(state, key, network.before) | network.excluded[key]
+    others = {other for other in near if state.tasks[other].has_change}
     required = hard - _inherited(state, hard)
     optional = others - hard - _inherited(state, others | hard)
     wanted = [
@@ -79,7 +79,7 @@ def find_changes(state: RunState, task: str, before: Graph) -> frozenset[str]:
     while waiting:
         for other in before[waiting.pop()] - seen:
             seen.add(other)
-            if state.tasks[other].has_change:
+            if state.tasks[other].head:
                 found.add(other)
             else:
                 waiting.append(other)

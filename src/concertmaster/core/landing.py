@@ -17,6 +17,7 @@ from concertmaster.core import graph
 from concertmaster.core.command import Candidate, CheckBatch, LandBatch
 from concertmaster.core.events import BatchChecked, BatchLanded, MergeConflicted, TargetMoved
 from concertmaster.core.model import Built
+from concertmaster.core.text import short
 
 # A lone suspect is checked again this often before it is called the culprit.
 CONFIRMATIONS = 2
@@ -183,8 +184,11 @@ def _land(landing: Landing) -> Step:
 def _accuse(landing: Landing) -> Step:
     culprit = landing.batch[landing.passed]
     company = landing.batch[: landing.passed]
-    behind = f" together with {', '.join(c.task for c in company)}" if company else ""
-    reason = f"breaks the check{behind}: {landing.red_reason}"
+    behind = f" with {', '.join(c.task for c in company)}" if company else ""
+    reason = (
+        f"passes on its own base, but not on the target at {short(landing.tip)}{behind}: "
+        f"{landing.red_reason}"
+    )
     rest = _land(landing) if company else Step(landing=_with_batch(landing, ()))
     return replace(rest, culprits={culprit.task: reason})
 

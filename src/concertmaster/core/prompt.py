@@ -72,7 +72,7 @@ def task_id(path: str) -> str:
     plain = PurePosixPath(path)
     ascii_name = unicodedata.normalize("NFKD", plain.stem).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:MAX_SLUG].strip("-")
-    digest = hashlib.sha256(str(plain).encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(str(plain).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{slug or 'task'}-{digest[:4]}"
 
 

@@ -110,6 +110,7 @@ class _Surroundings:
 
     def __init__(self) -> None:
         self.fence = ""
+        self._title = ""
         self._headings: dict[int, str] = {}  # level to text; 7 is a label such as **Files**
 
     def enter(self, line: str) -> None:
@@ -127,6 +128,7 @@ class _Surroundings:
             level = len(heading[1])
             self._headings = {n: t for n, t in self._headings.items() if n < level}
             self._headings[level] = heading[2]
+            self._title = self._title or heading[2]
         elif _LABEL.fullmatch(line):
             self._headings[7] = _ITEM.sub("", line, count=1)
         elif line[:1].isalpha():
@@ -139,9 +141,13 @@ class _Surroundings:
 
     @property
     def verb(self) -> Verb:
-        """What the nearest heading that asks for anything asks for; creating comes first."""
+        """What the nearest heading that asks for anything asks for; creating comes first.
+
+        The title does not count: it says what the work is, not what happens to each path.
+        """
         for level in sorted(self._headings, reverse=True):
-            asked = {verb for _, verb in _verbs_of(self._headings[level])}
+            heading = self._headings[level]
+            asked = {verb for _, verb in _verbs_of(heading)} if heading != self._title else set()
             for verb in (Verb.CREATE, Verb.MODIFY, Verb.READ):
                 if verb in asked:
                     return verb

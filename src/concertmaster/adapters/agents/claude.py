@@ -25,8 +25,9 @@ from concertmaster.core.model import Usage
 # for both; of files it only keeps the agent's hands off the settings of agents and editors.
 _MODE = "acceptEdits"
 _ALLOWED_TOOLS = "Bash,Edit,Monitor,NotebookEdit,Read,Skill,WebFetch,WebSearch,Write"
-# The first would work in a worktree that nobody delivers, the others keep the process for ever.
-_FORBIDDEN_TOOLS = "EnterWorktree,ScheduleWakeup,CronCreate"
+# The first works where nobody looks for results, the next two keep the process waiting for ever,
+# the last two reach the agents of other tasks and the user's own.
+_FORBIDDEN_TOOLS = "EnterWorktree,ScheduleWakeup,CronCreate,ListAgents,SendMessage"
 
 _ENVIRONMENT = frozenset(
     """

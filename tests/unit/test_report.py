@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+
+import pytest
+
+from concertmaster.core.ending import Ended
+from concertmaster.core.events import CancelRequested, Event, RunResumed, TargetMoved
+from concertmaster.core.model import Built, LandingMode, Outcome, Phase, Plan, TaskState, Usage
+from concertmaster.core.report import Report, build_report, exit_code
+from concertmaster.core.summary import facts, headline
+from tests import stories
+from tests.stories import RUN, START, make_plan, make_task
+
+ONE = make_plan(tasks=[make_task("one")])
+BRANCH = f"concertmaster/{RUN}/one"
+LANDED_BRANCH = f"concertmaster/{RUN}/landed"
+
+
+def report_on(events: Iterable[Event], plan: Plan = ONE) -> Report:
+    return stories.tell_story(plan, events)[1]
+
+
+def commands(report: Report) -> list[str]:
+    return [step.command for step in report.next_steps]
+
+
+def test_a_run_whose_every_task_landed_ends_well() -> None:
+    report = report_on(
+        (
+            *stories.begin(),
+            *stories.succeed("one", at=2),
+            stories.check("one", at=8, passed=True),
+            stories.land("one", at=9),
+            stories.finish(at=10),
+        )
+    )
+
+    assert (report.ended, report.reason, exit_code(report)) == (Ended.LANDED, "", 0)
+    assert report.tip == "c" * 40
+    assert [row.tasks for row in report.landed] == [("one",)]
+    assert report.next_steps == ()
+
+
+def test_the_report_is_plain_json() -> None:
+    report = report_on(stories.one_lands_two_breaks_the_check(), make_plan())
+
+    told = json.loads(json.dumps(asdict(report)))
+
+    assert told["ended"] == "incomplete"
+    assert told["tasks"][0]["attempts"][0]["phases"][1]["phase"] == "implement"
+    assert told["tasks"][0]["footprint"][0]["path"] == "src/a.py"
+
+
+def test_each_task_has_a_row_with_its_attempts_and_logs() -> None:
+    report = report_on(stories.one_lands_two_breaks_the_check(), make_plan())
+
+    rows = {row.id: row for row in report.tasks}
+    assert [row.state for row in report.tasks] == [
+        TaskState.LANDED,
+        TaskState.LEFT_OUT,
+        TaskState.SUCCEEDED,
+    ]
+    assert rows["two"].branch == f"concertmaster/{RUN}/two"
+    assert "test_colour fails" in rows["two"].reason
+    attempt = rows["two"].attempts[0]
+    assert attempt.transcript == "tasks/two/1/transcript.jsonl"
+    assert attempt.check_log == "tasks/two/1/check.log"
+    assert rows["three"].attempts[0].no_op == "it is there already"
+    assert rows["three"].attempts[0].built_on == ()
+
+
+def test_what_an_attempt_was_built_on_is_told() -> None:
+    built = stories.succeed("three", at=8, built_on=(Built(task="one", head="one-deliver"),))
+    events = (*stories.begin(), *stories.succeed("one", at=2), *built)
+
+    row = report_on(events, make_plan()).tasks[2]
+
+    assert [item.task for item in row.attempts[0].built_on] == ["one"]
+
+
+def test_work_that_did_not_land_comes_with_the_command_that_shows_it() -> None:
+    report = report_on(stories.one_lands_two_breaks_the_check(), make_plan())
+
+    assert (report.ended, exit_code(report)) == (Ended.INCOMPLETE, 1)
+    texts = [step.text for step in report.next_steps]
+    assert f"two: its work is on branch concertmaster/{RUN}/two" in texts
+    assert f"git diff two-prepare concertmaster/{RUN}/two" in commands(report)
+
+
+def test_sensitive_paths_are_named_once_they_landed() -> None:
+    events = stories.one_lands_two_breaks_the_check()
+
+    landed, before = report_on(events, make_plan()), report_on(events[:6], make_plan())
+
+    assert [(s.task, s.paths) for s in landed.sensitive] == [("one", ("Makefile",))]
+    assert any("Makefile" in step.text for step in landed.next_steps)
+    assert before.sensitive == ()
+
+
+def test_times_are_measured() -> None:
+    report = report_on(stories.one_lands_two_breaks_the_check(), make_plan())
+
+    assert report.wall_seconds == pytest.approx(22.0)
+    assert report.work_seconds == pytest.approx(4.0 + 6.0 + 2.0)
+    assert report.speed_up == pytest.approx(12.0 / 22.0)
+    assert report.estimate.makespan_seconds == 120.0
+
+
+def test_the_pause_between_two_processes_is_no_part_of_the_time() -> None:
+    resumed = RunResumed(at=START + 5000)
+    report = report_on(
+        (
+            *stories.begin(),
+            *stories.succeed("one", at=2)[:2],
+            resumed,
+            *stories.succeed("one", at=5000)[2:],
+        )
+    )
+
+    assert report.wall_seconds == pytest.approx(4.0 + 4.0)
+    assert report.work_seconds == pytest.approx(4.0)
+    assert [(p.started_at, p.ended_at) for p in report.pauses] == [(START + 4, START + 5000)]
+
+
+def test_a_run_that_did_no_work_has_no_speed_up() -> None:
+    assert report_on((*stories.begin(), stories.finish(at=3))).speed_up is None
+    assert report_on(()).speed_up is None
+
+
+def test_failed_phases_count_as_work_and_cost() -> None:
+    broken = replace(stories.fail("one", at=5), usage=Usage(cost_usd=0.5, input_tokens=7))
+    events = (*stories.begin(), stories.succeed("one", at=2)[0], broken)
+
+    report = report_on(events)
+
+    assert report.work_seconds == pytest.approx(2.0)
+    assert (report.cost_usd, report.input_tokens) == (0.5, 7)
+    phases = report.tasks[0].attempts[0].phases
+    assert [(row.phase, row.finished) for row in phases] == [
+        (Phase.PREPARE, True),
+        (Phase.IMPLEMENT, False),
+    ]
+
+
+def test_cost_is_unknown_where_no_agent_told_any() -> None:
+    told = report_on((*stories.begin(), *stories.succeed("one", at=2, cost=0.0)))
+    untold = report_on((*stories.begin(), *stories.succeed("one", at=2)))
+
+    assert (told.cost_usd, untold.cost_usd) == (0.0, None)
+    assert "cost" not in dict(facts(untold))
+
+
+def test_checks_that_ran_are_told_from_those_that_were_known() -> None:
+    checks = report_on(stories.one_lands_two_breaks_the_check(), make_plan()).checks
+
+    assert (checks.ran, checks.cached) == (3, 1)
+    assert checks.seconds == pytest.approx(6.0)
+    assert checks.base_seconds == pytest.approx(2.0)
+    assert [row.passed for row in checks.rows] == [True, False, False, False]
+
+
+def test_a_check_that_failed_and_then_passed_is_reported_as_flaky() -> None:
+    report = report_on(
+        (
+            *stories.begin(),
+            *stories.succeed("one", at=2),
+            stories.check("one", at=8, passed=False),
+            stories.check("one", at=10, passed=True),
+            stories.land("one", at=11),
+            stories.finish(at=12),
+        )
+    )
+
+    assert report.flaky == ("one",)
+    assert "one" in dict(facts(report))["flaky"]
+    assert exit_code(report) == 0
+
+
+def test_a_red_base_is_the_users_to_mend() -> None:
+    report = report_on((*stories.begin(red="2 tests fail"), stories.finish(at=3)))
+
+    assert (report.ended, report.reason) == (Ended.BASE_IS_RED, "2 tests fail")
+    assert exit_code(report) == 3
+    assert commands(report) == ["make check"]
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on() -> None:
+    limited = stories.fail("one", at=5, outcome=Outcome.LIMITED, reason="usage limit until 5 pm")
+    events = (*stories.begin(), stories.succeed("one", at=2)[0], limited, stories.finish(at=6))
+
+    report = report_on(events)
+
+    assert (report.ended, report.reason) == (Ended.STOPPED, "usage limit until 5 pm")
+    assert exit_code(report) == 4
+    assert commands(report) == [f"concertmaster resume {RUN}"]
+
+
+def test_a_used_up_budget_says_to_raise_it() -> None:
+    plan = make_plan(tasks=[make_task("one"), make_task("two")], budget=1.0)
+    events = (
+        *stories.begin(),
+        *stories.succeed("one", at=2, cost=1.5)[:2],
+        stories.finish(at=9),
+    )
+
+    report = report_on(events, plan)
+
+    assert (report.ended, exit_code(report)) == (Ended.STOPPED, 4)
+    assert commands(report) == [f"concertmaster resume {RUN} --budget 3"]
+
+
+def test_a_budget_used_up_by_the_last_task_stopped_nothing() -> None:
+    plan = make_plan(tasks=[make_task("one")], budget=1.0)
+    events = (
+        *stories.begin(),
+        *stories.succeed("one", at=2, cost=1.0)[:3],
+        RunResumed(budget_usd=1.0, at=START + 6),
+        stories.succeed("one", at=6)[3],
+        stories.check("one", at=12, passed=True),
+        stories.land("one", at=13),
+        stories.finish(at=14),
+    )
+
+    report = report_on(events, plan)
+
+    assert (report.ended, exit_code(report)) == (Ended.LANDED, 0)
+
+
+def test_a_run_without_its_last_word_is_unfinished() -> None:
+    report = report_on((*stories.begin(), *stories.succeed("one", at=2)[:2]))
+
+    assert (report.ended, exit_code(report)) == (Ended.UNFINISHED, 1)
+    assert commands(report) == [f"concertmaster resume {RUN}"]
+    assert report.tasks[0].attempts[0].outcome is None
+
+
+def test_a_cancelled_run_says_so() -> None:
+    cancelled = stories.fail("one", at=5, outcome=Outcome.CANCELLED, saved="one-saved")
+    report = report_on(
+        (
+            *stories.begin(),
+            stories.succeed("one", at=2)[0],
+            CancelRequested(at=START + 4),
+            cancelled,
+            stories.keep("one", at=6),
+            stories.finish(at=7),
+        )
+    )
+
+    assert (report.ended, exit_code(report)) == (Ended.CANCELLED, 1)
+    assert commands(report) == [f"git diff one-prepare {BRANCH}"]
+
+
+def test_a_diverted_landing_comes_with_the_command_that_completes_it() -> None:
+    report = report_on(
+        (
+            *stories.begin(),
+            *stories.succeed("one", at=2),
+            stories.check("one", at=8, passed=True),
+            stories.land("one", at=9, branch=LANDED_BRANCH, reason="a.txt has changes"),
+            stories.finish(at=10),
+        )
+    )
+
+    assert report.tasks[0].state is TaskState.AWAITING_MERGE
+    assert report.tip == "b" * 40
+    assert exit_code(report) == 1
+    assert commands(report) == [f"git merge --ff-only {LANDED_BRANCH}"]
+    assert "a.txt has changes" in headline(report)
+
+
+def test_the_tip_is_where_somebody_else_moved_the_target() -> None:
+    moved = TargetMoved(tip="d" * 40, at=START + 9)
+
+    assert report_on((*stories.begin(), moved)).tip == "d" * 40
+
+
+def test_landing_on_branches_is_done_when_each_task_succeeded() -> None:
+    plan = make_plan(tasks=[make_task("one")], landing=LandingMode.BRANCHES)
+    events = (*stories.begin(), *stories.succeed("one", at=2), stories.keep("one", at=7))
+
+    report = report_on((*events, stories.finish(at=8)), plan)
+
+    assert (report.ended, exit_code(report)) == (Ended.LANDED, 0)
+    assert commands(report) == [f"git diff one-prepare {BRANCH}"]
+
+
+def test_without_landing_the_work_can_be_fetched_from_the_run() -> None:
+    plan = make_plan(tasks=[make_task("one")], landing=LandingMode.NONE)
+    events = (*stories.begin(), *stories.succeed("one", at=2), stories.finish(at=8))
+
+    report = report_on(events, plan)
+
+    assert exit_code(report) == 0
+    assert commands(report)[0].endswith('/repository.git" one-deliver')
+
+
+def test_work_that_could_not_be_saved_is_pointed_at() -> None:
+    unsaved = replace(stories.fail("one", at=5, outcome=Outcome.REFUSED), unsaved=True)
+    events = (*stories.begin(), stories.succeed("one", at=2)[0], unsaved, stories.finish(at=6))
+
+    assert commands(report_on(events)) == ["cd /work/one"]
+
+
+def test_commands_are_safe_to_paste() -> None:
+    plan = replace(ONE, target="main;reboot", run="$(reboot)")
+    events = (*stories.begin(), *stories.succeed("one", at=2)[:1])
+
+    assert [shlex.split(c)[-1] for c in commands(report_on(events, plan))] == ["$(reboot)"]
+
+
+def test_a_run_without_tasks_ends_well() -> None:
+    plan = replace(make_plan(), tasks=(), order=(), needs=(), exclusions=())
+
+    report = report_on((*stories.begin(), stories.finish(at=3)), plan)
+
+    assert (report.ended, exit_code(report)) == (Ended.LANDED, 0)
+    assert [skipped.prompt for skipped in report.skipped] == ["prompts/old.md"]
+
+
+def test_a_run_of_which_nothing_is_known_yet_has_a_report() -> None:
+    state, _ = stories.tell_story(ONE, ())
+
+    report = build_report(state, ())
+
+    assert (report.ended, report.tip, report.wall_seconds) == (Ended.UNFINISHED, "b" * 40, 0)

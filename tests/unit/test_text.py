@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concertmaster.core.text import display, duration
+
+
+@given(st.text(alphabet=st.characters(), max_size=300), st.integers(2, 50))
+def test_whatever_is_displayed_is_one_bounded_line_of_visible_characters(
+    text: str, limit: int
+) -> None:
+    shown = display(text, limit=limit)
+
+    assert len(shown) <= limit
+    assert len(shown.splitlines()) <= 1
+    assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cf", "Cs", "Co"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\r\n  c\n", "a b c"),
+        ("  indented  text", "  indented  text"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07shown", "shown"),
+        ("\x1b]8;;unfinished", "8;;unfinished"),
+        ("bell\x07", "bell\ufffd"),
+        ("user\u202egnp.exe", "user\ufffdgnp.exe"),
+        ("a\u200b.py", "a\ufffd.py"),
+        ("\ud800", "\ufffd"),
+        ("Grüße, 世界 🎻", "Grüße, 世界 🎻"),
+    ],
+)
+def test_what_would_steer_a_terminal_or_a_reader_is_removed_or_made_visible(
+    text: str, shown: str
+) -> None:
+    assert display(text) == shown
+
+
+def test_long_text_is_cut_visibly() -> None:
+    assert display("abcdef", limit=4) == "abc…"
+    assert display("abcd", limit=4) == "abcd"
+
+
+def test_a_megabyte_of_escapes_is_displayed_at_once() -> None:
+    assert len(display("\x1b]" * 500_000, limit=100)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.04, "0.0s"), (4.14, "4.1s"), (59.97, "1m 00s"), (125, "2m 05s"), (3719.6, "1h 02m")],
+)
+def test_a_duration_is_told_as_people_would(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
