@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     check: str = ""
     agent: str = "claude"
     agent_command: str = ""
+    agent_environment: tuple[str, ...] = ()
     parallel: int | None = Field(default=None, ge=1, le=256)
     phases: tuple[Phase, ...] = LEAN_PHASES
     budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)

@@ -280,17 +280,7 @@ PIECES += [
     "C:/",
     "{,",
 ]
-PIECES += [
-    "**a.py** ",
-    "x.py → ",
-    "https://a/b/c/blob/",
-    "``` ",
-    "```\n",
-    "a:",
-    "_a",
-    "line 1",
-    "$a/",
-]
+PIECES += ["**a.py** ", "x.py → ", "https://a/b/c/blob/", "``` ", "```\n", "a:", "_a", "line 1"]
 
 
 @pytest.mark.parametrize("piece", PIECES)

@@ -64,9 +64,7 @@ def test_a_name_that_two_prompts_share_needs_its_folder() -> None:
     assert [o.on for o in infer_order([*listed, prompt("c.md", "after two/x.md")])] == ["two/x.md"]
 
 
-@pytest.mark.parametrize(
-    "piece", ["a", "after ", "after b.md ", "not ", ". ", "- ", "once", "```\n"]
-)
+@pytest.mark.parametrize("piece", ["a", "after ", "after b.md ", "not ", ". ", "- ", "```\n"])
 def test_a_mebibyte_of_anything_is_read_in_seconds(piece: str) -> None:
     started = time.process_time()
     infer_order([prompt("a.md", (piece * (1 << 20))[: 1 << 20]), prompt("b.md")])

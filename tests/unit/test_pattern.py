@@ -46,8 +46,16 @@ def test_a_glob_that_git_or_the_clock_would_not_accept_is_a_usage_error(glob: st
 
 @pytest.mark.parametrize(
     ("glob", "literal"),
-    [("src/a.py", True), ("src/", True), ("*.py", False), ("a?", False), ("[a]", False)]
-    + [("!a", False), ("a\\*", False), ("#a", False)],
+    [
+        ("src/a.py", True),
+        ("src/", True),
+        ("*.py", False),
+        ("a?", False),
+        ("[a]", False),
+        ("!a", False),
+        ("a\\*", False),
+        ("#a", False),
+    ],
 )
 def test_a_glob_is_literal_where_it_can_only_mean_what_it_spells(glob: str, literal: bool) -> None:
     assert is_literal(glob) is literal

@@ -149,6 +149,7 @@ class RunSettings:
 
     agent: str
     agent_command: str = ""
+    agent_environment: tuple[str, ...] = ()  # names of variables that agents may see as well
     setup: str = ""
     check: str = ""
     landing: LandingMode = LandingMode.MERGE

@@ -210,8 +210,11 @@ class _FrontMatter:
 
 def _load(block: str, path: str, *, first_line: int) -> Mapping[str, object]:
     """The block as text, lists and mappings only: nothing is guessed, expanded or built."""
-    import yaml  # noqa: PLC0415
-    from frontmatter.default_handlers import YAMLHandler  # noqa: PLC0415
+    # PyYAML itself belongs to settings; this is the one that the library reads with.
+    from frontmatter.default_handlers import (  # type: ignore[attr-defined]  # noqa: PLC0415
+        YAMLHandler,
+        yaml,
+    )
 
     if len(block) > MAX_FRONT_MATTER:
         _refuse(path, "its front matter is larger than 16 KiB", "Move the text below it.")

@@ -107,6 +107,7 @@ def _freeze(settings: Settings, repository: Repository) -> RunSettings:
     return RunSettings(
         agent="command" if settings.agent_command else settings.agent,
         agent_command=settings.agent_command,
+        agent_environment=settings.agent_environment,
         setup=settings.setup,
         check=settings.check,
         landing=settings.landing,

@@ -15,7 +15,7 @@ from concertmaster.core import message, policy
 from concertmaster.core.command import RunPhase
 from concertmaster.core.events import PhaseFailed, PhaseFinished
 from concertmaster.core.model import Built, Outcome, Phase, Usage
-from concertmaster.engine.site import Site, describe_failure
+from concertmaster.engine.site import Site, describe_failure, last_lines
 from concertmaster.errors import Error
 from concertmaster.templates import fill
 
@@ -174,18 +174,23 @@ class Worker:
             if activity:
                 self.tell(command.task.id, f"{activity.tool} {activity.subject}".strip())
 
+        log = self._folder(command) / "transcript.jsonl"
         request = Request(text=self._prompt(command), session=command.session)
         exit = self.site.guard.run(
             agent.argv(request),
             mark=self._mark(command),
             cwd=worktree.files,
-            env=self.site.environment_in(worktree, *agent.environment),
+            env=self.site.environment_in(
+                worktree, *agent.environment, *self.site.plan.settings.agent_environment
+            ),
             stdin=request.text.encode(),
-            log=self._folder(command) / "transcript.jsonl",
+            log=log,
             on_line=read,
             timeout_seconds=self.site.plan.settings.timeout_seconds,
         )
-        return reader.finish(exit_ok=exit.ok, exit_text=exit.describe()), exit
+        words = "" if exit.ok else last_lines(log.with_suffix(".stderr"), count=1)
+        ending = f"{exit.describe()}: {words}" if words else exit.describe()
+        return reader.finish(exit_ok=exit.ok, exit_text=ending), exit
 
     def _prompt(self, command: RunPhase) -> str:
         task, evidence = command.task, ""

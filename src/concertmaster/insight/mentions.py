@@ -128,7 +128,8 @@ class _Surroundings:
             level = len(heading[1])
             self._headings = {n: t for n, t in self._headings.items() if n < level}
             self._headings[level] = heading[2]
-            self._title = self._title or heading[2]
+            if level == 1 and not self._title:
+                self._title = heading[2]
         elif _LABEL.fullmatch(line):
             self._headings[7] = _ITEM.sub("", line, count=1)
         elif line[:1].isalpha():
@@ -214,9 +215,11 @@ def _masked(line: str, words: list[_Word]) -> str:
 
 
 def _place(line: str, surroundings: _Surroundings) -> Place:
-    if line.lstrip().startswith(('File "', "at ")) or (":" in line and " +0x" in line):
+    fenced = bool(surroundings.fence)
+    traced = ("at ", 'File "') if fenced else ('File "',)  # prose has lines that begin with "at"
+    if line.lstrip().startswith(traced) or (":" in line and " +0x" in line):
         return Place.TRACE
-    return Place.FENCE if surroundings.fence else Place.TEXT
+    return Place.FENCE if fenced else Place.TEXT
 
 
 def _verbs_of(line: str) -> list[tuple[int, Verb]]:

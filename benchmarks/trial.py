@@ -1,0 +1,136 @@
+"""A real run through the command line, in a scratch repository, with agents that sleep."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+PROGRAM = Path(sys.executable).with_name("concertmaster")
+
+# It is up to the prompt what an agent does: a line `work SECONDS FILE...`.
+AGENT = """\
+: > "$(dirname "$0")/../began/$$"
+while read -r word seconds files; do
+    [ "$word" = work ] || continue
+    [ "$seconds" = 0 ] || sleep "$seconds"
+    for file in $files; do echo "$$" >> "$file"; done
+done
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One task: its agent sleeps, then adds a line to its own file and to each it touches."""
+
+    name: str
+    seconds: float = 0.0
+    needs: tuple[str, ...] = ()
+    touches: tuple[str, ...] = ()
+
+    def prompt(self) -> str:
+        """The prompt file's text."""
+        head = {
+            "estimate": f"{self.seconds or 0.1:g}s",
+            "needs": [f"{need}.md" for need in self.needs],
+            "touches": list(self.touches),
+        }
+        lines = (f"{key}: {json.dumps(value)}" for key, value in head.items())
+        work = f"work {self.seconds:g} {' '.join((self.name, *self.touches))}"
+        return "\n".join(("---", *lines, "---", f"# Do {self.name}", "", work, ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What was measured: seconds from the start of the process, its processors' seconds, load."""
+
+    seconds: float
+    first_agent_seconds: float
+    processor_seconds: float
+    load: float
+    landed: int
+
+
+class Trial:
+    """A repository, its prompts and everything that is kept, all below one folder."""
+
+    def __init__(self, folder: Path, work: Sequence[Work]) -> None:
+        self.folder = folder
+        self.repository = folder / "project"
+        self._prompts = [folder / "prompts" / f"{one.name}.md" for one in work]
+        for part in ("project", "prompts", "began", "home", "bin"):
+            (folder / part).mkdir(parents=True)
+        for path, one in zip(self._prompts, work, strict=True):
+            path.write_text(one.prompt())
+        (folder / "bin" / "agent.sh").write_text(AGENT)
+        for number in range(20):
+            (self.repository / f"module{number}.py").write_text(f"value = {number}\n")
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("config", "user.name", "Someone")
+        self.git("config", "user.email", "someone@example.org")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message=Start")
+
+    @property
+    def agent(self) -> str:
+        """The agent's command."""
+        return f"exec sh {self.folder}/bin/agent.sh"
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """Nothing of the user's but the search path."""
+        home = str(self.folder / "home")
+        return {"PATH": os.environ["PATH"], "HOME": home, "XDG_CACHE_HOME": f"{home}/cache"}
+
+    def git(self, *args: str) -> str:
+        """What a git command in the repository prints."""
+        done = subprocess.run(
+            ["git", "-C", str(self.repository), *args],
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    def plan(self, slots: int) -> dict[str, Any]:
+        """What `concertmaster plan` says of the prompts; it also fills the caches of the disk."""
+        command = self._command("plan", slots)
+        done = subprocess.run(command, env=self.environment, check=True, capture_output=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def run(self, slots: int) -> Result:
+        """Run it all; the run must land everything."""
+        return self.measure(self._command("run", slots))
+
+    def _command(self, verb: str, slots: int) -> list[str]:
+        options = [f"--repo={self.repository}", f"--parallel={slots}", "--check=true", "--json"]
+        options += ["--agent=command", f"--agent-command={self.agent}"]
+        return [str(PROGRAM), verb, *map(str, self._prompts), *options]
+
+    def measure(self, command: Sequence[str]) -> Result:
+        """Run a command that has the agents run and lands what they made."""
+        before = os.times()
+        load = os.getloadavg()[0]
+        wall, began = time.time(), time.monotonic()
+        done = subprocess.run(command, env=self.environment, check=False, capture_output=True)
+        seconds = time.monotonic() - began
+        after = os.times()
+        if done.returncode != 0:
+            sys.exit(f"{command[:2]} failed\n{done.stdout.decode()}\n{done.stderr.decode()}")
+        first = min(mark.stat().st_mtime for mark in (self.folder / "began").iterdir())
+        return Result(
+            seconds=seconds,
+            first_agent_seconds=first - wall,
+            processor_seconds=sum(after[2:4]) - sum(before[2:4]),
+            load=load,
+            landed=len(self.git("ls-files").split()) - 20,
+        )

@@ -1,0 +1,102 @@
+"""The main job through the command line: three prompts in parallel, all three land."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from tests.agents.endpoint import Endpoint, Reply, Say, Script, Use, by_prompt, turns_of
+from tests.conftest import Project
+
+pytest_plugins = ["tests.agents.fixtures"]
+
+NAMES = ("apple", "pear", "plum")
+MEETING_SECONDS = 90  # far more than it takes; a run that is not parallel breaks the barrier
+
+
+def concertmaster(
+    *arguments: str, cwd: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "concertmaster", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env=dict(environment), capture_output=True, text=True, timeout=300
+    )
+
+
+def write_prompts(project: Project) -> list[str]:
+    names = [f"prompts/{name}.md" for name in NAMES]
+    project.commit("Prompts", {name: f"# Write {Path(name).stem}.txt\n" for name in names})
+    return names
+
+
+def landed_files(project: Project) -> dict[str, str]:
+    return {name: project.git("show", f"main:{name}.txt") for name in NAMES}
+
+
+def script_of(name: str, barrier: Barrier) -> Script:
+    def answer(body: dict[str, Any]) -> Reply:
+        if turns_of(body):
+            return Say("Done.")
+        barrier.wait(MEETING_SECONDS)
+        return Use("Bash", {"command": f"echo {name} > {name}.txt", "description": "write"})
+
+    return answer
+
+
+@pytest.mark.claude
+def test_the_real_claude_does_three_prompts_at_once_and_all_three_land(
+    project: Project, endpoint: Endpoint, claude_program: Path, tmp_path: Path
+) -> None:
+    names = write_prompts(project)
+    barrier = Barrier(len(NAMES))
+    endpoint.script = by_prompt({f"Write {name}.txt": script_of(name, barrier) for name in NAMES})
+    environment = endpoint.environment(tmp_path / "home")
+    environment["PATH"] = f"{claude_program.parent}:{environment['PATH']}"
+
+    done = concertmaster(
+        *("run", *names, "--check", "test -d prompts", "--parallel", "3", "--json"),
+        cwd=project.root,
+        environment=environment,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert [task["state"] for task in report["tasks"]] == ["landed"] * 3
+    assert landed_files(project) == {name: name for name in NAMES}
+    assert report["cost_usd"] > 0
+    assert all(task["attempts"][0]["outcome"] == "succeeded" for task in report["tasks"])
+
+
+def test_a_command_agent_does_three_prompts_at_once_and_all_three_land(
+    project: Project, tmp_path: Path
+) -> None:
+    names = write_prompts(project)
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    # Each agent waits until all three are there: run one after the other they never would be.
+    agent = tmp_path / "agent.sh"
+    agent.write_text(
+        'name=$(grep -o "Write [a-z]*" | cut -c7-)\n'
+        f"touch {meeting}/$name\n"
+        f'for i in $(seq 600); do [ "$(ls {meeting} | wc -l)" = 3 ] && break; sleep 0.1; done\n'
+        f'[ "$(ls {meeting} | wc -l)" = 3 ] && echo $name > $name.txt\n'
+    )
+
+    done = concertmaster(
+        *("run", *names, "--check", "test -d prompts", "--parallel", "3", "--json"),
+        *("--agent-command", f"sh {agent}"),
+        cwd=project.root,
+        environment={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")},
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert [task["state"] for task in report["tasks"]] == ["landed"] * 3
+    assert landed_files(project) == {name: name for name in NAMES}

@@ -1,0 +1,150 @@
+"""Which paths a task may change."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concertmaster.core.model import PathChange
+from concertmaster.core.policy import ABSENT, GITLINK, SYMLINK, Judgement, Place, judge
+
+FILE = "100644"
+
+
+def change(path: str, *, mode: str = FILE, link: str = "") -> PathChange:
+    return PathChange(path=path, old_mode=ABSENT, new_mode=mode, link_target=link)
+
+
+def judge_path(path: str, **given: object) -> Judgement:
+    return judge([change(path)], **{"place": Place.GITHUB, **given})  # type: ignore[arg-type]
+
+
+STEERS_THE_PLATFORM = [
+    ".github/workflows/ci.yml",
+    ".github/workflows/nested/ci.yml",
+    ".github/actions/x/action.yml",
+    "CODEOWNERS",
+    "docs/CODEOWNERS",
+    ".github/CODEOWNERS",
+    ".github/Memory.md",
+    "concertmaster.yml",
+    ".github/concertmaster.yml",
+]
+
+
+@pytest.mark.parametrize("path", STEERS_THE_PLATFORM)
+def test_what_steers_the_platform_is_refused_on_github_and_named_on_a_machine(path: str) -> None:
+    assert judge_path(path).refused
+    assert judge_path(path, touches=[path]).refused
+    assert judge_path(path, place=Place.MACHINE) == Judgement(sensitive=(path,))
+
+
+SENSITIVE = [
+    "Makefile",
+    "sub/makefile",
+    "GNUmakefile",
+    "tests/conftest.py",
+    "package.json",
+    "Dockerfile",
+    "action.yml",
+    "action.yaml",
+    "src/.gitattributes",
+    ".claude/settings.json",
+    "sub/.claude/hooks/x.sh",
+    "CLAUDE.md",
+    "sub/AGENTS.md",
+    ".mcp.json",
+]
+
+
+@pytest.mark.parametrize("place", Place)
+@pytest.mark.parametrize("path", SENSITIVE)
+def test_what_steers_checks_and_agents_is_sensitive_everywhere(path: str, place: Place) -> None:
+    assert judge_path(path, place=place) == Judgement(sensitive=(path,))
+
+
+@pytest.mark.parametrize("path", ["src/a.py", "docs/concertmaster.yml", "workflows/ci.yml", "a/b"])
+def test_other_paths_are_free(path: str) -> None:
+    assert judge_path(path) == Judgement()
+
+
+def test_prompts_of_the_run_are_sensitive() -> None:
+    assert judge_path("prompts/a.md", prompts=["prompts/a.md"]).sensitive == ("prompts/a.md",)
+
+
+@pytest.mark.parametrize(
+    ("touches", "sensitive"),
+    [(["Makefile"], ()), (["Make*"], ("Makefile",)), (["**"], ("Makefile",)), ([], ("Makefile",))],
+)
+def test_only_a_literal_touch_opens_a_sensitive_path(
+    touches: list[str], sensitive: tuple[str, ...]
+) -> None:
+    assert judge_path("Makefile", touches=touches).sensitive == sensitive
+
+
+@pytest.mark.parametrize("place", Place)
+def test_protected_globs_refuse_everywhere_and_no_touch_opens_them(place: Place) -> None:
+    judgement = judge_path("db/x.sql", place=place, protected=["db/**"], touches=["db/x.sql"])
+
+    assert judgement.refused == ("db/x.sql: protected by concertmaster.yml",)
+
+
+def test_a_removed_path_is_judged_like_a_changed_one() -> None:
+    removed = PathChange(path=".github/workflows/ci.yml", old_mode=FILE, new_mode=ABSENT)
+
+    assert judge([removed], place=Place.GITHUB).refused
+
+
+@pytest.mark.parametrize("place", Place)
+def test_a_repository_in_the_repository_is_refused(place: Place) -> None:
+    assert judge([change("lib", mode=GITLINK)], place=place).refused
+
+
+LINKS = {
+    ("a", "b"): False,
+    ("a/b", "../c"): False,
+    ("a/b", "./../c/d"): False,
+    ("a/b", ".."): False,
+    ("a", ".."): True,
+    ("a", "../x"): True,
+    ("a/b", "../../x"): True,
+    ("a", "/etc/passwd"): True,
+    ("a", ".git/config"): True,
+    ("a/b", "../.GIT/hooks"): True,
+    ("a", "b/.git"): True,
+    ("a", "link/../../x"): True,
+    ("a", "link/../x"): True,  # `link` may lead to a place whose parent is outside
+}
+
+
+@pytest.mark.parametrize("place", Place)
+@pytest.mark.parametrize(("link", "refused"), LINKS.items(), ids=str)
+def test_a_link_that_may_leave_the_tree_is_refused(
+    link: tuple[str, str], refused: bool, place: Place
+) -> None:
+    path, target = link
+    judgement = judge([change(path, mode=SYMLINK, link=target)], place=place)
+
+    assert bool(judgement.refused) is refused
+
+
+parts = st.sampled_from(["..", ".", "a", "b", ""])
+
+
+@given(st.lists(parts, max_size=6), st.dictionaries(st.sampled_from("ab"), st.sampled_from("ab")))
+def test_no_accepted_link_climbs_out_through_other_links(
+    target: list[str], folders: dict[str, str]
+) -> None:
+    """`d/e/f/a` and `d/e/f/b` may be links to `..`, the worst that is accepted for each."""
+    link = change("d/e/f/link", mode=SYMLINK, link="/".join(target))
+    if not judge([link], place=Place.MACHINE).refused:
+        depth = 3
+        for part in target:
+            if part == "..":
+                depth -= 1
+            elif part in folders:
+                depth = min(depth, 2)
+            elif part in ("a", "b"):
+                depth += 1
+            assert depth >= 0
