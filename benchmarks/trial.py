@@ -17,7 +17,7 @@ PROGRAM = Path(sys.executable).with_name("concertmaster")
 
 # It is up to the prompt what an agent does: a line `work SECONDS FILE...`.
 AGENT = """\
-: > "$(dirname "$0")/../began/$$"
+: > "${0%/*}/../began/$$"
 while read -r word seconds files; do
     [ "$word" = work ] || continue
     [ "$seconds" = 0 ] || sleep "$seconds"

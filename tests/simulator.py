@@ -159,8 +159,6 @@ class Simulator:
         self.target = BASE
         self.own_branch = ""
         self.green: set[str] = set()  # commits whose tree passed
-        self.known: dict[Changes, bool] = {}
-        self.accused: dict[str, Changes] = {}
         self.checks: list[Changes] = []  # those that were really run
         self.landings = 0
         self.moved = 0
@@ -230,7 +228,7 @@ class Simulator:
             else:
                 self.pending.append(command)
         self._hold_slots()
-        self._hold_accusations(before)
+        self._hold_accusations(before, event)
 
     # --- the rules -----------------------------------------------------------------------------
 
@@ -273,13 +271,17 @@ class Simulator:
         for exclusion in self.plan.exclusions:
             assert not busy.issuperset(exclusion.tasks), f"{exclusion.tasks} run together"
 
-    def _hold_accusations(self, before: RunState) -> None:
-        """Who breaks the check does so with nothing but what is on the target, or goes there."""
-        for key, one in self.state.tasks.items():
-            if one.state is TaskState.LEFT_OUT and before.tasks[key].state is not one.state:
-                landing = before.landing
-                company = frozenset(c.task for c in landing.batch[: landing.passed])
-                self.accused[key] = self.commits[landing.tip].contents | company
+    def _hold_accusations(self, before: RunState, event: Event) -> None:
+        """A culprit turns red what is green without it: the target and what goes there first."""
+        if not isinstance(event, BatchChecked) or self.state.landing.stuck:
+            return
+        landing = before.landing
+        company = {c.task for c in landing.batch[: landing.passed]}
+        contents = self.commits[landing.tip].contents | company
+        for key in self.in_state(TaskState.LEFT_OUT):
+            if before.tasks[key].state is not TaskState.LEFT_OUT:
+                assert self.is_green(contents), f"{key} is accused on a red tree"
+                assert not self.is_green(contents | {key}), f"{key} is accused and harmless"
 
     def _hold_landing(self, command: LandBatch) -> None:
         assert command.commit in self.green, "what lands was never checked"

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from concertmaster.settings import drop_git_environment, find_cache, read_enviro
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code (errors.py tells what each means)."""
     drop_git_environment()
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     console = Console(
         sys.stdout,
         sys.stderr,
@@ -42,10 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = commands.main(arguments, "concertmaster", standalone_mode=False, obj=console)
     except click.ClickException as error:
-        wrong = UsageError(error.format_message(), next_step="see `concertmaster --help`")
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        where = context.command_path if context else "concertmaster"
+        wrong = UsageError(error.format_message(), next_step=f"see `{where} --help`")
         console.error(wrong)
         return wrong.exit_code
     except (KeyboardInterrupt, click.Abort):
+        console.error(Interrupted("interrupted", next_step="see `concertmaster status`"))
         return Interrupted.exit_code
     except Error as error:
         console.error(error)
@@ -60,6 +64,11 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return command
 
     return apply
+
+
+def _choice(*words: StrEnum) -> click.Choice[str]:
+    """By value: of an enum, click would offer the names of its members."""
+    return click.Choice([word.value for word in words])
 
 
 _json = click.option("--json", is_flag=True, help="Print one JSON document and nothing else.")
@@ -82,7 +91,7 @@ _planning = _with(
     click.option("--check", metavar="CMD", help="What must pass, e.g. 'pytest -q'."),
     click.option(
         "--landing",
-        type=click.Choice([LandingMode.MERGE, LandingMode.BRANCHES, LandingMode.NONE]),
+        type=_choice(LandingMode.MERGE, LandingMode.BRANCHES, LandingMode.NONE),
         help="How results land (default: merge).",
     ),
     click.option("--phases", metavar="full|lean|NAME,...", help="What every attempt goes through."),
@@ -110,6 +119,7 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
         return 0
     with Guard() as guard:
         planned = make_plan(_ask(given))
+        runs.find_agents(planned.plan, _home())
         if not json:
             console.show_plan(planned.plan)
         return _run_plan(console, planned, guard)
@@ -123,16 +133,22 @@ def _run_plan(console: Console, planned: Planned, guard: Guard) -> int:
 
 @commands.command()
 @_planning
-@click.option("--format", "form", type=click.Choice(list(PlanForm)), default=PlanForm.TABLE)
+@click.option(
+    "--format",
+    "form",
+    type=_choice(*PlanForm),
+    default=PlanForm.TABLE.value,
+    help="How the plan is shown (default: table).",
+)
 @click.option("--explain", nargs=2, metavar="A B", help="Why two tasks (or files) wait, or not.")
 @click.pass_obj
-def plan(console: Console, /, form: PlanForm, explain: tuple[str, str] | None, **given: Any) -> int:
+def plan(console: Console, /, form: str, explain: tuple[str, str] | None, **given: Any) -> int:
     """Show what would run, in which order, and why; change nothing."""
     made = make_plan(_ask(given)).plan
     if explain:
         console.explain(made, explain[0], b=explain[1])
     else:
-        console.show_plan(made, form=form)
+        console.show_plan(made, form=PlanForm(form))
     return 0
 
 

@@ -121,7 +121,7 @@ def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = 
     try:
         return Layered(**options)
     except ValidationError as error:
-        raise _explain(error, name) from error
+        raise _explain(error, name, options) from error
 
 
 def _read_file(data: bytes, name: str) -> dict[str, Any]:
@@ -142,15 +142,14 @@ def _read_file(data: bytes, name: str) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()}
 
 
-def _explain(error: ValidationError, name: str) -> UsageError:
+def _explain(error: ValidationError, name: str, options: Mapping[str, Any]) -> UsageError:
     first = error.errors()[0]
     key = str(first["loc"][0]) if first["loc"] else "settings"
     if first["type"] != "extra_forbidden":
-        option = "--" + key.replace("_", "-")
         return UsageError(
-            f"the setting `{key}` cannot be used",
-            why=str(first["msg"]),
-            next_step=f"correct {option}, or `{key}` in {name or FILE_NAMES[0]}",
+            f"`{key}` cannot be {str(first['input'])[:80]!r}",
+            why=str(first["msg"]).removeprefix("Value error, "),
+            next_step=f"correct {_name_source(key, name, options)}",
         )
     close = difflib.get_close_matches(key, Settings.model_fields, n=1)
     return UsageError(
@@ -158,3 +157,12 @@ def _explain(error: ValidationError, name: str) -> UsageError:
         why=f"known are {', '.join(sorted(Settings.model_fields))}",
         next_step=f"correct {name} and commit it",
     )
+
+
+def _name_source(key: str, name: str, options: Mapping[str, Any]) -> str:
+    variable = f"CONCERTMASTER_{key.upper()}"
+    if key in options:
+        return "--" + key.replace("_", "-")
+    if os.environ.get(variable):
+        return f"the variable {variable}"
+    return f"`{key}` in {name} and commit it"

@@ -254,6 +254,19 @@ def test_the_nearest_words_before_a_path_say_what_is_asked(text: str, verb: Verb
     assert find_mentions(text)[-1].verb is verb
 
 
+def test_mentions_stand_in_the_order_of_the_text() -> None:
+    text = "Create new.py, see https://github.com/o/r/blob/main/a.py, update z.py"
+    assert [(m.path, m.verb) for m in find_mentions(text)] == [
+        ("new.py", Verb.CREATE),
+        ("main/a.py", Verb.READ),
+        ("z.py", Verb.MODIFY),
+    ]
+
+
+def test_a_heading_is_quoted_without_control_characters() -> None:
+    assert only("## Files\x1b[31m\n- a.py").heading == "Files[31m"
+
+
 def test_a_verb_in_the_name_of_a_file_asks_for_nothing() -> None:
     assert {m.verb for m in find_mentions("create.py update/new.md `a.py`")} == {Verb.NONE}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -46,8 +48,10 @@ def _spec(globs: tuple[str, ...]) -> GitIgnoreSpec:
     for glob in globs:
         _refuse_costly(glob)
     try:
-        return GitIgnoreSpec.from_lines(globs)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of `re`, about globs such as [[]
+            return GitIgnoreSpec.from_lines(globs)
+    except (ValueError, re.error) as error:
         raise UsageError(
             "A glob cannot be understood.",
             why=str(error),

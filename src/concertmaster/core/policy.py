@@ -13,7 +13,6 @@ from concertmaster.core.model import PathChange
 
 SYMLINK = "120000"
 GITLINK = "160000"
-ABSENT = "000000"
 
 STEERS_THE_PLATFORM = (
     "/.github/workflows/**",

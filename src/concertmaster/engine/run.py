@@ -57,7 +57,7 @@ def find_run(repository: Repository, name: str) -> Path:
 def start(planned: Planned, home: Home, *, progress: Progress, guard: Guard) -> Path:
     """Run a new plan to its end; the run's folder."""
     plan = planned.plan
-    agents = _find_agents(plan, home)
+    agents = find_agents(plan, home)
     folder = runs_folder(planned.repository) / plan.run
     (folder / PROMPTS).mkdir(parents=True)
     for blob, data in planned.texts.items():
@@ -82,7 +82,7 @@ def resume(
 ) -> None:
     """Go on with a run whose process died, was interrupted or was stopped; or only end it."""
     plan = journal.read_plan(folder)
-    agents = {} if cancel else _find_agents(plan, home)
+    agents = {} if cancel else find_agents(plan, home)
     with journal.hold_run(folder):
         process.sweep(f"{plan.run}/")
         site = _site(plan, folder, repository, home, guard=guard, agents=agents)
@@ -90,7 +90,9 @@ def resume(
         _perform(site, opening, progress=progress)
 
 
-def _find_agents(plan: Plan, home: Home) -> dict[str, Agent]:
+def find_agents(plan: Plan, home: Home) -> dict[str, Agent]:
+    """Every agent of the plan by name. Raises UsageError or EnvironmentFault for one that is not
+    to be had."""
     names = {task.agent or plan.settings.agent for task in plan.tasks}
     search = home.environment.get("PATH", "")
     return {

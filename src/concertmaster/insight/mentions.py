@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -138,7 +139,8 @@ class _Surroundings:
     @property
     def heading(self) -> str:
         nearest = max(self._headings, default=0)
-        return self._headings.get(nearest, "").strip("#*_: \t")
+        text = self._headings.get(nearest, "").strip("#*_: \t")
+        return "".join(filter(str.isprintable, text))
 
     @property
     def verb(self) -> Verb:
@@ -158,6 +160,7 @@ class _Surroundings:
 def _in_line(line: str, number: int, surroundings: _Surroundings) -> Iterator[Mention]:
     plain = _ARROWS.sub(_ARROW, line.replace(_LINK, "  "))
     words = [*_blob_urls(plain), *_words_of(_URL.sub(_blank, plain))]
+    words.sort(key=attrgetter("start"))
     item = _ITEM.match(plain)
     verbs = _verbs_of(_masked(plain, words)) if words else []
     previous: Mention | None = None

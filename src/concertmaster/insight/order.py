@@ -48,9 +48,13 @@ def infer_order(prompts: Sequence[Prompt]) -> tuple[Order, ...]:
         for sentence in _sentences(prompt.text[:MAX_CHARACTERS]):
             for on in _followed(sentence, names):
                 if on != prompt.path and (prompt.path, on) not in found:
-                    reason = f'{prompt.path} says: "{" ".join(sentence.split())[:MAX_QUOTE]}"'
+                    reason = f'{prompt.path} says: "{_quote(sentence)}"'
                     found[prompt.path, on] = Order(prompt.path, on, reason)
     return tuple(found.values())
+
+
+def _quote(sentence: str) -> str:
+    return "".join(filter(str.isprintable, " ".join(sentence.split())))[:MAX_QUOTE]
 
 
 def _unambiguous(paths: Iterable[str]) -> dict[str, str]:

@@ -1,0 +1,115 @@
+"""`agent.py OUTSIDE`: a scripted agent. What it does follows from the heading of the prompt.
+
+It notes below OUTSIDE, which no worktree holds, what a test wants to know of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PATIENCE_SECONDS = 30.0
+OUTSIDE = Path(sys.argv[1])
+MARK = os.environ["CONCERTMASTER_MARK"]
+
+
+def note(name: str, words: str = MARK) -> None:
+    """Add a line; many agents do so at once."""
+    with (OUTSIDE / name).open("a") as file:
+        file.write(f"{words}\n")
+
+
+def wait_for(name: str, words: str = "") -> None:
+    """Return when the notes of that name hold the words."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while words not in read(OUTSIDE / name):
+        if time.monotonic() > give_up_at:
+            sys.exit(f"no {words!r} in {name}")
+        time.sleep(0.01)
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def write_alpha() -> None:
+    Path("alpha.txt").write_text("alpha\n")
+
+
+def write_beta() -> None:
+    """Built on alpha, which it needs."""
+    Path("beta.txt").write_text(f"{Path('alpha.txt').read_text().strip()} beta\n")
+
+
+def change_top() -> None:
+    change_line(0)
+
+
+def change_bottom() -> None:
+    change_line(-1)
+
+
+def change_line(number: int) -> None:
+    lines = Path("shared.txt").read_text().splitlines()
+    lines[number] += " changed"
+    Path("shared.txt").write_text("\n".join(lines) + "\n")
+
+
+def fail() -> None:
+    Path("stubborn.txt").write_text("as far as it came\n")
+    sys.exit("it cannot be done")
+
+
+def find_nothing() -> None:
+    print('```json\n{"no_op": "all of it is there"}\n```')
+
+
+def leave_a_daemon() -> None:
+    """A process that has left the agent's session, parent and pipes."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for number in range(3):
+                os.close(number)
+            note("daemons", str(os.getpid()))
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+    wait_for("daemons", "\n")
+    Path("delta.txt").write_text("delta\n")
+
+
+def work_slowly() -> None:
+    """Half of the work lies there until the last of the others has begun."""
+    Path("half.txt").write_text("half\n")
+    note("halves")
+    wait_for("starts", "/daemon-")
+    Path("whole.txt").write_text("whole\n")
+
+
+def wait_to_be_killed() -> None:
+    Path("endless.txt").write_text("begun\n")
+    note("halves")
+    time.sleep(600)
+
+
+WORK: dict[str, Callable[[], None]] = {
+    "# Alpha": write_alpha,
+    "# Beta": write_beta,
+    "# Top": change_top,
+    "# Bottom": change_bottom,
+    "# Stubborn": fail,
+    "# Nothing": find_nothing,
+    "# Daemon": leave_a_daemon,
+    "# Slow": work_slowly,
+    "# Endless": wait_to_be_killed,
+}
+
+
+if __name__ == "__main__":
+    note("starts")
+    prompt = sys.stdin.read()
+    WORK[next(line for line in prompt.splitlines() if line in WORK)]()

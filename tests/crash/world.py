@@ -1,0 +1,216 @@
+"""A user's machine in a folder, the run of 8 tasks that the crash tests kill, and what is left."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from concertmaster.adapters.journal import Journal, read_plan
+from concertmaster.core.events import Event, PhaseFailed, PhaseFinished
+from concertmaster.core.machine import fold
+from concertmaster.core.model import Phase
+from concertmaster.core.state import RunState
+from tests.conftest import Project
+
+HERE = Path(__file__).parent
+PATIENCE_SECONDS = 60.0
+PR_SET_CHILD_SUBREAPER = 36
+
+# Front matter and heading of each prompt; agent.py knows what to do by the heading.
+PROMPTS = {
+    "slow": "touches: [half.txt, whole.txt]\npriority: 9\n---\n# Slow",
+    "alpha": "touches: [alpha.txt]\n---\n# Alpha",
+    "beta": "touches: [beta.txt]\nneeds: [alpha.md]\n---\n# Beta",
+    "top": "touches: [shared.txt]\n---\n# Top",
+    "bottom": "touches: [shared.txt]\n---\n# Bottom",
+    "stubborn": "touches: [stubborn.txt]\n---\n# Stubborn",
+    "nothing": "touches: [nothing.txt]\n---\n# Nothing",
+    "daemon": "touches: [delta.txt]\npriority: -9\n---\n# Daemon",
+}
+CHECK = """\
+echo "$CONCERTMASTER_MARK" >> "$1/checks"
+test "$(wc -l < shared.txt)" = 9 && { test ! -e beta.txt || test -e alpha.txt; }
+"""
+
+Asked = tuple[str, int, Phase]
+
+
+def make_template(folder: Path) -> None:
+    """A repository whose user is in the middle of something."""
+    project = Project(folder)
+    files = {f"prompts/{name}.md": f"---\n{text}\n" for name, text in PROMPTS.items()}
+    lines = "".join(f"line {number}\n" for number in range(9))
+    project.commit("Work", {**files, "check.sh": CHECK, "shared.txt": lines})
+    project.write({"folder/c.txt": "stashed\n"})
+    project.git("stash", "--quiet")
+    project.write({"staged.txt": "staged\n", "a.txt": "changed\n", "untracked.txt": "mine\n"})
+    project.git("add", "staged.txt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """The record of the newest run."""
+
+    folder: Path
+    events: tuple[Event, ...]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def state(self) -> RunState:
+        return fold(read_plan(self.folder), self.events)
+
+    @property
+    def answered(self) -> list[Asked]:
+        """Every phase that has ended, as often as it has."""
+        phases = [e for e in self.events if isinstance(e, PhaseFinished | PhaseFailed)]
+        return [(e.task, e.attempt, e.phase) for e in phases]
+
+    def asked(self, marks: Sequence[str], phase: Phase) -> list[Asked]:
+        """The phases that left these marks."""
+        parts = [mark.split("/") for mark in marks]
+        return [(task, int(attempt), phase) for run, task, attempt in parts if run == self.name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What one user has. Agents and checks leave their notes in `outside`."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, *, template: Path) -> World:
+        for name in ("home", "outside"):
+            (folder / name).mkdir(parents=True)
+        shutil.copytree(template, folder / "project", symlinks=True)
+        return cls(folder=folder)
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache" / "concertmaster" / "attempts"
+
+    def git(self, *args: str) -> str:
+        command = ["git", *args]
+        done = subprocess.run(command, cwd=self.project, check=True, capture_output=True, text=True)
+        return done.stdout.removesuffix("\n")
+
+    @property
+    def tree(self) -> str:
+        return self.git("rev-parse", "main^{tree}")
+
+    def notes(self, name: str) -> list[str]:
+        path = self.folder / "outside" / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def run_arguments(self, *names: str) -> list[str]:
+        outside = self.folder / "outside"
+        agent = f"{sys.executable} -I -S {HERE / 'agent.py'} {outside}"
+        options = ("--parallel", "3", "--agent-command", agent, "--check", f"sh check.sh {outside}")
+        return ["run", *(f"prompts/{name}.md" for name in names or PROMPTS), *options]
+
+    def start(self, program: Sequence[str], arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """In a process group of its own."""
+        env = os.environ | {
+            "HOME": str(self.folder / "home"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
+        with (self.folder / "output").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, *program, *arguments],
+                cwd=self.project,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def do(self, *arguments: str) -> int:
+        """The exit code of the command."""
+        return self.start(["-m", "concertmaster"], arguments).wait(PATIENCE_SECONDS)
+
+    def is_killed(self, arguments: Sequence[str], *, after: int, torn: bool = False) -> bool:
+        """False when the command ended before that many events."""
+        program = [str(HERE / "driver.py"), str(after), "torn" if torn else "whole"]
+        return self.start(program, arguments).wait(PATIENCE_SECONDS) == -signal.SIGKILL
+
+    def last_run(self) -> Run:
+        folder = sorted((self.project / ".git/concertmaster/runs").iterdir())[-1]
+        return Run(folder=folder, events=Journal(folder / "journal.jsonl").read())
+
+    def users_own(self) -> dict[str, str]:
+        """All that no run may touch."""
+        branches = self.git("branch", "--format=%(refname:short)").split("\n")
+        return {
+            "head": self.git("symbolic-ref", "HEAD"),
+            "branches": " ".join(b for b in branches if not b.startswith("concertmaster/")),
+            "status": self.git("status", "--porcelain", "--untracked-files=all"),
+            "staged": self.git("diff", "--cached"),
+            "unstaged": self.git("diff"),
+            "stash": self.git("stash", "list", "--format=%H"),
+        }
+
+    def files_of(self, commit: str) -> list[str]:
+        """The names in a commit of the newest run's repository."""
+        git_dir = self.last_run().folder / "repository.git"
+        return self.git(f"--git-dir={git_dir}", "ls-tree", "--name-only", commit).split("\n")
+
+    def half_done(self) -> Iterator[tuple[Asked, str]]:
+        """The commits that the newest run's journal names as saved half-done work."""
+        for event in self.last_run().events:
+            if isinstance(event, PhaseFinished):
+                for commit in re.findall(r"saved as ([0-9a-f]{40})", " ".join(event.notes)):
+                    yield (event.task, event.attempt, event.phase), commit
+
+
+@contextmanager
+def adopt_orphans() -> Iterator[None]:
+    """Whatever the tests start stays below this process, also when its parents are killed."""
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        for process in living():
+            process.kill()
+        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def living() -> list[psutil.Process]:
+    """All processes below this one."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+            elif process.ppid() == os.getpid():
+                os.waitpid(process.pid, os.WNOHANG)
+    return found
+
+
+def is_reached(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> bool:
+    """Whether the condition comes to hold in that time."""
+    give_up_at = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(0.01)
+    return True
