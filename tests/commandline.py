@@ -16,7 +16,7 @@ from typing import Any
 from tests.conftest import Project
 
 OBEDIENT = Path(__file__).parent / "agents" / "obedient.py"
-OBEDIENT_COMMAND = f"'{sys.executable}' -I -S '{OBEDIENT}'"
+OBEDIENT_COMMAND = f"exec '{sys.executable}' -I -S '{OBEDIENT}'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,9 @@ def concertmaster(
     return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
 
-def write_prompt(project: Project, name: str, script: str, *, head: str = "", title: str = "") -> str:
+def write_prompt(
+    project: Project, name: str, script: str, *, head: str = "", title: str = ""
+) -> str:
     """A prompt for the obedient agent; `head` is front matter. Its path in the project."""
     front = f"---\n{head.strip()}\n---\n" if head else ""
     text = f"{front}# {title or f'Task {name}'}\n\nDo this:\n\n```sh\n{script.strip()}\n```\n"

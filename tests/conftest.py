@@ -13,12 +13,17 @@ from concertmaster.adapters.repository import Repository
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_home(tmp_path_factory.mktemp("home"), monkeypatch)
+
+
+def set_home(home: Path, patch: pytest.MonkeyPatch) -> None:
+    """For what is set up once for many tests, and so before the home of any."""
     for name in [*os.environ]:
-        if name.startswith(("GIT_", "XDG_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        if name.startswith(("GIT_", "XDG_", "CONCERTMASTER_")):
+            patch.delenv(name)
+    patch.setenv("HOME", str(home))
+    patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 class Project:

@@ -254,16 +254,23 @@ class Simulator:
             assert not any(isinstance(p, RunPhase | LandBatch | KeepWork) for p in self.pending)
 
     def _hold_needs(self, command: RunPhase) -> None:
-        contents = frozenset[str]().union(
-            *(self.commits[b.head].contents for b in command.wanted if b.task in command.required)
-        )
-        for need in self.plan.needs:
-            on = self.state.tasks[need.on]
-            if need.task == command.task.id:
-                assert on.state.is_over
-                if need.hard:
-                    assert not on.state.is_lost
-                    assert on.state is not TaskState.SUCCEEDED or not on.head or need.on in contents
+        """What is needed is over and in the base, also behind a need that changed nothing."""
+        states = [self.state.tasks[need.on].state for need in self._needs(command.task.id)]
+        assert all(state.is_over for state in states)
+        assert not any(self.state.tasks[on].state.is_lost for on in self._hard(command.task.id))
+        required = [self.commits[b.head] for b in command.wanted if b.task in command.required]
+        assert self._hard(command.task.id) <= frozenset().union(*(c.contents for c in required))
+
+    def _needs(self, task: str) -> list[Need]:
+        return [need for need in self.plan.needs if need.task == task]
+
+    def _hard(self, task: str) -> Changes:
+        """The changes that the task needs."""
+        found: set[str] = set()
+        for need in self._needs(task):
+            if need.hard:
+                found |= {need.on} if self.state.tasks[need.on].head else self._hard(need.on)
+        return frozenset(found)
 
     def _hold_slots(self) -> None:
         busy = {key for key, one in self.state.tasks.items() if one.is_busy}
@@ -303,14 +310,15 @@ class Simulator:
             assert one.state.is_over or stops, f"{key} is left {one.state}"
             assert not (lost and key in on_target), f"{key} is {one.state} and on the target"
             if one.state in (TaskState.LANDED, TaskState.AWAITING_MERGE):
-                assert key in on_target
+                assert {key} | self._hard(key) <= on_target, f"{key} landed without what it needs"
             if self.plan.settings.landing is LandingMode.MERGE and not state.cancelled:
                 assert one.state is not TaskState.SUCCEEDED or not one.head, f"{key} is forgotten"
             if one.work and (lost or state.cancelled) and key not in on_target:
                 assert one.kept_on, f"the work of {key} is lost"
             for attempt in one.attempts:
-                if attempt.outcome and attempt.folder:
-                    assert attempt.folder_released or attempt.folder_stays
+                over = attempt.outcome or one.state.is_over
+                released = attempt.folder_released or attempt.folder_stays
+                assert released or not over or not attempt.folder, f"a folder of {key} is left"
 
     # --- git -----------------------------------------------------------------------------------
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
-from concertmaster.cli import main
+# Loading makes no garbage: looking for it costs a tenth of the start and a third of the way out.
+gc.disable()
+
+from concertmaster.cli import main  # noqa: E402
+
+gc.freeze()
+gc.enable()
 
 if __name__ == "__main__":
     sys.exit(main())

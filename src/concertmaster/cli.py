@@ -83,7 +83,7 @@ _planning = _with(
     click.argument("prompts", nargs=-1, type=click.Path(path_type=Path)),
     _repo,
     click.option("--base", default="", metavar="REF", help="Where tasks start (default: target)."),
-    click.option("--target", metavar="BRANCH", help="Where results land (default: checked out)."),
+    click.option("--target", metavar="BRANCH", help="Where results land (default: this branch)."),
     click.option("--agent", metavar="NAME", help="Who does the work (default: claude)."),
     click.option("--agent-command", metavar="CMD", help="A program of yours that does the work."),
     click.option("--parallel", metavar="N|auto", help="How many agents work at the same time."),
@@ -94,18 +94,28 @@ _planning = _with(
         type=_choice(LandingMode.MERGE, LandingMode.BRANCHES, LandingMode.NONE),
         help="How results land (default: merge).",
     ),
-    click.option("--phases", metavar="full|lean|NAME,...", help="What every attempt goes through."),
+    click.option("--phases", metavar="full|lean|NAME,...", help="What a task goes through (lean)."),
     click.option("--budget", type=float, metavar="USD", help="Stop before this much is spent."),
-    click.option("--timeout", metavar="45m", help="The longest that one agent may work."),
+    click.option("--timeout", metavar="45m", help="The longest that an agent may work."),
     click.option("--all-prompts", is_flag=True, help="Take all *.md files of listed directories."),
     _json,
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 all landed, 1 some tasks did not, 2 usage, 3 environment, "
+    "4 stopped by budget or limit, 130 interrupted.",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """Hand over a list of prompt files, get landed commits back."""
+    """Hand over a list of prompt files, get landed commits back.
+
+    \b
+    concertmaster demo                                      a look, without any agent
+    concertmaster plan prompts/*.md --check 'pytest -q'     what would run, and why
+    concertmaster run prompts/*.md --check 'pytest -q'      do it
+    """
 
 
 @commands.command()
@@ -113,7 +123,10 @@ def commands() -> None:
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.pass_obj
 def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
-    """Plan the prompts, run an agent for each, land what passes the check."""
+    """Plan the prompts, run an agent for each, land what passes.
+
+    What is not given here is read from concertmaster.yml of the base commit.
+    """
     if dry_run:
         console.show_plan(make_plan(_ask(given)).plan)
         return 0
@@ -215,7 +228,7 @@ def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
 @_json
 @click.pass_obj
 def report(console: Console, /, run: str, repo: Path, json: bool) -> int:
-    """Write and show the report of a run (the newest, where none is named)."""
+    """Write and show the report of a run (default: the newest)."""
     return _end(console, runs.find_run(Repository.open(repo), run))
 
 
@@ -225,7 +238,7 @@ def report(console: Console, /, run: str, repo: Path, json: bool) -> int:
 @_json
 @click.pass_obj
 def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
-    """End a run: its agents are stopped, nothing more lands, all work is kept."""
+    """End a run: stop its agents, land nothing more, keep all work."""
     repository = Repository.open(repo)
     folder = runs.find_run(repository, run)
     state, _ = runs.look(folder)
@@ -248,7 +261,10 @@ def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
 @_json
 @click.pass_obj
 def clean(console: Console, /, repo: Path, dry_run: bool, json: bool) -> int:
-    """Remove what ended runs left; never what is not landed, not saved, or alive."""
+    """Remove what ended runs left, but nothing that is not saved.
+
+    A run stays that is going on, that can be resumed, or whose work lies nowhere else.
+    """
     found = clean_runs(Repository.open(repo), cache=find_cache(), dry_run=dry_run)
     console.result("\n".join(found.sentences(dry_run=dry_run)), asdict(found))
     return 0
@@ -259,7 +275,7 @@ def clean(console: Console, /, repo: Path, dry_run: bool, json: bool) -> int:
 @_json
 @click.pass_obj
 def doctor(console: Console, /, repo: Path, json: bool) -> int:
-    """Is this machine fit for a run? Says what is missing and how to get it."""
+    """Say whether this machine is fit for a run, and what is missing."""
     found = examine(repo, cache=find_cache(), environment=read_environment())
     console.result("\n".join(finding.sentence() for finding in found), [*map(asdict, found)])
     unfit = any(finding.is_needed and not finding.is_fine for finding in found)
@@ -272,7 +288,10 @@ def doctor(console: Console, /, repo: Path, json: bool) -> int:
 @_json
 @click.pass_obj
 def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) -> int:
-    """A whole run on a small repository made for it; the agent replays edits, it is no model."""
+    """Show a whole run on a small repository that is made for it.
+
+    The agent is a script that replays edits, no model; all else is real.
+    """
     with Guard() as guard:
         made = make_demo(folder, parallel=parallel)
         console.line(f"a repository for the demo was made in {made.folder}")

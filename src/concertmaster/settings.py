@@ -57,7 +57,11 @@ class Settings(BaseSettings):
     """What a user can set for a run. Times are seconds once read; text such as "45m" is fine."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CONCERTMASTER_", env_ignore_empty=True, extra="forbid", frozen=True
+        env_prefix="CONCERTMASTER_",
+        env_ignore_empty=True,
+        enable_decoding=False,  # lists in variables are words, not JSON
+        extra="forbid",
+        frozen=True,
     )
 
     setup: str = ""
@@ -83,15 +87,22 @@ class Settings(BaseSettings):
     @field_validator("phases", mode="before")
     @classmethod
     def _read_phases(cls, value: object) -> object:
-        if isinstance(value, str):
-            named = {"lean": LEAN_PHASES, "full": tuple(Phase)}
-            return named.get(value) or tuple(part.strip() for part in value.split(","))
-        return value
+        named: Mapping[object, object] = {"lean": LEAN_PHASES, "full": tuple(Phase)}
+        return named.get(value) or _split(value) if isinstance(value, str) else value
+
+    @field_validator("protected", mode="before")
+    @classmethod
+    def _read_globs(cls, value: object) -> object:
+        return _split(value) if isinstance(value, str) else value
 
     @field_validator("parallel", mode="before")
     @classmethod
     def _read_auto(cls, value: object) -> object:
         return None if value == "auto" else value
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
 def parse_duration(text: str) -> float:
@@ -126,7 +137,10 @@ def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = 
 
 def _read_file(data: bytes, name: str) -> dict[str, Any]:
     if len(data) > MAX_FILE_BYTES:
-        raise UsageError(f"{name} is larger than {MAX_FILE_BYTES} bytes")
+        raise UsageError(
+            f"{name} is larger than {MAX_FILE_BYTES >> 10} KiB",
+            next_step=f"shorten {name} and commit it",
+        )
     try:
         found = yaml.safe_load(data.decode()) if data.strip() else {}
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

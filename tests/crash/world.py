@@ -116,14 +116,22 @@ class World:
     def tree(self) -> str:
         return self.git("rev-parse", "main^{tree}")
 
+    @property
+    def outside(self) -> Path:
+        return self.folder / "outside"
+
+    def output(self) -> str:
+        """What all commands together have said so far."""
+        return (self.folder / "output").read_text()
+
     def notes(self, name: str) -> list[str]:
-        path = self.folder / "outside" / name
+        path = self.outside / name
         return path.read_text().splitlines() if path.exists() else []
 
     def run_arguments(self, *names: str) -> list[str]:
-        outside = self.folder / "outside"
-        agent = f"{sys.executable} -I -S {HERE / 'agent.py'} {outside}"
-        options = ("--parallel", "3", "--agent-command", agent, "--check", f"sh check.sh {outside}")
+        agent = f"{sys.executable} -I -S {HERE / 'agent.py'} {self.outside}"
+        check = f"sh check.sh {self.outside}"
+        options = ("--parallel", "3", "--agent-command", agent, "--check", check)
         return ["run", *(f"prompts/{name}.md" for name in names or PROMPTS), *options]
 
     def start(self, program: Sequence[str], arguments: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -147,14 +155,18 @@ class World:
         """The exit code of the command."""
         return self.start(["-m", "concertmaster"], arguments).wait(PATIENCE_SECONDS)
 
-    def is_killed(self, arguments: Sequence[str], *, after: int, torn: bool = False) -> bool:
-        """False when the command ended before that many events."""
+    def do_until_killed(self, arguments: Sequence[str], *, after: int, torn: bool = False) -> int:
+        """The exit code; that of SIGKILL unless the command ended before that many events."""
         program = [str(HERE / "driver.py"), str(after), "torn" if torn else "whole"]
-        return self.start(program, arguments).wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        return self.start(program, arguments).wait(PATIENCE_SECONDS)
+
+    def runs(self) -> list[Run]:
+        """Oldest first."""
+        folders = sorted((self.project / ".git/concertmaster/runs").iterdir())
+        return [Run(folder=f, events=Journal(f / "journal.jsonl").read()) for f in folders]
 
     def last_run(self) -> Run:
-        folder = sorted((self.project / ".git/concertmaster/runs").iterdir())[-1]
-        return Run(folder=folder, events=Journal(folder / "journal.jsonl").read())
+        return self.runs()[-1]
 
     def users_own(self) -> dict[str, str]:
         """All that no run may touch."""
@@ -168,17 +180,16 @@ class World:
             "stash": self.git("stash", "list", "--format=%H"),
         }
 
-    def files_of(self, commit: str) -> list[str]:
-        """The names in a commit of the newest run's repository."""
-        git_dir = self.last_run().folder / "repository.git"
-        return self.git(f"--git-dir={git_dir}", "ls-tree", "--name-only", commit).split("\n")
-
-    def half_done(self) -> Iterator[tuple[Asked, str]]:
-        """The commits that the newest run's journal names as saved half-done work."""
-        for event in self.last_run().events:
-            if isinstance(event, PhaseFinished):
-                for commit in re.findall(r"saved as ([0-9a-f]{40})", " ".join(event.notes)):
-                    yield (event.task, event.attempt, event.phase), commit
+    def saved_half_done(self, run: Run) -> set[Asked]:
+        """The phases whose half-done work is in a commit that the journal names."""
+        git_dir = f"--git-dir={run.folder / 'repository.git'}"
+        return {
+            (event.task, event.attempt, event.phase)
+            for event in run.events
+            if isinstance(event, PhaseFinished)
+            for commit in re.findall(r"saved as ([0-9a-f]{40})", " ".join(event.notes))
+            if "half.txt" in self.git(git_dir, "ls-tree", "--name-only", commit)
+        }
 
 
 @contextmanager

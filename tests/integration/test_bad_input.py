@@ -16,7 +16,7 @@ from tests.conftest import Project
 
 AS_ROOT = os.geteuid() == 0
 AGENT = ("--agent-command", "true")
-PROMPTS = {
+PROMPTS: dict[str, str | bytes] = {
     "good.md": "# Good\n",
     "empty.md": "",
     "blank.md": "\n \n\t\n",
@@ -187,11 +187,9 @@ def test_a_directory_is_only_read_where_that_was_asked_for(call: Call, shop: Pro
         (["--check", " "], "there is no check"),
         (["--paralel", "3"], "next: see `concertmaster run --help`"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_bad_option_is_refused(
-    call: Call, shop: Project, options: list[str], words: str
-) -> None:
+def test_a_bad_option_is_refused(call: Call, shop: Project, options: list[str], words: str) -> None:
     agent = () if "--agent" in options else AGENT
     refuse(call, shop, "run", "prompts/good.md", *agent, *options, code=2, words=words)
 
@@ -202,14 +200,14 @@ def test_a_bad_option_is_refused(
         ("chek: pytest\n", "concertmaster.yml has an unknown key `chek`; did you mean `check`?"),
         ("check: [\n", "concertmaster.yml is not valid YAML"),
         ("- check\n", "concertmaster.yml is not a mapping"),
-        ("check: true\nattempts: 0\n", "next: correct `attempts` in concertmaster.yml"),
+        ("check: 'true'\nattempts: 0\n", "next: correct `attempts` in concertmaster.yml"),
         ("check: 'true'\nlanding: rebase\n", "`landing` cannot be 'rebase'"),
         ("setup: 'true'\n", "there is no check"),
         ("check: 'true'\ntarget: nowhere\n", "There is no branch 'nowhere'"),
         ("check: 'true'\nagent: clade\n", "did you mean claude?"),
-        ("#" * (300 << 10), "larger"),
+        ("#" * (300 << 10), "larger than 256 KiB"),
     ],
-    ids=lambda value: value[:20].strip(),
+    ids=lambda value: value[:12].strip(),
 )
 def test_a_bad_settings_file_is_refused(
     call: Call, project: Project, settings: str, words: str
@@ -219,7 +217,7 @@ def test_a_bad_settings_file_is_refused(
     refuse(call, project, "run", "good.md", *agent, code=2, words=words)
 
 
-@pytest.mark.parametrize("value", ["", "lean", "full", "implement,test", '["test"]'])
+@pytest.mark.parametrize("value", ["", "lean", "full", "implement, test"])
 def test_phases_may_come_from_a_variable(
     call: Call, shop: Project, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
@@ -303,9 +301,8 @@ def test_a_bare_repository_is_no_place_for_relative_prompts_but_for_a_run(
 
 
 def test_a_red_base_stops_the_run_before_an_agent_starts(call: Call, shop: Project) -> None:
-    before = fingerprint(shop.root)
     prompt = write_prompt(shop, "good", "touch started")
-    shop_before = shop.git("for-each-ref"), shop.git("status", "--porcelain"), before
+    before = fingerprint(shop.root)
     done = call(
         *("run", prompt, "--agent-command", OBEDIENT_COMMAND, "--check", "echo broken; exit 7"),
         cwd=shop.root,
@@ -314,9 +311,8 @@ def test_a_red_base_stops_the_run_before_an_agent_starts(call: Call, shop: Proje
     assert "base is red (check `echo broken; exit 7` failed (exit 7): broken)" in done.out
     assert "next: make the check pass on the base" in done.out
     assert "implement" not in done.err
-    assert shop.git("status", "--porcelain") == shop_before[1]
-    heads = shop.git("for-each-ref", "refs/heads", "refs/tags")
-    assert heads == shop_before[0]
+    after = fingerprint(shop.root)
+    assert {path: after[path] for path in after if "/concertmaster" not in path} == before
     assert not [*(Path.home() / ".cache" / "concertmaster" / "attempts").iterdir()]
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
-
 from concertmaster.core import summary
 from concertmaster.core.report import Report, TaskRow
 from concertmaster.core.text import display, duration, short
@@ -35,6 +33,9 @@ class Lane:
 
 def render_report(report: Report) -> str:
     """The whole page as HTML."""
+    # A run loads it when the work is done, not before the first agent starts.
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

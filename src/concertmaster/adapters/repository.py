@@ -331,6 +331,7 @@ class RunRepository:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.git = Git(path, git_dir=path, private=True)
+        self._trees: dict[str, str] = {}  # by commit; both are for ever
 
     @classmethod
     def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
@@ -374,9 +375,20 @@ class RunRepository:
             raise fault("cat-file", answer)
         return answer.out
 
+    def pin(self, ref: str, commit: str) -> None:
+        """Give the commit a name, so that it can be found again."""
+        self.git.run("update-ref", ref, object_id(commit))
+
+    def pinned(self, prefix: str) -> tuple[str, ...]:
+        """The commits of all refs below `prefix`."""
+        return tuple(self.git.run("for-each-ref", "--format=%(objectname)", prefix).split())
+
     def tree(self, commit: str) -> str:
         """The id of the commit's tree."""
-        return self.git.run("rev-parse", "--verify", f"{object_id(commit)}^{{tree}}")
+        if commit not in self._trees:
+            found = self.git.run("rev-parse", "--verify", f"{object_id(commit)}^{{tree}}")
+            self._trees[commit] = found
+        return self._trees[commit]
 
     def message(self, commit: str) -> str:
         """What the commit says of itself."""
@@ -394,7 +406,9 @@ class RunRepository:
         env = {f"GIT_{role}_{key}": who[key] for role in ("AUTHOR", "COMMITTER") for key in who}
         words = [word for parent in parents for word in ("-p", object_id(parent))]
         body = message.replace("\0", "").encode("utf-8", "replace")
-        return self.git.run("commit-tree", tree, *words, "-F", "-", stdin=body, env=env)
+        made = self.git.run("commit-tree", object_id(tree), *words, "-F", "-", stdin=body, env=env)
+        self._trees[made] = tree
+        return made
 
     def merge(self, ours: str, theirs: str, *, message: str, at: int) -> Merged | Conflict:
         """Both merged in memory, as a commit with these two parents."""
@@ -409,9 +423,9 @@ class RunRepository:
     ) -> Merged | Conflict:
         """Only what lies between base and head, put on the tip as one commit."""
         # merge-tree takes no ancestor before git 2.40, so one is made up.
-        root = self.commit(f"{object_id(base)}^{{tree}}", parents=(), message="base", at=at)
+        root = self.commit(self.tree(base), parents=(), message="base", at=at)
         ours, theirs = (
-            self.commit(f"{object_id(side)}^{{tree}}", parents=(root,), message="side", at=at)
+            self.commit(self.tree(side), parents=(root,), message="side", at=at)
             for side in (tip, head)
         )
         merged = self._merge_trees(ours, theirs)

@@ -13,7 +13,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from concertmaster.errors import Error, GitFault
 
 _OWNER, _TREE, _GIT, _TEMPORARY = "owner.json", "tree", "git", "tmp"
 _KNOWN = frozenset({_OWNER, _TREE, _GIT, _TEMPORARY, "home"})
+_OURS = re.compile(r"[a-z0-9-]+-\d+-\w{8}|\.[\w-]+-\w{8}")  # an attempt's folder, a draft of one
 _BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # it becomes a path below the attempt's refs
 
 
@@ -94,9 +95,13 @@ class Worktrees:
         if not self._template.exists():
             _make_template(self._template, repository, user)
 
-    def create(self, commit: str, *, task: str, attempt: int, branch: str) -> Worktree:
-        """A fresh folder with the files of the commit, and `branch` checked out on it."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{task[:24]}-{attempt}-", dir=self._cache))
+    def create(
+        self, commit: str, *, task: str, attempt: int, branch: str, name: str = ""
+    ) -> Worktree:
+        """A fresh folder with the files of the commit, and `branch` checked out on it.
+
+        With `name` it takes the place of the folder of that name, which moves into our keeping.
+        """
         owner = Owner(
             repository=str(self._repository.path),
             run=self._run,
@@ -104,9 +109,11 @@ class Worktrees:
             attempt=attempt,
             branch=branch,
         )
-        (folder / _OWNER).write_text(json.dumps(asdict(owner)), encoding="utf-8")
-        (folder / _TREE).mkdir()
-        (folder / _TEMPORARY).mkdir()
+        draft = self._draft(owner)
+        folder = self._cache / (name or f"{task[:24]}-{attempt}-{draft.name.rpartition('-')[2]}")
+        if folder.exists():
+            _keep(folder, self._repository.path.with_name("strays"))
+        draft.rename(folder)
         worktree = self._worktree(folder, owner)
         try:
             worktree.check_out(commit)
@@ -115,14 +122,42 @@ class Worktrees:
             raise
         return worktree
 
+    def _draft(self, owner: Owner) -> Path:
+        """A folder gets its name when it says whose it is, so none is ever nobody's."""
+        _undo_strays_above(self._cache, self._repository)
+        draft = Path(tempfile.mkdtemp(prefix=self._draft_prefix, dir=self._cache))
+        (draft / _TREE).mkdir()
+        (draft / _TEMPORARY).mkdir()
+        (draft / _OWNER).write_text(json.dumps(asdict(owner)), encoding="utf-8")
+        return draft
+
+    @property
+    def _draft_prefix(self) -> str:
+        return f".{self._run}-"
+
     def open(self, folder: Path) -> Worktree | None:
         """None when the folder is gone or not one of this run."""
         owner = _read_owner(folder)
-        if owner is None or folder.parent != self._cache:
-            return None
-        if (owner.run, owner.repository) != (self._run, str(self._repository.path)):
+        if owner is None or folder.parent != self._cache or not self._is_ours(owner):
             return None
         return self._worktree(folder, owner)
+
+    def _is_ours(self, owner: Owner) -> bool:
+        return (owner.run, owner.repository) == (self._run, str(self._repository.path))
+
+    def remove(self, folder: Path) -> None:
+        """Nothing of the attempt is left, whatever became of its own records; safe to repeat."""
+        if folder.parent == self._cache:
+            _remove(folder)
+            _remove(self._repository.path.with_name("indexes") / folder.name)
+
+    def discard_others(self, named: Collection[str]) -> None:
+        """Remove all folders of this run but those of these names, once no process uses them."""
+        for folder, owner in attempts(self._cache).items():
+            if self._is_ours(owner) and folder.name not in named:
+                discard(folder)
+        for draft in self._cache.glob(f"{self._draft_prefix}*"):
+            _remove(draft)
 
     def _worktree(self, folder: Path, owner: Owner) -> Worktree:
         return Worktree(folder, owner, repository=self._repository, template=self._template)
@@ -295,16 +330,12 @@ class Worktree:
         self._renew_repository(commit)
 
     def undo_strays(self) -> tuple[str, ...]:
-        """Move whatever lies beside what we put there into the run's keeping."""
+        """Move whatever lies beside and above what we put there into the run's keeping."""
         strays = sorted(entry for entry in self.folder.iterdir() if self._is_stray(entry))
         for stray in strays:
-            for entry in _walk(stray):
-                _remove_special(entry)
-            if not _remove_special(stray):
-                self._keeping.mkdir(exist_ok=True)
-                prefix = f"{self.folder.name}-"
-                shutil.move(stray, tempfile.mkdtemp(prefix=prefix, dir=self._keeping))
-        return tuple(stray.name for stray in strays)
+            _put_aside(stray, self._keeping, name=self.folder.name)
+        above = _undo_strays_above(self.folder.parent, self._repository)
+        return tuple(stray.name for stray in strays) + above
 
     def _is_stray(self, entry: Path) -> bool:
         replaced = entry in (self.files, self.temporary) and not _is_folder(entry)
@@ -358,6 +389,28 @@ def _remove_special(path: Path) -> bool:
         return False
     path.unlink()
     return True
+
+
+def _undo_strays_above(cache: Path, repository: RunRepository) -> tuple[str, ...]:
+    """A check would find a configuration there, like all that lies above a worktree."""
+    strays = sorted(entry for entry in cache.iterdir() if not _OURS.fullmatch(entry.name))
+    for stray in strays:
+        with contextlib.suppress(FileNotFoundError):  # another thread was faster
+            _put_aside(stray, repository.path.with_name("strays"))
+    return tuple(f"../{stray.name}" for stray in strays)
+
+
+def _put_aside(stray: Path, keeping: Path, *, name: str = "") -> None:
+    for entry in _walk(stray):
+        _remove_special(entry)
+    if not _remove_special(stray):
+        _keep(stray, keeping, name=name)
+
+
+def _keep(path: Path, keeping: Path, *, name: str = "") -> None:
+    """Move it where nothing is removed before the run is."""
+    keeping.mkdir(exist_ok=True)
+    shutil.move(path, tempfile.mkdtemp(prefix=f"{name or path.name}-", dir=keeping))
 
 
 def _remove(path: Path) -> None:

@@ -155,10 +155,6 @@ def _move(landing: Landing, settled: Settled) -> Step:
     return _accuse(replace(landing, searching=True))
 
 
-def _asking(landing: Landing, asked: Asked = Asked.CHECK) -> Landing:
-    return replace(landing, asked=asked)
-
-
 def _probe(
     landing: Landing, length: int, *, settled: Settled, known_red: frozenset[str] | None = None
 ) -> Step:
@@ -168,7 +164,7 @@ def _probe(
         green=landing.green,
         red=landing.red if known_red is None else known_red,
     )
-    return Step(landing=_asking(landing), command=command)
+    return Step(landing=replace(landing, asked=Asked.CHECK), command=command)
 
 
 def _land(landing: Landing) -> Step:
@@ -178,7 +174,7 @@ def _land(landing: Landing) -> Step:
         commit=landing.commit,
         diverted=bool(landing.diverted),
     )
-    return Step(landing=_asking(landing, Asked.LAND), command=command)
+    return Step(landing=replace(landing, asked=Asked.LAND), command=command)
 
 
 def _accuse(landing: Landing) -> Step:

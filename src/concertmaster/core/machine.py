@@ -86,14 +86,14 @@ def _block(state: RunState) -> Moved:
     commands: list[Command] = []
     for key in state.network.order:
         one = state.tasks[key]
-        lost = sorted(on for on in state.network.hard[key] if state.tasks[on].state.is_lost)
+        lost = [on for on in state.network.hard[key] if state.tasks[on].state.is_lost]
         if not lost or one.state.is_lost or one.state in ARRIVED:
             continue
         if one.attempt and one.attempt.asked:
             state, more = _stop(state, one)
             commands.extend(more)
         else:
-            reason = f"needs {lost[0]}, which did not land"
+            reason = f"needs {min(lost)}, which did not land"
             state = state.put(abandon(one, TaskState.BLOCKED, reason=reason))
     return state, tuple(commands)
 
@@ -165,7 +165,7 @@ def _is_ready(state: RunState, key: str) -> bool:
 def _drive_train(state: RunState) -> Moved:
     """Move the train on; a culprit or a red target leaves tasks out."""
     lands = state.plan.settings.landing is LandingMode.MERGE
-    if not lands or not state.base_green or state.cancelled:
+    if not lands or not state.base_green or state.cancelled or state.landing.asked:
         return state, ()
     step = train.drive(state.landing, _contenders(state), settled=_settled(state))
     state = replace(state, landing=step.landing)

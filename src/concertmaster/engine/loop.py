@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from concertmaster.adapters.journal import Journal
+from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import (
     CheckBase,
     CheckBatch,
@@ -34,7 +35,6 @@ from concertmaster.engine.site import Site
 from concertmaster.engine.train import Train
 from concertmaster.engine.worker import Worker
 from concertmaster.errors import Interrupted
-
 
 C = TypeVar("C", bound=Command)
 
@@ -56,7 +56,7 @@ class Loop:
         self._progress = progress
         self._inbox: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
         self._worker = Worker(site=site, tell=progress.activity)
-        self._train = Train(site=site)
+        self._train = Train(site=site, discard=self._discard)
 
     def post(self, event: Event) -> None:
         """Put an event into the inbox, stamped with the time."""
@@ -76,9 +76,9 @@ class Loop:
         state = fold(self._site.plan, past)
         self.post(opening)
         with ExitStack() as stack:
+            self._chores = stack.enter_context(ThreadPoolExecutor(1, "chores"))
             self._slots = stack.enter_context(ThreadPoolExecutor(self._site.plan.slots, "slot"))
             self._rails = stack.enter_context(ThreadPoolExecutor(1, "train"))
-            self._chores = stack.enter_context(ThreadPoolExecutor(1, "chores"))
             stack.callback(self._site.guard.stop_all)
             while not state.finished:
                 state = self._turn(state, self._take())
@@ -141,7 +141,8 @@ class Loop:
         )
         return WorkKept(task=command.task, branch=branch, commit=command.commit)
 
+    def _discard(self, worktree: Worktree) -> None:
+        self._perform(RemoveWorktree(folder=str(worktree.folder)))
+
     def _remove(self, command: RemoveWorktree) -> None:
-        worktree = self._site.worktrees.open(Path(command.folder))
-        if worktree is not None:
-            worktree.remove()
+        self._site.worktrees.remove(Path(command.folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +57,14 @@ def make_plan(asked: Asked) -> Planned:
     """Read everything and plan. Raises UsageError or EnvironmentFault; changes nothing."""
     repository = Repository.open(asked.repository)
     target, base = _choose_target(repository, asked)
-    settings = _load(repository, base, asked)
+    paths = repository.paths(base)
+    settings = _load(repository, base, asked, paths=paths)
     if settings.target and not asked.options.get("target"):
         target = settings.target
         base = repository.resolve(asked.base) if asked.base else repository.branch_tip(target)
+        paths = repository.paths(base)
     files, notes = _read_files(asked, repository.root)
-    candidates = _study(files, repository, base)
+    candidates = _study(files, TreePaths(paths), object_format=repository.object_format)
     prompts = [c.prompt for c in candidates]
     plan = planner.make_plan(
         candidates,
@@ -89,9 +92,9 @@ def _choose_target(repository: Repository, asked: Asked) -> tuple[str, str]:
     return target, repository.resolve(asked.base) if asked.base else tip
 
 
-def _load(repository: Repository, base: str, asked: Asked) -> Settings:
+def _load(repository: Repository, base: str, asked: Asked, *, paths: Sequence[str]) -> Settings:
     for name in FILE_NAMES:
-        data = repository.read_file(base, name)
+        data = repository.read_file(base, name) if name in paths else None
         if data is not None:
             return load_settings(asked.options, file=data, name=name)
     return load_settings(asked.options)
@@ -130,14 +133,14 @@ def _new_run() -> str:
 
 
 def _read_files(asked: Asked, root: Path) -> tuple[list[_File], list[str]]:
-    files: dict[str, _File] = {}
-    notes: list[str] = []
-    for given in _expand(asked):
-        path = _name(given, root)
-        if path in files:
-            notes.append(f"{path} is listed more than once; it makes one task")
-            continue
-        files[path] = _File(path=path, data=_read(given))
+    listed = [(_name(given, root), given) for given in _expand(asked)]
+    files = {path: _File(path=path, data=_read(given)) for path, given in dict(listed).items()}
+    times = Counter(path for path, _ in listed)
+    notes = [
+        f"{path} is listed more than once; it makes one task"
+        for path, number in times.items()
+        if number > 1
+    ]
     if not files:
         raise UsageError(
             "no prompt files were given",
@@ -189,8 +192,7 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _study(files: Sequence[_File], repository: Repository, base: str) -> list[Candidate]:
-    tree = TreePaths(repository.paths(base))
+def _study(files: Sequence[_File], tree: TreePaths, *, object_format: str) -> list[Candidate]:
     found = []
     for file in files:
         prompt = parse(file.data, path=file.path)
@@ -199,7 +201,7 @@ def _study(files: Sequence[_File], repository: Repository, base: str) -> list[Ca
             Candidate(
                 id=task_id(file.path),
                 prompt=prompt,
-                blob=_blob_id(file.data, repository.object_format),
+                blob=_blob_id(file.data, object_format),
                 footprint=entries,
                 notes=notes,
             )

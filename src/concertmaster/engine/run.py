@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from concertmaster.adapters.journal import Journal
 from concertmaster.adapters.process import Guard
 from concertmaster.adapters.repository import Repository, RunRepository
 from concertmaster.adapters.worktree import Worktrees
-from concertmaster.core.events import CancelRequested, Event, RunResumed, RunStarted
+from concertmaster.core.events import CancelRequested, Event, PhaseFinished, RunResumed, RunStarted
 from concertmaster.core.machine import fold
 from concertmaster.core.model import Plan
 from concertmaster.core.report import Report, build_report
@@ -127,9 +127,16 @@ def _perform(site: Site, opening: Event, *, progress: Progress) -> None:
     record = Journal(site.folder / "journal.jsonl")
     record.repair()
     past = record.read()
+    _discard_unnamed(site, past)
     loop = Loop(site, journal=record, progress=progress)
     with _signals(loop):
         loop.run(opening if past else RunStarted(run=site.plan.run), past=past)
+
+
+def _discard_unnamed(site: Site, past: Sequence[Event]) -> None:
+    """The folders whose maker died before it could write them down; no agent ever had them."""
+    prepared = (event for event in past if isinstance(event, PhaseFinished) and event.folder)
+    site.worktrees.discard_others({Path(event.folder).name for event in prepared})
 
 
 @contextmanager

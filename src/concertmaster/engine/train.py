@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from concertmaster.adapters import target
 from concertmaster.adapters.repository import Conflict
+from concertmaster.adapters.worktree import Worktree
 from concertmaster.core import message
 from concertmaster.core.command import Candidate, CheckBase, CheckBatch, LandBatch
 from concertmaster.core.events import (
@@ -37,9 +38,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Train:
-    """Performs the landing commands of one run."""
+    """Performs the landing commands of one run. `discard` gets worktrees that have served."""
 
     site: Site
+    discard: Callable[[Worktree], None]
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def check_base(self, command: CheckBase) -> BaseChecked:
@@ -117,7 +119,7 @@ class Train:
                     reason = describe_failure(f"{what} `{shell}`", exit, log)
                     break
         finally:
-            worktree.remove()
+            self.discard(worktree)
         return Verdict(passed=not reason, reason=reason, seconds=time.monotonic() - began)
 
     def _commands(self) -> tuple[tuple[str, str], ...]:
@@ -162,5 +164,3 @@ def _known(tree: str, command: CheckBatch) -> Verdict | None:
         reason = "this tree has failed the check before"
         return Verdict(passed=False, reason=reason, seconds=0.0, cached=True)
     return None
-
-

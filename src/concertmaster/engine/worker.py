@@ -123,6 +123,7 @@ class Worker:
             task=command.task.id,
             attempt=command.attempt,
             branch=f"concertmaster/{self.site.plan.run}/{command.task.id}",
+            name=Path(command.folder).name,
         )
         if self.site.plan.settings.setup:
             self._set_up(command, worktree)
@@ -255,11 +256,22 @@ class Worker:
             return self._make_worktree(command, command.checkpoint), ("its worktree was gone",)
         if not command.redo:
             return worktree, ()
-        half_done = self._snapshot(command, worktree)
+        self._save_half_done(command, worktree)
         worktree.restore(command.checkpoint)
-        if half_done.tree == self.site.objects.tree(command.checkpoint):
-            return worktree, ()
-        return worktree, (f"half-done work of an interrupted phase is saved as {half_done.commit}",)
+        saved = self.site.objects.pinned(self._half_done_refs(command))
+        return worktree, tuple(
+            f"half-done work of an interrupted phase is saved as {commit}" for commit in saved
+        )
+
+    def _save_half_done(self, command: RunPhase, worktree: Worktree) -> None:
+        """As a ref, which is there even if we die before anything of it is in the journal."""
+        half_done = self._snapshot(command, worktree)
+        if half_done.tree != self.site.objects.tree(command.checkpoint):
+            ref = f"{self._half_done_refs(command)}/{half_done.commit}"
+            self.site.objects.pin(ref, half_done.commit)
+
+    def _half_done_refs(self, command: RunPhase) -> str:
+        return f"refs/half-done/{command.task.id}/{command.attempt}/{command.phase}"
 
     def _snapshot(self, command: RunPhase, worktree: Worktree) -> Snapshot:
         strays = worktree.undo_strays()
@@ -285,7 +297,7 @@ def _outcome(exit: Exit) -> Outcome:
         return Outcome.TIMED_OUT
     if exit.stopped:
         return Outcome.CANCELLED
-    return Outcome.FAILED
+    return Outcome.LOST if exit.lost else Outcome.FAILED
 
 
 _PHASES: Mapping[Phase, Callable[[Worker, RunPhase], Answer]] = {

@@ -1,0 +1,169 @@
+"""Kill -9 right after each event, then `resume`: the end is always that of an undisturbed run."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections import Counter
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+
+from concertmaster.core.model import Phase
+from tests.crash.conftest import MakeWorld, Undisturbed
+from tests.crash.world import Asked, Run, World, is_reached, living
+
+GUARD_SECONDS = 10.0  # in which the guards must have ended whatever a killed run left
+SHORT_STEP = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wreck:
+    """What a kill left. `half_done` are the phases whose agent had written half of its work."""
+
+    run: Run
+    starts: list[str]
+    checks: list[str]
+    half_done: set[Asked]
+
+    @classmethod
+    def see(cls, world: World) -> Wreck:
+        run = world.last_run()
+        begun = run.asked(world.notes("halves"), Phase.IMPLEMENT)
+        return cls(
+            run=run,
+            starts=world.notes("starts"),
+            checks=world.notes("checks"),
+            half_done=set(begun) - set(run.answered),
+        )
+
+
+def check_end(world: World, undisturbed: Undisturbed, *, code: int) -> None:
+    run = world.last_run()
+    found = Undisturbed.see(world, code)
+    assert (found.code, found.states) == (undisturbed.code, undisturbed.states)
+    assert found.attempts == undisturbed.attempts
+    assert found.tree == undisturbed.tree
+    kept = world.git("branch", "--list", "--format=%(refname)", "concertmaster/*")
+    assert kept == f"refs/heads/concertmaster/{run.name}/{find_task(run, 'stubborn')}"
+    assert "stubborn.txt" in world.git("ls-tree", "--name-only", kept)
+    assert not list(world.cache.iterdir()), "an attempt's folder is left"
+    assert is_reached(lambda: not living(), seconds=GUARD_SECONDS), living()
+
+
+def find_task(run: Run, name: str) -> str:
+    return next(task for task in run.state.tasks if task.startswith(f"{name}-"))
+
+
+def check_nothing_was_repeated(world: World, wreck: Wreck) -> None:
+    run = world.last_run()
+    assert [phase for phase, times in Counter(run.answered).items() if times > 1] == []
+    started = run.asked(world.notes("starts")[len(wreck.starts) :], Phase.IMPLEMENT)
+    checked = run.asked(world.notes("checks")[len(wreck.checks) :], Phase.TEST)
+    assert not set(wreck.run.answered) & {*started, *checked}
+
+
+def check_half_done_work_is_saved(world: World, wreck: Wreck) -> None:
+    assert wreck.half_done <= world.saved_half_done(world.last_run())
+
+
+def check_recovery(
+    world: World, undisturbed: Undisturbed, *, after: int, torn: bool, again_after: int = 0
+) -> bool:
+    """Kill, resume, look. False when the run ended before that many events.
+
+    With a torn line `resume` comes so early that the killed run's processes may still live.
+    """
+    before = world.users_own()
+    code = world.do_until_killed(world.run_arguments(), after=after, torn=torn)
+    if code == undisturbed.code:
+        return False
+    assert code == -signal.SIGKILL
+    if not torn:
+        assert is_reached(lambda: not living(), seconds=GUARD_SECONDS), living()
+    wrecks = [Wreck.see(world)]
+    assert len(wrecks[0].run.events) == after - torn
+    resume = ["resume", wrecks[0].run.name]
+    if again_after:
+        again = world.do_until_killed(resume, after=again_after, torn=torn)
+        assert again in (-signal.SIGKILL, undisturbed.code)
+        wrecks.append(Wreck.see(world))
+    check_end(world, undisturbed, code=world.do(*resume))
+    for wreck in wrecks:
+        check_nothing_was_repeated(world, wreck)
+        check_half_done_work_is_saved(world, wreck)
+    assert world.users_own() == before
+    return True
+
+
+def sweep(
+    make_world: MakeWorld,
+    undisturbed: Undisturbed,
+    subtests: pytest.Subtests,
+    *,
+    step: int = 1,
+    torn: bool = False,
+    again: bool = False,
+) -> None:
+    """Every `step`-th event, until a run ends undisturbed."""
+    for after in count(step, step):
+        again_after = 1 + after % 6 if again else 0
+        world = make_world()
+        with subtests.test(after=after):
+            if not check_recovery(
+                world, undisturbed, after=after, torn=torn, again_after=again_after
+            ):
+                return
+            shutil.rmtree(world.folder)
+
+
+def test_killed_after_some_events_it_comes_to_the_same_end(
+    make_world: MakeWorld, undisturbed: Undisturbed, subtests: pytest.Subtests
+) -> None:
+    sweep(make_world, undisturbed, subtests, step=SHORT_STEP)
+
+
+@pytest.mark.crash
+def test_killed_after_any_event_it_comes_to_the_same_end(
+    make_world: MakeWorld, undisturbed: Undisturbed, subtests: pytest.Subtests
+) -> None:
+    sweep(make_world, undisturbed, subtests)
+
+
+@pytest.mark.crash
+def test_killed_within_any_line_of_the_journal_it_comes_to_the_same_end(
+    make_world: MakeWorld, undisturbed: Undisturbed, subtests: pytest.Subtests
+) -> None:
+    sweep(make_world, undisturbed, subtests, torn=True)
+
+
+@pytest.mark.crash
+def test_killed_again_while_it_resumes_it_comes_to_the_same_end(
+    make_world: MakeWorld, undisturbed: Undisturbed, subtests: pytest.Subtests
+) -> None:
+    sweep(make_world, undisturbed, subtests, step=3, again=True)
+
+
+def test_killed_within_a_line_of_the_journal_it_comes_to_the_same_end(
+    world: World, undisturbed: Undisturbed
+) -> None:
+    assert check_recovery(world, undisturbed, after=undisturbed.events // 2, torn=True)
+
+
+def test_killed_again_while_it_resumes_it_comes_to_the_same_end_at_once(
+    world: World, undisturbed: Undisturbed
+) -> None:
+    assert check_recovery(world, undisturbed, after=12, torn=False, again_after=5)
+
+
+def test_a_run_that_has_ended_is_not_changed_by_another_resume(
+    world: World, undisturbed: Undisturbed
+) -> None:
+    world.do(*world.run_arguments())
+    refs, notes = world.git("for-each-ref"), world.notes("starts") + world.notes("checks")
+    before, run = world.users_own(), world.last_run()
+    check_end(world, undisturbed, code=world.do("resume", run.name))
+    assert world.git("for-each-ref") == refs
+    assert world.notes("starts") + world.notes("checks") == notes
+    assert world.users_own() == before

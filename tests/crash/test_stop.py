@@ -1,0 +1,155 @@
+"""Other ways to stop a run: Ctrl-C, SIGTERM, `cancel`; and two processes that want the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from concertmaster.core.events import TargetMoved
+from concertmaster.core.model import TaskState
+from tests.crash.conftest import Undisturbed
+from tests.crash.world import PATIENCE_SECONDS, Run, World, is_reached, living
+
+HALVES = (("slow", "alpha", "beta", "top"), ("bottom", "stubborn", "nothing", "daemon"))
+SLOW = ("slow", "alpha")  # slow waits halfway until a test lets it go on
+
+
+def start(world: World) -> subprocess.Popen[bytes]:
+    """A run whose one task is halfway, and whose other has landed."""
+    process = world.start(["-m", "concertmaster"], world.run_arguments(*SLOW))
+    assert is_reached(lambda: bool(world.notes("halves")) and state_of(world, "alpha") == "landed")
+    return process
+
+
+def state_of(world: World, name: str) -> str:
+    return next(task.state for key, task in world.last_run().state.tasks.items() if name in key)
+
+
+def let_go_on(world: World) -> None:
+    (world.outside / "daemons").touch()
+
+
+def branch_of(world: World, run: Run, name: str) -> str:
+    pattern = f"refs/heads/concertmaster/{run.name}/{name}-*"
+    return world.git("for-each-ref", "--format=%(refname)", pattern)
+
+
+def nothing_is_left_of(world: World) -> bool:
+    return is_reached(lambda: not living()) and not list(world.cache.iterdir())
+
+
+def end_of(process: subprocess.Popen[bytes]) -> int:
+    return process.wait(PATIENCE_SECONDS)
+
+
+def test_ctrl_c_leaves_the_run_for_resume(world: World) -> None:
+    before = world.users_own()
+    process = start(world)
+    process.send_signal(signal.SIGINT)
+    assert end_of(process) == 130
+    assert is_reached(lambda: not living()), living()
+    assert not world.last_run().state.finished
+    let_go_on(world)
+    assert world.do("resume") == 0
+    assert world.git("ls-tree", "--name-only", "main", "half.txt", "whole.txt", "alpha.txt")
+    assert world.saved_half_done(world.last_run())
+    assert len(world.notes("starts")) == 3
+    assert nothing_is_left_of(world)
+    assert world.users_own() == before
+
+
+def check_cancelled(world: World) -> None:
+    """Nothing is lost, and nobody works on it any more."""
+    run = world.last_run()
+    assert run.state.finished
+    assert run.state.cancelled
+    assert (state_of(world, "slow"), state_of(world, "alpha")) == ("failed", "landed")
+    assert is_reached(lambda: not living()), living()
+    starts = world.notes("starts")
+    assert world.do("resume") == 1
+    assert world.notes("starts") == starts
+
+
+def test_sigterm_cancels_the_run_and_keeps_the_work(world: World) -> None:
+    before = world.users_own()
+    process = start(world)
+    process.send_signal(signal.SIGTERM)
+    assert end_of(process) == 1
+    check_cancelled(world)
+    kept = branch_of(world, world.last_run(), "slow")
+    assert "half.txt" in world.git("ls-tree", "--name-only", kept)
+    assert nothing_is_left_of(world)
+    assert world.users_own() == before
+
+
+def test_cancel_ends_a_run_of_another_process(world: World) -> None:
+    process = start(world)
+    assert world.do("cancel") == 0
+    assert end_of(process) == 1
+    check_cancelled(world)
+    kept = branch_of(world, world.last_run(), "slow")
+    assert "half.txt" in world.git("ls-tree", "--name-only", kept)
+    assert nothing_is_left_of(world)
+
+
+def test_cancel_ends_a_run_whose_process_was_killed_and_keeps_what_it_left(world: World) -> None:
+    process = start(world)
+    process.kill()
+    assert end_of(process) == -signal.SIGKILL
+    assert world.do("cancel") == 0
+    check_cancelled(world)
+    attempts = world.last_run().state.tasks.values()
+    (folder,) = [a.folder for task in attempts for a in task.attempts if a.folder_stays]
+    assert [str(path) for path in world.cache.iterdir()] == [folder]
+    assert (next(world.cache.iterdir()) / "tree" / "half.txt").read_text() == "half\n"
+
+
+def test_cancel_of_a_run_that_has_ended_says_so(world: World) -> None:
+    assert world.do(*world.run_arguments("alpha")) == 0
+    assert world.do("cancel") == 0
+    assert "had ended already" in world.output()
+    assert world.last_run().state.tasks.popitem()[1].state is TaskState.LANDED
+
+
+def test_resume_of_a_live_run_says_who_owns_it(world: World) -> None:
+    process = start(world)
+    assert world.do("resume") == 2
+    assert f"is being worked on by process {process.pid}" in world.output()
+    let_go_on(world)
+    assert end_of(process) == 0
+
+
+def test_two_runs_at_once_on_one_repository_both_land_everything(
+    world: World, undisturbed: Undisturbed
+) -> None:
+    before = world.users_own()
+    processes = [
+        world.start(["-m", "concertmaster"], world.run_arguments(*half)) for half in HALVES
+    ]
+    assert [end_of(process) for process in processes] == [0, 1]
+    runs = world.runs()
+    states = {key: task.state for run in runs for key, task in run.state.tasks.items()}
+    assert states == undisturbed.states
+    assert world.tree == undisturbed.tree
+    # Slow lands when the other run has begun, and daemon, which it waits for, lands after that.
+    assert any(isinstance(event, TargetMoved) for run in runs for event in run.events)
+    assert nothing_is_left_of(world)
+    assert world.users_own() == before
+
+
+def test_a_run_is_killed_and_resumed_while_another_goes_on(
+    world: World, undisturbed: Undisturbed
+) -> None:
+    before = world.users_own()
+    first = world.start(["-m", "concertmaster"], world.run_arguments(*HALVES[0]))
+    assert is_reached(lambda: bool(world.notes("halves")))
+    killed = world.last_run()
+    second = world.start(["-m", "concertmaster"], world.run_arguments(*HALVES[1]))
+    os.killpg(first.pid, signal.SIGKILL)
+    assert end_of(first) == -signal.SIGKILL
+    resumed = world.start(["-m", "concertmaster"], ["resume", killed.name])
+    assert [end_of(process) for process in (resumed, second)] == [0, 1]
+    assert world.tree == undisturbed.tree
+    assert nothing_is_left_of(world)
+    assert world.users_own() == before
