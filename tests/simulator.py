@@ -453,6 +453,7 @@ class Simulator:
         return finished
 
     def _check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted:
+        assert not command.green & command.red
         commit = command.tip
         for number, candidate in enumerate(command.candidates):
             joined = self._join(commit, candidate)

@@ -177,10 +177,15 @@ class MergeRequest:
 
     uuid: str
     number: int
-    wish: dict[str, Any]
     user: User
+    head: str
+    method: str
+    action: str
+    title: str | None = None
+    text: str | None = None
     status: str = "pending"
-    error: str | None = None
+    message: str = "Merge request is pending."
+    commit: str | None = None
     calls_left: int = 1
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,3 +210,17 @@ def test_a_result_of_the_run_lands(landing: Landing, tmp_path: Path) -> None:
     user.fetch(run.path, made, ref="refs/heads/concertmaster/r1/landed")
     assert advance(user, "main", old=landing.old, new=made) == Advanced(commit=made)
     assert landing.project.git("rev-parse", "HEAD^{tree}") == run.tree(made)
+
+
+def test_of_several_landings_at_once_one_lands_and_the_checkout_is_clean(project: Project) -> None:
+    old, news = project.git("rev-parse", "main"), []
+    for name in "stuvwxyz":
+        project.git("checkout", "--quiet", "--detach", old)
+        files = {f"{name}/{number}.txt": name for number in range(50)}
+        news.append(project.commit(name, files))
+    project.git("checkout", "--quiet", "main")
+    with ThreadPoolExecutor() as threads:
+        ends = [threads.submit(advance, project.open(), "main", old=old, new=new) for new in news]
+    tip = project.git("rev-parse", "main")
+    assert Counter(end.result() for end in ends) == {Advanced(commit=tip): 1, Moved(tip=tip): 7}
+    assert project.git("status", "--porcelain") == ""

@@ -395,7 +395,7 @@ from dataclasses import replace
 from tests.simulator import Simulator, make_plan
 apart = [hub + chr(ord("a") + 3 * i + j) for i, hub in enumerate("ABCDEF") for j in range(3)]
 plan = make_plan("ABCDEFabcdefghijklmnopqr", apart=apart, slots=1)
-seconds = [1.0] * 6 + [0.1, 0.2, 0.3] * 6
+seconds = [0.01] * 6 + [0.1, 0.2, 0.3] * 6
 tasks = [replace(t, estimate_seconds=s) for t, s in zip(plan.tasks, seconds, strict=True)]
 simulator = Simulator(replace(plan, tasks=tuple(tasks)))
 simulator.run()

@@ -225,7 +225,8 @@ def _plan_rows(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def _run_row(report: Report, running: bool) -> tuple[str, ...]:
-    return (report.run, "going on" if running else summary.headline(report))
+    told = summary.headline(report).removeprefix(f"run {report.run} ")
+    return (report.run, "going on" if running else told)
 
 
 def _report_row(task: TaskRow) -> tuple[str, ...]:

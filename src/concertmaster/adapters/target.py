@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,27 @@ def advance(
 
     A lock that somebody holds is waited for, `patience_seconds` at most.
     """
+    with _in_turn(repository):
+        return _advance(repository, branch, old, new, patience_seconds)
+
+
+@contextmanager
+def _in_turn(repository: Repository) -> Iterator[None]:
+    """One landing at a time, whichever run it is of.
+
+    Of two merges at once git stops the second where it moves the branch, which is after it has
+    written its files to the checkout.
+    """
+    folder = repository.git_dir / "concertmaster"
+    folder.mkdir(exist_ok=True)
+    with (folder / "landing.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _advance(
+    repository: Repository, branch: str, old: str, new: str, patience_seconds: float
+) -> Advanced | Moved | InTheWay:
     tip = _tip(repository, branch)
     if tip == old != new:
         _check_forward(repository, old, new)

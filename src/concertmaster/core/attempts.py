@@ -166,13 +166,13 @@ def fail_phase(record: TaskRecord, event: PhaseFailed, *, limit: int) -> TaskRec
 def abandon(record: TaskRecord, end: TaskState, *, reason: str) -> TaskRecord:
     """The task ends between two phases. Its checkpoint holds the work; only what a process left
     half done when it died is nowhere but in the folder."""
-    attempts = tuple(
-        a
-        if a.outcome
-        else replace(a, outcome=Outcome.CANCELLED, reason=reason, folder_stays=a.redo)
-        for a in record.attempts
-    )
+    attempts = tuple(a if a.outcome else _cancelled(a, reason) for a in record.attempts)
     return replace(record, state=end, reason=reason, attempts=attempts)
+
+
+def _cancelled(attempt: Attempt, reason: str) -> Attempt:
+    stays = attempt.redo and attempt.folder != ""
+    return replace(attempt, outcome=Outcome.CANCELLED, reason=reason, folder_stays=stays)
 
 
 def forget_asking(record: TaskRecord) -> TaskRecord:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import NoReturn
 
-from concertmaster.core import pattern
+from concertmaster.core import markup, pattern
 from concertmaster.core.model import LEAN_PHASES, Phase, Prompt
+from concertmaster.core.text import closest, read_duration
 from concertmaster.errors import UsageError
 
 MAX_BYTES = 1 << 20
@@ -33,11 +33,6 @@ _MARK = re.compile(r"(?<![\w.`-])[(\[]?\b(IMPLEMENTED|COMPLETED)\b(?![\w`-]|\.\w
 _NEGATED = re.compile(
     r"\b(?:not|never|yet|be|being|until|when|if|un|non|almost|nearly|half|part\w*)\W*$",
     re.IGNORECASE,
-)
-_ESTIMATE = re.compile(
-    r"(?:(\d{1,9}(?:\.\d{1,9})?)\s*h(?:ours?)?)?\s*"
-    r"(?:(\d{1,9}(?:\.\d{1,9})?)\s*m(?:in(?:utes?)?)?)?\s*"
-    r"(?:(\d{1,9}(?:\.\d{1,9})?)\s*s(?:ec(?:onds?)?)?)?"
 )
 
 
@@ -155,14 +150,10 @@ class _FrontMatter:
         return f"status: {status}" if status.lower() in DONE else ""
 
     def estimate_seconds(self) -> float | None:
-        written = self.text("estimate").lower()
+        written = self.text("estimate")
         if not written:
             return None
-        if written.replace(".", "", 1).isdecimal():
-            written += "m"
-        parts = _ESTIMATE.fullmatch(written)
-        amounts = parts.groups(default="0") if parts else ()
-        total = sum(float(n) * unit for n, unit in zip(amounts, (3600, 60, 1), strict=False))
+        total = read_duration(written)
         if not 0 < total <= MAX_ESTIMATE_SECONDS:
             self._refuse("estimate", "must be a time as 45m, 1h30m, 90s or a number of minutes")
         return total
@@ -250,18 +241,10 @@ def _first_heading(text: str) -> tuple[str, str]:
     window = text[:_TITLE_WINDOW]
     if not _MAY_BE_HEADING.search(window):
         return "", ""
-    from markdown_it import MarkdownIt  # noqa: PLC0415 - 43 ms
-
-    markdown = MarkdownIt("commonmark")
-    tokens = iter(markdown.disable("inline").parse(window))
-    if not any(token.type == "heading_open" and token.level == 0 for token in tokens):
-        return "", ""
-    heading = next(tokens).content[: 4 * MAX_TITLE]
-    inline = markdown.enable("inline").parseInline(heading)
-    return _without_mark([(part.type, part.content) for part in inline[0].children or ()])
+    return _without_mark(markup.find_heading(window, limit=4 * MAX_TITLE))
 
 
-def _without_mark(parts: list[tuple[str, str]]) -> tuple[str, str]:
+def _without_mark(parts: Iterable[tuple[str, str]]) -> tuple[str, str]:
     title = found = ""
     for kind, content in parts:
         mark = _find_mark(title, content) if kind == "text" and not found else None
@@ -287,8 +270,8 @@ def _short(title: str) -> str:
 
 
 def _guess(name: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name[:60].lower(), known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = closest(name, known)
+    return f"; did you mean {close}?" if close else ""
 
 
 def _shown(text: str) -> str:

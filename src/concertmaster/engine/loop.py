@@ -85,14 +85,19 @@ class Loop:
         return state
 
     def _take(self) -> list[Event]:
-        """All that has happened; waits until something has."""
+        """All that has happened; waits until something has.
+
+        What ends the run is raised, but what happened beside it is still written down.
+        """
         taken = [self._inbox.get()]
         while not self._inbox.empty():
             taken.append(self._inbox.get())
+        events = [item for item in taken if not isinstance(item, BaseException)]
         for item in taken:
             if isinstance(item, BaseException):
+                self._journal.append(events)
                 raise item
-        return [item for item in taken if not isinstance(item, BaseException)]
+        return events
 
     def _turn(self, state: RunState, events: list[Event]) -> RunState:
         self._journal.append(events)

@@ -149,7 +149,7 @@ class Worker:
         if not report.ok:
             raise Failure(
                 Outcome.LIMITED if report.limited else _outcome(exit),
-                report.reason,
+                report.reason if report.limited else f"the agent failed: {report.reason}",
                 saved=snapshot.commit if changed else "",
                 usage=report.usage,
             )

@@ -142,10 +142,24 @@ def reviewers(store: Store, users: list[User]) -> Object:
     return {"users": [people.simple_user(store, user) for user in users], "teams": []}
 
 
-def merge_request(store: Store, repository: Repository, one: MergeRequest) -> Object:
-    url = f"{people.repository_url(store, repository)}/pulls/{one.number}"
-    shown: Object = {"uuid": one.uuid, "status": one.status}
-    return shown | {"status_url": f"{url}/merge-async/{one.uuid}", "message": one.error or ""}
+def merge_request(one: MergeRequest) -> Object:
+    return {"status": one.status, "details": _merge_details(one)}
+
+
+def _merge_details(one: MergeRequest) -> Object:
+    match one.status:
+        case "merged":
+            return {"message": one.message, "sha": one.commit}
+        case "failed":
+            return {"message": one.message}
+        case _:
+            return {
+                "message": one.message,
+                "uuid": one.uuid,
+                "merge_method": one.method,
+                "merge_action": one.action,
+                "expected_head_sha": one.head,
+            }
 
 
 def status(store: Store, repository: Repository, one: Status) -> Object:
