@@ -46,7 +46,8 @@ def run_by_hand(folder: Path, count: int) -> Result:
     trial = _trial(folder, count)
     prompts = sorted(map(str, (folder / "prompts").iterdir()))
     places = [str(trial.repository), str(folder / "worktrees")]
-    return _checked(trial.measure(["sh", str(BY_HAND), *places, trial.agent, "true", *prompts]), count)
+    command = ["sh", str(BY_HAND), *places, trial.agent, "true", *prompts]
+    return _checked(trial.measure(command), count)
 
 
 def _trial(folder: Path, count: int) -> Trial:
@@ -91,6 +92,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         found = measure(Path(scratch), options.rounds)
     costs = {name: summarise(results) for name, results in found.items()}
+    loads = [one.load for results in found.values() for some in results.values() for one in some]
     ours = [one for results in found["ours"].values() for one in results]
     first = median(one.first_agent_seconds for one in ours)
     limit = FACTOR * costs["by hand"].each
@@ -101,12 +103,11 @@ def main() -> int:
             "first_agent_seconds": first,
             "limit_each": limit,
             "holds": holds,
-            "loads": [one.load for one in ours],
+            "loads": loads,
         }
         print(json.dumps(document, indent=2))
         return 0 if all(holds.values()) else 1
     show(costs, first=first, limit=limit, holds=holds, rounds=options.rounds)
-    loads = [one.load for results in found.values() for some in results.values() for one in some]
     print(f"load of the machine before each run: {min(loads):.1f} to {max(loads):.1f}")
     return 0 if all(holds.values()) else 1
 

@@ -54,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     except Error as error:
         console.error(error)
         return error.exit_code
+    except OSError as error:
+        fault = EnvironmentFault(str(error), next_step="mend this; `resume` goes on with a run")
+        console.error(fault)
+        return fault.exit_code
     return code if isinstance(code, int) else 0
 
 
@@ -80,7 +84,7 @@ _repo = click.option(
 )
 _run = click.argument("run", required=False, default="")
 _planning = _with(
-    click.argument("prompts", nargs=-1, type=click.Path(path_type=Path)),
+    click.argument("prompts", nargs=-1, type=click.Path(path_type=Path, readable=False)),
     _repo,
     click.option("--base", default="", metavar="REF", help="Where tasks start (default: target)."),
     click.option("--target", metavar="BRANCH", help="Where results land (default: this branch)."),
@@ -187,9 +191,7 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     repository = Repository.open(repo)
     folder = runs.find_run(repository, run)
     with Guard() as guard, console.progress(runs.look(folder)[0].plan) as progress:
-        runs.resume(
-            folder, repository, _home(), progress=progress, guard=guard, budget_usd=budget
-        )
+        runs.resume(folder, repository, _home(), progress=progress, guard=guard, budget_usd=budget)
     return _end(console, folder)
 
 
@@ -304,4 +306,3 @@ def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) ->
     for line in ("", f"what landed on main (git -C {made.folder} log --graph):", *history):
         console.line(line)
     return 0 if code == Error.exit_code else code  # one task is a culprit on purpose
-

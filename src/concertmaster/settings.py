@@ -9,13 +9,14 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -29,6 +30,7 @@ from concertmaster.errors import UsageError
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 MAX_FILE_BYTES = 256 * 1024
 
+_WHO_THE_USER_IS = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
 
 
@@ -39,8 +41,9 @@ def read_environment() -> dict[str, str]:
 
 def drop_git_environment() -> None:
     """Forget which repository the caller (a hook, an alias) worked on; ours is named by --repo."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        del os.environ[name]
+    for name in [*os.environ]:
+        if name.startswith("GIT_") and name not in _WHO_THE_USER_IS:
+            del os.environ[name]
 
 
 def count_cores() -> int:
@@ -161,7 +164,7 @@ def _explain(error: ValidationError, name: str, options: Mapping[str, Any]) -> U
     key = str(first["loc"][0]) if first["loc"] else "settings"
     if first["type"] != "extra_forbidden":
         return UsageError(
-            f"`{key}` cannot be {str(first['input'])[:80]!r}",
+            f"`{key}` cannot be {reprlib.repr(first['input'])}",
             why=str(first["msg"]).removeprefix("Value error, "),
             next_step=f"correct {_name_source(key, name, options)}",
         )
@@ -180,3 +183,69 @@ def _name_source(key: str, name: str, options: Mapping[str, Any]) -> str:
     if os.environ.get(variable):
         return f"the variable {variable}"
     return f"`{key}` in {name} and commit it"
+
+
+class ActionSettings(BaseSettings):
+    """What a job of the workflow is given: inputs of the action, and GitHub's own variables.
+
+    An empty input counts as not given.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="INPUT_", env_ignore_empty=True, enable_decoding=False, frozen=True
+    )
+
+    github_token: SecretStr = SecretStr("")
+    label: str = "orchestrate"
+    allowed_bots: tuple[str, ...] = ()
+    prompts: str = ""
+    issue: int = Field(default=0, ge=0)
+    run: str = ""
+    round: int = Field(default=1, ge=1, le=99)
+    share: int = Field(default=0, ge=0)
+    runs_on: str = "ubuntu-latest"
+    max_parallel: int = Field(default=4, ge=1, le=256)
+    slots: int = Field(default=4, ge=1, le=64)
+    job_minutes: float = Field(default=350.0, gt=1, le=7200, allow_inf_nan=False)
+    check: str = ""
+    setup: str = ""
+    agent: str = ""
+    agent_command: str = ""
+    target: str = ""
+    artifacts: str = ""
+
+    event_name: str = Field(default="", validation_alias="GITHUB_EVENT_NAME")
+    event_path: str = Field(default="", validation_alias="GITHUB_EVENT_PATH")
+    repository: str = Field(default="", validation_alias="GITHUB_REPOSITORY")
+    actor: str = Field(default="", validation_alias="GITHUB_ACTOR")
+    workflow_run: int = Field(default=0, validation_alias="GITHUB_RUN_ID")
+    api_url: str = Field(default="https://api.github.com", validation_alias="GITHUB_API_URL")
+    server_url: str = Field(default="https://github.com", validation_alias="GITHUB_SERVER_URL")
+    output_path: str = Field(default="", validation_alias="GITHUB_OUTPUT")
+    summary_path: str = Field(default="", validation_alias="GITHUB_STEP_SUMMARY")
+    temporary: str = Field(default="", validation_alias="RUNNER_TEMP")
+
+    @field_validator("allowed_bots", mode="before")
+    @classmethod
+    def _read_words(cls, value: object) -> object:
+        return tuple(re.split(r"[\s,]+", value.strip())) if isinstance(value, str) else value
+
+    def options(self) -> dict[str, Any]:
+        """The settings of a run that the workflow file names."""
+        names = ("check", "setup", "agent", "agent_command", "target")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value}
+
+
+def load_action_settings() -> ActionSettings:
+    """Raises UsageError that names the input."""
+    try:
+        return ActionSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        raise UsageError(
+            f"the input `{key.removeprefix('INPUT_').lower()}` cannot be used",
+            why=str(first["msg"]),
+            next_step="correct it in the workflow file, under `with:`",
+        ) from error

@@ -20,7 +20,8 @@ Append = Callable[[Journal, Sequence[Event]], None]
 
 def main() -> int:
     after, how, *arguments = sys.argv[1:]
-    Journal.append = killing(Journal.append, after=int(after), torn=how == "torn")  # type: ignore[method-assign]
+    append_some = killing(Journal.append, after=int(after), torn=how == "torn")
+    Journal.append = append_some  # type: ignore[method-assign, assignment]
     return cli.main(arguments)
 
 

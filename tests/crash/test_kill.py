@@ -40,6 +40,7 @@ class Wreck:
 
 
 def check_end(world: World, undisturbed: Undisturbed, *, code: int) -> None:
+    assert "Traceback" not in world.output()
     run = world.last_run()
     found = Undisturbed.see(world, code)
     assert (found.code, found.states) == (undisturbed.code, undisturbed.states)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 
 from concertmaster.core.events import TargetMoved
-from concertmaster.core.model import TaskState
 from tests.crash.conftest import Undisturbed
 from tests.crash.world import PATIENCE_SECONDS, Run, World, is_reached, living
 
 HALVES = (("slow", "alpha", "beta", "top"), ("bottom", "stubborn", "nothing", "daemon"))
 SLOW = ("slow", "alpha")  # slow waits halfway until a test lets it go on
+# From the second time on it writes its last file so late that `resume` is long at work.
+SLOW_GIT = """\
+#!/bin/sh
+case " $* " in *" read-tree "*)
+  echo "$*" >> {outside}/read-tree
+  {git} "$@" || exit
+  test "$(wc -l < {outside}/read-tree)" = 1 && exit
+  sleep 1.5
+  mkdir -p "$GIT_WORK_TREE"
+  echo a > "$GIT_WORK_TREE/a.txt"
+  exit
+esac
+exec {git} "$@"
+"""
 
 
 def start(world: World) -> subprocess.Popen[bytes]:
@@ -36,6 +50,7 @@ def branch_of(world: World, run: Run, name: str) -> str:
 
 
 def nothing_is_left_of(world: World) -> bool:
+    assert "Traceback" not in world.output()
     return is_reached(lambda: not living()) and not list(world.cache.iterdir())
 
 
@@ -105,11 +120,24 @@ def test_cancel_ends_a_run_whose_process_was_killed_and_keeps_what_it_left(world
     assert (next(world.cache.iterdir()) / "tree" / "half.txt").read_text() == "half\n"
 
 
+def test_cancel_of_a_run_that_was_killed_before_any_agent_began_leaves_nothing(
+    world: World,
+) -> None:
+    after_one_prepared = 3
+    world.do_until_killed(world.run_arguments(*SLOW), after=after_one_prepared)
+    starts = world.notes("starts")
+    assert world.do("cancel") == 0
+    tasks = world.last_run().state.tasks.values()
+    assert not any(a.folder_stays and not a.folder for task in tasks for a in task.attempts)
+    assert world.notes("starts") == starts
+    assert {task.state for task in tasks} == {"failed"}
+
+
 def test_cancel_of_a_run_that_has_ended_says_so(world: World) -> None:
     assert world.do(*world.run_arguments("alpha")) == 0
     assert world.do("cancel") == 0
     assert "had ended already" in world.output()
-    assert world.last_run().state.tasks.popitem()[1].state is TaskState.LANDED
+    assert state_of(world, "alpha") == "landed"
 
 
 def test_resume_of_a_live_run_says_who_owns_it(world: World) -> None:
@@ -118,6 +146,23 @@ def test_resume_of_a_live_run_says_who_owns_it(world: World) -> None:
     assert f"is being worked on by process {process.pid}" in world.output()
     let_go_on(world)
     assert end_of(process) == 0
+
+
+def test_resume_waits_for_what_git_still_does_for_a_killed_run(
+    world: World, undisturbed: Undisturbed
+) -> None:
+    slow_git = world.folder / "bin" / "git"
+    slow_git.parent.mkdir()
+    slow_git.write_text(SLOW_GIT.format(outside=world.outside, git=shutil.which("git")))
+    slow_git.chmod(0o755)
+    first = world.start(["-m", "concertmaster"], world.run_arguments(), path=str(slow_git.parent))
+    assert is_reached(lambda: len(world.notes("read-tree")) > 1), "no task is being prepared"
+    os.killpg(first.pid, signal.SIGKILL)
+    assert end_of(first) == -signal.SIGKILL
+    let_go_on(world)
+    assert world.do("resume") == undisturbed.code
+    assert world.tree == undisturbed.tree
+    assert nothing_is_left_of(world)
 
 
 def test_two_runs_at_once_on_one_repository_both_land_everything(

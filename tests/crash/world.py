@@ -6,7 +6,6 @@ import ctypes
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -134,10 +133,13 @@ class World:
         options = ("--parallel", "3", "--agent-command", agent, "--check", check)
         return ["run", *(f"prompts/{name}.md" for name in names or PROMPTS), *options]
 
-    def start(self, program: Sequence[str], arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        """In a process group of its own."""
+    def start(
+        self, program: Sequence[str], arguments: Sequence[str], *, path: str = ""
+    ) -> subprocess.Popen[bytes]:
+        """In a process group of its own; `path` comes first on the search path."""
         env = os.environ | {
             "HOME": str(self.folder / "home"),
+            "PATH": os.pathsep.join(filter(None, [path, os.environ["PATH"]])),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
         }
         with (self.folder / "output").open("ab") as output:

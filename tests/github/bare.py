@@ -75,17 +75,18 @@ STATUSES = {"A": "added", "D": "removed", "M": "modified", "T": "changed"}
 
 
 class Bare:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    """`arriving` is a folder with the objects of a push that is not accepted yet."""
 
-    def bytes(
-        self, *args: str, stdin: bytes = b"", more: Mapping[str, str] | None = None
-    ) -> bytes:
+    def __init__(self, folder: Path, *, arriving: Path | None = None) -> None:
+        self.folder = folder
+        self._objects = {} if arriving is None else quarantine(folder, arriving)
+
+    def run(self, *args: str, stdin: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
         done = subprocess.run(
             ["git", *args],
             cwd=self.folder,
             input=stdin,
-            env=environment() | dict(more or {}),
+            env=environment() | self._objects | dict(more or {}),
             capture_output=True,
             check=False,
         )
@@ -94,11 +95,11 @@ class Bare:
         return done.stdout
 
     def text(self, *args: str, stdin: bytes = b"", more: Mapping[str, str] | None = None) -> str:
-        return self.bytes(*args, stdin=stdin, more=more).decode(errors="replace").rstrip("\n")
+        return self.run(*args, stdin=stdin, more=more).decode(errors="replace").rstrip("\n")
 
     def says_yes(self, *args: str) -> bool:
         try:
-            self.bytes(*args)
+            self.run(*args)
         except GitFailed:
             return False
         return True
@@ -121,13 +122,13 @@ class Bare:
         return self.refs(f"refs/heads/{name}").get(f"refs/heads/{name}")
 
     def update(self, changes: Mapping[str, tuple[str, str | None]]) -> None:
-        """All or nothing: ref to new id (zeros delete) and expected id (zeros: absent, None: any)."""
+        """All or nothing: ref to new id (zeros delete) and expected id (zeros absent, None any)."""
         lines = [
             f"update {name}\0{new}\0{'' if old is None else old}\0"
             for name, (new, old) in changes.items()
         ]
         try:
-            self.bytes("update-ref", "-z", "--stdin", stdin="".join(lines).encode())
+            self.run("update-ref", "-z", "--stdin", stdin="".join(lines).encode())
         except GitFailed as failure:
             raise Moved(str(failure)) from failure
 
@@ -191,7 +192,7 @@ class Bare:
         return read_entry(shown.rstrip("\0")) if shown else None
 
     def blob(self, sha: str) -> bytes:
-        return self.bytes("cat-file", "blob", sha)
+        return self.run("cat-file", "blob", sha)
 
     def write_blob(self, content: bytes) -> str:
         return self.text("hash-object", "-w", "--stdin", stdin=content)
@@ -227,11 +228,17 @@ class Bare:
             for meta, path in zip(fields[::2], fields[1::2], strict=True)
         ]
 
-    def touches_workflows(self, new: str, *, old: str | None) -> bool:
-        """Whether a ref's move brings a change of a workflow file, in any commit that is new here."""
-        known = [f"^{sha}" for sha in {*self.refs("refs/heads/").values(), *([old] if old else [])}]
+    def changed_workflow(self, new: str) -> str | None:
+        """A workflow file that a commit changes which no branch has yet."""
+        known = [f"^{sha}" for sha in set(self.refs("refs/heads/").values())]
         log = ["log", "--format=", "--name-only", "-m"]
-        return bool(self.text(*log, new, *known, "--", WORKFLOWS))
+        changed = self.text(*log, new, *known, "--", WORKFLOWS).splitlines()
+        return changed[0] if changed else None
+
+
+def quarantine(folder: Path, arriving: Path) -> dict[str, str]:
+    known = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(folder / "objects")}
+    return known | {"GIT_OBJECT_DIRECTORY": str(arriving)}
 
 
 def read_entry(line: str) -> Entry:

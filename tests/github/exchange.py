@@ -55,7 +55,7 @@ def not_found() -> Refused:
     return refuse(404, "Not Found")
 
 
-def invalid(*errors: Object, message: str = "Validation Failed") -> Refused:
+def invalid(*errors: Json, message: str = "Validation Failed") -> Refused:
     return refuse(422, message, errors=[*errors])
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from tests.github.exchange import Refused, not_found, refuse
+from tests.github.limits import Limits
+
 
 class Effect(StrEnum):
     BAD_GATEWAY_BEFORE = "502 before the write"
@@ -71,3 +74,17 @@ class Faults:
         """All of them count the call, also behind one that strikes."""
         striking = [rule for rule in fitting if rule.strikes()]
         return striking[0] if striking else None
+
+
+def struck(fault: Fault, limits: Limits) -> Refused:
+    """The answer in place of the one that was due."""
+    after = fault.retry_after_seconds
+    match fault.effect:
+        case Effect.SECONDARY_LIMIT:
+            return limits.secondary(retry_after_seconds=after)
+        case Effect.TOO_MANY_REQUESTS:
+            return limits.secondary(status=429, retry_after_seconds=after)
+        case Effect.NOT_FOUND:
+            return not_found()
+        case _:
+            return refuse(502, "Server Error")

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.github.people import App, Role, User
+from tests.github.people import App, Role, Token, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +49,27 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoMerge:
-    user: User
+    """Merge when nothing is in the way any more; `token` is whose wish it is."""
+
+    token: Token
     method: str
     enabled_at: datetime
-    headline: str | None = None
-    body: str | None = None
+    title: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """In the merge queue of the base."""
+
+    id: int
+    token: Token
+    enqueued_at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
 class Pull:
-    """What an issue has more when it is a pull request. `head_commit` stays when the branch goes."""
+    """What an issue has more when it is a pull request; `head_commit` stays without the branch."""
 
     id: int
     head: str
@@ -72,14 +83,14 @@ class Pull:
     reviews: list[Review] = field(default_factory=list)
     requested_reviewers: list[User] = field(default_factory=list)
     auto_merge: AutoMerge | None = None
-    enqueued_at: datetime | None = None
+    queue_entry: QueueEntry | None = None
     # Head and base that a reader has asked about: GitHub starts to compute then, and answers null.
     asked_about: tuple[str, str] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Issue:
-    """Issue or pull request. `labels` are names as in the repository; relations are ids."""
+    """Issue or pull request. Labels and relations are ids."""
 
     id: int
     number: int
@@ -177,7 +188,7 @@ class MergeRequest:
 
     uuid: str
     number: int
-    user: User
+    token: Token
     head: str
     method: str
     action: str

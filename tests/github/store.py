@@ -23,7 +23,8 @@ ACTIONS_BOT_ID = 41_898_282
 
 
 class Store:
-    """`lag_seconds` is how long lists do not show what is new."""
+    """`lag_seconds` is how long lists do not show what is new; `calls_before_merge` how many calls
+    to a repository go by before a merge that was asked for is done."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self.folder = folder
@@ -31,6 +32,7 @@ class Store:
         self.lock = threading.RLock()
         self.url = ""
         self.lag_seconds = 0.0
+        self.calls_before_merge = 1
         self.users: dict[str, User] = {}
         self.tokens: dict[str, Token] = {}
         self.repositories: dict[str, Repository] = {}

@@ -73,9 +73,7 @@ def check_title(title: str) -> None:
         raise wrong_field("Issue", "title", code="custom", message=message)
 
 
-def set_state(
-    issue: Issue, state: str, *, reason: str | None, user: User, now: datetime
-) -> None:
+def set_state(issue: Issue, state: str, *, reason: str | None, user: User, now: datetime) -> None:
     """A pull request that was merged stays as it is."""
     issue.updated_at = now
     if state == "closed":
@@ -144,7 +142,9 @@ def make_label(
     return label
 
 
-def react(store: Store, reactions: list[Reaction], *, user: User, content: str) -> tuple[Reaction, bool]:
+def react(
+    store: Store, reactions: list[Reaction], *, user: User, content: str
+) -> tuple[Reaction, bool]:
     """The reaction, and whether it is new: nobody has the same twice."""
     for known in reactions:
         if (known.user, known.content) == (user, content):
@@ -156,7 +156,9 @@ def react(store: Store, reactions: list[Reaction], *, user: User, content: str) 
 
 def add_child(store: Store, parent: Issue, *, child: Issue, replace: bool = False) -> None:
     if child.parent and not (replace and child.parent != parent.id):
-        message = "Issue may not contain duplicate sub-issues and Sub issue may only have one parent"
+        message = (
+            "Issue may not contain duplicate sub-issues and Sub issue may only have one parent"
+        )
         raise custom_error("SubIssue", message)
     if parent.id in {child.id, *descendants(store, child)}:
         raise custom_error("SubIssue", "Sub issue may not create a circular dependency")

@@ -153,6 +153,20 @@ def test_prompts_may_lie_outside_the_repository(call: Call, shop: Project, tmp_p
     assert [task["prompt"] for task in plan["tasks"]] == [str(tmp_path / "far.md")]
 
 
+def test_odd_file_names_are_as_good_as_others(call: Call, shop: Project) -> None:
+    names = [b"caf\xe9.md", b"two\nlines.md", b"-x y.md", b"\x1b[31m.md", b"n" * 200 + b".md"]
+    prompts = [Path(os.fsdecode(name)) for name in names]
+    for number, prompt in enumerate(prompts):
+        script = f"```sh\necho {number} > done-{number}.txt\n```\n"
+        (shop.root / prompt).write_text(f"# Number {number}\n\n{script}")
+    done = call("run", "--agent-command", OBEDIENT_COMMAND, "--", *prompts, cwd=shop.root)
+    assert done.code == 0, done
+    assert "\x1b" not in done.out + done.err
+    assert all((shop.root / f"done-{number}.txt").exists() for number in range(len(names)))
+    assert call("report", "--json", cwd=shop.root).code == 0
+    assert call("plan", "--format=mermaid", "--", *prompts, cwd=shop.root).code == 0
+
+
 def test_a_directory_is_only_read_where_that_was_asked_for(call: Call, shop: Project) -> None:
     shop.write({"more/b.md": "# B\n", "more/deep/a.md": "# A\n", "more/c.txt": "no prompt"})
     plan = call("plan", "more", "--all-prompts", "--json", cwd=shop.root).document
@@ -169,9 +183,9 @@ def test_a_directory_is_only_read_where_that_was_asked_for(call: Call, shop: Pro
         (["--timeout", "-5m"], "write 90s, 45m or 1h30m"),
         (["--timeout", "nan"], "write 90s, 45m or 1h30m"),
         (["--timeout", "soon"], "next: correct --timeout"),
-        (["--budget", "0"], "`budget` cannot be '0.0'"),
+        (["--budget", "0"], "`budget` cannot be 0.0"),
         (["--budget", "-1"], "next: correct --budget"),
-        (["--budget", "nan"], "`budget` cannot be 'nan'"),
+        (["--budget", "nan"], "`budget` cannot be nan"),
         (["--budget", "inf"], "finite"),
         (["--budget", "much"], "'--budget': 'much'"),
         (["--parallel", "0"], "`parallel` cannot be '0'"),
@@ -370,6 +384,26 @@ def test_the_environment_of_a_git_hook_does_not_lead_astray(
     monkeypatch.undo()
     assert fingerprint(other.root) == before
     assert shop.git("diff", "--name-only", tip, "main") == "done.txt"
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(call: Call, shop: Project) -> None:
+    (shop.root / ".git" / "concertmaster").write_text("in the way\n")
+    done = call("run", "prompts/good.md", *AGENT, cwd=shop.root)
+    assert done.code == 3
+    assert "concertmaster" in done.err
+    assert "Traceback" not in done.err
+    assert "next: " in done.err
+
+
+def test_the_users_own_configuration_says_who_they_are(
+    call: Call, shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[user]\n\tname = Grace\n\temail = grace@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    for key in ("user.name", "user.email"):
+        shop.git("config", "--unset", key)
+    plan = call("plan", "prompts/good.md", "--json", cwd=shop.root).document
+    assert plan["settings"]["requester"] == "Grace <grace@example.org>"
 
 
 # Runs that do not exist

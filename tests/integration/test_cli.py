@@ -262,6 +262,31 @@ def test_clean_keeps_a_run_that_is_going_on_and_cancel_ends_it(shop: Shop, tmp_p
     assert shop.project.git("show", f"{branch}:work.txt") == "work"
 
 
+def test_what_an_agent_was_doing_when_its_run_was_killed_is_never_cleaned_away(
+    shop: Shop, tmp_path: Path
+) -> None:
+    waits = shop.task("waits", f"echo work > work.txt; touch '{tmp_path}/here'; sleep 300")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "concertmaster", "run", waits, *AGENT, "--json"],
+        cwd=shop.project.root,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_for(tmp_path / "here")
+    running.kill()
+    running.wait()
+    (worktree,) = shop.worktrees
+    (folder,) = shop.folders
+    told = shop.call("clean")
+    assert f"kept run {folder.name}: it can go on: concertmaster resume {folder.name}" in told.out
+    assert f"next: go on where the run stopped\n      concertmaster resume {folder.name}" in (
+        shop.call("status", folder.name).out
+    )
+    assert "is cancelled" in shop.call("cancel").out
+    told = shop.call("clean")
+    assert "kept worktree" in told.out
+    assert (worktree / "tree" / "work.txt").read_text() == "work\n"
+
+
 def wait_for(path: Path) -> None:
     give_up_at = time.monotonic() + 60
     while not path.exists():

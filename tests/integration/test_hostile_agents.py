@@ -132,6 +132,8 @@ FAILS = {
         "links/out: a symbolic link to ",
         "link.txt",
     ),
+    "impostor": ("cd ..; rm -rf tree; ln -s OUTSIDE tree", "removed or replaced", ""),
+    "away": ("cd ..; mv tree elsewhere", "removed or replaced", ""),
     "climbing-link": ("ln -s ../../stray.txt climbing", "outside the repository", "climbing"),
 }
 CLAUDE = ("garbage", "no-end")
@@ -331,9 +333,11 @@ def test_no_process_is_left(zoo: Scene) -> None:
     assert not is_running(zoo.stage.outside / "stubborn.pid")
 
 
-def test_no_folder_is_left(zoo: Scene) -> None:
-    cache = zoo.stage.project.root.parent / "home" / ".cache" / "concertmaster"
-    assert [path.name for path in cache.rglob("*")] == ["attempts"]
+def test_no_folder_is_left_but_those_whose_work_could_not_be_saved(zoo: Scene) -> None:
+    attempts = zoo.stage.project.root.parent / "home" / ".cache" / "concertmaster" / "attempts"
+    named = {zoo.attempts(name)[-1]["folder"] for name in ("impostor", "away")}
+    assert {str(path) for path in attempts.iterdir()} == named
+    assert all(folder in zoo.done.out for folder in named)
 
 
 def test_the_target_never_stood_on_a_tree_that_was_not_checked(zoo: Scene) -> None:
@@ -392,10 +396,24 @@ def test_no_escape_sequence_reaches_terminal_page_or_history(zoo: Scene) -> None
 
 
 def test_who_hangs_is_ended_and_who_kills_its_guard_is_tried_again(stage: Stage) -> None:
-    wait = "sleep 300 & echo $! > OUTSIDE/$name.pid; wait; sleep 300"
     stage.task("good", "echo good > good.txt")
-    stage.task("hang", f"trap '' TERM INT; name=hang; echo work > hang.txt; {wait}")
-    stage.task("lost", f"echo work > lost.txt; kill -9 $PPID; name=lost; {wait}")
+    stage.task(
+        "hang",
+        """
+        trap '' TERM INT
+        echo work > hang.txt
+        sleep 300 & echo $! > OUTSIDE/hang.pid
+        wait; sleep 300
+        """,
+    )
+    stage.task(
+        "lost",
+        """
+        echo work > lost.txt
+        setsid sleep 300 & echo $! > OUTSIDE/lost.pid
+        kill -9 $PPID; sleep 300
+        """,
+    )
     stage.task(
         "lost-once",
         """
@@ -422,6 +440,46 @@ def test_who_hangs_is_ended_and_who_kills_its_guard_is_tried_again(stage: Stage)
     assert [a["outcome"] for a in scene.attempts("through-link")] == ["refused"]
     (stage.project.root / "through-link.txt").unlink()
     assert look(stage.project) == scene.before
+
+
+def test_whose_worktree_was_destroyed_is_tried_again(stage: Stage) -> None:
+    stage.task("good", "echo good > good.txt")
+    stage.task(
+        "victim",
+        """
+        if ! test -e OUTSIDE/ready; then
+            touch OUTSIDE/ready
+            while test -d "$PWD"; do sleep 0.02; done
+        fi
+        echo victim > victim.txt
+        """,
+    )
+    stage.task(
+        "vandal",
+        """
+        while ! test -e OUTSIDE/ready; do sleep 0.02; done
+        rm -rf ../../victim-*-1-*
+        echo vandal > vandal.txt
+        """,
+    )
+    scene = stage.run("--check", "true", "--parallel", "5", "--timeout", "20s")
+    assert scene.done.code == 0, scene.done
+    assert [a["outcome"] for a in scene.attempts("victim")] == ["lost", "succeeded"]
+    assert look(stage.project) == scene.before
+
+
+def test_who_destroys_everything_that_is_there_can_still_be_tried_again(stage: Stage) -> None:
+    stage.task(
+        "vandal",
+        """
+        if test -e OUTSIDE/rubble; then echo vandal > vandal.txt; exit; fi
+        touch OUTSIDE/rubble
+        rm -rf "$(realpath ../..)"
+        """,
+    )
+    scene = stage.run("--check", "true")
+    assert scene.done.code == 0, scene.done
+    assert [a["outcome"] for a in scene.attempts("vandal")] == ["lost", "succeeded"]
 
 
 def test_what_lies_above_a_worktree_does_not_reach_its_check_or_that_of_others(

@@ -184,6 +184,14 @@ def test_the_users_objects_are_found_wherever_they_lie(tmp_path: Path, name: str
     assert run.tree(project.git("rev-parse", "HEAD")) == project.git("rev-parse", "HEAD^{tree}")
 
 
+def test_the_tree_of_a_commit_just_made_is_known_without_asking_git(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    run = RunRepository.create(tmp_path / "run" / "repository.git", user=project.open())
+    head = project.git("rev-parse", "HEAD")
+    made = run.commit(run.tree(head), parents=(head,), message="m", at=AT)
+    assert run.tree(made) == RunRepository.open(run.path).tree(made)
+
+
 def test_sha256_repositories_work(tmp_path: Path) -> None:
     root = tmp_path / "big"
     subprocess.run(["git", "init", "--quiet", "--object-format=sha256", str(root)], check=True)

@@ -180,7 +180,7 @@ def test_a_run_is_told_line_by_line_with_seconds_since_its_first_event() -> None
         "4.0s  one  implement finished in 1.0s",
         "8.5s  landed 1 task: bbbbbbb..ccccccc on main",
         "three  has nothing to change: it is there already",
-        "culprit: two breaks the check: test_colour fails",
+        "culprit: two passes on its own base, but not on the target at ccccccc: test_colour fails",
         f"two  its work is on branch concertmaster/{stories.RUN}/two",
     ):
         assert line in told
@@ -261,7 +261,7 @@ def test_in_a_terminal_what_is_over_stays_above_the_table() -> None:
 
     screen.watch(stories.one_lands_two_breaks_the_check(), make_plan())
 
-    assert "culprit: two breaks the check" in screen.err
+    assert "culprit: two passes on its own base, but not on the target" in screen.err
     assert "implement finished" not in screen.err
 
 

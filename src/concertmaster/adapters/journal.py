@@ -17,7 +17,7 @@ from concertmaster.core.model import PLAN_VERSION, Plan
 from concertmaster.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
 
 
 class Journal:
@@ -79,8 +79,7 @@ def load_event(line: bytes) -> Event:
 
 @cache
 def _adapters() -> dict[str, TypeAdapter[Event]]:
-    # A run that begins reads no journal: pydantic is not loaded for it.
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
 
     return {kind.__name__: TypeAdapter(kind) for kind in get_args(Event)}
 
@@ -92,7 +91,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
 
 def read_plan(folder: Path) -> Plan:
     """Raises UsageError when the folder holds no plan that this version can read."""
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
 
     path = folder / "plan.json"
     try:
@@ -126,15 +125,22 @@ def hold_run(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            owner = read_owner(folder)
             raise UsageError(
-                f"run {folder.name} is being worked on by process {read_owner(folder)}",
+                f"run {folder.name} is being worked on by "
+                + (f"process {owner}" if owner else "a process that has just begun"),
                 next_step=f"wait for it, or stop it with `concertmaster cancel {folder.name}`",
             ) from error
-        (folder / "owner").write_text(str(os.getpid()))
+        (folder / "owner").unlink(missing_ok=True)
         try:
             yield
         finally:
             (folder / "owner").unlink(missing_ok=True)
+
+
+def sign_run(folder: Path) -> None:
+    """Say who owns the run; from now on a signal to this process must be understood."""
+    (folder / "owner").write_text(str(os.getpid()))
 
 
 def is_held(folder: Path) -> bool:

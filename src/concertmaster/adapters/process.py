@@ -34,6 +34,7 @@ TICK_SECONDS = 1.0
 EVERY = ""  # what every mark starts with
 ANSWER_SECONDS = 20.0  # more than the guard's graces together; a guard this late was frozen
 SWEEP_SECONDS = 10.0
+AWAIT_SECONDS = 60.0
 RESCAN_SECONDS = 0.02
 
 # A list of what may pass, so that a secret whose name nobody thought of stays with us. Not in it
@@ -196,7 +197,9 @@ class Guard:
 
     def _send(self, fds: list[int]) -> None:
         with self._server_lock:
-            if EVERY in self._stopped_prefixes:  # since the command was registered; so it never begins
+            if (
+                EVERY in self._stopped_prefixes
+            ):  # since the command was registered; so it never begins
                 return
             assert self._socket is not None, "a Guard runs commands only inside its with block"
             try:
@@ -431,6 +434,23 @@ def _end_marked(is_meant: Callable[[str], bool]) -> int:
         clean_scans = 0 if left else clean_scans + 1
         time.sleep(RESCAN_SECONDS)  # psutil's own waiting would take exit codes from others
     return len(ended)
+
+
+def await_end(program: str, *, variable: str, value: str) -> bool:
+    """Wait for the program's processes with this in their environment. False when that takes too
+    long. A daemon of another name that such a process has left is not waited for."""
+    import psutil  # noqa: PLC0415  as above
+
+    def is_left(process: psutil.Process) -> bool:
+        environment = process.info["environ"] or {}
+        return process.info["name"] == program and environment.get(variable) == value
+
+    give_up_at = time.monotonic() + AWAIT_SECONDS
+    while any(map(is_left, psutil.process_iter(["environ", "name"]))):
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(RESCAN_SECONDS)
+    return True
 
 
 @contextmanager

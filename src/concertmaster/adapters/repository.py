@@ -5,6 +5,7 @@ Every git command of ours goes through `Git`; GitPython is its runner and nothin
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ OLDEST_GIT = (2, 39)
 ABSENT = "000000"
 SYMLINK = "120000"
 
+OWNER = "CONCERTMASTER_OWNER"  # says in the environment of git which process of ours started it
 _PIPE = -1  # what the standard library calls subprocess.PIPE
 _STDERR_TAIL = 2000
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -79,6 +81,7 @@ class Git:
         self._command += [word for setting in settings for word in ("-c", setting)]
         self._environment = _ENVIRONMENT | (_PRIVATE_ENVIRONMENT if private else {})
         self._environment |= {name: str(path) for name, path in places.items() if path}
+        self._environment |= {OWNER: str(os.getpid())}
 
     def run(
         self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
@@ -204,6 +207,12 @@ class Repository:
     def paths(self, commit: str) -> tuple[str, ...]:
         """Every file, symlink and submodule of the commit."""
         return tuple(records(self.git.run("ls-tree", "-r", "-z", "--name-only", object_id(commit))))
+
+    def modes(self, commit: str) -> dict[str, str]:
+        """The mode of every file, symlink (120000) and submodule (160000), by path."""
+        lines = records(self.git.run("ls-tree", "-r", "-z", object_id(commit)))
+        pairs = (line.partition("\t") for line in lines)
+        return {path: facts.partition(" ")[0] for facts, _, path in pairs}
 
     def read_file(self, commit: str, path: str) -> bytes | None:
         """The bytes that the commit holds at `path`; None where there is no file."""

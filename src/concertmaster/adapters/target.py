@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
-
+from concertmaster.adapters.patience import repeat_while
 from concertmaster.adapters.repository import Answer, Git, Repository, fault, records
 from concertmaster.errors import UsageError
 
@@ -83,7 +82,11 @@ def _advance(
             return InTheWay(reason=f"{branch} is checked out more than once", command=command)
         if _is_rebased(repository, branch):
             return InTheWay(reason=f"a rebase of {branch} is in progress", command=command)
-        answer = _patiently(lambda: _move(repository, branch, homes, old, new), patience_seconds)
+        answer = repeat_while(
+            _is_locked,
+            lambda: _move(repository, branch, homes, old, new),
+            seconds=patience_seconds,
+        )
         tip = _tip(repository, branch)
         if tip == old:
             return InTheWay(reason=_reason(answer), command=command)
@@ -138,25 +141,8 @@ def _move(repository: Repository, branch: str, homes: list[Path], old: str, new:
     return Git(homes[0], private=False).ask(*_FAST_FORWARD, new, env=env)
 
 
-def _patiently(move: Callable[[], Answer], seconds: float) -> Answer:
-    retrying = Retrying(
-        retry=retry_if_result(_is_locked),
-        stop=stop_after_delay(seconds),
-        wait=wait_exponential(multiplier=0.05, max=0.5),
-        retry_error_callback=_last_answer,
-    )
-    answer: Answer = retrying(move)
-    return answer
-
-
 def _is_locked(answer: Answer) -> bool:
     return answer.code != 0 and ".lock'" in answer.err and "File exists" in answer.err
-
-
-def _last_answer(state: RetryCallState) -> Answer:
-    assert state.outcome is not None
-    answer: Answer = state.outcome.result()
-    return answer
 
 
 def _command(repository: Repository, branch: str, homes: list[Path], new: str) -> str:

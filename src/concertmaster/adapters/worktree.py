@@ -76,9 +76,11 @@ def _read_owner(folder: Path) -> Owner | None:
 def discard(folder: Path) -> None:
     """Remove an attempt's folder whose run is over."""
     owner = _read_owner(folder)
-    if owner is not None:
+    if owner is None:
+        _remove(folder)
+    else:
+        _remove_attempt(folder, owner.run)
         _remove(Path(owner.repository).with_name("indexes") / folder.name)
-    _remove(folder)
 
 
 class Worktrees:
@@ -91,7 +93,6 @@ class Worktrees:
         self._cache = cache
         self._run = run
         self._template = repository.path.with_name("template")
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._template.exists():
             _make_template(self._template, repository, user)
 
@@ -124,16 +125,13 @@ class Worktrees:
 
     def _draft(self, owner: Owner) -> Path:
         """A folder gets its name when it says whose it is, so none is ever nobody's."""
+        self._cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         _undo_strays_above(self._cache, self._repository)
-        draft = Path(tempfile.mkdtemp(prefix=self._draft_prefix, dir=self._cache))
+        draft = Path(tempfile.mkdtemp(prefix=_draft_prefix(self._run), dir=self._cache))
         (draft / _TREE).mkdir()
         (draft / _TEMPORARY).mkdir()
         (draft / _OWNER).write_text(json.dumps(asdict(owner)), encoding="utf-8")
         return draft
-
-    @property
-    def _draft_prefix(self) -> str:
-        return f".{self._run}-"
 
     def open(self, folder: Path) -> Worktree | None:
         """None when the folder is gone or not one of this run."""
@@ -148,7 +146,7 @@ class Worktrees:
     def remove(self, folder: Path) -> None:
         """Nothing of the attempt is left, whatever became of its own records; safe to repeat."""
         if folder.parent == self._cache:
-            _remove(folder)
+            _remove_attempt(folder, self._run)
             _remove(self._repository.path.with_name("indexes") / folder.name)
 
     def discard_others(self, named: Collection[str]) -> None:
@@ -156,7 +154,7 @@ class Worktrees:
         for folder, owner in attempts(self._cache).items():
             if self._is_ours(owner) and folder.name not in named:
                 discard(folder)
-        for draft in self._cache.glob(f"{self._draft_prefix}*"):
+        for draft in self._cache.glob(f"{_draft_prefix(self._run)}*"):
             _remove(draft)
 
     def _worktree(self, folder: Path, owner: Owner) -> Worktree:
@@ -251,9 +249,9 @@ class Worktree:
     def _check_place(self) -> None:
         """Refuse a worktree that leads elsewhere; drop the lock of a git that was killed."""
         if not _is_folder(self.files):
-            raise GitFault(
-                f"The worktree {self.files} is gone", why="A process of the attempt replaced it."
-            )
+            what = "the worktree was removed or replaced by a process of the attempt"
+            raise GitFault(what, why=str(self.files))
+        _allow(self.files)
         self._index.with_name(f"{self._index.name}.lock").unlink(missing_ok=True)
 
     def _stage(self, parent: str) -> tuple[str, ...]:
@@ -343,7 +341,7 @@ class Worktree:
 
     def remove(self) -> None:
         """Nothing of the attempt is left; safe to repeat."""
-        _remove(self.folder)
+        _remove_attempt(self.folder, self.owner.run)
         _remove(self._index)
 
 
@@ -411,6 +409,19 @@ def _keep(path: Path, keeping: Path, *, name: str = "") -> None:
     """Move it where nothing is removed before the run is."""
     keeping.mkdir(exist_ok=True)
     shutil.move(path, tempfile.mkdtemp(prefix=f"{name or path.name}-", dir=keeping))
+
+
+def _draft_prefix(run: str) -> str:
+    return f".{run}-"
+
+
+def _remove_attempt(folder: Path, run: str) -> None:
+    """It becomes a draft again first, so that a folder that is half gone is never nobody's."""
+    draft = folder.with_name(_draft_prefix(run) + folder.name.rpartition("-")[2])
+    _remove(draft)
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(draft)
+    _remove(draft)
 
 
 def _remove(path: Path) -> None:

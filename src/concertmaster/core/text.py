@@ -23,9 +23,9 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
 # Plane 14: tags and variation selectors, in which whole sentences can be hidden.
 _HIDDEN = range(0xE0000, 0xE1000)
 _DURATION = re.compile(
-    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*h(?:ours?)?)?\s*"
-    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*m(?:in(?:utes?)?)?)?\s*"
-    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*s(?:ec(?:onds?)?)?)?"
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+h(?:ours?)?)?\s*+"
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+m(?:in(?:utes?)?)?)?\s*+"
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+s(?:ec(?:onds?)?)?)?"
 )
 
 

@@ -92,7 +92,7 @@ def _look_at_agents(search: str) -> Iterator[Finding]:
 
 def _look_at_guard(environment: Mapping[str, str]) -> Finding:
     with tempfile.TemporaryDirectory() as folder, Guard() as guard:
-        exit = guard.run(
+        ended = guard.run(
             ("true",),
             mark="doctor/guard",
             cwd=Path(folder),
@@ -102,10 +102,10 @@ def _look_at_guard(environment: Mapping[str, str]) -> Finding:
         )
     return Finding(
         name="guard",
-        is_fine=exit.ok,
-        words=f"a command under the guard took {exit.seconds * 1000:.0f} ms"
-        if exit.ok
-        else f"a command under the guard failed: {exit.describe()}",
+        is_fine=ended.ok,
+        words=f"a command under the guard took {ended.seconds * 1000:.0f} ms"
+        if ended.ok
+        else f"a command under the guard failed: {ended.describe()}",
     )
 
 

@@ -46,7 +46,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
+class PromptFile:
     """A prompt file as it was read."""
 
     path: str
@@ -58,21 +58,47 @@ def make_plan(asked: Asked) -> Planned:
     repository = Repository.open(asked.repository)
     target, base = _choose_target(repository, asked)
     paths = repository.paths(base)
-    settings = _load(repository, base, asked, paths=paths)
+    settings = read_settings(repository, base, paths=paths, options=asked.options)
     if settings.target and not asked.options.get("target"):
         target = settings.target
         base = repository.resolve(asked.base) if asked.base else repository.branch_tip(target)
         paths = repository.paths(base)
     files, notes = _read_files(asked, repository.root)
-    candidates = _study(files, TreePaths(paths), object_format=repository.object_format)
-    prompts = [c.prompt for c in candidates]
-    plan = planner.make_plan(
-        candidates,
+    return plan_files(
+        files,
+        repository=repository,
+        paths=paths,
         run=_new_run(),
         base=base,
         target=target,
         slots=settings.parallel or min(MOST_SLOTS, 2 * count_cores()),
-        settings=_freeze(settings, repository),
+        settings=freeze(settings, requester=repository.requester()),
+        notes=notes,
+    )
+
+
+def plan_files(
+    files: Sequence[PromptFile],
+    *,
+    repository: Repository,
+    paths: Sequence[str],
+    run: str,
+    base: str,
+    target: str,
+    slots: int,
+    settings: RunSettings,
+    notes: Sequence[str] = (),
+) -> Planned:
+    """Plan these prompt files on the tree at the base, whose paths are given."""
+    candidates = _study(files, TreePaths(paths), object_format=repository.object_format)
+    prompts = [c.prompt for c in candidates]
+    plan = planner.make_plan(
+        candidates,
+        run=run,
+        base=base,
+        target=target,
+        slots=slots,
+        settings=settings,
         hints=[Hint(path=o.path, on=o.on, reason=o.reason) for o in infer_order(prompts)],
         notes=notes,
     )
@@ -92,15 +118,19 @@ def _choose_target(repository: Repository, asked: Asked) -> tuple[str, str]:
     return target, repository.resolve(asked.base) if asked.base else tip
 
 
-def _load(repository: Repository, base: str, asked: Asked, *, paths: Sequence[str]) -> Settings:
+def read_settings(
+    repository: Repository, base: str, *, paths: Sequence[str], options: Mapping[str, Any]
+) -> Settings:
+    """The settings as concertmaster.yml of the base and the options say. Raises UsageError."""
     for name in FILE_NAMES:
         data = repository.read_file(base, name) if name in paths else None
         if data is not None:
-            return load_settings(asked.options, file=data, name=name)
-    return load_settings(asked.options)
+            return load_settings(options, file=data, name=name)
+    return load_settings(options)
 
 
-def _freeze(settings: Settings, repository: Repository) -> RunSettings:
+def freeze(settings: Settings, *, requester: str) -> RunSettings:
+    """What a plan keeps of the settings. Raises UsageError without a check."""
     if not settings.check.strip():
         raise UsageError(
             "there is no check, so nothing could be said about any result",
@@ -120,7 +150,7 @@ def _freeze(settings: Settings, repository: Repository) -> RunSettings:
         budget_usd=settings.budget,
         attempts=settings.attempts,
         protected=settings.protected,
-        requester=repository.requester(),
+        requester=requester,
         made_at=int(time.time()),
     )
 
@@ -132,9 +162,9 @@ def _new_run() -> str:
 # --- prompt files ------------------------------------------------------------------------------
 
 
-def _read_files(asked: Asked, root: Path) -> tuple[list[_File], list[str]]:
+def _read_files(asked: Asked, root: Path) -> tuple[list[PromptFile], list[str]]:
     listed = [(_name(given, root), given) for given in _expand(asked)]
-    files = {path: _File(path=path, data=_read(given)) for path, given in dict(listed).items()}
+    files = {path: PromptFile(path=path, data=_read(given)) for path, given in dict(listed).items()}
     times = Counter(path for path, _ in listed)
     notes = [
         f"{path} is listed more than once; it makes one task"
@@ -192,7 +222,7 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _study(files: Sequence[_File], tree: TreePaths, *, object_format: str) -> list[Candidate]:
+def _study(files: Sequence[PromptFile], tree: TreePaths, *, object_format: str) -> list[Candidate]:
     found = []
     for file in files:
         prompt = parse(file.data, path=file.path)

@@ -15,7 +15,7 @@ from concertmaster.adapters.agents.agent import Agent
 from concertmaster.adapters.agents.catalog import find_agent
 from concertmaster.adapters.journal import Journal
 from concertmaster.adapters.process import Guard
-from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.repository import OWNER, Repository, RunRepository
 from concertmaster.adapters.worktree import Worktrees
 from concertmaster.core.events import CancelRequested, Event, PhaseFinished, RunResumed, RunStarted
 from concertmaster.core.machine import fold
@@ -25,7 +25,7 @@ from concertmaster.core.state import RunState
 from concertmaster.engine.loop import Loop, Progress
 from concertmaster.engine.planning import Planned
 from concertmaster.engine.site import PROMPTS, Site
-from concertmaster.errors import UsageError
+from concertmaster.errors import EnvironmentFault, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +83,23 @@ def resume(
     """Go on with a run whose process died, was interrupted or was stopped; or only end it."""
     plan = journal.read_plan(folder)
     agents = {} if cancel else find_agents(plan, home)
+    dead = journal.read_owner(folder)
     with journal.hold_run(folder):
         process.sweep(f"{plan.run}/")
+        _await_git_of(dead)
         site = _site(plan, folder, repository, home, guard=guard, agents=agents)
         opening = RunResumed(budget_usd=budget_usd, cancelled=cancel)
         _perform(site, opening, progress=progress)
+
+
+def _await_git_of(dead: int | None) -> None:
+    """Git is not ended with us, in the middle of the user's files; it comes to its own end."""
+    if dead is not None and not process.await_end("git", variable=OWNER, value=str(dead)):
+        raise EnvironmentFault(
+            "a git command of the process that died is still running",
+            why=f"its environment says {OWNER}={dead}",
+            next_step="wait for its end, or end it, then resume again",
+        )
 
 
 def find_agents(plan: Plan, home: Home) -> dict[str, Agent]:
@@ -130,6 +142,7 @@ def _perform(site: Site, opening: Event, *, progress: Progress) -> None:
     _discard_unnamed(site, past)
     loop = Loop(site, journal=record, progress=progress)
     with _signals(loop):
+        journal.sign_run(site.folder)
         loop.run(opening if past else RunStarted(run=site.plan.run), past=past)
 
 

@@ -65,10 +65,10 @@ class Site:
         }
 
 
-def describe_failure(what: str, exit: Exit, log: Path) -> str:
+def describe_failure(what: str, ended: Exit, log: Path) -> str:
     """One line on how a command failed, with the last words it said."""
     words = last_lines(log)
-    return f"{what} failed ({exit.describe()})" + (f": {words}" if words else "")
+    return f"{what} failed ({ended.describe()})" + (f": {words}" if words else "")
 
 
 def last_lines(log: Path, *, count: int = 3) -> str:

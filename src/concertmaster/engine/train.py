@@ -114,9 +114,9 @@ class Train:
         try:
             reason, mark = "", self.site.mark(TRAIN, number)
             for what, shell in self._commands():
-                exit = self.site.run_shell(shell, worktree, mark=mark, log=log)
-                if not exit.ok:
-                    reason = describe_failure(f"{what} `{shell}`", exit, log)
+                ended = self.site.run_shell(shell, worktree, mark=mark, log=log)
+                if not ended.ok:
+                    reason = describe_failure(f"{what} `{shell}`", ended, log)
                     break
         finally:
             self.discard(worktree)

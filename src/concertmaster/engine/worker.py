@@ -23,6 +23,10 @@ Tell = Callable[[str, str], None]
 Answer = PhaseFinished | PhaseFailed
 
 
+# A folder that is gone is the attempt's misfortune; a disk that is full is the run's.
+_BROKEN_BY_AN_AGENT = (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError)
+
+
 class Failure(Exception):
     """A phase did not meet its exit condition; the arguments are those of PhaseFailed."""
 
@@ -57,9 +61,10 @@ class Worker:
             answer = _PHASES[command.phase](self, command)
         except Failure as failure:
             answer = self._failed(command, failure)
-        except Error as error:
-            why = f": {error.why}" if error.why else ""
-            lost = Failure(Outcome.LOST, error.what + why, unsaved=True)
+        except (Error, *_BROKEN_BY_AN_AGENT) as error:
+            why = f": {error.why}" if isinstance(error, Error) and error.why else ""
+            is_there = command.folder != "" and Path(command.folder).exists()
+            lost = Failure(Outcome.LOST, f"{error}{why}", unsaved=is_there)
             answer = self._failed(command, lost)
         return replace(answer, seconds=time.monotonic() - began)
 
@@ -133,22 +138,22 @@ class Worker:
         log = self._folder(command) / "setup.log"
         setup = self.site.plan.settings.setup
         mark = self._mark(command)
-        exit = self.site.run_shell(setup, worktree, mark=mark, log=log)
-        if not exit.ok:
+        ended = self.site.run_shell(setup, worktree, mark=mark, log=log)
+        if not ended.ok:
             worktree.remove()
-            raise Failure(_outcome(exit), describe_failure(f"setup `{setup}`", exit, log))
+            raise Failure(_outcome(ended), describe_failure(f"setup `{setup}`", ended, log))
 
     # --- implement -----------------------------------------------------------------------------
 
     def implement(self, command: RunPhase) -> Answer:
         """The agent does the task; its evidence is a difference, or a reasoned no-op."""
         worktree, notes = self._enter(command)
-        report, exit = self._run_agent(command, worktree)
+        report, ended = self._run_agent(command, worktree)
         snapshot = self._snapshot(command, worktree)
         changed = snapshot.tree != self.site.objects.tree(command.checkpoint)
         if not report.ok:
             raise Failure(
-                Outcome.LIMITED if report.limited else _outcome(exit),
+                Outcome.LIMITED if report.limited else _outcome(ended),
                 report.reason if report.limited else f"the agent failed: {report.reason}",
                 saved=snapshot.commit if changed else "",
                 usage=report.usage,
@@ -177,21 +182,21 @@ class Worker:
 
         log = self._folder(command) / "transcript.jsonl"
         request = Request(text=self._prompt(command), session=command.session)
-        exit = self.site.guard.run(
+        ended = self.site.guard.run(
             agent.argv(request),
             mark=self._mark(command),
             cwd=worktree.files,
             env=self.site.environment_in(
                 worktree, *agent.environment, *self.site.plan.settings.agent_environment
             ),
-            stdin=request.text.encode(),
+            stdin=request.text.encode("utf-8", "replace"),
             log=log,
             on_line=read,
             timeout_seconds=self.site.plan.settings.timeout_seconds,
         )
-        words = "" if exit.ok else last_lines(log.with_suffix(".stderr"), count=1)
-        ending = f"{exit.describe()}: {words}" if words else exit.describe()
-        return reader.finish(exit_ok=exit.ok, exit_text=ending), exit
+        words = "" if ended.ok else last_lines(log.with_suffix(".stderr"), count=1)
+        ending = f"{ended.describe()}: {words}" if words else ended.describe()
+        return reader.finish(exit_ok=ended.ok, exit_text=ending), ended
 
     def _prompt(self, command: RunPhase) -> str:
         task, evidence = command.task, ""
@@ -213,10 +218,10 @@ class Worker:
         log = self._folder(command) / "check.log"
         check = command.task.check or self.site.plan.settings.check
         mark = self._mark(command)
-        exit = self.site.run_shell(check, worktree, mark=mark, log=log)
-        if not exit.ok:
-            reason = describe_failure(f"check `{check}`", exit, log)
-            raise Failure(_outcome(exit), reason, saved=command.checkpoint)
+        ended = self.site.run_shell(check, worktree, mark=mark, log=log)
+        if not ended.ok:
+            reason = describe_failure(f"check `{check}`", ended, log)
+            raise Failure(_outcome(ended), reason, saved=command.checkpoint)
         return replace(self._finished(command), notes=notes)
 
     def deliver(self, command: RunPhase) -> Answer:
@@ -292,12 +297,12 @@ class Worker:
         return self.site.attempt_folder(command.task.id, command.attempt)
 
 
-def _outcome(exit: Exit) -> Outcome:
-    if exit.timed_out:
+def _outcome(ended: Exit) -> Outcome:
+    if ended.timed_out:
         return Outcome.TIMED_OUT
-    if exit.stopped:
+    if ended.stopped:
         return Outcome.CANCELLED
-    return Outcome.LOST if exit.lost else Outcome.FAILED
+    return Outcome.LOST if ended.lost else Outcome.FAILED
 
 
 _PHASES: Mapping[Phase, Callable[[Worker, RunPhase], Answer]] = {

@@ -10,16 +10,16 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 REPOSITORY = "/repos/{owner}/{repo}"
 METHODS = ("get", "post", "put", "patch", "delete")
-# Prose, and keywords that check nothing.
+# Prose, keywords that check nothing, and one that misleads where a choice has an array.
 DROPPED = frozenset(
-    "description summary title example examples externalDocs tags operationId deprecated".split()
+    "description summary title example examples externalDocs tags operationId deprecated"
+    " discriminator".split()
 )
 SCHEMA_MAPS = ("properties", "patternProperties")
 
@@ -99,6 +99,7 @@ PATHS = (
 def cut(description: dict[str, Any]) -> dict[str, Any]:
     """The same description with our paths only, and the components that they reach."""
     paths = {path: cut_path(description["paths"][path]) for path in PATHS}
+    correct(paths)
     components: dict[str, dict[str, Any]] = {}
     waiting = [*references(paths)]
     while waiting:
@@ -124,6 +125,7 @@ def cut_path(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def strip(node: Any) -> Any:
+    """Without what checks nothing."""
     if isinstance(node, list):
         return [strip(part) for part in node]
     if not isinstance(node, dict):
@@ -132,15 +134,35 @@ def strip(node: Any) -> Any:
         key: {name: strip(schema) for name, schema in value.items()}
         if key in SCHEMA_MAPS and isinstance(value, dict)
         else strip(value)
-        for key, value in node.items()
+        for key, value in allowing_null(node).items()
         if key not in DROPPED and not key.startswith("x-")
     }
 
 
-def references(node: Any) -> Iterator[tuple[str, str]]:
+def allowing_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Strictly read, `nullable` would need a type beside it and null among the values."""
+    if not schema.get("nullable"):
+        return schema
+    if "enum" in schema:
+        return {**schema, "enum": [*schema["enum"], None]}
+    for choice in ("oneOf", "anyOf"):
+        if choice in schema:
+            return {**schema, choice: [*schema[choice], {"enum": [None]}]}
+    return schema
+
+
+def correct(paths: dict[str, Any]) -> None:
+    """What GitHub takes although its description has lost it: labels as a bare list."""
+    labels = paths[f"{REPOSITORY}/issues/{{issue_number}}/labels"]
+    for method in ("post", "put"):
+        schema = labels[method]["requestBody"]["content"]["application/json"]["schema"]
+        schema["oneOf"].append({"type": "array", "items": {"type": "string"}})
+
+
+def references(node: Any) -> list[tuple[str, str]]:
     """Kind and name of each component that is referred to."""
-    for kind, name in re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(node)):
-        yield kind, name
+    found = re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(node))
+    return [(kind, name) for kind, name in found]
 
 
 def main(package: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tests.github import tracker
-from tests.github.exchange import Json, Response, custom_error, not_found
+from tests.github.exchange import Json, Object, Response, custom_error, not_found
 from tests.github.permissions import is_visible
 from tests.github.rest.call import Call
 from tests.github.rest.routes import route
 from tests.github.state import Issue, Repository
 from tests.github.views import issues as view
+from tests.github.views import people
 
 
 def answer(call: Call, issue: Issue, *, status: int = 200) -> Response:
@@ -17,7 +18,13 @@ def answer(call: Call, issue: Issue, *, status: int = 200) -> Response:
 
 def page_of(call: Call, found: list[tuple[Repository, Issue]]) -> Response:
     seen = [(home, issue) for home, issue in found if is_visible(call.token, home)]
-    return call.page(seen, lambda pair: view.issue(call.store, *pair))
+    return call.page(seen, lambda pair: with_home(call, *pair))
+
+
+def with_home(call: Call, home: Repository, issue: Issue) -> Object:
+    """They may be of another repository."""
+    shown = view.issue(call.store, home, issue)
+    return shown | {"repository": people.repository(call.store, home)}
 
 
 def by_id(call: Call, issue_id: Json) -> Issue:
@@ -70,7 +77,7 @@ def add_blocker(call: Call) -> Response:
     issue, blocker = call.issue(), by_id(call, call.body["issue_id"])
     call.limits.spend_content(call.token)
     tracker.block(call.store, issue, by=blocker)
-    return answer(call, blocker, status=201)
+    return answer(call, issue, status=201)
 
 
 @route("GET", "/issues/{issue_number}/dependencies/blocked_by")
@@ -84,7 +91,7 @@ def remove_blocker(call: Call) -> Response:
     if blocker.id not in issue.blocked_by:
         raise not_found()
     issue.blocked_by.remove(blocker.id)
-    return answer(call, blocker)
+    return answer(call, issue)
 
 
 @route("GET", "/issues/{issue_number}/dependencies/blocking")

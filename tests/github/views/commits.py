@@ -121,7 +121,11 @@ def ref(store: Store, repository: Repository, *, name: str, sha: str) -> Object:
         "ref": name,
         "node_id": node_id("REF", repository.id) + name,
         "url": api_url(store, repository, f"git/{name}"),
-        "object": {"type": kind, "sha": sha, "url": api_url(store, repository, f"git/{kind}s/{sha}")},
+        "object": {
+            "type": kind,
+            "sha": sha,
+            "url": api_url(store, repository, f"git/{kind}s/{sha}"),
+        },
     }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tests.github.clock import stamp
 from tests.github.exchange import Object
-from tests.github.people import App, Role, Token, User
-from tests.github.permissions import Level, Permission, level_of
+from tests.github.people import App, Level, Permission, Role, Token, User
+from tests.github.permissions import level_of
 from tests.github.state import Reaction, Repository
 from tests.github.store import Store, node_id
 
@@ -158,31 +158,38 @@ def repository(store: Store, one: Repository) -> Object:
     """As in pull requests and payloads."""
     html_url = f"{store.url}/{one.full_name}"
     count = sum(issue.state == "open" for issue in one.issues.values())
-    zero = dict.fromkeys("forks forks_count stargazers_count watchers watchers_count size".split(), 0)
+    zero = dict.fromkeys(
+        "forks forks_count stargazers_count watchers watchers_count size".split(), 0
+    )
     no = dict.fromkeys("has_projects has_wiki has_pages archived disabled".split(), False)
-    return minimal_repository(store, one) | zero | no | {
-        "clone_url": f"{html_url}.git",
-        "git_url": f"{html_url}.git",
-        "ssh_url": f"{html_url}.git",
-        "svn_url": html_url,
-        "mirror_url": None,
-        "homepage": None,
-        "language": None,
-        "license": None,
-        "topics": [],
-        "has_issues": one.has_issues,
-        "has_downloads": True,
-        "has_discussions": False,
-        "is_template": False,
-        "visibility": "private" if one.private else "public",
-        "default_branch": one.default_branch,
-        "open_issues": count,
-        "open_issues_count": count,
-        "created_at": stamp(one.created_at),
-        "updated_at": stamp(one.created_at),
-        "pushed_at": stamp(one.created_at),
-        "web_commit_signoff_required": False,
-    }
+    return (
+        minimal_repository(store, one)
+        | zero
+        | no
+        | {
+            "clone_url": f"{html_url}.git",
+            "git_url": f"{html_url}.git",
+            "ssh_url": f"{html_url}.git",
+            "svn_url": html_url,
+            "mirror_url": None,
+            "homepage": None,
+            "language": None,
+            "license": None,
+            "topics": [],
+            "has_issues": one.has_issues,
+            "has_downloads": True,
+            "has_discussions": False,
+            "is_template": False,
+            "visibility": "private" if one.private else "public",
+            "default_branch": one.default_branch,
+            "open_issues": count,
+            "open_issues_count": count,
+            "created_at": stamp(one.created_at),
+            "updated_at": stamp(one.created_at),
+            "pushed_at": stamp(one.created_at),
+            "web_commit_signoff_required": False,
+        }
+    )
 
 
 def full_repository(store: Store, one: Repository, *, token: Token | None) -> Object:

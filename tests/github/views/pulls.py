@@ -31,28 +31,32 @@ def simple_pull(store: Store, repository: Repository, *, issue: Issue, pull: Pul
         created_at updated_at closed_at assignee assignees author_association node_id""".split()
     reviewers = [people.simple_user(store, user) for user in pull.requested_reviewers]
     links = _urls(store, repository, issue=issue, pull=pull)
-    return {key: shown[key] for key in kept} | links | {
-        "id": pull.id,
-        "url": url,
-        "draft": pull.draft,
-        "merged_at": stamp(pull.merged_at) if pull.merged_at else None,
-        "merge_commit_sha": pull.merge_commit,
-        "requested_reviewers": reviewers,
-        "requested_teams": [],
-        "head": _side(store, repository, branch=pull.head, commit=pull.head_commit),
-        "base": _side(store, repository, branch=pull.base, commit=pull.base_commit),
-        "auto_merge": _auto_merge(store, pull.auto_merge),
-        "_links": {
-            "self": {"href": url},
-            "html": {"href": shown["html_url"]},
-            "issue": {"href": links["issue_url"]},
-            "comments": {"href": links["comments_url"]},
-            "commits": {"href": links["commits_url"]},
-            "statuses": {"href": links["statuses_url"]},
-            "review_comments": {"href": links["review_comments_url"]},
-            "review_comment": {"href": links["review_comment_url"]},
-        },
-    }
+    return (
+        {key: shown[key] for key in kept}
+        | links
+        | {
+            "id": pull.id,
+            "url": url,
+            "draft": pull.draft,
+            "merged_at": stamp(pull.merged_at) if pull.merged_at else None,
+            "merge_commit_sha": pull.merge_commit,
+            "requested_reviewers": reviewers,
+            "requested_teams": [],
+            "head": _side(store, repository, branch=pull.head, commit=pull.head_commit),
+            "base": _side(store, repository, branch=pull.base, commit=pull.base_commit),
+            "auto_merge": _auto_merge(store, pull.auto_merge),
+            "_links": {
+                "self": {"href": url},
+                "html": {"href": shown["html_url"]},
+                "issue": {"href": links["issue_url"]},
+                "comments": {"href": links["comments_url"]},
+                "commits": {"href": links["commits_url"]},
+                "statuses": {"href": links["statuses_url"]},
+                "review_comments": {"href": links["review_comments_url"]},
+                "review_comment": {"href": links["review_comment_url"]},
+            },
+        }
+    )
 
 
 def _urls(store: Store, repository: Repository, *, issue: Issue, pull: Pull) -> Object:
@@ -85,10 +89,10 @@ def _auto_merge(store: Store, one: AutoMerge | None) -> Object | None:
     if one is None:
         return None
     return {
-        "enabled_by": people.simple_user(store, one.user),
+        "enabled_by": people.simple_user(store, one.token.user),
         "merge_method": one.method,
-        "commit_title": one.headline or "",
-        "commit_message": one.body or "",
+        "commit_title": one.title or "",
+        "commit_message": one.text or "",
     }
 
 

@@ -1,0 +1,220 @@
+"""The jobs of the workflow, each from event or artifact to issues, outputs and artifact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from concertmaster.adapters import journal
+from concertmaster.adapters.forge import Comment, Draft, Issue
+from concertmaster.adapters.remote import clone
+from concertmaster.adapters.repository import Repository
+from concertmaster.core import bulletin
+from concertmaster.core.comment import Verb, help_comment, reply_comment
+from concertmaster.core.model import Plan
+from concertmaster.core.neutral import read_marks
+from concertmaster.core.trigger import Trigger
+from concertmaster.engine.children import LABEL, Family
+from concertmaster.engine.job import Job
+from concertmaster.engine.planning import (
+    Planned,
+    PromptFile,
+    freeze,
+    plan_files,
+    read_settings,
+)
+from concertmaster.engine.reception import Rejected, Request, receive
+from concertmaster.engine.site import PROMPTS
+from concertmaster.errors import Error, UsageError
+
+NOTHING = {"count": "0", "shares": "[]", "run": ""}
+_STARTS = (Verb.RUN, Verb.PLAN)
+
+
+def plan(job: Job) -> int:
+    """Authorise, snapshot, plan, make the child issues, hand out the shares."""
+    received = receive(job)
+    if isinstance(received, Rejected):
+        return _turn_away(job, received)
+    if received.order.verb not in _STARTS:
+        job.console.note(f"{received.order.verb} is for the control job")
+        job.write_outputs(NOTHING)
+        return 0
+    if received.prompts.problems:
+        rejected = Rejected(
+            reason="the list of prompts cannot be read",
+            trigger=received.trigger,
+            replies=received.prompts.problems,
+        )
+        return _turn_away(job, rejected)
+    if received.trigger.comment:
+        job.forge.react(received.trigger.comment)
+    try:
+        planned = _make_plan(job, received)
+    except Error as error:
+        _answer(job, received.trigger, bulletin.error_text(error.what, error.why, error.next_step))
+        job.write_outputs(NOTHING)
+        raise
+    return _publish(job, received, planned)
+
+
+def _turn_away(job: Job, rejected: Rejected) -> int:
+    """Nothing is started; only who may start something gets an answer."""
+    job.console.note(f"nothing to do: {rejected.reason}")
+    if rejected.replies and rejected.trigger is not None:
+        _answer(job, rejected.trigger, reply_comment(list(rejected.replies)))
+    job.write_outputs(NOTHING)
+    return 0
+
+
+def _answer(job: Job, trigger: Trigger, text: str) -> None:
+    """One reply for each trigger, whatever is run again."""
+    if not trigger.issue:
+        return
+    viewer = job.forge.viewer()
+    body = job.redact(bulletin.answer(text, run=trigger.run))
+
+    def is_ours(comment: Comment) -> bool:
+        marks = read_marks(comment.body)
+        kinds = {(one.run, one.kind) for one in marks}
+        return comment.author == viewer and (trigger.run, bulletin.REPLY_KIND) in kinds
+
+    job.forge.put_comment(trigger.issue, body, is_ours=is_ours)
+
+
+def _make_plan(job: Job, request: Request) -> Planned:
+    options = {**job.settings.options(), **dict(request.order.options)}
+    target = str(options.get("target", ""))
+    folder = job.folder / "repository"
+    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    repository = clone(job.clone_url, folder, token=job.token, branch=target)
+    branch = target or repository.current_branch() or ""
+    base = repository.branch_tip(branch)
+    paths = repository.paths(base)
+    settings = read_settings(repository, base, paths=paths, options=options)
+    files = _read_prompts(repository, base, request)
+    return plan_files(
+        files,
+        repository=repository,
+        paths=paths,
+        run=request.trigger.run,
+        base=base,
+        target=branch,
+        slots=settings.parallel or job.settings.slots,
+        settings=freeze(settings, requester=""),
+        notes=request.prompts.notes,
+    )
+
+
+def _read_prompts(repository: Repository, base: str, request: Request) -> list[PromptFile]:
+    """The listed files as the base has them: a link, a folder or a missing one is refused."""
+    if not request.prompts.paths:
+        raise UsageError(
+            "no prompt files are listed",
+            why="neither the comment nor the issue has a bullet that names an .md file",
+            next_step="list them, one bullet each, for example `- prompts/add-login.md`",
+        )
+    modes = repository.modes(base)
+    found = []
+    for path in request.prompts.paths:
+        if modes.get(path) not in ("100644", "100755"):
+            raise UsageError(
+                f"{path} is no file of the target branch",
+                why=f"at {base[:12]} it is {_describe_mode(modes.get(path))}",
+                next_step="correct the list, or commit the file to the target branch first",
+            )
+        found.append(PromptFile(path=path, data=repository.read_file(base, path) or b""))
+    return found
+
+
+def _describe_mode(mode: str | None) -> str:
+    kinds = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
+    return kinds.get(mode or "", "missing")
+
+
+def _publish(job: Job, request: Request, planned: Planned) -> int:
+    made = planned.plan
+    viewer = job.forge.viewer()
+    parent = _find_parent(job, request.trigger, made, viewer=viewer)
+    family = Family(forge=job.forge, plan=made, parent=parent, viewer=viewer)
+    if request.order.verb is Verb.PLAN:
+        family.publish_plan({}, ("This is a dry run: nothing was started.",))
+        job.write_outputs(NOTHING)
+        return 0
+    children = family.raise_children()
+    family.publish_plan(children, ())
+    job.write_summary(bulletin.plan_comment(made, children=_numbers(children)))
+    _hand_out(job, planned, children, parent)
+    return 0
+
+
+def _numbers(children: Mapping[str, Issue]) -> dict[str, int]:
+    return {task: child.number for task, child in children.items()}
+
+
+def _find_parent(job: Job, trigger: Trigger, made: Plan, *, viewer: str) -> Issue:
+    """The issue that asked, or one of ours for a run that no issue asked for."""
+    if trigger.issue:
+        return job.forge.issue(trigger.issue)
+    body = bulletin.parent_body(made)
+
+    def look_up() -> Issue | None:
+        for issue in job.forge.labelled(LABEL):
+            marks = {(one.run, one.kind) for one in read_marks(issue.body)}
+            if issue.author == viewer and (made.run, bulletin.PARENT_KIND) in marks:
+                return issue
+        return None
+
+    draft = Draft(key="", title=f"Concertmaster run {made.run}", body=body)
+    return job.forge.create_issue(draft, (LABEL,), look_up=look_up)
+
+
+def _hand_out(job: Job, planned: Planned, children: Mapping[str, Issue], parent: Issue) -> None:
+    """The artifact for the work jobs, and the matrix."""
+    folder = job.artifacts / "plan"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / PROMPTS).mkdir(parents=True)
+    for blob, data in planned.texts.items():
+        (folder / PROMPTS / blob).write_bytes(data)
+    journal.write_plan(folder, planned.plan)
+    links = {"parent": parent.number, "children": _numbers(children)}
+    journal.write_whole(folder / "issues.json", json.dumps(links, indent=1) + "\n")
+    shares = list(range(len(planned.plan.shares)))
+    job.write_outputs(
+        {
+            "run": planned.plan.run,
+            "count": str(len(shares)),
+            "shares": json.dumps(shares),
+            "plan_sha256": digest(folder / "plan.json"),
+            "runs_on": job.settings.runs_on,
+            "max_parallel": str(job.settings.max_parallel),
+        }
+    )
+
+
+def digest(path: Path) -> str:
+    """The file's sha256; it also travels as an output of the job, where no agent can change it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def control(job: Job) -> int:
+    """Quick answers while a run goes on: help, status, cancel."""
+    received = receive(job)
+    if isinstance(received, Rejected):
+        job.console.note(f"nothing to do: {received.reason}")
+        return 0
+    answers: dict[Verb, Callable[[Job, Request], str]] = {
+        Verb.HELP: lambda job, request: help_comment(),
+    }
+    compose = answers.get(received.order.verb)
+    if compose is None:
+        job.console.note(f"{received.order.verb} is for the plan job")
+        return 0
+    _answer(job, received.trigger, compose(job, received))
+    return 0
+
+
+JOBS: Mapping[str, Callable[[Job], int]] = {"plan": plan, "control": control}

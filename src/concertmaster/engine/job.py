@@ -1,0 +1,127 @@
+"""One job of the workflow: what it was given, and how it answers to Actions."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from concertmaster.adapters.console import Console
+from concertmaster.adapters.forge import Forge
+from concertmaster.adapters.pace import Clock
+from concertmaster.core.neutral import format_output
+from concertmaster.core.redaction import redact
+from concertmaster.core.trigger import Ignored, Trigger, Workflow, read_trigger
+from concertmaster.errors import EnvironmentFault
+from concertmaster.settings import ActionSettings
+
+
+class SystemClock:
+    """Real time."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Job:
+    """`environment` is what this process was started with; agents get an allow-listed part."""
+
+    settings: ActionSettings
+    console: Console
+    environment: Mapping[str, str]
+    clock: Clock = field(default_factory=SystemClock)
+
+    @cached_property
+    def forge(self) -> Forge:
+        """GitHub, with this job's token."""
+        return Forge(
+            url=self.settings.api_url,
+            repository=self.settings.repository,
+            token=self.token,
+            clock=self.clock,
+            told=self.console.note,
+        )
+
+    @property
+    def token(self) -> str:
+        return self.settings.github_token.get_secret_value()
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where this job works."""
+        place = self.settings.temporary
+        if not place:
+            raise EnvironmentFault(
+                "RUNNER_TEMP is not set",
+                why="`concertmaster action` runs inside of a job of GitHub Actions",
+                next_step="use `concertmaster run` on your own machine",
+            )
+        folder = Path(place) / "concertmaster"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def artifacts(self) -> Path:
+        """What the job leaves for others, and finds of them."""
+        given = self.settings.artifacts
+        folder = Path(given) if given else self.folder / "artifacts"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def clone_url(self) -> str:
+        return f"{self.settings.server_url}/{self.settings.repository}.git"
+
+    def redact(self, text: str) -> str:
+        """Without anything that looks like a secret, ours first."""
+        return redact(text, secrets=[value for value in (self.token,) if value])
+
+    def trigger(self) -> Trigger | Ignored:
+        """What started the workflow."""
+        settings = self.settings
+        workflow = Workflow(
+            run=settings.workflow_run,
+            actor=settings.actor,
+            label=settings.label,
+            issue=settings.issue,
+            prompts=settings.prompts,
+            resumed=settings.run,
+            round=settings.round,
+        )
+        return read_trigger(settings.event_name, self._payload(), workflow=workflow)
+
+    def _payload(self) -> Any:
+        path = Path(self.settings.event_path)
+        if not self.settings.event_path or not path.is_file():
+            return {}
+        try:
+            return json.loads(path.read_text("utf-8", errors="replace"))
+        except ValueError:
+            return {}
+
+    def write_outputs(self, outputs: Mapping[str, str]) -> None:
+        """The job's outputs; a value cannot end itself and set another name."""
+        delimiter = f"concertmaster-{secrets.token_hex(16)}"
+        text = "".join(
+            format_output(name, value, delimiter=delimiter) for name, value in outputs.items()
+        )
+        if self.settings.output_path:
+            with Path(self.settings.output_path).open("a", encoding="utf-8") as file:
+                file.write(text)
+        for name, value in outputs.items():
+            self.console.note(f"output {name} = {value[:200]}")
+
+    def write_summary(self, markdown: str) -> None:
+        """The job's page in Actions."""
+        if self.settings.summary_path:
+            with Path(self.settings.summary_path).open("a", encoding="utf-8") as file:
+                file.write(self.redact(markdown) + "\n")

@@ -1,0 +1,228 @@
+"""The way of a call: who asks, limits, faults, permission, GitHub's description, handler, log."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tests.github import calls, description, permissions
+from tests.github.exchange import Json, Refused, Request, Response, not_found, refuse
+from tests.github.faults import Effect, Fault, Faults, struck
+from tests.github.limits import Limits
+from tests.github.people import Permission, Token
+from tests.github.permissions import Need
+from tests.github.query.execution import Desk, answer_query
+from tests.github.rest import catalog, merges, routes
+from tests.github.rest.call import Call
+from tests.github.rest.routes import Route
+from tests.github.state import Repository
+from tests.github.store import Store
+
+VERSION = "2022-11-28"
+QUERY_PATH = "/graphql"
+FREE_PATH = "/rate_limit"
+WRITE_POINTS = 5
+
+assert catalog.MODULES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`lost` is how the answer does not reach the caller, if so."""
+
+    response: Response
+    lost: Effect | None = None
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """`violations` are all disagreements with GitHub's description, of callers and of ourselves."""
+
+    store: Store
+    limits: Limits
+    faults: Faults
+    log: calls.Log
+    violations: list[str] = field(default_factory=list)
+
+    def answer(self, request: Request) -> Answer:
+        request = normalized(request)
+        resource = "graphql" if request.path == QUERY_PATH else "core"
+        with self.store.lock:
+            token = None
+            fields: tuple[str, ...] = ()
+            fault = self.faults.of_call(request.method, request.path)
+            try:
+                token = self.authenticate(request)
+                self.spend(request, token, resource)
+                if fault and not fault.effect.is_after:
+                    raise struck(fault, self.limits)
+                if resource == "graphql":
+                    desk = Desk(
+                        store=self.store, limits=self.limits, faults=self.faults, token=token
+                    )
+                    response, fields = answer_query(desk, request)
+                    fault = desk.fault or fault
+                else:
+                    response = self.rest(request, token)
+            except Refused as refused:
+                response = refused.response
+            response = self.finished(request, response, token=token, resource=resource)
+            return self.sent(request, response, fault=fault, fields=fields, resource=resource)
+
+    def authenticate(self, request: Request) -> Token | None:
+        value = token_value(request)
+        if not value:
+            return None
+        if value not in self.store.tokens:
+            raise refuse(401, "Bad credentials")
+        return self.store.tokens[value]
+
+    def spend(self, request: Request, token: Token | None, resource: str) -> None:
+        if request.path == FREE_PATH:
+            return
+        self.limits.spend(token, resource)
+        if resource == "core":
+            points = 1 if request.method == "GET" else WRITE_POINTS
+            self.limits.spend_points(token, resource, points)
+
+    def rest(self, request: Request, token: Token | None) -> Response:
+        if request.headers.get("x-github-api-version", VERSION) != VERSION:
+            raise refuse(400, f"The double serves version {VERSION} only.")
+        found = routes.find(request.method, request.path)
+        if found is None:
+            raise not_found()
+        route, params = found
+        call = Call(
+            store=self.store,
+            limits=self.limits,
+            token=token,
+            request=request,
+            params=params,
+            home=self.repository(params, token) if route.below_repository is not None else None,
+        )
+        if call.home:
+            merges.settle(self.store, call.home)
+            permissions.demand(token, call.home, need_of(route, call))
+        self.check_request(request, route)
+        response = route.handler(call)
+        if "full" in request.headers.get("accept", ""):
+            response = replace(response, body=with_renderings(response.body))
+        return self.checked(request, route, response)
+
+    def repository(self, params: Mapping[str, str], token: Token | None) -> Repository:
+        found = self.store.repository(f"{params['owner']}/{params['repo']}")
+        if found is None or not permissions.is_visible(token, found):
+            raise not_found()
+        return found
+
+    def check_request(self, request: Request, route: Route) -> None:
+        where = f"{request.method} {route.template}"
+        for unknown in description.unknown_in_request(request, route.template):
+            self.violations.append(f"{where}: GitHub knows no such parameter: {unknown}")
+        wrong = description.wrong_in_request(request, route.template)
+        if wrong:
+            self.violations += [f"{where}: {one}" for one in wrong]
+            raise refuse(422, f"Invalid request.\n\n{wrong[0]}")
+
+    def checked(self, request: Request, route: Route, response: Response) -> Response:
+        """With the tag of what it says; 304 where the caller has that already."""
+        wrong = description.wrong_in_response(
+            request.method, route.template, status=response.status, body=response.body
+        )
+        if wrong:
+            self.violations += [
+                f"our answer to {request.method} {request.path}: {w}" for w in wrong
+            ]
+            raise refuse(500, f"The double does not answer as GitHub does: {wrong[0]}")
+        if request.method != "GET":
+            return response
+        tag = f'W/"{hashlib.sha256(response.content()).hexdigest()}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status=304, headers={"ETag": tag})
+        return replace(response, headers={**response.headers, "ETag": tag})
+
+    def finished(
+        self, request: Request, response: Response, *, token: Token | None, resource: str
+    ) -> Response:
+        if response.status == 304:
+            self.limits.give_back(token, resource)
+        general = self.limits.headers(token, resource) | {"X-GitHub-Media-Type": "github.v3"}
+        return replace(response, headers={**general, **response.headers})
+
+    def sent(
+        self,
+        request: Request,
+        response: Response,
+        *,
+        fault: Fault | None,
+        fields: tuple[str, ...],
+        resource: str,
+    ) -> Answer:
+        lost = None
+        if fault and fault.effect is Effect.BAD_GATEWAY_AFTER:
+            response = refuse(502, "Server Error").response
+        elif fault and fault.effect.is_after:
+            lost = fault.effect
+        free = request.path == FREE_PATH or response.status == 304
+        self.log.add(
+            calls.Call(
+                method=request.method,
+                path=request.path,
+                token=token_value(request),
+                status=None if lost else response.status,
+                cost=0 if free else 1,
+                fields=fields,
+            )
+        )
+        return Answer(response=response, lost=lost)
+
+
+def with_renderings(body: Json) -> Json:
+    """What has a text gets it also as HTML and plain: github3.py asks for that."""
+    if isinstance(body, list):
+        return [with_renderings(one) for one in body]
+    if isinstance(body, dict) and {"body", "author_association"} <= body.keys():
+        text = body["body"] or ""
+        return body | {"body_text": text, "body_html": f"<p>{html.escape(text)}</p>"}
+    return body
+
+
+def normalized(request: Request) -> Request:
+    """Older and other ways to the same: Enterprise Server's prefix, the statuses of a commit."""
+    path = request.path
+    for prefix, start in (("/api/v3/", "/"), ("/api/graphql", QUERY_PATH)):
+        if path.startswith(prefix):
+            path = start + path.removeprefix(prefix)
+    if request.method == "GET":
+        path = re.sub(r"^(/repos/[^/]+/[^/]+)/statuses/([^/]+)$", r"\1/commits/\2/statuses", path)
+    return replace(request, path=path)
+
+
+def token_value(request: Request) -> str:
+    """Of `token …`, `Bearer …`, or the password of `Basic …`."""
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "basic":
+        return base64.b64decode(value).decode(errors="replace").partition(":")[2]
+    return value.strip()
+
+
+def need_of(route: Route, call: Call) -> Need:
+    """What goes for issues goes by `pull_requests` where the issue is a pull request."""
+    need = permissions.need_of(route.method, route.below_repository or "")
+    if need.permission is Permission.ISSUES and is_about_pull(call):
+        return replace(need, permission=Permission.PULL_REQUESTS)
+    return need
+
+
+def is_about_pull(call: Call) -> bool:
+    number = call.params.get("issue_number", "")
+    comment = call.params.get("comment_id", "")
+    if comment.isdecimal():
+        found = call.store.find_comment(int(comment))
+        return found is not None and found[1].pull is not None
+    issue = call.repository.issues.get(int(number)) if number.isdecimal() else None
+    return issue is not None and issue.pull is not None

@@ -1,0 +1,267 @@
+"""Pull requests and their branches: mergeability, merges, and what a push does to them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tests.github import tracker
+from tests.github.bare import WORKFLOWS, Bare, Moved, person
+from tests.github.exchange import Refused, custom_error, refuse, wrong_field
+from tests.github.gatekeeper import Forbidden, demand_workflows, missing_checks, rules_of
+from tests.github.people import Token, User
+from tests.github.state import Issue, Pull, Repository
+from tests.github.store import Store
+
+WEB_FLOW = User(id=19_864_447, login="web-flow", name="GitHub")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How to merge. `head` is the commit that the caller has seen."""
+
+    method: str = "merge"
+    head: str | None = None
+    title: str | None = None
+    text: str | None = None
+
+
+def open_pull(
+    store: Store,
+    repository: Repository,
+    *,
+    token: Token,
+    title: str,
+    body: str | None,
+    head: str,
+    base: str,
+    draft: bool = False,
+) -> Issue:
+    """`head` is a branch of the same repository, also as `owner:branch`."""
+    if token.app == store.actions_app and not repository.allow_pulls_by_actions:
+        message = "GitHub Actions is not permitted to create or approve pull requests."
+        raise refuse(403, message)
+    owner, _, name = head.rpartition(":")
+    if owner.lower() not in {"", repository.owner.login.lower()}:
+        raise wrong_field("PullRequest", "head")
+    bare = Bare(repository.folder)
+    head_commit, base_commit = bare.branch(name), bare.branch(base)
+    if head_commit is None:
+        raise wrong_field("PullRequest", "head")
+    if base_commit is None:
+        raise wrong_field("PullRequest", "base")
+    check_new_pull(repository, head=name, base=base)
+    if bare.reaches(base_commit, head_commit):
+        raise custom_error("PullRequest", f"No commits between {base} and {name}")
+    issue = tracker.new_issue(
+        store, repository, user=token.user, app=token.app, title=title, body=body
+    )
+    issue.pull = Pull(
+        id=store.new_id(),
+        head=name,
+        base=base,
+        head_commit=head_commit,
+        base_commit=base_commit,
+        draft=draft,
+    )
+    write_pull_ref(repository, issue, issue.pull)
+    return issue
+
+
+def check_new_pull(repository: Repository, *, head: str, base: str) -> None:
+    for issue, pull in repository.pulls():
+        if issue.state == "open" and (pull.head, pull.base) == (head, base):
+            name = f"{repository.owner.login}:{head}"
+            raise custom_error("PullRequest", f"A pull request already exists for {name}.")
+
+
+def write_pull_ref(repository: Repository, issue: Issue, pull: Pull) -> None:
+    ref = f"refs/pull/{issue.number}/head"
+    Bare(repository.folder).update({ref: (pull.head_commit, None)})
+
+
+def mergeable(repository: Repository, issue: Issue, pull: Pull) -> bool | None:
+    """None when this head on this base is asked about for the first time."""
+    if issue.state == "closed":
+        return None
+    asked = pull.head_commit, pull.base_commit
+    if pull.asked_about != asked:
+        pull.asked_about = asked
+        return None
+    return Bare(repository.folder).merged_tree(pull.base_commit, pull.head_commit) is not None
+
+
+def merge(
+    store: Store, repository: Repository, *, issue: Issue, pull: Pull, token: Token, wish: Wish
+) -> str:
+    """The new tip of the base. Raises Refused: 405 may not or cannot, 409 the head has moved."""
+    if wish.head not in {None, pull.head_commit}:
+        raise refuse(409, "Head branch was modified. Review and try the merge again.")
+    obstacle = obstacle_to(repository, issue, pull)
+    if obstacle:
+        raise refuse(405, obstacle)
+    try:
+        check_merged_workflows(repository, pull, token)
+    except Forbidden as forbidden:
+        raise refuse(403, str(forbidden)) from forbidden
+    commit = merge_commit(store, repository, issue=issue, pull=pull, user=token.user, wish=wish)
+    if commit is None:
+        raise refuse(405, "Pull Request is not mergeable")
+    move_base(repository, pull, commit)
+    mark_merged(store, issue, pull, user=token.user, commit=commit)
+    note_push(store, repository)
+    return commit
+
+
+def check_merged_workflows(repository: Repository, pull: Pull, token: Token) -> None:
+    """Here the head is on a branch already: what counts is what comes to the base."""
+    bare = Bare(repository.folder)
+    start = bare.merge_base(pull.base_commit, pull.head_commit) or pull.base_commit
+    for change in bare.changes(start, pull.head_commit):
+        if change.path.startswith(WORKFLOWS):
+            demand_workflows(repository, token, path=change.path)
+
+
+def obstacle_to(repository: Repository, issue: Issue, pull: Pull) -> str:
+    """Why GitHub would not merge it now; "" where it would."""
+    if issue.state == "closed":
+        return "Pull Request is not mergeable"
+    if pull.draft:
+        return "Pull Request is still a draft"
+    for rule in rules_of(repository, pull.base):
+        if rule.type == "merge_queue" and pull.queue_entry is None:
+            return (
+                "Repository rule violations found\n\nChanges must be made through the merge queue"
+            )
+        if rule.type == "required_status_checks":
+            missing = missing_checks(repository, rule, commit=pull.head_commit)
+            if missing:
+                return f'Required status check "{missing[0]}" is expected.'
+        needed = rule.parameters.get("required_approving_review_count", 0)
+        approvals = {one.user.login for one in pull.reviews if one.state == "APPROVED"}
+        if rule.type == "pull_request" and len(approvals) < needed:
+            count = "1 approving review" if needed == 1 else f"{needed} approving reviews"
+            return f"At least {count} is required by reviewers with write access."
+    return ""
+
+
+def merge_commit(
+    store: Store, repository: Repository, *, issue: Issue, pull: Pull, user: User, wish: Wish
+) -> str | None:
+    """None when it conflicts. A rebase of several commits is made as one."""
+    bare = Bare(repository.folder)
+    tree = bare.merged_tree(pull.base_commit, pull.head_commit)
+    if tree is None:
+        return None
+    now = store.clock.now()
+    parents = [pull.base_commit]
+    if wish.method == "merge":
+        parents.append(pull.head_commit)
+    return bare.commit(
+        tree,
+        parents=parents,
+        message=merge_message(repository, issue=issue, pull=pull, wish=wish),
+        author=person(user, when=now),
+        committer=person(WEB_FLOW, when=now),
+    )
+
+
+def merge_message(repository: Repository, *, issue: Issue, pull: Pull, wish: Wish) -> str:
+    if wish.method == "merge":
+        source = f"{repository.owner.login}/{pull.head}"
+        title, text = f"Merge pull request #{issue.number} from {source}", issue.title
+    else:
+        title, text = f"{issue.title} (#{issue.number})", issue.body or ""
+    title = wish.title if wish.title is not None else title
+    text = wish.text if wish.text is not None else text
+    return f"{title}\n\n{text}".strip() + "\n"
+
+
+def move_base(repository: Repository, pull: Pull, commit: str) -> None:
+    try:
+        changes = {f"refs/heads/{pull.base}": (commit, pull.base_commit)}
+        Bare(repository.folder).update(changes)
+    except Moved as moved:
+        message = "Base branch was modified. Review and try the merge again."
+        raise refuse(405, message) from moved
+
+
+def mark_merged(store: Store, issue: Issue, pull: Pull, *, user: User, commit: str | None) -> None:
+    now = store.clock.now()
+    pull.merged_at, pull.merged_by, pull.merge_commit = now, user, commit
+    pull.auto_merge = pull.queue_entry = None
+    tracker.set_state(issue, "closed", reason=None, user=user, now=now)
+
+
+def note_push(store: Store, repository: Repository, *, user: User | None = None) -> None:
+    """After any move of a ref: open pull requests follow their branches, and those whose head
+    their base now reaches are merged, whoever pushed it."""
+    bare = Bare(repository.folder)
+    branches = bare.refs("refs/heads/")
+    for issue, pull in repository.pulls():
+        if issue.state == "closed":
+            continue
+        follow(store, repository, issue=issue, pull=pull, branches=branches)
+        base = branches.get(f"refs/heads/{pull.base}")
+        if base and issue.state == "open" and bare.reaches(base, pull.head_commit):
+            actor = user or pull.merged_by or issue.user
+            mark_merged(store, issue, pull, user=actor, commit=base)
+
+
+def follow(
+    store: Store, repository: Repository, *, issue: Issue, pull: Pull, branches: dict[str, str]
+) -> None:
+    """A pull request whose branch is gone is closed, unless its base has it all."""
+    head = branches.get(f"refs/heads/{pull.head}")
+    base = branches.get(f"refs/heads/{pull.base}")
+    now = store.clock.now()
+    if (
+        base
+        and base != pull.base_commit
+        and not Bare(repository.folder).reaches(base, head or pull.head_commit)
+    ):
+        pull.base_commit = base
+    if head and head != pull.head_commit:
+        pull.head_commit, issue.updated_at = head, now
+        write_pull_ref(repository, issue, pull)
+    if head is None and not (base and Bare(repository.folder).reaches(base, pull.head_commit)):
+        tracker.set_state(issue, "closed", reason=None, user=issue.user, now=now)
+
+
+def update_branch(
+    store: Store, repository: Repository, *, pull: Pull, token: Token, expected: str | None
+) -> None:
+    """Merges the base into the head's branch."""
+    if expected not in {None, pull.head_commit}:
+        message = "expected head sha didn't match current head ref."
+        raise refuse(422, message)
+    bare = Bare(repository.folder)
+    tree = bare.merged_tree(pull.head_commit, pull.base_commit)
+    if tree is None:
+        raise refuse(422, "merge conflict between base and head")
+    if bare.reaches(pull.head_commit, pull.base_commit):
+        raise refuse(422, "There are no new commits on the base branch.")
+    now = store.clock.now()
+    commit = bare.commit(
+        tree,
+        parents=[pull.head_commit, pull.base_commit],
+        message=f"Merge branch '{pull.base}' into {pull.head}\n",
+        author=person(token.user, when=now),
+        committer=person(WEB_FLOW, when=now),
+    )
+    bare.update({f"refs/heads/{pull.head}": (commit, pull.head_commit)})
+    note_push(store, repository)
+
+
+def do_what_is_due(store: Store, repository: Repository) -> None:
+    """Merges that GitHub does by itself: from the queue, and by auto-merge."""
+    for issue, pull in repository.pulls():
+        due = pull.queue_entry or pull.auto_merge
+        if due is None or obstacle_to(repository, issue, pull):
+            continue
+        wish = Wish()
+        if pull.auto_merge:
+            auto = pull.auto_merge
+            wish = Wish(method=auto.method, title=auto.title, text=auto.text)
+        with suppress(Refused):
+            merge(store, repository, issue=issue, pull=pull, token=due.token, wish=wish)

@@ -1,0 +1,31 @@
+"""All routes: importing a module of handlers registers them."""
+
+from __future__ import annotations
+
+from tests.github.rest import (
+    actions,
+    checks,
+    comments,
+    contents,
+    git_data,
+    issues,
+    labels,
+    merges,
+    pulls,
+    relations,
+    repositories,
+)
+
+MODULES = (
+    actions,
+    checks,
+    comments,
+    contents,
+    git_data,
+    issues,
+    labels,
+    merges,
+    pulls,
+    relations,
+    repositories,
+)
