@@ -36,7 +36,7 @@ crash: setup ## the full crash sweep: killed at every step, nothing is lost
 	$(BIN)/pytest -m crash tests/crash
 
 bench: setup ## every benchmark
-	set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+	set -e; for name in makespan overhead worktrees; do $(BIN)/python benchmarks/$$name.py; done
 
 demo: setup ## a whole run with a pretend agent; no account, no token
 	$(BIN)/concertmaster demo

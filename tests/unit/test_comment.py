@@ -13,8 +13,7 @@ from concertmaster.core.comment import (
     reply_comment,
 )
 from concertmaster.settings import load_settings
-
-FULL = "prepare,research,implement,test,document,review,deliver"
+from tests.rendering import faults
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_an_order_stands_in_the_first_line(body: str, order: Order) -> None:
         "//orchestrate",
         "\u200b/orchestrate",
         "/orch\u200bestrate",
-        "／orchestrate",
+        "\uff0forchestrate",
         "x\u2028/orchestrate",
         "# /orchestrate",
     ],
@@ -195,9 +194,8 @@ def test_what_cannot_be_read_is_answered_with_the_line_and_the_fix(line: str, fi
     assert isinstance(reply, Reply)
     assert (reply.line, reply.written) == (2, f"/orchestrate {line}"[:4000])
     assert fix in reply.fix
-    assert f"Line 2:\n\n```text\n/orchestrate {line[:9]}"[:40] in reply_comment([reply]).replace(
-        "\ufffd", line[2:3]
-    )
+    assert "Line 2:\n\n```text\n/orchestrate " in reply_comment([reply])
+    assert faults(reply_comment([reply])) == []
 
 
 @pytest.mark.parametrize(
@@ -208,9 +206,7 @@ def test_an_answer_repeats_nothing_that_acts(line: str) -> None:
     reply = read_comment(f"/orchestrate {line}")
     assert isinstance(reply, Reply)
 
-    outside_code = "".join(reply_comment([reply]).split("`")[::2])
-
-    assert "octo" not in outside_code
+    assert faults(reply_comment([reply])) == []
     assert read_comment(reply_comment([reply])) is None
 
 
@@ -253,6 +249,6 @@ def test_every_comment_is_read_as_something(body: str) -> None:
     for text in (body, f"/orchestrate {body}"):
         found = read_comment(text)
         if isinstance(found, Reply):
-            assert reply_comment([found])
+            assert faults(reply_comment([found])) == []
         if isinstance(found, Order):
             assert load_settings(dict(found.options))

@@ -49,7 +49,7 @@ def read(body: str) -> PromptList:
         ("- PROMPT.MD", ["PROMPT.MD"]),
         ("- Phase 1\n  - a.md\n  - b.md", ["a.md", "b.md"]),
         ("- a.md\n\n  More words.\n\n- b.md", ["a.md", "b.md"]),
-        ("- <!-- why --> a.md", ["a.md"]),
+        ("- a.md <!-- why -->", ["a.md"]),
         ("Text\n\n- a.md\n\n## More\n\n- b.md", ["a.md", "b.md"]),
         ("<details>\n\n- a.md\n\n</details>", ["a.md"]),
         ("Execute these specific prompts in parallel:\n- a.md\n- b.md", ["a.md", "b.md"]),
@@ -82,7 +82,7 @@ def test_a_list_is_read_in_every_form_that_people_write(body: str, paths: list[s
         "- a.md\n  ```\n  - evil.md\n  ```",
         "[a]: evil.md",
         '- [a.md](a.md "evil.md")',
-        "- ![evil.md](evil.md)"[:2] + "<!-- evil.md -->",
+        "- <!-- evil.md -->",
     ],
 )
 def test_what_a_reader_does_not_see_as_a_list_is_not_taken(hidden: str) -> None:
@@ -126,8 +126,8 @@ def test_what_a_reader_does_not_see_as_a_list_is_not_taken(hidden: str) -> None:
 )
 def test_a_path_that_cannot_be_in_the_repository_is_a_problem(path: str, why: str) -> None:
     for body in (f"Prompts:\n- a.md\n- `{path}`", f"Prompts:\n- a.md\n- [x](<{path}>)"):
-        if "\\" in path and "](" in body:
-            continue  # Markdown reads it as `/`
+        if "](" in body and ("\\" in path or "?" in path):
+            continue  # in an address these mean something else
         found = read(body)
 
         (problem,) = found.problems

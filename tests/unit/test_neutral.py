@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import re
 import time
-import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from concertmaster.core.comment import read_comment
 from concertmaster.core.neutral import (
@@ -28,15 +24,11 @@ from concertmaster.core.neutral import (
     read_marks,
 )
 from concertmaster.errors import Error
+from tests.rendering import acts_in_a_log, faults, render, stands_apart
 
 DELIMITER = "ghadelimiter_5f0c7e2b9a41"
 MARK = mark(run="20261122-101500-ab12", task="login-3f2a", kind="report")
 
-# What GitHub looks for in the rendered text, outside code.
-ACTIVE = re.compile(
-    r"(?<!\w)@\w|\w@\w|#\d|\bgh-\d|\b[0-9a-f]{7,40}\b|://|www\.|\$|<|&#?\w+;|::|##\[|\[|\|",
-    re.IGNORECASE,
-)
 PIECES = [
     *"@#`<>[]()!|$\\*_~-+=:/&;.'\"{}^ \t\n\r",
     *[
@@ -88,48 +80,6 @@ PIECES = [
     *["word", "é", "世界", "a_b", "10", "---", "***", "===", MARK],
 ]
 hostile = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=30).map("".join)
-
-
-def render(markdown: str) -> list[Token]:
-    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    return parser.parse(markdown)
-
-
-def faults(markdown: str) -> list[str]:
-    """What in the Markdown would act on GitHub."""
-    found = []
-    for token in render(markdown):
-        if token.type in ("html_block", "table_open", "code_block"):
-            found.append(f"{token.type}: {token.content!r}")
-        if token.type == "fence" and token.info != "text":
-            found.append(f"language {token.info!r}")
-        for child in token.children or ():
-            if child.type in ("html_inline", "link_open", "image"):
-                found.append(f"{child.type} in {token.content!r}")
-            if child.type == "text" and ACTIVE.search(child.content):
-                found.append(f"text {child.content!r} in {token.content!r}")
-    found += [f"line {line!r}" for line in markdown.split("\n") if acts_in_a_log(line)]
-    found += [f"character {c!a}" for c in markdown if c != "\n" and is_hidden(c)]
-    return found
-
-
-def acts_in_a_log(line: str) -> bool:
-    return line.lstrip().startswith("::") or "##[" in line
-
-
-def is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co")
-
-
-def stands_apart(markdown: str) -> bool:
-    """Whether what we write below the text is a paragraph of our own, outside all blocks."""
-    *_, opened, inline, closed = render(f"{markdown}\n\nOur own words.\n")
-    return bool(
-        opened.type == "paragraph_open"
-        and opened.level == 0
-        and inline.content == "Our own words."
-        and closed.type == "paragraph_close"
-    )
 
 
 @given(hostile)

@@ -40,6 +40,7 @@ _CLOSES = re.compile(
 )
 _RUNNER_COMMAND = re.compile(r"^(\s*):(?=:)")
 _OLD_RUNNER_COMMAND = re.compile(r"##(?=\[)")
+_CLOSING_HASHES = re.compile(r"(?<![ #])(?: +#+)+$")
 _BACKTICKS = re.compile(r"`+")
 _FENCE = re.compile(r"((?:[ >]|[-+*] |\d{1,9}[.)] )*)(`{3,})[^`]*$")
 
@@ -56,7 +57,7 @@ def neutralise(text: str, *, limit: int) -> str:
 
     Paragraphs, lists, quotes, headings and code stay; links become text.
     """
-    length = limit
+    length = limit if len(text) <= limit else max(0, limit - len(SHORTENED) - 2)
     while True:
         part = text[:length]
         cut = len(part) < len(text)
@@ -201,7 +202,7 @@ def _write_block(block: Block) -> Iterator[str]:
         case Kind.HEADING:
             marker = block.marker if block.marker.startswith("#") else ""
             title = " ".join(filter(None, map(_write_line, block.lines)))
-            yield f"{marker:#<{_LEAST_HEADING}} {title}".rstrip()
+            yield f"{marker:#<{_LEAST_HEADING}} {_CLOSING_HASHES.sub('', title)}".rstrip()
         case Kind.CODE:
             yield from _fence(block.code)
         case Kind.RULE:

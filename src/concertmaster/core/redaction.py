@@ -67,6 +67,7 @@ _REPEATED = re.compile(r"\*{3}(?:\*{3})+")
 # Between the characters of a secret that was wrapped, spaced out or coloured.
 _JOINT = r"(?:\s|\\[nrt]|\x1b\[[0-9;]*+m)"
 _JOINTS = re.compile(_JOINT)
+_OF_A_MARKER = re.compile(r"--|PRIVATE")
 _KEY_BEGINS = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_ENDS = re.compile(rb"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINE = re.compile(rb"[\s|>+-]*+(?:[A-Za-z0-9+/=]++|[A-Za-z-]{3,20}: .*)?\s*+")
@@ -220,7 +221,8 @@ def _fragments(form: str) -> tuple[str, ...]:
     if last < FRAGMENT_STEP:
         return ()
     parts = (form[start : start + FRAGMENT] for start in (*range(0, last, FRAGMENT_STEP), last))
-    return tuple(part for part in parts if "-----" not in part and part.strip("*"))
+    # A marker of keys has to stay whole: by it other keys are found.
+    return tuple(part for part in parts if not _OF_A_MARKER.search(part) and part.strip("*"))
 
 
 @lru_cache(maxsize=64)
