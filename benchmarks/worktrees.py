@@ -15,7 +15,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.repository import Repository
+from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Worktree, Worktrees
 from concertmaster.errors import Error
 

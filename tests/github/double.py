@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.github import events, hosting, merging, tracker
+from tests.github import events, gatekeeper, hosting, merging, tracker
 from tests.github.bare import Bare, Person
 from tests.github.calls import Log
 from tests.github.clock import Clock
@@ -45,7 +45,7 @@ class Double:
 
     def __enter__(self) -> Self:
         self._server = Server(
-            self.gateway, hosting.Hosting(self.store), port=self._port, admin=self.admin
+            self.gateway, hosting.Hosting(self.gateway), port=self._port, admin=self.admin
         )
         self.store.url = self._server.url
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -105,6 +105,7 @@ class Double:
             default_branch=default_branch,
             private=private,
         )
+        repository.default_tip = Bare(folder).branch(default_branch)
         self.store.repositories[full_name.lower()] = repository
         return repository
 
@@ -187,7 +188,7 @@ class Double:
                 committer=who,
             )
             bare.update({f"refs/heads/{branch}": (commit, None)})
-            merging.note_push(self.store, repository)
+            merging.note_push(self.store, repository, user=repository.owner)
             return commit
 
     def merge_pull(
@@ -225,7 +226,7 @@ class Double:
             id=self.store.new_id(),
             branches=branches,
             type=kind,
-            parameters=parameters or DEFAULT_PARAMETERS.get(kind, {}),
+            parameters=parameters or gatekeeper.DEFAULT_PARAMETERS.get(kind, {}),
             bypass=bypass,
         )
         repository.rules.append(rule)
@@ -314,27 +315,6 @@ class Double:
             ref=run.branch,
             inputs=run.inputs,
         )
-
-
-# As a ruleset has them when one only ticks the box.
-DEFAULT_PARAMETERS: dict[str, Object] = {
-    "pull_request": {
-        "dismiss_stale_reviews_on_push": False,
-        "require_code_owner_review": False,
-        "require_last_push_approval": False,
-        "required_approving_review_count": 0,
-        "required_review_thread_resolution": False,
-    },
-    "merge_queue": {
-        "check_response_timeout_minutes": 60,
-        "grouping_strategy": "ALLGREEN",
-        "max_entries_to_build": 5,
-        "max_entries_to_merge": 5,
-        "merge_method": "MERGE",
-        "min_entries_to_merge": 1,
-        "min_entries_to_merge_wait_minutes": 5,
-    },
-}
 
 
 def pull_of(issue: Issue) -> Pull:

@@ -22,7 +22,11 @@ class Effect(StrEnum):
 
     @property
     def is_after(self) -> bool:
-        return self in {Effect.BAD_GATEWAY_AFTER, Effect.TIMEOUT_AFTER, Effect.DROP_AFTER}
+        return self is Effect.BAD_GATEWAY_AFTER or self.loses_answer
+
+    @property
+    def loses_answer(self) -> bool:
+        return self in {Effect.TIMEOUT_AFTER, Effect.DROP_AFTER}
 
 
 @dataclass(slots=True, kw_only=True)

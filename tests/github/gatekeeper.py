@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from tests.github.bare import ZERO, Bare
+from tests.github.exchange import Object
 from tests.github.people import Level, Permission, Token
 from tests.github.permissions import level_of
 from tests.github.state import Repository, Rule
@@ -13,6 +14,27 @@ from tests.github.state import Repository, Rule
 BRANCHES = "refs/heads/"
 EVERYTHING = "~ALL"
 DEFAULT_BRANCH = "~DEFAULT_BRANCH"
+
+
+# As a ruleset has them when one only ticks the box.
+DEFAULT_PARAMETERS: dict[str, Object] = {
+    "pull_request": {
+        "dismiss_stale_reviews_on_push": False,
+        "require_code_owner_review": False,
+        "require_last_push_approval": False,
+        "required_approving_review_count": 0,
+        "required_review_thread_resolution": False,
+    },
+    "merge_queue": {
+        "check_response_timeout_minutes": 60,
+        "grouping_strategy": "ALLGREEN",
+        "max_entries_to_build": 5,
+        "max_entries_to_merge": 5,
+        "merge_method": "MERGE",
+        "min_entries_to_merge": 1,
+        "min_entries_to_merge_wait_minutes": 5,
+    },
+}
 
 
 class Forbidden(Exception):

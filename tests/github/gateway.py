@@ -162,11 +162,9 @@ class Gateway:
         fields: tuple[str, ...],
         resource: str,
     ) -> Answer:
-        lost = None
-        if fault and fault.effect is Effect.BAD_GATEWAY_AFTER:
-            response = refuse(502, "Server Error").response
-        elif fault and fault.effect.is_after:
-            lost = fault.effect
+        lost = fault.effect if fault and fault.effect.loses_answer else None
+        if fault and fault.effect.is_after:
+            response = struck(fault, self.limits).response
         free = request.path == FREE_PATH or response.status == 304
         self.log.add(
             calls.Call(

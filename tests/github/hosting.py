@@ -11,13 +11,14 @@ from pathlib import Path
 
 from tests.github import merging
 from tests.github.bare import Bare, GitFailed, environment, quarantine
+from tests.github.calls import Call
 from tests.github.exchange import Request
+from tests.github.faults import Effect, struck
 from tests.github.gatekeeper import Forbidden, Move, check_push
-from tests.github.gateway import token_value
+from tests.github.gateway import Gateway, token_value
 from tests.github.people import Level, Permission, Token
 from tests.github.permissions import is_visible, level_of
 from tests.github.state import Repository
-from tests.github.store import Store
 
 PATH = re.compile(
     r"/(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<rest>info/refs|git-(?:upload|receive)-pack)"
@@ -43,12 +44,41 @@ class Reply:
 
 
 class Hosting:
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    """Its calls are in the log, without cost, and rules for faults strike them as any other."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.store = gateway.store
 
     @staticmethod
     def serves(request: Request) -> bool:
         return PATH.fullmatch(request.path) is not None
+
+    def answer(self, request: Request) -> tuple[Reply, Effect | None]:
+        """The reply, and how it is lost, if so."""
+        with self.store.lock:
+            fault = self.gateway.faults.of_call(request.method, request.path)
+        if fault is None:
+            reply, lost = self.reply(request), None
+        else:
+            lost = fault.effect if fault.effect.loses_answer else None
+            if fault.effect.is_after:
+                self.reply(request)
+            refused = struck(fault, self.gateway.limits).response
+            reply = said(refused.status, refused.body["message"])
+        self.note(request, status=None if lost else reply.status)
+        return reply, lost
+
+    def note(self, request: Request, *, status: int | None) -> None:
+        self.gateway.log.add(
+            Call(
+                method=request.method,
+                path=request.path,
+                token=token_value(request),
+                status=status,
+                cost=0,
+            )
+        )
 
     def reply(self, request: Request) -> Reply:
         match = PATH.fullmatch(request.path)

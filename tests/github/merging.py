@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tests.github import tracker
 from tests.github.bare import WORKFLOWS, Bare, Moved, person
+from tests.github.closing import close_named, read_new_commits
 from tests.github.exchange import Refused, custom_error, refuse, wrong_field
-from tests.github.gatekeeper import Forbidden, demand_workflows, missing_checks, rules_of
+from tests.github.gatekeeper import Forbidden, demand_workflows, missing_checks, rules_of, violation
 from tests.github.people import Token, User
 from tests.github.state import Issue, Pull, Repository
 from tests.github.store import Store
@@ -26,46 +27,55 @@ class Wish:
     text: str | None = None
 
 
-def open_pull(
-    store: Store,
-    repository: Repository,
-    *,
-    token: Token,
-    title: str,
-    body: str | None,
-    head: str,
-    base: str,
-    draft: bool = False,
-) -> Issue:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
     """`head` is a branch of the same repository, also as `owner:branch`."""
+
+    title: str
+    body: str | None
+    head: str
+    base: str
+    draft: bool = False
+
+
+def open_pull(store: Store, repository: Repository, *, token: Token, given: Proposal) -> Issue:
     if token.app == store.actions_app and not repository.allow_pulls_by_actions:
         message = "GitHub Actions is not permitted to create or approve pull requests."
         raise refuse(403, message)
-    owner, _, name = head.rpartition(":")
-    if owner.lower() not in {"", repository.owner.login.lower()}:
-        raise wrong_field("PullRequest", "head")
-    bare = Bare(repository.folder)
-    head_commit, base_commit = bare.branch(name), bare.branch(base)
-    if head_commit is None:
-        raise wrong_field("PullRequest", "head")
-    if base_commit is None:
-        raise wrong_field("PullRequest", "base")
-    check_new_pull(repository, head=name, base=base)
-    if bare.reaches(base_commit, head_commit):
-        raise custom_error("PullRequest", f"No commits between {base} and {name}")
+    head = head_branch(repository, given.head)
+    head_commit, base_commit = tips(repository, head=head, base=given.base)
+    check_new_pull(repository, head=head, base=given.base)
+    if Bare(repository.folder).reaches(base_commit, head_commit):
+        raise custom_error("PullRequest", f"No commits between {given.base} and {head}")
     issue = tracker.new_issue(
-        store, repository, user=token.user, app=token.app, title=title, body=body
+        store, repository, user=token.user, app=token.app, title=given.title, body=given.body
     )
     issue.pull = Pull(
         id=store.new_id(),
-        head=name,
-        base=base,
+        head=head,
+        base=given.base,
         head_commit=head_commit,
         base_commit=base_commit,
-        draft=draft,
+        draft=given.draft,
     )
     write_pull_ref(repository, issue, issue.pull)
     return issue
+
+
+def head_branch(repository: Repository, head: str) -> str:
+    owner, _, name = head.rpartition(":")
+    if owner.lower() not in {"", repository.owner.login.lower()}:
+        raise wrong_field("PullRequest", "head")
+    return name
+
+
+def tips(repository: Repository, *, head: str, base: str) -> tuple[str, str]:
+    bare = Bare(repository.folder)
+    commits = {"head": bare.branch(head), "base": bare.branch(base)}
+    for name, commit in commits.items():
+        if commit is None:
+            raise wrong_field("PullRequest", name)
+    return commits["head"] or "", commits["base"] or ""
 
 
 def check_new_pull(repository: Repository, *, head: str, base: str) -> None:
@@ -109,7 +119,9 @@ def merge(
         raise refuse(405, "Pull Request is not mergeable")
     move_base(repository, pull, commit)
     mark_merged(store, issue, pull, user=token.user, commit=commit)
-    note_push(store, repository)
+    if pull.base == repository.default_branch:
+        close_named(store, repository, issue.body or "", user=token.user)
+    note_push(store, repository, user=token.user)
     return commit
 
 
@@ -130,9 +142,7 @@ def obstacle_to(repository: Repository, issue: Issue, pull: Pull) -> str:
         return "Pull Request is still a draft"
     for rule in rules_of(repository, pull.base):
         if rule.type == "merge_queue" and pull.queue_entry is None:
-            return (
-                "Repository rule violations found\n\nChanges must be made through the merge queue"
-            )
+            return violation(rule)
         if rule.type == "required_status_checks":
             missing = missing_checks(repository, rule, commit=pull.head_commit)
             if missing:
@@ -193,9 +203,10 @@ def mark_merged(store: Store, issue: Issue, pull: Pull, *, user: User, commit: s
     tracker.set_state(issue, "closed", reason=None, user=user, now=now)
 
 
-def note_push(store: Store, repository: Repository, *, user: User | None = None) -> None:
+def note_push(store: Store, repository: Repository, *, user: User) -> None:
     """After any move of a ref: open pull requests follow their branches, and those whose head
     their base now reaches are merged, whoever pushed it."""
+    read_new_commits(store, repository, user=user)
     bare = Bare(repository.folder)
     branches = bare.refs("refs/heads/")
     for issue, pull in repository.pulls():
@@ -204,8 +215,7 @@ def note_push(store: Store, repository: Repository, *, user: User | None = None)
         follow(store, repository, issue=issue, pull=pull, branches=branches)
         base = branches.get(f"refs/heads/{pull.base}")
         if base and issue.state == "open" and bare.reaches(base, pull.head_commit):
-            actor = user or pull.merged_by or issue.user
-            mark_merged(store, issue, pull, user=actor, commit=base)
+            mark_merged(store, issue, pull, user=user, commit=base)
 
 
 def follow(
@@ -250,7 +260,7 @@ def update_branch(
         committer=person(WEB_FLOW, when=now),
     )
     bare.update({f"refs/heads/{pull.head}": (commit, pull.head_commit)})
-    note_push(store, repository)
+    note_push(store, repository, user=token.user)
 
 
 def do_what_is_due(store: Store, repository: Repository) -> None:

@@ -57,18 +57,29 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.admin and request.path.startswith(ADMIN_PREFIX):
             self.send(self.server.admin(request))
         elif Hosting.serves(request):
-            self.send(self.server.hosting.reply(request))
+            self.answer_git(request)
         else:
             self.answer_api(request)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
+    def answer_git(self, request: Request) -> None:
+        reply, lost = self.server.hosting.answer(request)
+        if lost:
+            self.lose(lost)
+        else:
+            self.send(reply)
+
+    def lose(self, effect: Effect) -> None:
+        """No answer; the connection ends, at once or when the caller has waited long enough."""
+        if effect is Effect.TIMEOUT_AFTER:
+            self.stall()
+        self.close_connection = True
+
     def answer_api(self, request: Request) -> None:
         answer = self.server.gateway.answer(request)
-        if answer.lost is Effect.TIMEOUT_AFTER:
-            self.stall()
         if answer.lost:
-            self.close_connection = True
+            self.lose(answer.lost)
             return
         response = answer.response
         kind = {"Content-Type": "application/json; charset=utf-8"}

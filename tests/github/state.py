@@ -202,7 +202,7 @@ class MergeRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Repository:
-    """`folder` is the real bare repository behind it."""
+    """`folder` is the real bare repository behind it, `default_tip` where it was last looked at."""
 
     id: int
     owner: User
@@ -210,6 +210,7 @@ class Repository:
     folder: Path
     created_at: datetime
     default_branch: str = "main"
+    default_tip: str | None = None
     private: bool = False
     has_issues: bool = True
     allow_auto_merge: bool = False

@@ -34,7 +34,7 @@ def test_a_dispatch_tells_its_run(client: Client, repository: Repository) -> Non
 def test_a_dispatch_answers_204_by_default(client: Client) -> None:
     workflow = client.get_workflow(WORKFLOW)
 
-    assert workflow.create_dispatch("main", {"run": "x"})
+    assert workflow.create_dispatch("main", {"run": "x", "round": "1"})
     assert [run.run_number for run in workflow.get_runs()] == [1]
 
 
@@ -42,6 +42,7 @@ def test_a_dispatch_answers_204_by_default(client: Client) -> None:
     ("ref", "inputs", "message"),
     [
         ("main", {"colour": "red"}, "Unexpected inputs provided: ['colour']"),
+        ("main", {"run": "x"}, "Required input 'round' not provided"),
         ("nowhere", {}, "No ref found for: nowhere"),
     ],
 )

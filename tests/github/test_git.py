@@ -9,6 +9,7 @@ from github.Repository import Repository as Client
 
 from tests.github.bare import environment
 from tests.github.double import Double
+from tests.github.faults import Effect, Fault
 from tests.github.people import User
 from tests.github.state import Issue, Pull, Repository
 
@@ -135,6 +136,18 @@ def test_a_rule_forbids_a_push_in_githubs_words(
     assert "push declined due to repository rule violations" in said
     assert double.git(repository).branch("main") == before
     clone.run("push", "origin", "main:topic")
+
+
+def test_a_push_may_arrive_although_its_answer_does_not(
+    clone: Clone, double: Double, repository: Repository
+) -> None:
+    commit = clone.commit("b.txt", "b\n")
+    double.fail(Fault(effect=Effect.DROP_AFTER, method="POST", path="*/git-receive-pack"))
+
+    clone.run("push", "origin", "main", fails=True)
+
+    assert double.git(repository).branch("main") == commit
+    assert double.log.matching("POST", "/ada/opera.git/git-receive-pack")[-1].status is None
 
 
 def test_a_lease_holds(clone: Clone, double: Double, repository: Repository) -> None:

@@ -9,8 +9,10 @@ from github import GithubException
 from github.Repository import Repository as Client
 
 from tests.github.double import Double
+from tests.github.gatekeeper import DEFAULT_PARAMETERS
 from tests.github.people import User
 from tests.github.state import Issue, Pull, Repository
+from tests.github.views.issues import issue_node
 
 MakePull = Callable[[str, dict[str, str]], tuple[Issue, Pull]]
 Connect = Callable[[str], Client]
@@ -62,20 +64,14 @@ def test_a_conflict_is_told_and_not_merged(
 
 @pytest.mark.parametrize(("method", "parents"), [("merge", 2), ("squash", 1), ("rebase", 1)])
 def test_a_merge_moves_the_base(
-    client: Client,
-    double: Double,
-    repository: Repository,
-    make_pull: MakePull,
-    method: str,
-    parents: int,
+    client: Client, make_pull: MakePull, method: str, parents: int
 ) -> None:
     issue, pull = make_pull("topic", {"b.txt": "b\n"})
 
     done = client.get_pull(issue.number).merge(merge_method=method, sha=pull.head_commit)
 
-    tip = double.git(repository).branch("main")
-    assert (done.merged, done.sha) == (True, tip)
-    assert len(double.git(repository).read_commit(tip or "").parents) == parents
+    tip = client.get_branch("main").commit
+    assert (done.merged, done.sha, len(tip.parents)) == (True, tip.sha, parents)
     assert client.get_pull(issue.number).merged
 
 
@@ -123,27 +119,25 @@ def test_a_merge_that_was_asked_for_may_fail(
     assert ended[-1] == "failed"
 
 
-def test_a_rule_asks_for_reviews_and_checks(
-    client: Client,
-    double: Double,
-    repository: Repository,
-    make_pull: MakePull,
-    connect: Connect,
-    eve: User,
-) -> None:
-    parameters = {
-        "dismiss_stale_reviews_on_push": False,
-        "require_code_owner_review": False,
-        "require_last_push_approval": False,
-        "required_approving_review_count": 1,
-        "required_review_thread_resolution": False,
-    }
-    double.add_rule(repository, "pull_request", parameters=parameters)
+@pytest.fixture
+def required_check(double: Double, repository: Repository) -> None:
     checks = {
         "required_status_checks": [{"context": "ci"}],
         "strict_required_status_checks_policy": False,
     }
     double.add_rule(repository, "required_status_checks", parameters=checks)
+
+
+@pytest.fixture
+def required_review(double: Double, repository: Repository) -> None:
+    parameters = {**DEFAULT_PARAMETERS["pull_request"], "required_approving_review_count": 1}
+    double.add_rule(repository, "pull_request", parameters=parameters)
+
+
+@pytest.mark.usefixtures("required_review", "required_check")
+def test_a_rule_asks_for_reviews_and_checks(
+    client: Client, double: Double, make_pull: MakePull, connect: Connect, eve: User
+) -> None:
     issue, pull = make_pull("topic", {"b.txt": "b\n"})
     merge = client.get_pull(issue.number).merge
     said = []
@@ -220,26 +214,65 @@ def test_a_person_merges_by_squash_or_closes(
     assert (event["action"], event["pull_request"]["merged"]) == ("closed", False)
 
 
-def test_auto_merge_waits_for_what_is_required(
-    client: Client, double: Double, repository: Repository, make_pull: MakePull
+def test_auto_merge_is_for_what_cannot_be_merged_yet(
+    client: Client, repository: Repository, make_pull: MakePull
 ) -> None:
-    issue, pull = make_pull("topic", {"b.txt": "b\n"})
+    issue, _ = make_pull("topic", {"b.txt": "b\n"})
     with pytest.raises(GithubException, match="not allowed"):
         client.get_pull(issue.number).enable_automerge()
     repository.allow_auto_merge = True
+
     with pytest.raises(GithubException, match="clean status"):
         client.get_pull(issue.number).enable_automerge()
-    checks = {
-        "required_status_checks": [{"context": "ci"}],
-        "strict_required_status_checks_policy": False,
-    }
-    double.add_rule(repository, "required_status_checks", parameters=checks)
+
+
+@pytest.mark.usefixtures("required_check")
+def test_auto_merge_waits_for_what_is_required(
+    client: Client, repository: Repository, make_pull: MakePull
+) -> None:
+    repository.allow_auto_merge = True
+    issue, pull = make_pull("topic", {"b.txt": "b\n"})
 
     client.get_pull(issue.number).enable_automerge("SQUASH", expected_head_oid=pull.head_commit)
 
-    assert client.get_pull(issue.number).auto_merge is not None
+    assert client.get_pull(issue.number).raw_data["auto_merge"]["merge_method"] == "squash"
     client.get_commit(pull.head_commit).create_status("success", context="ci")
     assert client.get_pull(issue.number).merged
+
+
+QUEUE = """mutation($id: ID!, $head: GitObjectID) {
+  enqueuePullRequest(input: {pullRequestId: $id, expectedHeadOid: $head}) {
+    mergeQueueEntry { state position } } }"""
+
+
+def test_a_merge_queue_is_the_only_way_where_it_is_asked_for(
+    client: Client, double: Double, repository: Repository, make_pull: MakePull
+) -> None:
+    double.add_rule(repository, "merge_queue")
+    issue, pull = make_pull("topic", {"b.txt": "b\n"})
+    with pytest.raises(GithubException, match="merge queue"):
+        client.get_pull(issue.number).merge()
+    wish = {"id": issue_node(issue), "head": pull.head_commit}
+
+    _, done = client.requester.graphql_query(QUEUE, wish)
+
+    assert done["data"]["enqueuePullRequest"]["mergeQueueEntry"]["state"] == "QUEUED"
+    assert client.get_pull(issue.number).merged
+
+
+@pytest.mark.parametrize("way", ["body of the pull request", "message of a commit"])
+def test_words_that_close_issues_do_so_on_the_default_branch(
+    client: Client, double: Double, repository: Repository, make_pull: MakePull, way: str
+) -> None:
+    client.create_issue("Parent")
+    issue, _ = make_pull("topic", {"b.txt": "b\n"})
+    said = "Closes #1"
+    client.get_pull(issue.number).edit(body=said if "body" in way else "Nothing")
+    assert client.get_issue(1).raw_data["state"] == "open"
+
+    client.get_pull(issue.number).merge(said if "commit" in way else "Landed")
+
+    assert client.get_issue(1).raw_data["state"] == "closed"
 
 
 def test_refs_move_forward_only_and_serve_as_locks(client: Client) -> None:

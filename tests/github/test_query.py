@@ -91,7 +91,8 @@ def test_an_author_that_is_a_bot_has_no_suffix_here(client: Client) -> None:
 
     answer = send(
         client,
-        '{ repository(owner: "ada", name: "opera") { issue(number: 1) { author { login __typename } } } }',
+        """{ repository(owner: "ada", name: "opera") {
+             issue(number: 1) { author { login __typename } } } }""",
     )
 
     author = answer["data"]["repository"]["issue"]["author"]
@@ -106,6 +107,16 @@ def test_what_is_not_there_is_null_with_an_error_beside_it(client: Client) -> No
     assert answer["data"] == {"repository": {"name": "opera", "issue": None}}
     assert answer["errors"][0]["type"] == "NOT_FOUND"
     assert answer["errors"][0]["message"] == ("Could not resolve to an Issue with the number of 9.")
+
+
+def test_of_many_nodes_only_the_unknown_are_null(client: Client, variables: dict[str, str]) -> None:
+    text = "query($ids: [ID!]!) { nodes(ids: $ids) { id __typename } }"
+
+    answer = send(client, text, ids=[variables["label"], "I_nothing", variables["parent"]])
+
+    kinds = [node and node["__typename"] for node in answer["data"]["nodes"]]
+    assert kinds == ["Label", None, "Issue"]
+    assert [error["path"] for error in answer["errors"]] == [["nodes", 1]]
 
 
 def test_fields_that_github_lacks_are_refused(client: Client) -> None:
@@ -170,7 +181,8 @@ def test_every_relation_and_edit_works_by_node_id(
     comment = data["addComment"]["commentEdge"]["node"]["id"]
     send(
         client,
-        'mutation($id: ID!) { updateIssueComment(input: {id: $id, body: "two"}) { clientMutationId } }',
+        """mutation($id: ID!) {
+             updateIssueComment(input: {id: $id, body: "two"}) { clientMutationId } }""",
         id=comment,
     )
     assert repository.issues[2].comments[0].body == "two"

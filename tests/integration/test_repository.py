@@ -8,14 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.adapters.repository import (
-    OUR_EMAIL,
-    Conflict,
-    Git,
-    Merged,
-    Repository,
-    RunRepository,
-)
+from concertmaster.adapters.repository import OUR_EMAIL, Git, Repository
+from concertmaster.adapters.run_repository import Conflict, Merged, RunRepository
 from concertmaster.core.model import PathChange
 from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 from tests.conftest import Project

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -13,21 +9,13 @@ from typing import Any
 import pytest
 
 from tests.agents.endpoint import Endpoint, Reply, Say, Script, Use, by_prompt, turns_of
+from tests.commandline import concertmaster
 from tests.conftest import Project
 
 pytest_plugins = ["tests.agents.fixtures"]
 
 NAMES = ("apple", "pear", "plum")
 MEETING_SECONDS = 90  # far more than it takes; a run that is not parallel breaks the barrier
-
-
-def concertmaster(
-    *arguments: str, cwd: Path, environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "concertmaster", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, env=dict(environment), capture_output=True, text=True, timeout=300
-    )
 
 
 def write_prompts(project: Project) -> list[str]:
@@ -63,11 +51,11 @@ def test_the_real_claude_does_three_prompts_at_once_and_all_three_land(
     done = concertmaster(
         *("run", *names, "--check", "test -d prompts", "--parallel", "3", "--json"),
         cwd=project.root,
-        environment=environment,
+        env=environment,
     )
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout)
+    assert done.code == 0, done.out + done.err
+    report = done.document
     assert [task["state"] for task in report["tasks"]] == ["landed"] * 3
     assert landed_files(project) == {name: name for name in NAMES}
     assert report["cost_usd"] > 0
@@ -93,10 +81,9 @@ def test_a_command_agent_does_three_prompts_at_once_and_all_three_land(
         *("run", *names, "--check", "test -d prompts", "--parallel", "3", "--json"),
         *("--agent-command", f"sh {agent}"),
         cwd=project.root,
-        environment={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")},
     )
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout)
+    assert done.code == 0, done.out + done.err
+    report = done.document
     assert [task["state"] for task in report["tasks"]] == ["landed"] * 3
     assert landed_files(project) == {name: name for name in NAMES}

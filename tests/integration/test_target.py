@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.repository import Repository
+from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.target import Advanced, InTheWay, Moved, advance
 from concertmaster.errors import GitFault
 from tests.conftest import Project

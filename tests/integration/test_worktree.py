@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.repository import Repository
+from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Snapshot, Worktree, Worktrees, attempts
 from concertmaster.errors import GitFault
 from tests.conftest import Project
@@ -506,3 +507,69 @@ def test_the_one_filter_that_runs_is_lfs(
     assert run.git.run("cat-file", "blob", f"{snapshot.commit}:deep/x.bin") == "pointer content"
     worktree.restore(snapshot.commit)
     assert (worktree.files / "deep" / "x.bin").read_text() == "content\n"
+
+
+# After a crash
+
+
+def test_folders_that_nobody_wrote_down_are_discarded(
+    worktrees: Worktrees, worktree: Worktree, base: str, tmp_path: Path
+) -> None:
+    worktrees.create(base, task="train", attempt=1, branch=BRANCH)
+    worktrees.discard_others({worktree.folder.name})
+    assert [*(tmp_path / "cache").iterdir()] == [worktree.folder]
+
+
+def test_a_folder_is_known_however_far_its_making_or_removal_came(
+    worktrees: Worktrees, worktree: Worktree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    (worktree.folder / "owner.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", die)
+        with pytest.raises(KeyboardInterrupt):
+            worktree.remove()
+    assert [*(tmp_path / "cache").iterdir()]
+    worktrees.discard_others(())
+    assert not [*(tmp_path / "cache").iterdir()]
+
+
+def test_folders_of_other_runs_stay(
+    worktree: Worktree, run: RunRepository, project: Project, tmp_path: Path
+) -> None:
+    other = Worktrees(run, user=project.open(), cache=tmp_path / "cache", run="r2")
+    other.discard_others(())
+    assert worktree.folder.exists()
+
+
+def test_a_worktree_that_is_gone_comes_back_under_its_name(
+    worktrees: Worktrees, worktree: Worktree, base: str
+) -> None:
+    shutil.rmtree(worktree.folder)
+    name = worktree.folder.name
+    again = worktrees.create(base, task="task", attempt=1, branch=BRANCH, name=name)
+    assert again.folder == worktree.folder
+    assert worktrees.open(worktree.folder) is not None
+
+
+def test_what_lies_in_the_place_of_a_renewed_worktree_is_kept(
+    worktrees: Worktrees, worktree: Worktree, base: str, run: RunRepository
+) -> None:
+    (worktree.files / "work.txt").write_text("unsaved")
+    (worktree.folder / "owner.json").write_text("{}")
+    name = worktree.folder.name
+    worktrees.create(base, task="task", attempt=1, branch=BRANCH, name=name)
+    (kept,) = run.path.with_name("strays").rglob("work.txt")
+    assert kept.read_text() == "unsaved"
+
+
+def test_an_index_that_the_disk_has_only_in_part_deletes_nothing(
+    run: RunRepository, worktree: Worktree, base: str
+) -> None:
+    (worktree.files / "new.txt").write_text("new\n")
+    index = run.path.with_name("indexes") / worktree.folder.name
+    index.write_bytes(index.read_bytes()[:50])
+    worktree.forget_index()
+    assert changed(run, base, snap(worktree, base)) == {"new.txt": "100644"}

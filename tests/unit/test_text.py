@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.core.text import display, duration
+from concertmaster.core.text import closest, display, duration, read_duration, visible
 
 
 @given(st.text(alphabet=st.characters(), max_size=300), st.integers(2, 50))
@@ -32,6 +32,7 @@ def test_whatever_is_displayed_is_one_bounded_line_of_visible_characters(
         ("user\u202egnp.exe", "user\ufffdgnp.exe"),
         ("a\u200b.py", "a\ufffd.py"),
         ("\ud800", "\ufffd"),
+        ("a\U000e0041\U000e01efb", "a\ufffd\ufffdb"),
         ("Grüße, 世界 🎻", "Grüße, 世界 🎻"),
     ],
 )
@@ -46,8 +47,9 @@ def test_long_text_is_cut_visibly() -> None:
     assert display("abcd", limit=4) == "abcd"
 
 
-def test_a_megabyte_of_escapes_is_displayed_at_once() -> None:
-    assert len(display("\x1b]" * 500_000, limit=100)) <= 100
+@pytest.mark.parametrize("piece", ["\x1b]", " ", " \n", "\t"])
+def test_a_megabyte_of_what_is_not_shown_is_displayed_at_once(piece: str) -> None:
+    assert len(display(piece * 500_000 + "x", limit=100)) <= 100
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,24 @@ def test_a_megabyte_of_escapes_is_displayed_at_once() -> None:
 )
 def test_a_duration_is_told_as_people_would(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90s", 90), ("45m", 2700), (" 1H30m ", 5400), ("1 h 30 min", 5400), ("45", 2700), ("1.5", 90)]
+    + [
+        (text, 0)
+        for text in ("", "0", "soon", "-5m", "1e9", "nan", "m", "٤m", "1h" + " " * 9999 + "x")
+    ],
+)
+def test_a_duration_is_read_as_people_write_it(written: str, seconds: float) -> None:
+    assert read_duration(written) == seconds
+
+
+def test_a_visible_line_keeps_its_length_and_its_indentation() -> None:
+    assert visible("  a\u200b" + "b" * 500) == "  a\ufffd" + "b" * 500
+
+
+def test_the_closest_known_name_is_the_one_that_was_meant() -> None:
+    assert closest("Paralel", ("parallel", "agent")) == "parallel"
+    assert closest("xyz", ("parallel", "agent")) == ""

@@ -17,7 +17,7 @@ from concertmaster.core.model import PLAN_VERSION, Plan
 from concertmaster.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
+    from pydantic import TypeAdapter
 
 
 class Journal:

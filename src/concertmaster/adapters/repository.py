@@ -1,4 +1,4 @@
-"""Git, behind one door: the user's repository, and the bare repository that a run owns.
+"""Git, behind one door, and the user's repository.
 
 Every git command of ours goes through `Git`; GitPython is its runner and nothing else.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,6 @@ from pathlib import Path
 from git.cmd import Git as Runner
 from git.exc import GitCommandNotFound
 
-from concertmaster.core.model import PathChange
 from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 
 OUR_NAME = "Concertmaster"
@@ -310,21 +308,6 @@ def _check_complete(config: Mapping[str, str]) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
-    """A merge without conflict."""
-
-    commit: str
-    tree: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
-    """Both sides changed these paths in ways that do not go together."""
-
-    paths: tuple[str, ...]
-
-
 def make_repository(folder: Path, *, branch: str, message: str) -> None:
     """Make what lies in the folder a repository with one commit of ours."""
     git = Git(folder, private=True)
@@ -332,191 +315,3 @@ def make_repository(folder: Path, *, branch: str, message: str) -> None:
     git.run("add", "--all")
     who = ("-c", f"user.name={OUR_NAME}", "-c", f"user.email={OUR_EMAIL}")
     git.run(*who, "commit", "--quiet", f"--message={message}")
-
-
-class RunRepository:
-    """The bare repository of one run, on top of the user's objects; no agent can write it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.git = Git(path, git_dir=path, private=True)
-        self._trees: dict[str, str] = {}  # by commit; both are for ever
-
-    @classmethod
-    def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
-        """Safe to repeat. `base` is the commit whose attributes say whether LFS is used."""
-        if path.exists():
-            return cls.open(path)
-        draft = path.with_name(f"{path.name}.new")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        Git(draft, private=True).run(
-            *("init", "--quiet", "--bare", "--template=", "--initial-branch=unborn"),
-            f"--object-format={user.object_format}",
-        )
-        borrow(draft, user.git_dir / "objects")
-        shallow = user.git_dir / "shallow"
-        if shallow.exists():
-            shutil.copyfile(shallow, draft / "shallow")
-        (draft / "info").mkdir(exist_ok=True)
-        (draft / "info" / "exclude").write_bytes(user.excludes())
-        with (draft / "config").open("a", encoding="utf-8") as config:
-            config.write("[gc]\n\tauto = 0\n[uploadpack]\n\tallowAnySHA1InWant = true\n")
-            config.write(_lfs_config(user, base))
-        draft.rename(path)
-        return cls(path)
-
-    @classmethod
-    def open(cls, path: Path) -> RunRepository:
-        """EnvironmentFault when the run has no repository."""
-        if not (path / "objects").is_dir():
-            raise EnvironmentFault(f"The run's repository {path} is gone")
-        return cls(path)
-
-    def write_blob(self, data: bytes) -> str:
-        """The id of the blob."""
-        return self.git.run("hash-object", "-w", "--stdin", stdin=data)
-
-    def read_blob(self, sha: str) -> bytes:
-        """GitFault when there is no such blob."""
-        answer = self.git.ask("cat-file", "blob", object_id(sha))
-        if answer.code != 0:
-            raise fault("cat-file", answer)
-        return answer.out
-
-    def pin(self, ref: str, commit: str) -> None:
-        """Give the commit a name, so that it can be found again."""
-        self.git.run("update-ref", ref, object_id(commit))
-
-    def pinned(self, prefix: str) -> tuple[str, ...]:
-        """The commits of all refs below `prefix`."""
-        return tuple(self.git.run("for-each-ref", "--format=%(objectname)", prefix).split())
-
-    def tree(self, commit: str) -> str:
-        """The id of the commit's tree."""
-        if commit not in self._trees:
-            found = self.git.run("rev-parse", "--verify", f"{object_id(commit)}^{{tree}}")
-            self._trees[commit] = found
-        return self._trees[commit]
-
-    def message(self, commit: str) -> str:
-        """What the commit says of itself."""
-        raw = self.git.run("cat-file", "commit", object_id(commit))
-        return raw.partition("\n\n")[2] + "\n"
-
-    def is_ancestor(self, commit: str, of: str) -> bool:
-        """Whether `of` holds the commit in its history."""
-        sides = (object_id(commit), object_id(of))
-        return self.git.ask("merge-base", "--is-ancestor", *sides).code == 0
-
-    def commit(self, tree: str, *, parents: tuple[str, ...], message: str, at: int) -> str:
-        """The same arguments give the same id on every machine. `at` is epoch seconds."""
-        who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": f"@{at} +0000"}
-        env = {f"GIT_{role}_{key}": who[key] for role in ("AUTHOR", "COMMITTER") for key in who}
-        words = [word for parent in parents for word in ("-p", object_id(parent))]
-        body = message.replace("\0", "").encode("utf-8", "replace")
-        made = self.git.run("commit-tree", object_id(tree), *words, "-F", "-", stdin=body, env=env)
-        self._trees[made] = tree
-        return made
-
-    def merge(self, ours: str, theirs: str, *, message: str, at: int) -> Merged | Conflict:
-        """Both merged in memory, as a commit with these two parents."""
-        merged = self._merge_trees(ours, theirs)
-        if isinstance(merged, Conflict):
-            return merged
-        commit = self.commit(merged, parents=(ours, theirs), message=message, at=at)
-        return Merged(commit=commit, tree=merged)
-
-    def reapply(
-        self, tip: str, *, base: str, head: str, message: str, at: int
-    ) -> Merged | Conflict:
-        """Only what lies between base and head, put on the tip as one commit."""
-        # merge-tree takes no ancestor before git 2.40, so one is made up.
-        root = self.commit(self.tree(base), parents=(), message="base", at=at)
-        ours, theirs = (
-            self.commit(self.tree(side), parents=(root,), message="side", at=at)
-            for side in (tip, head)
-        )
-        merged = self._merge_trees(ours, theirs)
-        if isinstance(merged, Conflict):
-            return merged
-        commit = self.commit(merged, parents=(tip,), message=message, at=at)
-        return Merged(commit=commit, tree=merged)
-
-    def _merge_trees(self, ours: str, theirs: str) -> str | Conflict:
-        """The id of the merged tree."""
-        options = ("--write-tree", "-z", "--name-only", "--no-messages")
-        answer = self.git.ask("merge-tree", *options, object_id(ours), object_id(theirs))
-        tree, *paths = records(answer.out) or [""]
-        if answer.code == 0:
-            return object_id(tree)
-        if answer.code == 1:
-            return Conflict(paths=tuple(sorted(set(paths))))
-        raise fault("merge-tree", answer)
-
-    def changes(self, old: str, new: str) -> tuple[PathChange, ...]:
-        """Every path that differs between two commits or trees; a rename is two of them."""
-        options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
-        fields = records(self.git.run("diff-tree", *options, object_id(old), object_id(new)))
-        entries = [
-            (path, *header.lstrip(":").split(" "))
-            for header, path in zip(fields[::2], fields[1::2], strict=True)
-        ]
-        links = self._read_blobs({entry[4] for entry in entries if entry[2] == SYMLINK})
-        return tuple(
-            PathChange(
-                path=path,
-                old_mode=old_mode,
-                new_mode=new_mode,
-                blob="" if new_mode == ABSENT else blob,
-                link_target=text(links[blob]) if new_mode == SYMLINK else "",
-            )
-            for path, old_mode, new_mode, _old_blob, blob, _status in entries
-        )
-
-    def _read_blobs(self, ids: set[str]) -> dict[str, bytes]:
-        if not ids:
-            return {}
-        wanted = "\n".join(sorted(ids)).encode() + b"\n"
-        answer = self.git.ask("cat-file", "--batch", stdin=wanted)
-        rest, blobs = answer.out, {}
-        while rest:
-            header, _, rest = rest.partition(b"\n")
-            sha, _kind, size = header.decode().split(" ")
-            blobs[sha], rest = rest[: int(size)], rest[int(size) + 1 :]
-        return blobs
-
-
-def borrow(git_dir: Path, *objects: Path) -> None:
-    """Make the repository find the objects of others."""
-    file = git_dir / "objects" / "info" / "alternates"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{quoted(str(folder))}\n" for folder in objects)
-    file.write_text(lines, encoding="utf-8", errors="surrogateescape")
-
-
-def quoted(value: str) -> str:
-    """Quoted as git reads it in alternates and in the values of a config file."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
-def _lfs_config(user: Repository, base: str) -> str:
-    """The one filter that runs in our repositories, and only where the user's tree asks for it."""
-    attributes = (":(glob)**/.gitattributes",)
-    pattern = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs")
-    if not base or not shutil.which("git-lfs"):
-        return ""
-    if user.git.ask(*pattern, object_id(base), "--", *attributes).code != 0:
-        return ""
-    storage = user.git_dir / user.config.get("lfs.storage", "lfs")
-    return f"""\
-[filter "lfs"]
-\tclean = git-lfs clean -- %f
-\tsmudge = git-lfs smudge -- %f
-\tprocess = git-lfs filter-process
-\trequired = true
-[lfs]
-\tstorage = {quoted(str(storage))}
-\tskipdownloaderrors = true
-"""

@@ -23,13 +23,11 @@ from concertmaster.adapters.repository import (
     Answer,
     Git,
     Repository,
-    RunRepository,
-    borrow,
     fault,
     object_id,
-    quoted,
     records,
 )
+from concertmaster.adapters.run_repository import RunRepository, borrow, quoted
 from concertmaster.errors import Error, GitFault
 
 _OWNER, _TREE, _GIT, _TEMPORARY = "owner.json", "tree", "git", "tmp"
@@ -245,6 +243,10 @@ class Worktree:
         tree = self._git.run("write-tree")
         commit = self._repository.commit(tree, parents=(parent,), message=message, at=at)
         return Snapshot(commit=commit, tree=tree, notes=notes)
+
+    def forget_index(self) -> None:
+        """After a crash: an index that the disk has only in part would tell of deleted files."""
+        self._index.unlink(missing_ok=True)
 
     def _check_place(self) -> None:
         """Refuse a worktree that leads elsewhere; drop the lock of a git that was killed."""

@@ -20,7 +20,7 @@ BODY_LIMIT = 65_000  # characters; GitHub refuses a body above 65,536
 SHORTENED = "… (shortened)"
 
 _LEAST_HEADING = 4  # below all headings of our own
-_WORDS = re.compile(r" +|\[ \]|[^ ]+")
+_WORDS = re.compile(r"\s+|\[ \]|\S+")
 _BEFORE = "\"'(*_~"  # what may stand round a word that acts
 _BEHIND = "\"')*_~,.;:!?"
 _ACTS = re.compile(
@@ -64,7 +64,7 @@ def neutralise(text: str, *, limit: int) -> str:
         ending = f"\n\n{SHORTENED}" if cut else ""
         written = "\n".join(_write(read_blocks(part, html=False))) + ending
         if len(written) <= limit or not length:
-            return written[:limit].strip(" \n")
+            return written[:limit].strip()
         length = max(0, length * limit // len(written) - len(ending) - 1)
 
 
@@ -80,7 +80,7 @@ def as_cell(text: str, *, limit: int = 200) -> str:
 
 def as_code(text: str, *, limit: int = 120) -> str:
     """The text in one line, shown as code."""
-    return _code(display(text, limit=limit).strip(" ") or REPLACEMENT)
+    return _code(display(text, limit=limit).strip() or REPLACEMENT)
 
 
 def code_block(text: str, *, limit: int, tail: bool = False) -> str:
@@ -247,17 +247,17 @@ def _write_line(spans: Iterable[Span]) -> str:
     first_word = "".join(piece.text for piece in takewhile(lambda p: not _is_blank(p), pieces))
     if _OPENS_BLOCK.match(first_word):
         pieces[0] = _Piece(pieces[0].text, is_code=True)
-    return "".join(_join(pieces)).strip(" ")
+    return "".join(_join(pieces)).strip()
 
 
 def _is_blank(piece: _Piece) -> bool:
-    return not piece.text.strip(" ")
+    return not piece.text.strip()
 
 
 def _flatten(spans: Iterable[Span]) -> Iterator[_Piece]:
     """The spans as text and code; a link as its text and its address."""
     for span in spans:
-        yield _Piece(visible(span.text).strip(" ") if span.is_code else span.text, span.is_code)
+        yield _Piece(visible(span.text).strip() if span.is_code else span.text, span.is_code)
         if span.target and span.target != span.text:
             yield from (_Piece(" ("), _Piece(visible(span.target), is_code=True), _Piece(")"))
 

@@ -15,7 +15,8 @@ from concertmaster.adapters.agents.agent import Agent
 from concertmaster.adapters.agents.catalog import find_agent
 from concertmaster.adapters.journal import Journal
 from concertmaster.adapters.process import Guard
-from concertmaster.adapters.repository import OWNER, Repository, RunRepository
+from concertmaster.adapters.repository import OWNER, Repository
+from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Worktrees
 from concertmaster.core.events import CancelRequested, Event, PhaseFinished, RunResumed, RunStarted
 from concertmaster.core.machine import fold

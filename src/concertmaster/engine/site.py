@@ -8,7 +8,8 @@ from pathlib import Path
 
 from concertmaster.adapters.agents.agent import Agent
 from concertmaster.adapters.process import Exit, Guard, allowed_environment, shell_argv
-from concertmaster.adapters.repository import Repository, RunRepository
+from concertmaster.adapters.repository import Repository
+from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Worktree, Worktrees
 from concertmaster.core.model import Plan
 from concertmaster.core.policy import Place

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from concertmaster.adapters import target
-from concertmaster.adapters.repository import Conflict
+from concertmaster.adapters.run_repository import Conflict
 from concertmaster.adapters.worktree import Worktree
 from concertmaster.core import message
 from concertmaster.core.command import Candidate, CheckBase, CheckBatch, LandBatch

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from concertmaster.adapters.agents.agent import Report, Request, read_no_op
 from concertmaster.adapters.process import Exit
-from concertmaster.adapters.repository import Conflict
+from concertmaster.adapters.run_repository import Conflict
 from concertmaster.adapters.worktree import Snapshot, Worktree
 from concertmaster.core import message, policy
 from concertmaster.core.command import RunPhase
@@ -270,6 +270,7 @@ class Worker:
 
     def _save_half_done(self, command: RunPhase, worktree: Worktree) -> None:
         """As a ref, which is there even if we die before anything of it is in the journal."""
+        worktree.forget_index()
         half_done = self._snapshot(command, worktree)
         if half_done.tree != self.site.objects.tree(command.checkpoint):
             ref = f"{self._half_done_refs(command)}/{half_done.commit}"

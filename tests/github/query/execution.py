@@ -23,8 +23,9 @@ from tests.github.exchange import Object, Refused, Request, Response, refuse
 from tests.github.faults import Effect, struck
 from tests.github.limits import Limits
 from tests.github.people import User
-from tests.github.query.fields import FIELDS, account
+from tests.github.query.fields import FIELDS
 from tests.github.query.mutations import MUTATIONS
+from tests.github.query.reading import account
 from tests.github.query.sources import (
     BlobAt,
     CommentAt,

@@ -3,280 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-from tests.github import merging
-from tests.github.bare import Bare
 from tests.github.clock import stamp
-from tests.github.people import Kind, Role, User
-from tests.github.permissions import is_visible
-from tests.github.query.sources import (
-    BlobAt,
-    CommentAt,
-    CommitAt,
-    Desk,
-    EntryAt,
-    IssueAt,
-    LabelAt,
-    PullAt,
-    QueryError,
-    RefAt,
-    connection,
-)
-from tests.github.state import Issue, Repository
+from tests.github.query import reading
+from tests.github.query.sources import CommitAt, IssueAt
 from tests.github.store import node_id
-from tests.github.views import commits, issues, people
+from tests.github.views import commits, issues
 
 Field = Callable[..., Any]
 
-
-def moment(when: datetime | None) -> str | None:
-    return stamp(when) if when else None
-
-
-def actor(desk: Desk, user: User) -> dict[str, Any]:
-    """Unlike the REST API, GraphQL names a bot without its suffix."""
-    return account(desk, user) | {"login": user.login.removesuffix("[bot]")}
-
-
-def account(desk: Desk, user: User) -> dict[str, Any]:
-    return {
-        "__typename": "Bot" if user.kind is Kind.BOT else "User",
-        "id": people.user_node(user),
-        "databaseId": user.id if user.id < 2**31 else None,
-        "login": user.login,
-        "name": user.name,
-        "avatarUrl": f"{desk.store.url}/avatars/{user.id}",
-        "resourcePath": f"/{user.login}",
-        "url": f"{desk.store.url}/{user.login}",
-    }
-
-
-def whole(number: int) -> int | None:
-    """GitHub's Int has 32 bits; what is larger is only in fullDatabaseId."""
-    return number if number < 2**31 else None
-
-
-# Query
-
-
-def find_repository(_: object, desk: Desk, **args: Any) -> Repository:
-    name = f"{args['owner']}/{args['name']}"
-    found = desk.store.repository(name)
-    if found is None or not is_visible(desk.token, found):
-        message = f"Could not resolve to a Repository with the name '{name}'."
-        raise QueryError("NOT_FOUND", message)
-    return found
-
-
-def find_user(_: object, desk: Desk, *, login: str) -> dict[str, Any]:
-    user = desk.store.user(login)
-    if user is None or user.kind is not Kind.USER:
-        raise QueryError("NOT_FOUND", f"Could not resolve to a User with the login of '{login}'.")
-    return account(desk, user)
-
-
-def viewer(_: object, desk: Desk) -> dict[str, Any]:
-    """Its type is User, also for the bot of an app."""
-    return account(desk, desk.caller().user) | {"__typename": "User"}
-
-
-def rate_limit(_: object, desk: Desk, **_args: Any) -> dict[str, Any]:
-    overview = desk.limits.overview(desk.token, "graphql")
-    reset = datetime.fromtimestamp(overview["reset"], UTC)
-    kept = {key: overview[key] for key in ("limit", "remaining", "used")}
-    return kept | {"cost": 1, "resetAt": stamp(reset)}
-
-
-# Repository
-
-
-def ref_at(repository: Repository, name: str) -> RefAt | None:
-    full = name if name.startswith("refs/") else f"refs/heads/{name}"
-    commit = Bare(repository.folder).refs(full).get(full)
-    return RefAt(repository=repository, name=full, commit=commit) if commit else None
-
-
-def object_at(
-    at: Repository, _: Desk, *, expression: str | None = None, oid: str | None = None
-) -> CommitAt | BlobAt | None:
-    bare = Bare(at.folder)
-    commit, separator, path = (oid or expression or "").partition(":")
-    sha = bare.find(commit)
-    if sha is None:
-        return None
-    if not separator:
-        return CommitAt(repository=at, sha=sha)
-    entry = bare.entry(sha, path)
-    return BlobAt(repository=at, sha=entry.sha) if entry and entry.kind == "blob" else None
-
-
-def issue_numbered(at: Repository, _: Desk, *, number: int) -> IssueAt:
-    issue = at.issues.get(number)
-    if issue is None or issue.pull:
-        message = f"Could not resolve to an Issue with the number of {number}."
-        raise QueryError("NOT_FOUND", message)
-    return IssueAt(repository=at, issue=issue)
-
-
-def pull_numbered(at: Repository, _: Desk, *, number: int) -> PullAt:
-    issue = at.issues.get(number)
-    if issue is None or issue.pull is None:
-        message = f"Could not resolve to a PullRequest with the number of {number}."
-        raise QueryError("NOT_FOUND", message)
-    return PullAt(repository=at, issue=issue, pull=issue.pull)
-
-
-def issues_of(at: Repository, desk: Desk, **args: Any) -> dict[str, Any]:
-    states = {state.lower() for state in args.get("states") or ("OPEN", "CLOSED")}
-    labels = {name.lower() for name in args.get("labels") or ()}
-    found = [
-        issue
-        for issue in desk.store.listed([*at.issues.values()])
-        if issue.pull is None
-        and issue.state in states
-        and (not labels or labels & {label.name.lower() for label in at.labels_of(issue)})
-    ]
-    return connection(
-        found, lambda one: IssueAt(repository=at, issue=one), name="issues", args=args
-    )
-
-
-def pulls_of(at: Repository, _: Desk, **args: Any) -> dict[str, Any]:
-    found = [
-        PullAt(repository=at, issue=issue, pull=pull)
-        for issue, pull in at.pulls()
-        if args.get("headRefName") in {None, pull.head}
-        and args.get("baseRefName") in {None, pull.base}
-    ]
-    states = args.get("states") or ("OPEN", "CLOSED", "MERGED")
-    found = [one for one in found if pull_state(one) in states]
-    return connection(found, lambda one: one, name="pullRequests", args=args)
-
-
-def label_named(at: Repository, _: Desk, *, name: str) -> LabelAt | None:
-    label = at.label(name)
-    return LabelAt(repository=at, label=label) if label else None
-
-
-def labels_of(at: Repository | IssueAt | PullAt, _: Desk, **args: Any) -> dict[str, Any]:
-    home = at if isinstance(at, Repository) else at.repository
-    found = at.labels if isinstance(at, Repository) else home.labels_of(at.issue)
-    wanted = (args.pop("query", None) or "").lower()
-    found = [label for label in found if wanted in label.name.lower()]
-    return connection(
-        found, lambda one: LabelAt(repository=home, label=one), name="labels", args=args
-    )
-
-
-def viewer_permission(at: Repository, desk: Desk) -> str | None:
-    token = desk.caller()
-    role = Role.NONE if token.app else at.role(token.user)
-    return None if role is Role.NONE else role.name
-
-
-# Issues
-
-
-def related(desk: Desk, ids: list[int], *, name: str, args: dict[str, Any]) -> dict[str, Any]:
-    found = [
-        one for one in map(desk.store.find_issue, ids) if one and is_visible(desk.token, one[0])
-    ]
-    return connection(
-        found, lambda one: IssueAt(repository=one[0], issue=one[1]), name=name, args=args
-    )
-
-
-def blocking(at: IssueAt, desk: Desk, **args: Any) -> dict[str, Any]:
-    ids = [issue.id for _, issue in issues.blocking(desk.store, at.issue)]
-    return related(desk, ids, name="blocking", args=args)
-
-
-def parent(at: IssueAt, desk: Desk) -> IssueAt | None:
-    found = desk.store.find_issue(at.issue.parent or 0)
-    return IssueAt(repository=found[0], issue=found[1]) if found else None
-
-
-def comments_of(at: IssueAt, desk: Desk, **args: Any) -> dict[str, Any]:
-    found = desk.store.listed(at.issue.comments)
-    return connection(
-        found,
-        lambda one: CommentAt(repository=at.repository, issue=at.issue, comment=one),
-        name="comments",
-        args=args,
-    )
-
-
-def children_summary(at: IssueAt, desk: Desk) -> dict[str, Any]:
-    summary = issues.children_summary(desk.store, at.issue)
-    return {
-        "total": summary["total"],
-        "completed": summary["completed"],
-        "percentCompleted": summary["percent_completed"],
-    }
-
-
-def reason(issue: Issue) -> str | None:
-    return issue.state_reason.upper() if issue.state_reason else None
-
-
-# Pull requests
-
-
-def pull_state(at: PullAt) -> str:
-    return "MERGED" if at.pull.merged_at else at.issue.state.upper()
-
-
-def mergeable(at: PullAt, _: Desk) -> str:
-    found = merging.mergeable(at.repository, at.issue, at.pull)
-    return {None: "UNKNOWN", True: "MERGEABLE", False: "CONFLICTING"}[found]
-
-
-def merge_commit(at: PullAt, _: Desk) -> CommitAt | None:
-    sha = at.pull.merge_commit
-    return CommitAt(repository=at.repository, sha=sha) if sha else None
-
-
-def auto_merge(at: PullAt, desk: Desk) -> dict[str, Any] | None:
-    one = at.pull.auto_merge
-    if one is None:
-        return None
-    return {
-        "commitBody": one.text,
-        "commitHeadline": one.title,
-        "enabledAt": stamp(one.enabled_at),
-        "enabledBy": actor(desk, one.token.user),
-        "mergeMethod": one.method.upper(),
-    }
-
-
-def queue_entry(at: PullAt, _: Desk) -> EntryAt | None:
-    return EntryAt(at=at, entry=at.pull.queue_entry) if at.pull.queue_entry else None
-
-
-def title_of(at: CommitAt) -> str:
-    return message_of(at).partition("\n")[0]
-
-
-def message_of(at: CommitAt) -> str:
-    return Bare(at.repository.folder).read_commit(at.sha).message
-
-
-def date_of(at: CommitAt) -> str:
-    return Bare(at.repository.folder).read_commit(at.sha).committer.date
-
-
-def blob_of(at: BlobAt) -> bytes:
-    return Bare(at.repository.folder).blob(at.sha)
-
-
 ISSUE_OR_PULL: dict[str, Field] = {
     "id": lambda at, _: issues.issue_node(at.issue),
-    "author": lambda at, desk: actor(desk, at.issue.user),
+    "author": lambda at, desk: reading.actor(desk, at.issue.user),
     "body": lambda at, _: at.issue.body or "",
     "closed": lambda at, _: at.issue.state == "closed",
-    "labels": labels_of,
+    "labels": reading.labels_of,
     "number": lambda at, _: at.issue.number,
     "repository": lambda at, _: at.repository,
     "title": lambda at, _: at.issue.title,
@@ -287,30 +29,30 @@ ISSUE_OR_PULL: dict[str, Field] = {
 FIELDS: dict[str, dict[str, Field]] = {
     "Query": {
         "node": lambda _, desk, **args: desk.find(args["id"]),
-        "nodes": lambda _, desk, ids: [desk.find(one) for one in ids],
-        "rateLimit": rate_limit,
-        "repository": find_repository,
-        "user": find_user,
-        "viewer": viewer,
+        "nodes": reading.find_nodes,
+        "rateLimit": reading.rate_limit,
+        "repository": reading.find_repository,
+        "user": reading.find_user,
+        "viewer": reading.viewer,
     },
     "Repository": {
         "autoMergeAllowed": lambda at, _: at.allow_auto_merge,
-        "databaseId": lambda at, _: whole(at.id),
-        "defaultBranchRef": lambda at, _: ref_at(at, at.default_branch),
+        "databaseId": lambda at, _: reading.whole(at.id),
+        "defaultBranchRef": lambda at, _: reading.ref_at(at, at.default_branch),
         "hasIssuesEnabled": lambda at, _: at.has_issues,
         "id": lambda at, _: node_id("R", at.id),
         "isPrivate": lambda at, _: at.private,
-        "issue": issue_numbered,
-        "issues": issues_of,
-        "label": label_named,
-        "labels": labels_of,
+        "issue": reading.issue_numbered,
+        "issues": reading.issues_of,
+        "label": reading.label_named,
+        "labels": reading.labels_of,
         "name": lambda at, _: at.name,
         "nameWithOwner": lambda at, _: at.full_name,
-        "object": object_at,
-        "pullRequest": pull_numbered,
-        "pullRequests": pulls_of,
-        "ref": lambda at, _, **args: ref_at(at, args["qualifiedName"]),
-        "viewerPermission": viewer_permission,
+        "object": reading.object_at,
+        "pullRequest": reading.pull_numbered,
+        "pullRequests": reading.pulls_of,
+        "ref": lambda at, _, **args: reading.ref_at(at, args["qualifiedName"]),
+        "viewerPermission": reading.viewer_permission,
     },
     "Label": {
         "id": lambda at, _: node_id("LA", at.label.id),
@@ -320,29 +62,29 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "Issue": ISSUE_OR_PULL
     | {
-        "blockedBy": lambda at, desk, **args: related(
+        "blockedBy": lambda at, desk, **args: reading.related(
             desk, at.issue.blocked_by, name="blockedBy", args=args
         ),
-        "blocking": blocking,
-        "closedAt": lambda at, _: moment(at.issue.closed_at),
-        "comments": comments_of,
+        "blocking": reading.blocking,
+        "closedAt": lambda at, _: reading.moment(at.issue.closed_at),
+        "comments": reading.comments_of,
         "createdAt": lambda at, _: stamp(at.issue.created_at),
-        "databaseId": lambda at, _: whole(at.issue.id),
+        "databaseId": lambda at, _: reading.whole(at.issue.id),
         "fullDatabaseId": lambda at, _: str(at.issue.id),
         "locked": lambda at, _: at.issue.locked,
-        "parent": parent,
+        "parent": reading.parent,
         "state": lambda at, _: at.issue.state.upper(),
-        "stateReason": lambda at, _: reason(at.issue),
-        "subIssues": lambda at, desk, **args: related(
+        "stateReason": lambda at, _: reading.reason(at.issue),
+        "subIssues": lambda at, desk, **args: reading.related(
             desk, at.issue.children, name="subIssues", args=args
         ),
-        "subIssuesSummary": children_summary,
+        "subIssuesSummary": reading.children_summary,
     },
     "IssueComment": {
-        "author": lambda at, desk: actor(desk, at.comment.user),
+        "author": lambda at, desk: reading.actor(desk, at.comment.user),
         "body": lambda at, _: at.comment.body,
         "createdAt": lambda at, _: stamp(at.comment.created_at),
-        "databaseId": lambda at, _: whole(at.comment.id),
+        "databaseId": lambda at, _: reading.whole(at.comment.id),
         "fullDatabaseId": lambda at, _: str(at.comment.id),
         "id": lambda at, _: node_id("IC", at.comment.id),
         "issue": lambda at, _: IssueAt(repository=at.repository, issue=at.issue),
@@ -353,26 +95,26 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "PullRequest": ISSUE_OR_PULL
     | {
-        "autoMergeRequest": auto_merge,
+        "autoMergeRequest": reading.auto_merge,
         "baseRefName": lambda at, _: at.pull.base,
         "baseRefOid": lambda at, _: at.pull.base_commit,
-        "databaseId": lambda at, _: whole(at.pull.id),
+        "databaseId": lambda at, _: reading.whole(at.pull.id),
         "fullDatabaseId": lambda at, _: str(at.pull.id),
         "headRefName": lambda at, _: at.pull.head,
         "headRefOid": lambda at, _: at.pull.head_commit,
         "isDraft": lambda at, _: at.pull.draft,
         "isInMergeQueue": lambda at, _: at.pull.queue_entry is not None,
-        "mergeCommit": merge_commit,
-        "mergeQueueEntry": queue_entry,
-        "mergeable": mergeable,
+        "mergeCommit": reading.merge_commit,
+        "mergeQueueEntry": reading.queue_entry,
+        "mergeable": reading.mergeable,
         "merged": lambda at, _: at.pull.merged_at is not None,
-        "mergedAt": lambda at, _: moment(at.pull.merged_at),
-        "mergedBy": lambda at, desk: at.pull.merged_by and actor(desk, at.pull.merged_by),
-        "state": lambda at, _: pull_state(at),
+        "mergedAt": lambda at, _: reading.moment(at.pull.merged_at),
+        "mergedBy": lambda at, desk: at.pull.merged_by and reading.actor(desk, at.pull.merged_by),
+        "state": lambda at, _: reading.pull_state(at),
     },
     "MergeQueueEntry": {
         "enqueuedAt": lambda at, _: stamp(at.entry.enqueued_at),
-        "enqueuer": lambda at, desk: actor(desk, at.entry.token.user),
+        "enqueuer": lambda at, desk: reading.actor(desk, at.entry.token.user),
         "id": lambda at, _: node_id("MQE", at.entry.id),
         "position": lambda _, __: 1,
         "pullRequest": lambda at, _: at.at,
@@ -385,18 +127,18 @@ FIELDS: dict[str, dict[str, Field]] = {
         "target": lambda at, _: CommitAt(repository=at.repository, sha=at.commit),
     },
     "Commit": {
-        "committedDate": lambda at, _: date_of(at),
+        "committedDate": lambda at, _: reading.date_of(at),
         "id": lambda at, _: commits.commit_node(at.repository, at.sha),
-        "message": lambda at, _: message_of(at),
-        "messageHeadline": lambda at, _: title_of(at),
+        "message": lambda at, _: reading.message_of(at),
+        "messageHeadline": lambda at, _: reading.title_of(at),
         "oid": lambda at, _: at.sha,
         "url": lambda at, desk: commits.html_url(desk.store, at.repository, at.sha),
     },
     "Blob": {
-        "byteSize": lambda at, _: len(blob_of(at)),
+        "byteSize": lambda at, _: len(reading.blob_of(at)),
         "id": lambda at, _: node_id("B", at.repository.id) + at.sha,
-        "isBinary": lambda at, _: b"\0" in blob_of(at),
+        "isBinary": lambda at, _: b"\0" in reading.blob_of(at),
         "oid": lambda at, _: at.sha,
-        "text": lambda at, _: blob_of(at).decode(errors="replace"),
+        "text": lambda at, _: reading.blob_of(at).decode(errors="replace"),
     },
 }

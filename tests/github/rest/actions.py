@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import yaml
 
 from tests.github.bare import WORKFLOWS
 from tests.github.exchange import Object, Response, not_found, refuse
@@ -10,6 +10,9 @@ from tests.github.rest.call import Call
 from tests.github.rest.routes import route
 from tests.github.state import Job, Run
 from tests.github.views import actions as view
+
+# YAML 1.1 reads the key `on` so.
+ON = True
 
 
 def workflow_paths(call: Call) -> list[str]:
@@ -76,13 +79,19 @@ def dispatch(call: Call) -> Response:
 
 
 def check_inputs(text: str, given: Object) -> None:
-    """Raises Refused for what the file does not declare; its keys are told by their indentation."""
-    if not re.search(r"^\s*workflow_dispatch:", text, re.MULTILINE):
+    """Raises Refused for what the file does not declare, or requires."""
+    workflow = yaml.safe_load(text) or {}
+    triggers = workflow.get(ON, {})
+    if "workflow_dispatch" not in triggers:
         raise refuse(422, "Workflow does not have 'workflow_dispatch' trigger")
-    declared = set(re.findall(r"^\s+([\w-]+):", text, re.MULTILINE))
-    unexpected = sorted(given.keys() - declared)
-    if unexpected:
+    dispatch = triggers["workflow_dispatch"] if isinstance(triggers, dict) else None
+    declared = (dispatch or {}).get("inputs") or {}
+    if unexpected := sorted(given.keys() - declared):
         raise refuse(422, f"Unexpected inputs provided: {unexpected}")
+    for name, options in declared.items():
+        needed = options and options.get("required") and "default" not in options
+        if needed and name not in given:
+            raise refuse(422, f"Required input '{name}' not provided")
 
 
 def start(call: Call, *, path: str, branch: str, commit: str) -> Run:

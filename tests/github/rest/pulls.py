@@ -31,16 +31,14 @@ def create(call: Call) -> Response:
     check_body(call.body.get("body"), resource="PullRequest")
     if "title" not in call.body:
         raise wrong_field("PullRequest", "title", code="missing_field")
-    issue = merging.open_pull(
-        call.store,
-        call.repository,
-        token=call.token,
+    given = merging.Proposal(
         title=call.body["title"],
         body=call.body.get("body"),
         head=call.body["head"],
         base=call.body["base"],
         draft=bool(call.body.get("draft")),
     )
+    issue = merging.open_pull(call.store, call.repository, token=call.token, given=given)
     assert issue.pull
     return answer(call, issue, issue.pull, status=201)
 
