@@ -38,6 +38,15 @@ class Answer:
     lost: Effect | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """`fields` are the root fields of a GraphQL operation."""
+
+    response: Response
+    fault: Fault | None = None
+    fields: tuple[str, ...] = ()
+
+
 @dataclass(kw_only=True)
 class Gateway:
     """`violations` are all disagreements with GitHub's description, of callers and of ourselves."""
@@ -53,25 +62,23 @@ class Gateway:
         resource = "graphql" if request.path == QUERY_PATH else "core"
         with self.store.lock:
             token = None
-            fields: tuple[str, ...] = ()
-            fault = self.faults.of_call(request.method, request.path)
             try:
                 token = self.authenticate(request)
                 self.spend(request, token, resource)
-                if fault and not fault.effect.is_after:
-                    raise struck(fault, self.limits)
-                if resource == "graphql":
-                    desk = Desk(
-                        store=self.store, limits=self.limits, faults=self.faults, token=token
-                    )
-                    response, fields = answer_query(desk, request)
-                    fault = desk.fault or fault
-                else:
-                    response = self.rest(request, token)
+                served = self.serve(request, token)
             except Refused as refused:
-                response = refused.response
-            response = self.finished(request, response, token=token, resource=resource)
-            return self.sent(request, response, fault=fault, fields=fields, resource=resource)
+                served = Served(response=refused.response)
+            return self.sent(request, served, token=token, resource=resource)
+
+    def serve(self, request: Request, token: Token | None) -> Served:
+        fault = self.faults.of_call(request.method, request.path)
+        if fault and not fault.effect.is_after:
+            raise struck(fault, self.limits)
+        if request.path != QUERY_PATH:
+            return Served(response=self.rest(request, token), fault=fault)
+        desk = Desk(store=self.store, limits=self.limits, faults=self.faults, token=token)
+        response, fields = answer_query(desk, request)
+        return Served(response=response, fault=desk.fault or fault, fields=fields)
 
     def authenticate(self, request: Request) -> Token | None:
         value = token_value(request)
@@ -108,7 +115,7 @@ class Gateway:
             merges.settle(self.store, call.home)
             permissions.demand(token, call.home, need_of(route, call))
         self.check_request(request, route)
-        response = route.handler(call)
+        response = handled(route, call)
         if "full" in request.headers.get("accept", ""):
             response = replace(response, body=with_renderings(response.body))
         return self.checked(request, route, response)
@@ -138,45 +145,44 @@ class Gateway:
                 f"our answer to {request.method} {request.path}: {w}" for w in wrong
             ]
             raise refuse(500, f"The double does not answer as GitHub does: {wrong[0]}")
-        if request.method != "GET":
+        if request.method != "GET" or response.status != 200:
             return response
         tag = f'W/"{hashlib.sha256(response.content()).hexdigest()}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status=304, headers={"ETag": tag})
         return replace(response, headers={**response.headers, "ETag": tag})
 
-    def finished(
-        self, request: Request, response: Response, *, token: Token | None, resource: str
-    ) -> Response:
+    def sent(
+        self, request: Request, served: Served, *, token: Token | None, resource: str
+    ) -> Answer:
+        """As it leaves, in the log; the fault strikes what leaves."""
+        fault, response = served.fault, served.response
+        is_free = request.path == FREE_PATH or response.status == 304
         if response.status == 304:
             self.limits.give_back(token, resource)
-        general = self.limits.headers(token, resource) | {"X-GitHub-Media-Type": "github.v3"}
-        return replace(response, headers={**general, **response.headers})
-
-    def sent(
-        self,
-        request: Request,
-        response: Response,
-        *,
-        fault: Fault | None,
-        fields: tuple[str, ...],
-        resource: str,
-    ) -> Answer:
-        lost = fault.effect if fault and fault.effect.loses_answer else None
         if fault and fault.effect.is_after:
             response = struck(fault, self.limits).response
-        free = request.path == FREE_PATH or response.status == 304
+        lost = fault.effect if fault and fault.effect.loses_answer else None
         self.log.add(
             calls.Call(
                 method=request.method,
                 path=request.path,
                 token=token_value(request),
                 status=None if lost else response.status,
-                cost=0 if free else 1,
-                fields=fields,
+                cost=0 if is_free else 1,
+                fields=served.fields,
             )
         )
+        general = self.limits.headers(token, resource) | {"X-GitHub-Media-Type": "github.v3"}
+        response = replace(response, headers={**general, **response.headers})
         return Answer(response=response, lost=lost)
+
+
+def handled(route: Route, call: Call) -> Response:
+    try:
+        return route.handler(call)
+    except Refused as refused:
+        return refused.response
 
 
 def with_renderings(body: Json) -> Json:

@@ -145,6 +145,7 @@ def fail_phase(record: TaskRecord, event: PhaseFailed, *, limit: int) -> TaskRec
         outcome=event.outcome,
         reason=event.reason,
         saved=event.saved,
+        notes=(*attempt.notes, *event.notes),
         folder_stays=event.unsaved,
         lost_usage=event.usage,
         started_at=attempt.started_at or event.at - event.seconds,

@@ -66,6 +66,7 @@ class PhaseFailed:
     reason: str
     saved: str = ""  # commit that holds the work done so far
     unsaved: bool = False  # the work could not be saved, so its folder must stay
+    notes: tuple[str, ...] = ()
     usage: Usage = Usage()
     at: float = 0.0
 

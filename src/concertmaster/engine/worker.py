@@ -78,6 +78,7 @@ class Worker:
             reason=failure.reason,
             saved=failure.saved,
             unsaved=failure.unsaved,
+            notes=self._half_done_notes(command) if command.redo else (),
             usage=failure.usage,
         )
 
@@ -263,10 +264,7 @@ class Worker:
             return worktree, ()
         self._save_half_done(command, worktree)
         worktree.restore(command.checkpoint)
-        saved = self.site.objects.pinned(self._half_done_refs(command))
-        return worktree, tuple(
-            f"half-done work of an interrupted phase is saved as {commit}" for commit in saved
-        )
+        return worktree, self._half_done_notes(command)
 
     def _save_half_done(self, command: RunPhase, worktree: Worktree) -> None:
         """As a ref, which is there even if we die before anything of it is in the journal."""
@@ -275,6 +273,12 @@ class Worker:
         if half_done.tree != self.site.objects.tree(command.checkpoint):
             ref = f"{self._half_done_refs(command)}/{half_done.commit}"
             self.site.objects.pin(ref, half_done.commit)
+
+    def _half_done_notes(self, command: RunPhase) -> tuple[str, ...]:
+        saved = self.site.objects.pinned(self._half_done_refs(command))
+        return tuple(
+            f"half-done work of an interrupted phase is saved as {commit}" for commit in saved
+        )
 
     def _half_done_refs(self, command: RunPhase) -> str:
         return f"refs/half-done/{command.task.id}/{command.attempt}/{command.phase}"
