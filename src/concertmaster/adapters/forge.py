@@ -269,33 +269,55 @@ class Forge:
     def block(self, links: Sequence[tuple[Issue, Issue]]) -> None:
         """Mark each first issue as blocked by the second; safe to repeat."""
         for _, chunk in _chunks(links):
-            inputs = [{"issueId": a.node_id, "blockingIssueId": b.node_id} for a, b in chunk]
-            self._wire.repeat(
+            self._wire.write(
                 "link issues",
-                partial(
-                    self._wire.mutate,
-                    *("addBlockedBy", inputs, "issue { number }"),
-                    action="link issues",
-                ),
+                lambda: None,
+                partial(self._block_missing, chunk),
                 creations=len(chunk),
             )
 
-    def _node_ids(self, labels: Sequence[str]) -> dict[str, Any]:
-        owner, _, name = self.repository.partition("/")
-        fields = "".join(
-            f" l{place}: label(name: {json.dumps(label)}) {{ id }}"
-            for place, label in enumerate(labels)
+    def _block_missing(self, links: Sequence[tuple[Issue, Issue]]) -> None:
+        there = self._blockers([issue for issue, _ in links])
+        inputs = [
+            {"issueId": issue.node_id, "blockingIssueId": on.node_id}
+            for issue, on in links
+            if on.number not in there[issue.number]
+        ]
+        if inputs:
+            self._wire.mutate("addBlockedBy", inputs, "issue { number }", action="link issues")
+
+    def _blockers(self, issues: Sequence[Issue]) -> dict[int, frozenset[int]]:
+        """The numbers of the issues that block each one."""
+        numbers = sorted({issue.number for issue in issues})
+        fields = " ".join(
+            f"i{number}: issue(number: {number}) "
+            f"{{ blockedBy(first: {PAGE}) {{ nodes {{ number }} }} }}"
+            for number in numbers
         )
+        found = self._in_repository(fields, action="read the links of issues")
+        return {
+            number: frozenset(node["number"] for node in found[f"i{number}"]["blockedBy"]["nodes"])
+            for number in numbers
+        }
+
+    def _in_repository(self, fields: str, *, action: str) -> dict[str, Any]:
+        owner, _, name = self.repository.partition("/")
         query = (
             "query($owner: String!, $name: String!) "
-            f"{{ repository(owner: $owner, name: $name) {{ id{fields} }} }}"
+            f"{{ repository(owner: $owner, name: $name) {{ {fields} }} }}"
         )
-        found = self._wire.query(
-            query, {"owner": owner, "name": name}, action="read the repository"
+        found = self._wire.query(query, {"owner": owner, "name": name}, action=action)
+        repository: dict[str, Any] = found["repository"]
+        return repository
+
+    def _node_ids(self, labels: Sequence[str]) -> dict[str, Any]:
+        fields = " ".join(
+            f"l{place}: label(name: {json.dumps(label)}) {{ id }}"
+            for place, label in enumerate(labels)
         )
-        repository = found["repository"]
-        ids = [repository[f"l{place}"] for place in range(len(labels))]
-        return {"repositoryId": repository["id"], "labelIds": [one["id"] for one in ids if one]}
+        found = self._in_repository(f"id {fields}", action="read the repository")
+        ids = [found[f"l{place}"] for place in range(len(labels))]
+        return {"repositoryId": found["id"], "labelIds": [one["id"] for one in ids if one]}
 
     def cancel_run(self, run: int) -> None:
         """Ask GitHub to cancel a workflow run; safe to repeat, also when it has ended."""

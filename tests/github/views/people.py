@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from tests.github.clock import stamp
 from tests.github.exchange import Object
-from tests.github.people import App, Level, Permission, Role, Token, User
+from tests.github.people import App, Kind, Level, Permission, Role, Token, User
 from tests.github.permissions import level_of
 from tests.github.state import Reaction, Repository
 from tests.github.store import Store, node_id
@@ -69,7 +70,8 @@ def user_node(user: User) -> str:
 
 
 def simple_user(store: Store, user: User) -> Object:
-    url = f"{store.url}/users/{user.login}"
+    url = f"{store.url}/users/{quote(user.login)}"
+    page = user.login if user.kind is not Kind.BOT else f"apps/{user.login.removesuffix('[bot]')}"
     return {
         "login": user.login,
         "id": user.id,
@@ -77,7 +79,7 @@ def simple_user(store: Store, user: User) -> Object:
         "avatar_url": f"{store.url}/avatars/{user.id}",
         "gravatar_id": "",
         "url": url,
-        "html_url": f"{store.url}/{user.login}",
+        "html_url": f"{store.url}/{page}",
         "type": user.kind.value,
         "user_view_type": "public",
         "site_admin": False,
