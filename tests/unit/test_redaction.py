@@ -168,6 +168,20 @@ def test_a_secret_that_we_hold_is_found_however_it_is_spelled(secret: str, spell
     assert not any(written[n : n + 24] in left for n in range(max(1, len(written) - 24)))
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2222retnuh",
+        "uhagre2222",
+        "68756e74657232323232",
+        "aHVudGVyMjIyM",
+        "%68%75%6e%74%65%72%32%32%32%32",
+    ],
+)
+def test_a_short_secret_is_found_in_other_spellings(written: str) -> None:
+    assert redact(f"a {written} b", secrets={"hunter2222"}) == "a *** b"
+
+
 def test_each_line_of_a_secret_of_several_lines_is_found() -> None:
     secret = "first-line-of-it\nshort\nthird-line-of-it\n"
 
