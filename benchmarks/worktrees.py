@@ -112,12 +112,17 @@ def measure(scratch: Path, options: argparse.Namespace) -> bool:
     return failures == 0 and not left and ours <= limit
 
 
+def find_memory() -> str | None:
+    """A disk answers the same command in 3 s or in 57 s, by what was removed from it before."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--threads", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--folder", help="where to work, such as a disk in memory")
+    parser.add_argument("--folder", default=find_memory(), help="where to work (default: memory)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         return 0 if measure(Path(scratch), options) else 1
