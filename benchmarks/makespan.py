@@ -66,7 +66,7 @@ class Row:
 
 
 def make_cases() -> Iterator[Case]:
-    rng = random.Random(0)  # noqa: S311 - the same tasks every time
+    rng = random.Random(0)
     free = [Work(name=f"free{n:02}", seconds=_some_seconds(rng)) for n in range(24)]
     yield Case(name="24 independent", tasks=_named(free), slots=8, factor=1.05)
     short = [Work(name=f"short{n:02}", seconds=0.3) for n in range(12)]
@@ -79,7 +79,7 @@ def make_cases() -> Iterator[Case]:
 
 def make_mixed(seed: int, count: int = 64, needy: float = 0.35, excluded: float = 0.03) -> Tasks:
     """Random tasks: a share of them has one need, a share of all pairs touches one file each."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     names = [f"task{n:02}" for n in range(count)]
     with_need = rng.sample(range(1, count), round(needy * count))
     needs = {names[n]: (names[rng.randrange(n)],) for n in with_need}
