@@ -16,7 +16,7 @@ help: ## show this list
 setup: $(READY) ## make .venv with the locked libraries
 
 test: lint types claude ## lint, types and every test but the crash sweep
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .
