@@ -118,7 +118,7 @@ def succeed(
             phase=phase,
             seconds=seconds,
             checkpoint=f"{task}-{phase}",
-            folder=f"/work/{task}",
+            folder=f"/srv/{task}",
             built_on=built_on if phase is Phase.PREPARE else (),
             sensitive=sensitive if phase is Phase.DELIVER else (),
             usage=Usage(cost_usd=cost, input_tokens=100, output_tokens=10)

@@ -166,7 +166,7 @@ def test_a_glob_in_touches_that_cannot_be_understood_is_a_usage_error() -> None:
         ("Create src/core/LICENSE", "src/core/LICENSE", footprint.CREATED),
         ("- `priority.go` (new)", "priority.go", footprint.CREATED),
         ("## New files\n- `dashboard/` - the UI", "dashboard/", footprint.CREATED),
-        ("Create /work/gadugi/src/core/new.py", "src/core/new.py", footprint.CREATED),
+        ("Create /srv/gadugi/src/core/new.py", "src/core/new.py", footprint.CREATED),
         ("- `README.md` → `docs/guide/README.md`", "docs/guide/README.md", footprint.CREATED),
         ("## Files to Modify\n- src/core/gone.py", "src/core/gone.py", footprint.MISNAMED),
         ("**Files Modified**\n- `cors.go`", "cors.go", footprint.MISNAMED),

@@ -103,7 +103,7 @@ def test_files_directories_and_globs_are_told_apart(text: str, path: str, kind: 
         ("/workspaces/gadugi/src/a.py", "workspaces/gadugi/src/a.py"),
         ("`/Users/ryan/src/gadugi/a.md`", "Users/ryan/src/gadugi/a.md"),
         ("C:\\work\\src\\a.py", "work/src/a.py"),
-        ("D:/work/a.py", "work/a.py"),
+        ("D:/code/a.py", "code/a.py"),
         ("~/src/a.py", "src/a.py"),
         ("$HOME/src/a.py", "src/a.py"),
         ("../../shared/a.py", "shared/a.py"),

@@ -303,7 +303,7 @@ def test_work_that_could_not_be_saved_is_pointed_at() -> None:
     unsaved = replace(stories.fail("one", at=5, outcome=Outcome.REFUSED), unsaved=True)
     events = (*stories.begin(), stories.succeed("one", at=2)[0], unsaved, stories.finish(at=6))
 
-    assert commands(report_on(events)) == ["cd /work/one"]
+    assert commands(report_on(events)) == ["cd /srv/one"]
 
 
 def test_commands_are_safe_to_paste() -> None:
