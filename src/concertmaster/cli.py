@@ -27,7 +27,13 @@ from concertmaster.engine.demonstration import make_demo
 from concertmaster.engine.examination import examine
 from concertmaster.engine.planning import Asked, Planned, make_plan
 from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
-from concertmaster.settings import drop_git_environment, find_cache, read_environment
+from concertmaster.settings import (
+    drop_git_environment,
+    find_cache,
+    load_access_settings,
+    load_action_settings,
+    read_environment,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -258,6 +264,38 @@ def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
 
 
 @commands.command()
+@click.argument("issue")
+@click.option("--repo", metavar="OWNER/NAME", default="", help="Of the issue (default: origin's).")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=1, max=3600),
+    default=10.0,
+    metavar="SECONDS",
+    help="Between two looks; more, to a minute, while nothing changes (default: 10).",
+)
+@click.option("--once", is_flag=True, help="Look once and stop; so does --json.")
+@_json
+@click.pass_obj
+def watch(
+    console: Console, /, *, issue: str, repo: str, interval: float, once: bool, json: bool
+) -> int:
+    """Watch a run on GitHub until it is over; ISSUE is its parent, by number or address.
+
+    It is over when the parent or all children are closed. Exits with 0 when every task has
+    landed by then, else with 1. Needs GITHUB_TOKEN or GH_TOKEN, which may read issues and actions.
+    """
+    # Its library takes longer to load than most commands take to answer.
+    from concertmaster.engine.watching import Lookout, find_issue  # noqa: PLC0415
+
+    access = load_access_settings()
+    found = find_issue(issue, repository=repo, folder=Path(), server=access.server_url)
+    lookout = Lookout(issue=found, access=access, console=console)
+    view = lookout.look() if once or json else lookout.stay(interval_seconds=interval)
+    console.show_view(view, now=lookout.clock.now())
+    return 0 if view.has_landed else Error.exit_code
+
+
+@commands.command()
 @_repo
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @_json
@@ -306,3 +344,16 @@ def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) ->
     for line in ("", f"what landed on main (git -C {made.folder} log --graph):", *history):
         console.line(line)
     return 0 if code == Error.exit_code else code  # one task is a culprit on purpose
+
+
+@commands.command(hidden=True)
+@click.argument("job", type=click.Choice(["plan", "work", "control"]))
+@click.pass_obj
+def action(console: Console, /, job: str) -> int:
+    """One job of the workflow, inside of GitHub Actions."""
+    # The libraries that speak to GitHub are slow to load, and no other command needs them.
+    from concertmaster.engine.actions import JOBS  # noqa: PLC0415
+    from concertmaster.engine.job import Job  # noqa: PLC0415
+
+    settings = load_action_settings()
+    return JOBS[job](Job(settings=settings, console=console, environment=read_environment()))

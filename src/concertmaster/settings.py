@@ -16,7 +16,7 @@ from typing import Any
 
 import platformdirs
 import yaml
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,7 +25,7 @@ from pydantic_settings import (
 )
 
 from concertmaster.core.model import LEAN_PHASES, LandingMode, Phase
-from concertmaster.errors import UsageError
+from concertmaster.errors import EnvironmentFault, UsageError
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 MAX_FILE_BYTES = 256 * 1024
@@ -203,10 +203,11 @@ class ActionSettings(BaseSettings):
     run: str = ""
     round: int = Field(default=1, ge=1, le=99)
     share: int = Field(default=0, ge=0)
+    plan_sha256: str = ""
     runs_on: str = "ubuntu-latest"
     max_parallel: int = Field(default=4, ge=1, le=256)
     slots: int = Field(default=4, ge=1, le=64)
-    job_minutes: float = Field(default=350.0, gt=1, le=7200, allow_inf_nan=False)
+    job_minutes: float = Field(default=350.0, gt=0, le=7200, allow_inf_nan=False)
     check: str = ""
     setup: str = ""
     agent: str = ""
@@ -249,3 +250,41 @@ def load_action_settings() -> ActionSettings:
             why=str(first["msg"]),
             next_step="correct it in the workflow file, under `with:`",
         ) from error
+
+
+class AccessSettings(BaseSettings):
+    """How a person's machine reaches GitHub. The token goes to that one server."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, enable_decoding=False, frozen=True, str_strip_whitespace=True
+    )
+
+    token: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("GITHUB_TOKEN", "GH_TOKEN")
+    )
+    server_url: str = Field(default="https://github.com", validation_alias="GITHUB_SERVER_URL")
+    api_url: str = Field(default="", validation_alias="GITHUB_API_URL")
+
+    @property
+    def api(self) -> str:
+        """The address of the REST API, without a slash at its end."""
+        if self.api_url:
+            return self.api_url.rstrip("/")
+        server = self.server_url.rstrip("/")
+        is_public = server.lower() == "https://github.com"
+        return "https://api.github.com" if is_public else f"{server}/api/v3"
+
+
+def load_access_settings() -> AccessSettings:
+    """Raises EnvironmentFault where there is no token."""
+    found = AccessSettings()
+    token = found.token.get_secret_value()
+    if not re.fullmatch(r"[!-~]+", token):
+        is_set = "what GITHUB_TOKEN or GH_TOKEN holds is no token"
+        raise EnvironmentFault(
+            "there is no token for GitHub",
+            why=is_set if token else "neither GITHUB_TOKEN nor GH_TOKEN is set",
+            next_step='export GITHUB_TOKEN="$(gh auth token)", or one that may read issues'
+            " and actions of the repository",
+        )
+    return found

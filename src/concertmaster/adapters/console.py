@@ -19,13 +19,14 @@ from concertmaster.core.events import Event, PhaseFinished
 from concertmaster.core.model import Plan
 from concertmaster.core.narration import tell, train_status
 from concertmaster.core.report import Report, TaskRow
+from concertmaster.core.standing import COLUMNS, View, headline, row_of, tell_changes
 from concertmaster.core.state import RunState, TaskRecord
 from concertmaster.core.text import display, duration
 from concertmaster.errors import Error
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
-    from rich.console import Group
+    from rich.console import Group, RenderableType
     from rich.table import Table
 
 REFRESHES_PER_SECOND = 4
@@ -57,6 +58,16 @@ class Progress(Protocol):
 
     def activity(self, task: str, text: str) -> None:
         """What the task's agent does right now."""
+
+
+class Onlooker(Protocol):
+    """Watches a run on GitHub."""
+
+    def show(self, view: View) -> None:
+        """So the run stands now."""
+
+    def note(self, text: str) -> None:
+        """What the watching itself waits for."""
 
 
 class Console:
@@ -162,13 +173,37 @@ class Console:
         else:
             self.line("there is no run in this repository yet")
 
+    def show_view(self, view: View, *, now: float) -> None:
+        """How a run on GitHub stands."""
+        if self._json:
+            seconds = view.elapsed_seconds(now)
+            told = {"has_landed": view.has_landed, "elapsed_seconds": round(seconds, 1)}
+            self.document({**asdict(view), **told})
+            return
+        self._table(COLUMNS, [row_of(task) for task in view.tasks])
+        for text in headline(view, now):
+            self.line(text)
+
+    @contextmanager
+    def watching(self, now: Callable[[], float]) -> Iterator[Onlooker]:
+        """Shows a run on GitHub for as long as the context lasts; `now` is since the epoch."""
+        if self._shows_colours(self._stderr):
+            console = self._rich(self._stderr)
+            screen = _Screen(console, now)
+            with _live(console, screen):
+                yield screen
+        else:
+            yield _Changes(self._tell)
+
     @contextmanager
     def progress(self, plan: Plan) -> Iterator[Progress]:
         """Tells of the run for as long as the context lasts."""
         if self._json:
             yield _Silence()
         elif self._shows_colours(self._stderr):
-            with _live_board(self._rich(self._stderr), plan) as board:
+            console = self._rich(self._stderr)
+            board = _Board(console, plan)
+            with _live(console, board):
                 yield board
         else:
             yield _Lines(self._tell)
@@ -292,19 +327,18 @@ class _Lines:
 
 
 @contextmanager
-def _live_board(console: RichConsole, plan: Plan) -> Iterator[_Board]:
+def _live(console: RichConsole, shown: RenderableType) -> Iterator[None]:
     from rich.live import Live  # noqa: PLC0415
 
-    board = _Board(console, plan)
     with Live(
-        board,
+        shown,
         console=console,
         refresh_per_second=REFRESHES_PER_SECOND,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     ):
-        yield board
+        yield
 
 
 class _Board:
@@ -375,3 +409,49 @@ def _board_lines(state: RunState) -> Iterator[str]:
     yield f"train: {train_status(state)}"
     if state.stopped:
         yield f"no further agent starts: {display(state.stopped)}"
+
+
+class _Changes:
+    """One line for each change of a run on GitHub."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._before: View | None = None
+
+    def show(self, view: View) -> None:
+        for text in tell_changes(self._before, view):
+            self._write(text)
+        self._before = view
+
+    def note(self, text: str) -> None:
+        self._write(text)
+
+
+class _Screen:
+    """How a run on GitHub stands, drawn anew; the time runs on between two looks."""
+
+    def __init__(self, console: RichConsole, now: Callable[[], float]) -> None:
+        self._console = console
+        self._now = now
+        self._view: View | None = None
+
+    def show(self, view: View) -> None:
+        self._view = view
+
+    def note(self, text: str) -> None:
+        with suppress(OSError):
+            self._console.print(display(text, limit=LONGEST_LINE), soft_wrap=True)
+
+    def __rich__(self) -> Group:
+        """Called by the live view for each refresh, in its own thread."""
+        from rich.console import Group  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        view = self._view
+        if view is None:
+            return Group()
+        lines = [
+            Text(line, overflow="ellipsis", no_wrap=True) for line in headline(view, self._now())
+        ]
+        rows = [row_of(task) for task in view.tasks]
+        return Group(*lines, *([_rich_table(COLUMNS, rows)] if rows else []))

@@ -6,26 +6,28 @@ Everything may be called again: what is there already is found and not made twic
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from concertmaster.adapters.pace import Clock
-from concertmaster.adapters.wire import PAGE, Conflicting, NotFound, Wire
+from concertmaster.adapters.refusal import Conflicting, Invalid, NotFound, Unsupported
+from concertmaster.adapters.wire import PAGE, Wire
 from concertmaster.errors import EnvironmentFault
 
 BATCH = 20  # GraphQL mutations in one request; more run into its time limit of 10 s
 MOST_SUB_ISSUES = 100
+LONGEST_WAIT_FOR_LINKS_SECONDS = 120.0
 
-_ISSUE_FIELDS = "id databaseId number title body state author { login }"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """An issue as GitHub holds it. `id` is the database id, which links want."""
+    """An issue as GitHub holds it: `id` is the database id, `parent` a number or 0, `created_at`
+    as GitHub writes times."""
 
     number: int
     id: int
@@ -35,6 +37,8 @@ class Issue:
     author: str
     is_open: bool
     labels: frozenset[str] = frozenset()
+    parent: int = 0
+    created_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An issue to be created. `key` tells it from the others."""
+    """What an issue is to say. `key` tells it from the others."""
 
     key: str
     title: str
@@ -66,10 +70,6 @@ class Job:
     url: str
 
 
-class Unsupported(EnvironmentFault):
-    """This server does not know the call."""
-
-
 class Forge:
     """One repository on GitHub, seen with one token."""
 
@@ -81,8 +81,11 @@ class Forge:
         token: str,
         clock: Clock,
         told: Callable[[str], None] = lambda text: None,
+        redact: Callable[[str], str] = lambda text: text,
     ) -> None:
+        """`told` hears of progress; all that we write goes through `redact`."""
         self.repository = repository
+        self.redact = redact
         self._told = told
         self._wire = Wire(url=url, repository=repository, token=token, clock=clock, told=told)
 
@@ -112,14 +115,23 @@ class Forge:
     def sub_issues(self, number: int) -> tuple[Issue, ...]:
         """Raises Unsupported where the server knows no sub-issues."""
         try:
-            return tuple(_issue(one) for one in self._wire.pages(f"/issues/{number}/sub_issues"))
-        except NotFound as error:
+            return self._sub_issues(number)
+        except NotFound:
             self.issue(number)  # if that is missing, it was not the server
+        try:
+            return self._sub_issues(number)
+        except NotFound as error:
             raise Unsupported("this server knows no sub-issues") from error
 
-    def labelled(self, label: str) -> tuple[Issue, ...]:
-        """All issues with the label, closed ones too; pull requests are none."""
-        found = self._wire.pages("/issues", labels=label, state="all")
+    def _sub_issues(self, number: int) -> tuple[Issue, ...]:
+        found = self._wire.pages(f"/issues/{number}/sub_issues")
+        return tuple(replace(_issue(one), parent=number) for one in found)
+
+    def labelled(self, label: str, *, since: str = "") -> tuple[Issue, ...]:
+        """All issues with the label, closed ones too, that changed `since` then (as `created_at`);
+        pull requests are none."""
+        limits = {"since": since} if since else {}
+        found = self._wire.pages("/issues", labels=label, state="all", **limits)
         return tuple(_issue(one) for one in found if "pull_request" not in one)
 
     def blocked_by(self, number: int) -> frozenset[int]:
@@ -129,10 +141,10 @@ class Forge:
 
     def jobs(self, run: int) -> tuple[Job, ...]:
         """The jobs of a workflow run."""
-        found = self._wire.get(f"/actions/runs/{run}/jobs", per_page=PAGE)
-        return tuple(_job(one) for one in found.get("jobs", ()))
+        found = self._wire.pages(f"/actions/runs/{run}/jobs", within="jobs")
+        return tuple(_job(one) for one in found)
 
-    # --- writing -------------------------------------------------------------------------------
+    # --- labels and reactions ------------------------------------------------------------------
 
     def ensure_labels(self, wanted: Mapping[str, tuple[str, str]]) -> None:
         """Create those of `wanted` (name to colour and description) that are missing."""
@@ -156,59 +168,99 @@ class Forge:
     def set_labels(self, number: int, *, add: Sequence[str], remove: Sequence[str] = ()) -> None:
         """Safe to repeat; a label that is not there is not removed."""
         if add:
-            body = {"labels": list(add)}
-            self._wire.repeat(
-                f"label issue #{number}",
-                lambda: self._wire.send("POST", f"/issues/{number}/labels", body),
-            )
+            path = f"/issues/{number}/labels"
+            send = partial(self._wire.send, "POST", path, {"labels": list(add)})
+            self._wire.repeat(f"label issue #{number}", send)
         for name in remove:
             path = f"/issues/{number}/labels/{_segment(name)}"
             self._wire.repeat(f"label issue #{number}", partial(self._delete, path))
 
-    def _delete(self, path: str) -> None:
+    def _delete(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         try:
-            self._wire.send("DELETE", path, None)
+            self._wire.send("DELETE", path, body)
         except NotFound:
             return
 
+    def relabel(
+        self, issues: Sequence[Issue], *, add: Sequence[str], remove: Sequence[str] = ()
+    ) -> None:
+        """The same as `set_labels` for many issues, in few requests; the labels must exist."""
+        names = [*add, *remove]
+        ids = _ids(self._in_repository(_label_fields(names), action="read the labels"), names)
+
+        def change(mutation: str, wanted: Callable[[Issue], list[str]]) -> None:
+            inputs = [
+                {"labelableId": issue.node_id, "labelIds": wanted(issue)}
+                for issue in issues
+                if wanted(issue)
+            ]
+            self._repeat_all(mutation, inputs, action="label issues")
+
+        change("addLabelsToLabelable", lambda one: [ids[n] for n in add if n not in one.labels])
+        change("removeLabelsFromLabelable", lambda one: [ids[n] for n in remove if n in one.labels])
+
+    def _repeat_all(
+        self, mutation: str, inputs: Sequence[Mapping[str, Any]], *, action: str
+    ) -> None:
+        """Mutations that may happen twice without harm."""
+        for _, chunk in _chunks(inputs):
+            call = partial(self._wire.mutate, mutation, chunk, "clientMutationId", action=action)
+            self._wire.repeat(action, call)
+
     def react(self, comment: int) -> None:
-        """Show that the comment was seen; safe to repeat."""
+        """Show that the comment was seen, if it is still there; safe to repeat."""
         path = f"/issues/comments/{comment}/reactions"
-        self._wire.repeat(
-            "react to the comment", lambda: self._wire.send("POST", path, {"content": "eyes"})
-        )
+        try:
+            self._wire.repeat(
+                "react to the comment",
+                partial(self._wire.send, "POST", path, {"content": "eyes"}),
+            )
+        except NotFound:
+            return
+
+    # --- comments ------------------------------------------------------------------------------
 
     def put_comment(self, number: int, body: str, *, is_ours: Callable[[Comment], bool]) -> Comment:
-        """Write the comment that `is_ours` knows, or change it where it says something else."""
-        found = self._find_comment(number, is_ours)
-        if found is None:
-            path, action = f"/issues/{number}/comments", f"comment on issue #{number}"
-            return self._wire.write(
-                action,
-                lambda: self._find_comment(number, is_ours),
-                lambda: _comment(self._wire.send("POST", path, {"body": body})),
-            )
-        if found.body != body:
-            path = f"/issues/comments/{found.id}"
-            self._wire.repeat(
-                f"change our comment on issue #{number}",
-                lambda: self._wire.send("PATCH", path, {"body": body}),
-            )
-        return Comment(id=found.id, body=body, author=found.author)
+        """Write the comment that `is_ours` knows, or change it where it says something else.
 
-    def _find_comment(self, number: int, is_ours: Callable[[Comment], bool]) -> Comment | None:
-        return next((one for one in self.comments(number) if is_ours(one)), None)
+        Of several, as two of us at once may write them, the oldest stays.
+        """
+        body = self.redact(body)
+        found = self._one_comment(number, is_ours) or self._create_comment(number, body, is_ours)
+        if found.body != body:
+            send = partial(self._wire.send, "PATCH", f"/issues/comments/{found.id}", {"body": body})
+            self._wire.repeat(f"change our comment on issue #{number}", send)
+        return replace(found, body=body)
+
+    def _create_comment(
+        self, number: int, body: str, is_ours: Callable[[Comment], bool]
+    ) -> Comment:
+        path = f"/issues/{number}/comments"
+        made = self._wire.write(
+            f"comment on issue #{number}",
+            lambda: self._one_comment(number, is_ours),
+            lambda: _comment(self._wire.send("POST", path, {"body": body})),
+        )
+        return self._one_comment(number, is_ours) or made
+
+    def _one_comment(self, number: int, is_ours: Callable[[Comment], bool]) -> Comment | None:
+        found = sorted(filter(is_ours, self.comments(number)), key=lambda one: one.id)
+        for further in found[1:]:
+            delete = partial(self._delete, f"/issues/comments/{further.id}")
+            self._wire.repeat(f"remove our second comment on issue #{number}", delete)
+        return found[0] if found else None
+
+    # --- issues --------------------------------------------------------------------------------
 
     def create_issue(
         self, draft: Draft, labels: Sequence[str], *, look_up: Callable[[], Issue | None]
     ) -> Issue:
         """One issue by itself; `look_up` finds it when it is there already."""
-        body = {"title": draft.title, "body": draft.body, "labels": list(labels)}
-        found = look_up()
-        return found or self._wire.write(
+        body = {"title": self.redact(draft.title), "body": self.redact(draft.body)}
+        return look_up() or self._wire.write(
             f"create the issue {draft.title!r}",
             look_up,
-            lambda: _issue(self._wire.send("POST", "/issues", body)),
+            lambda: _issue(self._wire.send("POST", "/issues", {**body, "labels": list(labels)})),
         )
 
     def create_children(
@@ -216,42 +268,63 @@ class Forge:
         drafts: Sequence[Draft],
         *,
         parent: Issue,
+        room: int,
         labels: Sequence[str],
         look_up: Callable[[], Mapping[str, Issue]],
     ) -> dict[str, Issue]:
-        """The issues of `drafts` by key, each created once; `look_up` finds those that exist.
+        """The issues of `drafts` by key; `look_up` finds those that a lost answer left behind.
 
-        They become sub-issues of `parent`, as far as there is room for more.
+        The first `room` of them become sub-issues of `parent`.
         """
-        there = dict(look_up())
-        missing = [draft for draft in drafts if draft.key not in there]
-        if not missing:
-            return there
-        ids = self._node_ids(labels)
-        room = max(0, MOST_SUB_ISSUES - len(there))
-        for start, chunk in _chunks(missing):
-            as_children = start + len(chunk) <= room
-            variables = {**ids, "parentIssueId": parent.node_id if as_children else None}
-            self._told(f"creating child issues {start + 1} to {start + len(chunk)}")
-            there |= self._create_chunk(chunk, variables, look_up=look_up)
-        return there
+        found = self._in_repository(f"id {_label_fields(labels)}", action="read the repository")
+        shared = {"repositoryId": found["id"], "labelIds": list(_ids(found, labels).values())}
+        done: dict[str, Issue] = {}
+        for start, chunk in _chunks(drafts):
+            self._told(f"creating child issues: {start + len(chunk)} of {len(drafts)}")
+            below, beside = chunk[: max(0, room - start)], chunk[max(0, room - start) :]
+            if below:
+                done |= self._create_below(below, shared, parent=parent, look_up=look_up)
+            if beside:
+                done |= self._create_batch(beside, shared, look_up=look_up)
+        return done
 
-    def _create_chunk(
+    def _create_below(
         self,
         drafts: Sequence[Draft],
-        variables: Mapping[str, Any],
+        shared: Mapping[str, Any],
         *,
+        parent: Issue,
         look_up: Callable[[], Mapping[str, Issue]],
     ) -> dict[str, Issue]:
+        """Where the parent takes no more after all, the rest stands beside it."""
+        placed = {**shared, "parentIssueId": parent.node_id}
+        try:
+            made = self._create_batch(drafts, placed, look_up=look_up)
+        except Invalid:
+            return self._create_batch(drafts, shared, look_up=look_up, again=True)
+        return {key: replace(issue, parent=parent.number) for key, issue in made.items()}
+
+    def _create_batch(
+        self,
+        drafts: Sequence[Draft],
+        shared: Mapping[str, Any],
+        *,
+        look_up: Callable[[], Mapping[str, Issue]],
+        again: bool = False,
+    ) -> dict[str, Issue]:
+        wanted = {draft.key for draft in drafts}
         done: dict[str, Issue] = {}
+
+        def refresh() -> dict[str, Issue] | None:
+            done.update({key: issue for key, issue in look_up().items() if key in wanted})
+            return done if wanted <= done.keys() else None
 
         def create() -> dict[str, Issue]:
             missing = [draft for draft in drafts if draft.key not in done]
-            inputs = [{**variables, "title": d.title, "body": d.body} for d in missing]
             self._wire.mutate(
                 "createIssue",
-                inputs,
-                f"issue {{ {_ISSUE_FIELDS} }}",
+                [{**shared, **self._text(draft)} for draft in missing],
+                "issue { id fullDatabaseId number title body state }",
                 action="create child issues",
                 take=lambda place, found: done.update(
                     {missing[place].key: _issue_of_graphql(found["issue"])}
@@ -259,35 +332,82 @@ class Forge:
             )
             return done
 
-        def refresh() -> dict[str, Issue] | None:
-            wanted = {draft.key for draft in drafts}
-            done.update({key: one for key, one in look_up().items() if key in wanted})
-            return done if wanted <= done.keys() else None
-
+        if again and refresh():
+            return done
         return self._wire.write("create child issues", refresh, create, creations=len(drafts))
 
-    def block(self, links: Sequence[tuple[Issue, Issue]]) -> None:
-        """Mark each first issue as blocked by the second; safe to repeat."""
-        for _, chunk in _chunks(links):
-            self._wire.write(
-                "link issues",
-                lambda: None,
-                partial(self._block_missing, chunk),
-                creations=len(chunk),
-            )
+    def _text(self, draft: Draft) -> dict[str, str]:
+        return {"title": self.redact(draft.title), "body": self.redact(draft.body)}
 
-    def _block_missing(self, links: Sequence[tuple[Issue, Issue]]) -> None:
-        there = self._blockers([issue for issue, _ in links])
+    def reopen(self, issues: Mapping[str, Issue], drafts: Iterable[Draft]) -> None:
+        """Make each issue open and say what its draft says; safe to repeat."""
         inputs = [
-            {"issueId": issue.node_id, "blockingIssueId": on.node_id}
-            for issue, on in links
-            if on.number not in there[issue.number]
+            {"id": issues[draft.key].node_id, "state": "OPEN", **self._text(draft)}
+            for draft in drafts
         ]
-        if inputs:
-            self._wire.mutate("addBlockedBy", inputs, "issue { number }", action="link issues")
+        self._repeat_all("updateIssue", inputs, action="renew child issues")
+
+    def retire(self, issue: Issue, *, body: str) -> None:
+        """Close an issue of ours that was made twice; `body` says so. Safe to repeat."""
+        said = {"body": self.redact(body), "labels": []}
+        closed = {"state": "closed", "state_reason": "duplicate"}
+        send = partial(self._wire.send, "PATCH", f"/issues/{issue.number}", {**said, **closed})
+        self._wire.repeat(f"close issue #{issue.number}, which was made twice", send)
+
+    def release(self, issue: Issue) -> None:
+        """Take the issue from below its parent, if it has one; safe to repeat."""
+        if issue.parent:
+            path, child = f"/issues/{issue.parent}/sub_issue", {"sub_issue_id": issue.id}
+            self._wire.repeat("release a sub-issue", partial(self._delete, path, child))
+
+    # --- links ---------------------------------------------------------------------------------
+
+    def block(self, links: Sequence[tuple[Issue, Issue]]) -> None:
+        """Mark each first issue as blocked by the second; safe to repeat.
+
+        They are for people only: what GitHub does not take, now or at all, is told and left out.
+        """
+        for start, chunk in _chunks(links):
+            try:
+                missing = self._missing(chunk)
+            except Unsupported as error:
+                self._told(f"issues are not linked: {error.why}")
+                return
+            if self._wire.seconds_until(len(missing) + BATCH) > LONGEST_WAIT_FOR_LINKS_SECONDS:
+                self._told(
+                    f"{len(links) - start} links left out: GitHub's hour has no room for them"
+                )
+                return
+            if missing:
+                self._told(f"linking child issues: {start + len(chunk)} of {len(links)}")
+                self._block_batch(missing)
+
+    def _block_batch(self, links: Sequence[tuple[Issue, Issue]]) -> None:
+        waiting = list(links)
+
+        def look_up() -> bool | None:
+            waiting[:] = self._missing(links)
+            return None if waiting else True
+
+        def link() -> bool:
+            inputs = [
+                {"issueId": issue.node_id, "blockingIssueId": on.node_id} for issue, on in waiting
+            ]
+            self._wire.mutate("addBlockedBy", inputs, "clientMutationId", action="link issues")
+            return True
+
+        try:
+            self._wire.write("link issues", look_up, link, creations=len(links))
+        except Invalid as error:
+            names = ", ".join(f"#{issue.number} by #{on.number}" for issue, on in waiting)
+            self._told(f"not linked as blocked: {names} ({error.why})")
+
+    def _missing(self, links: Sequence[tuple[Issue, Issue]]) -> list[tuple[Issue, Issue]]:
+        there = self._blockers([issue for issue, _ in links])
+        return [(issue, on) for issue, on in links if on.number not in there[issue.number]]
 
     def _blockers(self, issues: Sequence[Issue]) -> dict[int, frozenset[int]]:
-        """The numbers of the issues that block each one."""
+        """The numbers of the issues that block each one. Raises Unsupported."""
         numbers = sorted({issue.number for issue in issues})
         fields = " ".join(
             f"i{number}: issue(number: {number}) "
@@ -300,6 +420,8 @@ class Forge:
             for number in numbers
         }
 
+    # --- GraphQL's names -----------------------------------------------------------------------
+
     def _in_repository(self, fields: str, *, action: str) -> dict[str, Any]:
         owner, _, name = self.repository.partition("/")
         query = (
@@ -310,27 +432,38 @@ class Forge:
         repository: dict[str, Any] = found["repository"]
         return repository
 
-    def _node_ids(self, labels: Sequence[str]) -> dict[str, Any]:
-        fields = " ".join(
-            f"l{place}: label(name: {json.dumps(label)}) {{ id }}"
-            for place, label in enumerate(labels)
-        )
-        found = self._in_repository(f"id {fields}", action="read the repository")
-        ids = [found[f"l{place}"] for place in range(len(labels))]
-        return {"repositoryId": found["id"], "labelIds": [one["id"] for one in ids if one]}
+    # --- workflow runs -------------------------------------------------------------------------
 
     def cancel_run(self, run: int) -> None:
         """Ask GitHub to cancel a workflow run; safe to repeat, also when it has ended."""
         path = f"/actions/runs/{run}/cancel"
         try:
-            self._wire.repeat(
-                "cancel the workflow run", lambda: self._wire.send("POST", path, None)
-            )
+            self._wire.repeat("cancel the workflow run", partial(self._wire.send, "POST", path))
         except Conflicting:
             return
 
 
+def _label_fields(names: Sequence[str]) -> str:
+    return " ".join(
+        f"l{place}: label(name: {json.dumps(name)}) {{ id }}" for place, name in enumerate(names)
+    )
+
+
+def _ids(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """The ids of labels by name, from the answer to `_label_fields`."""
+    labels = {name: found[f"l{place}"] for place, name in enumerate(names)}
+    missing = [name for name, label in labels.items() if not label]
+    if missing:
+        raise EnvironmentFault(
+            f"the label {missing[0]} is missing",
+            why="somebody removed it while the job was running",
+            next_step="run the job again; it makes the label anew",
+        )
+    return {name: str(label["id"]) for name, label in labels.items()}
+
+
 def _issue(found: Mapping[str, Any]) -> Issue:
+    parent = str(found.get("parent_issue_url") or "").rpartition("/")[2]
     return Issue(
         number=int(found["number"]),
         id=int(found["id"]),
@@ -340,17 +473,19 @@ def _issue(found: Mapping[str, Any]) -> Issue:
         author=str((found.get("user") or {}).get("login", "")),
         is_open=found.get("state") == "open",
         labels=frozenset(str(label["name"]) for label in found.get("labels") or ()),
+        parent=int(parent) if parent.isdigit() else 0,
+        created_at=str(found.get("created_at") or ""),
     )
 
 
 def _issue_of_graphql(found: Mapping[str, Any]) -> Issue:
     return Issue(
         number=int(found["number"]),
-        id=int(found.get("databaseId") or 0),
+        id=int(found.get("fullDatabaseId") or 0),
         node_id=str(found["id"]),
         title=str(found.get("title") or ""),
         body=str(found.get("body") or ""),
-        author=str((found.get("author") or {}).get("login", "")),
+        author="",
         is_open=found.get("state") == "OPEN",
     )
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
+from concertmaster.core.text import duration
+
 GAP_SECONDS = 1.0
+NOTICED_SECONDS = 5.0
 # (seconds, most creations within them); a little below the documented 80 and 500.
 WINDOWS = ((60.0, 75), (3600.0, 480))
 
@@ -20,6 +25,16 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+class SystemClock:
+    """Real time."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
 class Pace:
     """Waits before a write until it may be sent. `told` hears of waits that a person notices."""
 
@@ -29,21 +44,28 @@ class Pace:
         self._lock = threading.Lock()
         self._sent: deque[float] = deque(maxlen=max(most for _, most in WINDOWS))
 
-    def await_turn(self, creations: int = 1) -> None:
-        """Return when `creations` more may be sent; they count as sent now."""
-        with self._lock:
-            for _ in range(creations):
-                pause = self._pause()
-                if pause > GAP_SECONDS:
-                    self._told(f"waiting {pause:.0f} s, to stay inside GitHub's limits")
-                if pause > 0:
-                    self._clock.sleep(pause)
-                self._sent.append(self._clock.now())
+    @contextmanager
+    def turn(self, creations: int = 1) -> Iterator[None]:
+        """One write at a time, begun when there is room for what it creates.
 
-    def _pause(self) -> float:
-        now = self._clock.now()
-        waits = [0.0]
+        It counts from its end: GitHub may have taken its time.
+        """
+        with self._lock:
+            pause = self.seconds_until(creations)
+            if pause >= NOTICED_SECONDS:
+                self._told(f"waiting {duration(pause)} to stay inside GitHub's limits")
+            if pause > 0:
+                self._clock.sleep(pause)
+            try:
+                yield
+            finally:
+                self._sent.extend([self._clock.now()] * creations)
+
+    def seconds_until(self, creations: int) -> float:
+        """Until the gap has passed and every window has room for so many."""
+        ends = [self._sent[-1] + GAP_SECONDS] if self._sent else []
         for seconds, most in WINDOWS:
-            if len(self._sent) >= most:
-                waits.append(self._sent[-most] + seconds - now)
-        return max(waits)
+            kept = max(0, most - creations)  # that many of those before may still be inside
+            if len(self._sent) > kept:
+                ends.append(self._sent[-kept - 1] + seconds)
+        return max(0.0, *(end - self._clock.now() for end in ends)) if ends else 0.0

@@ -96,6 +96,12 @@ class RunRepository:
         """The commits of all refs below `prefix`."""
         return tuple(self.git.run("for-each-ref", "--format=%(objectname)", prefix).split())
 
+    def bundle(self, path: Path, commit: str, *, ref: str, base: str) -> None:
+        """All that leads from `base` to the commit, under the name `ref`, as one file."""
+        self.pin(ref, commit)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.git.run("bundle", "create", "--quiet", str(path), ref, f"^{object_id(base)}")
+
     def tree(self, commit: str) -> str:
         """The id of the commit's tree."""
         if commit not in self._trees:

@@ -6,39 +6,35 @@ lost, so before it is repeated its effect is looked up.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from github import Auth, Github, GithubException, GithubRetry
+from github import Auth, Github, GithubException, GithubRetry, set_log_level
 from requests import RequestException
 
 from concertmaster.adapters.pace import Clock, Pace
 from concertmaster.adapters.patience import Passing, repeat_on_passing
+from concertmaster.adapters.refusal import (
+    LONGEST_WAIT_SECONDS,
+    Answer,
+    Invalid,
+    asked_seconds,
+    explain,
+    needed_permission,
+)
+from concertmaster.core.text import count, display, duration
 from concertmaster.errors import EnvironmentFault
 
+VERSION = "2022-11-28"  # of the API
 TRIES = 6
-READ_TRIES = 5
 TIMEOUT_SECONDS = 15
-LONGEST_WAIT_SECONDS = 900.0
-FIRST_WAIT_SECONDS = 2.0
-SECONDARY_WAIT_SECONDS = 60.0
+FIRST_WAIT_SECONDS = 10.0  # lists show what is new only after some seconds
+NOTICED_SECONDS = 5.0
 PAGE = 100
 
-_LIMIT_WORDS = ("rate limit", "abuse detection")
 T = TypeVar("T")
-
-
-class NotAllowed(EnvironmentFault):
-    """The token lacks a permission."""
-
-
-class NotFound(EnvironmentFault):
-    """GitHub knows no such thing, or the token may not see it."""
-
-
-class Conflicting(EnvironmentFault):
-    """The thing is not in a state that allows the call."""
 
 
 class Wire:
@@ -55,55 +51,63 @@ class Wire:
     ) -> None:
         self.repository = repository
         self._clock = clock
+        self._told = told
         self._pace = Pace(clock, told=told)
+        set_log_level(
+            logging.ERROR
+        )  # it has a handler of its own; we tell what a person should know
         self._api = Github(
             auth=Auth.Token(token),
             base_url=url,
+            api_version=VERSION,
             timeout=TIMEOUT_SECONDS,
-            retry=_make_retry(clock),
+            retry=_make_retry(clock, self._pause),
             seconds_between_requests=None,
             seconds_between_writes=None,
         ).requester
+
+    # --- one request ---------------------------------------------------------------------------
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """One object."""
         found: dict[str, Any] = self._read(path, parameters)
         return found
 
-    def pages(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """The objects of a list, as many pages as it has."""
+    def pages(self, path: str, *, within: str = "", **parameters: Any) -> Iterator[dict[str, Any]]:
+        """The objects of a list, as many pages as it has; `within` is the key that holds it."""
         page = 1
         while True:
-            asked = {**parameters, "per_page": PAGE, "page": page}
-            found = self._read(path, asked)
-            yield from found
-            if len(found) < PAGE:
+            found = self._read(path, {**parameters, "per_page": PAGE, "page": page})
+            items = found[within] if within else found
+            yield from items
+            if len(items) < PAGE:
                 return
             page += 1
 
     def _read(self, path: str, parameters: Mapping[str, Any]) -> Any:
         try:
-            return self._call("GET", path, f"read {path}", parameters=dict(parameters))[1]
+            return self._call("GET", path, f"read {path}", parameters=dict(parameters))
         except Passing as error:
-            raise _given_up(f"read {path}", READ_TRIES, error) from error
+            raise _given_up(f"read {path}", error) from error
 
-    def send(self, verb: str, path: str, body: Any) -> dict[str, Any]:
+    def send(self, verb: str, path: str, body: Any = None) -> dict[str, Any]:
         """One write, not repeated; the answer's object."""
-        found: dict[str, Any] = self._call(verb, path, f"{verb} {path}", input=body)[1]
+        found: dict[str, Any] = self._call(verb, path, f"{verb} {path}", input=body)
         return found
 
-    def _call(self, verb: str, path: str, action: str, **options: Any) -> tuple[Any, Any]:
-        with _translated(action):
-            return self._api.requestJsonAndCheck(verb, f"/repos/{self.repository}{path}", **options)
+    def _call(self, verb: str, path: str, action: str, **options: Any) -> Any:
+        with self._translated(action, needs=needed_permission(verb, path)):
+            url = f"/repos/{self.repository}{path}"
+            return self._api.requestJsonAndCheck(verb, url, **options)[1]
 
     def query(self, query: str, variables: dict[str, Any], *, action: str) -> dict[str, Any]:
         """The data of a GraphQL query."""
 
-        def ask() -> dict[str, Any]:
-            with _translated(action):
-                return dict(self._api.graphql_query(query, variables)[1]["data"])
+        def ask(_: int) -> dict[str, Any]:
+            with self._translated(action, needs=needed_permission("POST", "query")):
+                return self._ask(query, variables)
 
-        return self.repeat(action, ask, creations=0)
+        return self._again(action, ask)
 
     def mutate(
         self,
@@ -122,19 +126,39 @@ class Wire:
             f"m{place}: {mutation}(input: $i{place}) {{ {fields} }}" for place in range(len(inputs))
         )
         variables = {f"i{place}": dict(one) for place, one in enumerate(inputs)}
-        with _translated(action):
+        with self._translated(action, needs=needed_permission("POST", mutation)):
             try:
-                data = self._api.graphql_query(f"mutation({head}) {{ {body} }}", variables)[1]
+                data = self._ask(f"mutation({head}) {{ {body} }}", variables)
             except GithubException as error:
                 _take(_partial(error), take)
                 raise
-        _take(data.get("data") or {}, take)
+        _take(data, take)
+
+    def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        headers, answer = self._api.graphql_query(query, variables)
+        if "data" not in answer:  # GitHub refuses with HTTP 200 too
+            raise GithubException(200, answer, headers)
+        data: dict[str, Any] = answer["data"] or {}
+        return data
+
+    @contextmanager
+    def _translated(self, action: str, *, needs: str) -> Iterator[None]:
+        """The library's and the connection's errors as ours."""
+        try:
+            yield
+        except GithubException as error:
+            headers = {name.lower(): str(value) for name, value in (error.headers or {}).items()}
+            answer = Answer(status=error.status, headers=headers, data=error.data)
+            now = self._clock.now()
+            raise explain(answer, action=action, needs=needs, now=now) from error
+        except (RequestException, ValueError) as error:  # an answer that was cut off is no JSON
+            raise Passing(f"no answer from GitHub: {_cause(error)}") from error
 
     # --- trying again --------------------------------------------------------------------------
 
-    def repeat(self, action: str, call: Callable[[], T], *, creations: int = 1) -> T:
+    def repeat(self, action: str, call: Callable[[], T]) -> T:
         """A write that may happen twice without harm."""
-        return self.write(action, lambda: None, call, creations=creations)
+        return self.write(action, lambda: None, call)
 
     def write(
         self,
@@ -150,91 +174,69 @@ class Wire:
             found = look_up() if number > 1 else None
             if found is not None:
                 return found
-            self._pace.await_turn(creations)
-            return write()
+            with self._pace.turn(creations):
+                return write()
 
+        try:
+            return self._again(action, call)
+        except Invalid:  # so GitHub calls also what somebody else has made meanwhile
+            found = look_up()
+            if found is None:
+                raise
+            return found
+
+    def seconds_until(self, creations: int) -> float:
+        """How long a write of so many would have to wait for its turn."""
+        return self._pace.seconds_until(creations)
+
+    def _again(self, action: str, call: Callable[[int], T]) -> T:
         try:
             return repeat_on_passing(
                 call,
                 tries=TRIES,
                 first_wait_seconds=FIRST_WAIT_SECONDS,
                 longest_wait_seconds=LONGEST_WAIT_SECONDS,
-                sleep=self._clock.sleep,
+                sleep=self._pause,
             )
         except Passing as error:
-            raise _given_up(action, TRIES, error) from error
+            raise _given_up(action, error) from error
+
+    def _pause(self, seconds: float) -> None:
+        if seconds >= NOTICED_SECONDS:
+            self._told(f"GitHub is busy or limits us: waiting {duration(seconds)}")
+        self._clock.sleep(seconds)
 
 
-def _given_up(action: str, tries: int, error: Passing) -> EnvironmentFault:
+def _cause(error: Exception) -> str:
+    """What lies behind the library's "max retries exceeded"."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return display(str(reason or type(error).__name__))
+
+
+def _given_up(action: str, error: Passing) -> EnvironmentFault:
     return EnvironmentFault(
-        f"could not {action}, {tries} times in a row",
+        f"could not {action}, {count(TRIES, 'time')} in a row",
         why=str(error),
         next_step="run the job again when GitHub is well; what is done is not done twice",
     )
 
 
-def _make_retry(clock: Clock) -> GithubRetry:
+def _make_retry(clock: Clock, pause: Callable[[float], None]) -> GithubRetry:
     """Only for reads, and only on the clock that we were given."""
 
     class Patient(GithubRetry):
         def sleep(self, response: Any = None) -> None:
-            asked = self.get_retry_after(response) if response is not None else None
-            clock.sleep(asked if asked is not None else self.get_backoff_time())
+            seconds = self.get_backoff_time()
+            if response is not None and response.status in (403, 429):
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                seconds = asked_seconds(headers, now=clock.now())
+            pause(seconds)
 
     return Patient(
-        total=READ_TRIES,
+        total=TRIES - 1,
+        status_forcelist=[429, *range(500, 600)],
         allowed_methods=frozenset({"GET", "HEAD"}),
         backoff_factor=1,
-        secondary_rate_wait=SECONDARY_WAIT_SECONDS,
-        max_rate_limit_wait=LONGEST_WAIT_SECONDS,
-    )
-
-
-@contextmanager
-def _translated(action: str) -> Iterator[None]:
-    """The library's and the wire's errors as ours."""
-    try:
-        yield
-    except GithubException as error:
-        raise _explain(error, action) from error
-    except RequestException as error:
-        raise Passing(f"{type(error).__name__} when trying to {action}") from error
-
-
-def _explain(error: GithubException, action: str) -> Exception:
-    words = str(error.message or (error.data or {}).get("message") or error)
-    headers = {key.lower(): value for key, value in (error.headers or {}).items()}
-    limited = any(word in words.lower() for word in _LIMIT_WORDS) or "RATE_LIMITED" in str(
-        error.data
-    )
-    if error.status == 429 or (limited and error.status in (200, 400, 403)):
-        return Passing(words, seconds=_asked_wait(headers))
-    if error.status >= 500:
-        return Passing(f"{error.status} {words}")
-    if error.status == 403 or "FORBIDDEN" in str(error.data):
-        return _not_allowed(action, words)
-    if error.status == 404:
-        return NotFound(f"could not {action}: GitHub answers 404", why=words, next_step=_SEEN)
-    kind = Conflicting if error.status in (405, 409) else EnvironmentFault
-    return kind(f"could not {action}: GitHub answers {error.status}", why=words)
-
-
-_SEEN = "check the address; a token that may not see a thing gets the same answer"
-
-
-def _asked_wait(headers: Mapping[str, Any]) -> float:
-    try:
-        return float(headers.get("retry-after") or SECONDARY_WAIT_SECONDS)
-    except ValueError:
-        return SECONDARY_WAIT_SECONDS
-
-
-def _not_allowed(action: str, words: str) -> NotAllowed:
-    needed = "actions: write" if "workflow" in action else "issues: write"
-    return NotAllowed(
-        f"the token may not {action}",
-        why=words,
-        next_step=f"give the job this permission in the workflow file: `permissions: {needed}`",
     )
 
 

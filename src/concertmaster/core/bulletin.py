@@ -6,17 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from concertmaster.core import explanation
 from concertmaster.core.model import Plan, Task
-from concertmaster.core.neutral import as_cell, as_code, as_line, clip, code_block, mark
+from concertmaster.core.neutral import (
+    as_cell,
+    as_code,
+    as_line,
+    clip,
+    code_block,
+    mark,
+    read_marks,
+)
 from concertmaster.core.text import count, duration
 
 MOST_TASKS_IN_PICTURE = 100
 MOST_REASONS = 40
 PLAN_KIND, TASK_KIND, REPLY_KIND, PARENT_KIND = "plan", "task", "reply", "parent"
+REPORT_KIND, DUPLICATE_KIND = "report", "duplicate"
+LONGEST_TITLE = 256  # GitHub's
 
 
 def child_title(task: Task) -> str:
     """The title of a task's issue."""
-    return as_line(task.title, limit=200)
+    titles = (as_line(task.title, limit=limit) for limit in (200, 50))
+    return next((title for title in titles if 0 < len(title) <= LONGEST_TITLE), task.id)
 
 
 def child_body(task: Task, plan: Plan, *, parent: int) -> str:
@@ -30,25 +41,46 @@ def child_body(task: Task, plan: Plan, *, parent: int) -> str:
         f"- likely to change: {as_line(explanation.summarise_footprint(task), limit=400)}",
         *(f"- {as_line(explanation.describe_need(need), limit=300)}" for need in needs),
     ]
-    return clip("\n".join(lines))
+    return "\n".join(lines)
 
 
-def plan_comment(plan: Plan, *, children: Mapping[str, int], notes: Sequence[str] = ()) -> str:
+def task_of_child(body: str, *, parent: int) -> str:
+    """The task of a `child_body`, "" where it is of another parent than `parent`; 0 is any."""
+    task = next((one.task for one in read_marks(body) if one.kind == TASK_KIND), "")
+    second = body.partition("\n")[2]
+    is_ours = not parent or second.startswith(f"Task {as_code(task)} of #{parent}, ")
+    return task if is_ours else ""
+
+
+def duplicate_body(run: str, *, of: int) -> str:
+    """What becomes of an issue that was made twice."""
+    return f"{mark(run=run, kind=DUPLICATE_KIND)}\nDuplicate of #{of}, made at the same time."
+
+
+def plan_comment(
+    plan: Plan,
+    *,
+    children: Mapping[str, int],
+    notes: Sequence[str] = (),
+    beside: Sequence[str] = (),
+) -> str:
     """The plan with its reasons. `children` are the numbers of the tasks' issues, if they have
-    any; `notes` are Markdown of ours."""
+    any; those of the tasks `beside` are no sub-issues. `notes` are Markdown of ours."""
     parts = [
         mark(run=plan.run, kind=PLAN_KIND),
         f"### Plan of run {as_code(plan.run)}",
         "",
         _headline(plan),
         "",
+        *(f"- {note}" for note in notes),
+        "",
+        *_task_list(children, beside),
         *_table(plan, children),
         "",
         *_picture(plan),
         *_reasons(plan),
-        *(f"- {note}" for note in notes),
     ]
-    return clip("\n".join(parts))
+    return "\n".join(parts)
 
 
 def _headline(plan: Plan) -> str:
@@ -63,13 +95,14 @@ def _headline(plan: Plan) -> str:
 
 
 def _table(plan: Plan, children: Mapping[str, int]) -> Iterator[str]:
-    yield "| task | issue | prompt | estimate | waits for |"
-    yield "|---|---|---|---|---|"
+    shares = {task: number for number, share in enumerate(plan.shares) for task in share}
+    yield "| task | issue | share | prompt | estimate | waits for |"
+    yield "|---|---|---|---|---|---|"
     for task in plan.tasks:
         issue = f"#{children[task.id]}" if task.id in children else ""
         waits = as_cell(explanation.summarise_waiting(plan, task.id))
-        prompt = as_cell(task.prompt)
-        yield f"| {task.id} | {issue} | {prompt} | {duration(task.estimate_seconds)} | {waits} |"
+        cells = (task.id, issue, shares.get(task.id, ""), as_cell(task.prompt))
+        yield f"| {' | '.join(map(str, cells))} | {duration(task.estimate_seconds)} | {waits} |"
 
 
 def _picture(plan: Plan) -> Iterator[str]:
@@ -96,9 +129,20 @@ def _reasons(plan: Plan) -> Iterator[str]:
         yield f"- and {len(found) - MOST_REASONS} more, in plan.json of the run's artifact"
 
 
-def task_list(plan: Plan, *, children: Mapping[str, int]) -> str:
-    """The children as a list of the parent, where they cannot all be its sub-issues."""
-    return "\n".join(f"- [ ] #{children[task.id]}" for task in plan.tasks if task.id in children)
+def workflow_note(url: str) -> str:
+    """The note of a plan that says which workflow run works on it."""
+    return f"[Workflow run]({url})"
+
+
+def _task_list(children: Mapping[str, int], beside: Sequence[str]) -> Iterator[str]:
+    """The children that cannot be sub-issues, which GitHub shows as boxes with their state."""
+    if beside:
+        yield "<details><summary>Child issues that GitHub does not show as sub-issues</summary>"
+        yield ""
+        yield from (f"- [ ] #{children[task]}" for task in beside)
+        yield ""
+        yield "</details>"
+        yield ""
 
 
 def parent_body(plan: Plan) -> str:

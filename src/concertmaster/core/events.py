@@ -132,6 +132,14 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequested:
+    """The time of this process is over; what runs is ended, and can be gone on with later."""
+
+    reason: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     at: float = 0.0
 
@@ -148,5 +156,6 @@ Event = (
     | TargetMoved
     | WorkKept
     | CancelRequested
+    | StopRequested
     | RunFinished
 )

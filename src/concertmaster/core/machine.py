@@ -111,13 +111,13 @@ def _go_on(state: RunState) -> Moved:
     for one in state.tasks.values():
         if not one.is_busy or one.attempt is None:
             continue
-        if state.cancelled:
-            if one.attempt.asked is None:
-                state = state.put(abandon(one, TaskState.FAILED, reason="the run was cancelled"))
-            else:
+        if one.attempt.asked is not None:
+            if state.cancelled or state.is_halted:
                 state, more = _stop(state, one)
                 commands.extend(more)
-        elif one.attempt.asked is None and not state.stopped:
+        elif state.cancelled:
+            state = state.put(abandon(one, TaskState.FAILED, reason="the run was cancelled"))
+        elif not state.stopped:
             changed, command = next_command(one, state)
             state = state.put(changed)
             commands.append(command)

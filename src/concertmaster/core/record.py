@@ -20,6 +20,7 @@ from concertmaster.core.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    StopRequested,
     TargetMoved,
     WorkKept,
 )
@@ -47,6 +48,7 @@ def _resume(state: RunState, event: RunResumed) -> RunState:
         cancelled=state.cancelled or event.cancelled,
         keeping=frozenset(),
         stopped="",
+        is_halted=False,
         finishing=False,
         finished=False,
     )
@@ -114,6 +116,10 @@ def _cancel(state: RunState, event: CancelRequested) -> RunState:
     return replace(state, cancelled=True)
 
 
+def _stop(state: RunState, event: StopRequested) -> RunState:
+    return replace(state, stopped=event.reason, is_halted=True)
+
+
 def _note_finished(state: RunState, event: RunFinished) -> RunState:
     return replace(state, finished=True)
 
@@ -130,6 +136,7 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
     TargetMoved: _note_moved,
     WorkKept: _note_kept,
     CancelRequested: _cancel,
+    StopRequested: _stop,
     RunFinished: _note_finished,
 }
 

@@ -104,6 +104,7 @@ class RunState:
     cancelled: bool = False
     stopped: str = ""
     budget_usd: float | None = None
+    is_halted: bool = False  # what runs is ended as well, not only nothing new begun
     keeping: frozenset[str] = field(default_factory=frozenset)
     finishing: bool = False
     finished: bool = False

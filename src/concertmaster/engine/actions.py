@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from concertmaster.adapters import journal
-from concertmaster.adapters.forge import Comment, Draft, Issue
+from concertmaster.adapters.forge import Issue
 from concertmaster.adapters.remote import clone
 from concertmaster.adapters.repository import Repository
 from concertmaster.core import bulletin
-from concertmaster.core.comment import Verb, help_comment, reply_comment
+from concertmaster.core.comment import Verb, reply_comment
 from concertmaster.core.model import Plan
-from concertmaster.core.neutral import read_marks
 from concertmaster.core.trigger import Trigger
-from concertmaster.engine.children import LABEL, Family
-from concertmaster.engine.job import Job
+from concertmaster.engine.children import Family, raise_parent
+from concertmaster.engine.control import control
+from concertmaster.engine.job import Job, digest
 from concertmaster.engine.planning import (
     Planned,
     PromptFile,
@@ -26,8 +26,9 @@ from concertmaster.engine.planning import (
     plan_files,
     read_settings,
 )
-from concertmaster.engine.reception import Rejected, Request, receive
+from concertmaster.engine.reception import Rejected, Request, answer, receive
 from concertmaster.engine.site import PROMPTS
+from concertmaster.engine.work import work
 from concertmaster.errors import Error, UsageError
 
 NOTHING = {"count": "0", "shares": "[]", "run": ""}
@@ -55,7 +56,7 @@ def plan(job: Job) -> int:
     try:
         planned = _make_plan(job, received)
     except Error as error:
-        _answer(job, received.trigger, bulletin.error_text(error.what, error.why, error.next_step))
+        answer(job, received.trigger, bulletin.error_text(error.what, error.why, error.next_step))
         job.write_outputs(NOTHING)
         raise
     return _publish(job, received, planned)
@@ -65,24 +66,9 @@ def _turn_away(job: Job, rejected: Rejected) -> int:
     """Nothing is started; only who may start something gets an answer."""
     job.console.note(f"nothing to do: {rejected.reason}")
     if rejected.replies and rejected.trigger is not None:
-        _answer(job, rejected.trigger, reply_comment(list(rejected.replies)))
+        answer(job, rejected.trigger, reply_comment(list(rejected.replies)))
     job.write_outputs(NOTHING)
     return 0
-
-
-def _answer(job: Job, trigger: Trigger, text: str) -> None:
-    """One reply for each trigger, whatever is run again."""
-    if not trigger.issue:
-        return
-    viewer = job.forge.viewer()
-    body = job.redact(bulletin.answer(text, run=trigger.run))
-
-    def is_ours(comment: Comment) -> bool:
-        marks = read_marks(comment.body)
-        kinds = {(one.run, one.kind) for one in marks}
-        return comment.author == viewer and (trigger.run, bulletin.REPLY_KIND) in kinds
-
-    job.forge.put_comment(trigger.issue, body, is_ours=is_ours)
 
 
 def _make_plan(job: Job, request: Request) -> Planned:
@@ -139,13 +125,16 @@ def _publish(job: Job, request: Request, planned: Planned) -> int:
     made = planned.plan
     viewer = job.forge.viewer()
     parent = _find_parent(job, request.trigger, made, viewer=viewer)
-    family = Family(forge=job.forge, plan=made, parent=parent, viewer=viewer)
+    shutil.rmtree(_plan_folder(job), ignore_errors=True)  # of a try of this job before
+    family = Family(
+        forge=job.forge, plan=made, parent=parent, viewer=viewer, keep=partial(_keep_text, job)
+    )
     if request.order.verb is Verb.PLAN:
         family.publish_plan({}, ("This is a dry run: nothing was started.",))
         job.write_outputs(NOTHING)
         return 0
     children = family.raise_children()
-    family.publish_plan(children, ())
+    family.publish_plan(children, (bulletin.workflow_note(job.workflow_url),))
     job.write_summary(bulletin.plan_comment(made, children=_numbers(children)))
     _hand_out(job, planned, children, parent)
     return 0
@@ -159,23 +148,23 @@ def _find_parent(job: Job, trigger: Trigger, made: Plan, *, viewer: str) -> Issu
     """The issue that asked, or one of ours for a run that no issue asked for."""
     if trigger.issue:
         return job.forge.issue(trigger.issue)
-    body = bulletin.parent_body(made)
+    return raise_parent(job.forge, made, viewer=viewer)
 
-    def look_up() -> Issue | None:
-        for issue in job.forge.labelled(LABEL):
-            marks = {(one.run, one.kind) for one in read_marks(issue.body)}
-            if issue.author == viewer and (made.run, bulletin.PARENT_KIND) in marks:
-                return issue
-        return None
 
-    draft = Draft(key="", title=f"Concertmaster run {made.run}", body=body)
-    return job.forge.create_issue(draft, (LABEL,), look_up=look_up)
+def _plan_folder(job: Job) -> Path:
+    return job.artifacts / "plan"
+
+
+def _keep_text(job: Job, name: str, text: str) -> None:
+    """What is too long for GitHub, in the artifact."""
+    folder = _plan_folder(job) / "texts"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, "utf-8")
 
 
 def _hand_out(job: Job, planned: Planned, children: Mapping[str, Issue], parent: Issue) -> None:
     """The artifact for the work jobs, and the matrix."""
-    folder = job.artifacts / "plan"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = _plan_folder(job)
     (folder / PROMPTS).mkdir(parents=True)
     for blob, data in planned.texts.items():
         (folder / PROMPTS / blob).write_bytes(data)
@@ -195,26 +184,4 @@ def _hand_out(job: Job, planned: Planned, children: Mapping[str, Issue], parent:
     )
 
 
-def digest(path: Path) -> str:
-    """The file's sha256; it also travels as an output of the job, where no agent can change it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def control(job: Job) -> int:
-    """Quick answers while a run goes on: help, status, cancel."""
-    received = receive(job)
-    if isinstance(received, Rejected):
-        job.console.note(f"nothing to do: {received.reason}")
-        return 0
-    answers: dict[Verb, Callable[[Job, Request], str]] = {
-        Verb.HELP: lambda job, request: help_comment(),
-    }
-    compose = answers.get(received.order.verb)
-    if compose is None:
-        job.console.note(f"{received.order.verb} is for the plan job")
-        return 0
-    _answer(job, received.trigger, compose(job, received))
-    return 0
-
-
-JOBS: Mapping[str, Callable[[Job], int]] = {"plan": plan, "control": control}
+JOBS: Mapping[str, Callable[[Job], int]] = {"plan": plan, "work": work, "control": control}

@@ -1,14 +1,18 @@
-"""The issues of a run: one for each task below the parent, found before any is made."""
+"""The issues of a run: its parent and one for each task below, found before any is made.
+
+Two plans at once see nothing of each other before both have made their issues. So each looks
+again when it has: of two issues for one task both keep the one with the lower number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concertmaster.adapters.forge import Comment, Draft, Forge, Issue, Unsupported
+from concertmaster.adapters.forge import MOST_SUB_ISSUES, Comment, Draft, Forge, Issue, Unsupported
 from concertmaster.core import bulletin
-from concertmaster.core.model import Plan
-from concertmaster.core.neutral import read_marks
+from concertmaster.core.model import Plan, Task
+from concertmaster.core.neutral import BODY_LIMIT, clip, read_marks
 
 LABEL = "concertmaster"
 LABELS = {
@@ -19,79 +23,178 @@ LABELS = {
     f"{LABEL}:failed": ("b60205", "Did not land"),
 }
 QUEUED = f"{LABEL}:queued"
+_TAKES_PLACE_OF = {bulletin.PLAN_KIND: (bulletin.REPLY_KIND,)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Our issues by task, oldest first; sub-issues that were retired and are in the way; how many
+    sub-issues the parent can still take."""
+
+    issues: Mapping[str, Sequence[Issue]]
+    retired: Sequence[Issue]
+    room: int
 
 
 @dataclass(frozen=True)
 class Family:
-    """The parent issue and what hangs below it. Only what `viewer` wrote counts as ours."""
+    """The parent issue and what hangs below it. Only what `viewer` wrote counts as ours.
+
+    `keep` gets the name and the whole of a text that is too long for GitHub.
+    """
 
     forge: Forge
     plan: Plan
     parent: Issue
     viewer: str
+    keep: Callable[[str, str], None] = lambda name, text: None
 
     def raise_children(self) -> dict[str, Issue]:
         """One issue for each task, by task, linked by their needs; safe to repeat."""
         self.forge.ensure_labels(LABELS)
-        drafts = [
-            Draft(
-                key=task.id,
-                title=bulletin.child_title(task),
-                body=bulletin.child_body(task, self.plan, parent=self.parent.number),
+        found = self._find()
+        for issue in found.retired:
+            self.forge.release(issue)
+        missing = [self._draft(task) for task in self.plan.tasks if task.id not in found.issues]
+        if missing:
+            made = self.forge.create_children(
+                missing,
+                parent=self.parent,
+                room=found.room,
+                labels=(LABEL, QUEUED),
+                look_up=self.find_children,
             )
+            found = self._find(known=made)
+        children = {
+            task.id: keep_oldest(self.forge, found.issues[task.id], run=self.plan.run)
             for task in self.plan.tasks
-        ]
-        children = self.forge.create_children(
-            drafts, parent=self.parent, labels=(LABEL, QUEUED), look_up=self.find_children
+        }
+        self._take_over(children)
+        self._link(children)
+        return children
+
+    def find_children(self) -> dict[str, Issue]:
+        """Our issues of this parent's tasks, by task; the oldest where there are several."""
+        return {task: issues[0] for task, issues in self._find().issues.items()}
+
+    def _find(self, *, known: Mapping[str, Issue] | None = None) -> _Found:
+        """`known` are there by task, whether the lists show them already or not."""
+        try:
+            below = self.forge.sub_issues(self.parent.number)
+            room = max(0, MOST_SUB_ISSUES - len(below))
+        except Unsupported:
+            below, room = (), 0
+        found = self._by_task(below, known or {})
+        if not room or len(found) < len(self.plan.tasks):
+            beside = self.forge.labelled(LABEL, since=self.parent.created_at)
+            found = self._by_task((*beside, *below), known or {})
+        retired = [issue for issue in below if self._is_marked(issue, bulletin.DUPLICATE_KIND)]
+        return _Found(issues=found, retired=retired, room=room)
+
+    def _by_task(
+        self, issues: Iterable[Issue], known: Mapping[str, Issue]
+    ) -> dict[str, list[Issue]]:
+        found = {task.id: dict[int, Issue]() for task in self.plan.tasks}
+        for task, issue in (*known.items(), *((self._task_of(one), one) for one in issues)):
+            if task in found:
+                found[task][issue.number] = issue
+        return {task: [ours[n] for n in sorted(ours)] for task, ours in found.items() if ours}
+
+    def _task_of(self, issue: Issue) -> str:
+        if not self._is_marked(issue, bulletin.TASK_KIND):
+            return ""
+        is_below = issue.parent == self.parent.number
+        return bulletin.task_of_child(issue.body, parent=0 if is_below else self.parent.number)
+
+    def _is_marked(self, issue: Issue, kind: str) -> bool:
+        return issue.author == self.viewer and any(
+            one.kind == kind for one in read_marks(issue.body)
         )
+
+    def _take_over(self, children: Mapping[str, Issue]) -> None:
+        """Issues of an earlier run of the same tasks are queued again."""
+        earlier = {
+            task: issue
+            for task, issue in children.items()
+            if all(one.run != self.plan.run for one in read_marks(issue.body))
+        }
+        if not earlier:
+            return
+        states = [name for name in LABELS if name not in (LABEL, QUEUED)]
+        self.forge.relabel(list(earlier.values()), add=(LABEL, QUEUED), remove=states)
+        # Last, because from then on they count as this run's.
+        drafts = [self._draft(task) for task in self.plan.tasks if task.id in earlier]
+        self.forge.reopen(earlier, drafts)
+
+    def _link(self, children: Mapping[str, Issue]) -> None:
+        hard = [need for need in self.plan.needs if need.hard]
         self.forge.block(
             [
                 (children[need.task], children[need.on])
-                for need in self.plan.needs
-                if need.hard and need.task in children and need.on in children
+                for need in hard
+                if need.task in children and need.on in children
             ]
         )
-        return children
 
-    def find_children(self) -> Mapping[str, Issue]:
-        """Our issues of this parent's tasks, by task; the oldest where there are several."""
-        found: dict[str, Issue] = {}
-        for issue in sorted(self._candidates(), key=lambda one: one.number):
-            task = self._task_of(issue)
-            if task:
-                found.setdefault(task, issue)
-        return found
+    def _draft(self, task: Task) -> Draft:
+        body = bulletin.child_body(task, self.plan, parent=self.parent.number)
+        return Draft(
+            key=task.id, title=bulletin.child_title(task), body=self._fit(f"{task.id}.md", body)
+        )
 
-    def _candidates(self) -> tuple[Issue, ...]:
-        try:
-            below = self.forge.sub_issues(self.parent.number)
-        except Unsupported:
-            below = ()
-        if len(below) >= len(self.plan.tasks):
-            return below
-        beside = self.forge.labelled(LABEL)
-        return tuple({one.number: one for one in (*beside, *below)}.values())
-
-    def _task_of(self, issue: Issue) -> str:
-        if issue.author != self.viewer:
-            return ""
-        marks = read_marks(issue.body)
-        ours = [one for one in marks if one.kind == bulletin.TASK_KIND]
-        parent = f"#{self.parent.number}, "
-        return ours[0].task if ours and parent in issue.body.partition("\n")[2] else ""
+    def _fit(self, name: str, body: str) -> str:
+        """The body, or its first lines and where the whole is."""
+        body = self.forge.redact(body)
+        if len(body) <= BODY_LIMIT:
+            return body
+        self.keep(name, body)
+        note = f"\n\nThe whole text is {name} in the artifact of the plan."
+        return clip(body, limit=BODY_LIMIT - len(note)) + note
 
     def publish_plan(self, children: Mapping[str, Issue], notes: tuple[str, ...]) -> Comment:
         """The one plan comment, written anew where it says something else."""
         numbers = {task: child.number for task, child in children.items()}
-        body = bulletin.plan_comment(self.plan, children=numbers, notes=notes)
-        return self.put_comment(body, kind=bulletin.PLAN_KIND)
+        beside = [task for task, child in children.items() if child.parent != self.parent.number]
+        body = bulletin.plan_comment(self.plan, children=numbers, notes=notes, beside=beside)
+        return self.put_comment(self._fit("plan-comment.md", body), kind=bulletin.PLAN_KIND)
 
     def put_comment(self, body: str, *, kind: str) -> Comment:
-        """The run's one comment of a kind."""
+        """The run's one comment of a kind; the plan stands where a try before told of an error."""
+        kinds = {kind, *_TAKES_PLACE_OF.get(kind, ())}
 
         def is_ours(comment: Comment) -> bool:
             marks = read_marks(comment.body)
-            named = any(one.run == self.plan.run and one.kind == kind for one in marks)
+            named = any(one.run == self.plan.run and one.kind in kinds for one in marks)
             return comment.author == self.viewer and named
 
         return self.forge.put_comment(self.parent.number, body, is_ours=is_ours)
+
+
+def raise_parent(forge: Forge, plan: Plan, *, viewer: str) -> Issue:
+    """The issue of a run that no issue asked for; safe to repeat."""
+
+    def look_up() -> Issue | None:
+        ours = [
+            issue
+            for issue in forge.labelled(LABEL)
+            if issue.author == viewer and _is_parent(issue, plan)
+        ]
+        return keep_oldest(forge, ours, run=plan.run) if ours else None
+
+    draft = Draft(key="", title=f"Concertmaster run {plan.run}", body=bulletin.parent_body(plan))
+    made = forge.create_issue(draft, (LABEL,), look_up=look_up)
+    return look_up() or made
+
+
+def _is_parent(issue: Issue, plan: Plan) -> bool:
+    marks = {(one.run, one.kind) for one in read_marks(issue.body)}
+    return (plan.run, bulletin.PARENT_KIND) in marks
+
+
+def keep_oldest(forge: Forge, issues: Sequence[Issue], *, run: str) -> Issue:
+    """The one with the lowest number; the others are closed, and say why."""
+    oldest, *further = sorted(issues, key=lambda issue: issue.number)
+    for issue in further:
+        forge.retire(issue, body=bulletin.duplicate_body(run, of=oldest.number))
+        forge.release(issue)
+    return oldest

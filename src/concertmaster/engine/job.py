@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,22 +13,12 @@ from typing import Any
 
 from concertmaster.adapters.console import Console
 from concertmaster.adapters.forge import Forge
-from concertmaster.adapters.pace import Clock
+from concertmaster.adapters.pace import Clock, SystemClock
 from concertmaster.core.neutral import format_output
 from concertmaster.core.redaction import redact
 from concertmaster.core.trigger import Ignored, Trigger, Workflow, read_trigger
 from concertmaster.errors import EnvironmentFault
 from concertmaster.settings import ActionSettings
-
-
-class SystemClock:
-    """Real time."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 @dataclass(frozen=True)
@@ -49,6 +39,7 @@ class Job:
             token=self.token,
             clock=self.clock,
             told=self.console.note,
+            redact=self.redact,
         )
 
     @property
@@ -81,9 +72,25 @@ class Job:
     def clone_url(self) -> str:
         return f"{self.settings.server_url}/{self.settings.repository}.git"
 
+    @property
+    def workflow_url(self) -> str:
+        """The page of this workflow run."""
+        repository = f"{self.settings.server_url}/{self.settings.repository}"
+        return f"{repository}/actions/runs/{self.settings.workflow_run}"
+
+    def agent_secrets(self) -> tuple[str, ...]:
+        """Values of variables that may be keys; agents have some of them."""
+        names = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+        return tuple(
+            value
+            for name, value in self.environment.items()
+            if value and any(word in name.upper() for word in names)
+        )
+
     def redact(self, text: str) -> str:
         """Without anything that looks like a secret, ours first."""
-        return redact(text, secrets=[value for value in (self.token,) if value])
+        secrets = [value for value in (self.token, *self.agent_secrets()) if value]
+        return redact(text, secrets=secrets)
 
     def trigger(self) -> Trigger | Ignored:
         """What started the workflow."""
@@ -125,3 +132,9 @@ class Job:
         if self.settings.summary_path:
             with Path(self.settings.summary_path).open("a", encoding="utf-8") as file:
                 file.write(self.redact(markdown) + "\n")
+
+
+def digest(path: Path) -> str:
+    """The file's sha256, "" where there is none. It also travels as an output of its job, where
+    no agent can change it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

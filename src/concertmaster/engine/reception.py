@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from concertmaster.adapters.forge import Comment
+from concertmaster.core import bulletin
 from concertmaster.core.comment import Order, Reply, Verb, read_comment
 from concertmaster.core.listing import PromptList, choose_prompts, read_paths, read_prompt_list
+from concertmaster.core.neutral import read_marks
 from concertmaster.core.trigger import Ignored, Kind, Trigger
 from concertmaster.engine.job import Job
 
@@ -79,3 +82,18 @@ def _list_prompts(trigger: Trigger, url: str) -> PromptList:
     if trigger.kind is Kind.COMMENT:
         return choose_prompts(trigger.comment_text, trigger.body, repository_url=url)
     return read_prompt_list(trigger.body, repository_url=url)
+
+
+def answer(job: Job, trigger: Trigger, text: str) -> None:
+    """One reply for each trigger, whatever is run again."""
+    if not trigger.issue:
+        return
+    viewer = job.forge.viewer()
+    body = job.redact(bulletin.answer(text, run=trigger.run))
+
+    def is_ours(comment: Comment) -> bool:
+        marks = read_marks(comment.body)
+        kinds = {(one.run, one.kind) for one in marks}
+        return comment.author == viewer and (trigger.run, bulletin.REPLY_KIND) in kinds
+
+    job.forge.put_comment(trigger.issue, body, is_ours=is_ours)

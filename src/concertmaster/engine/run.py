@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,11 +19,20 @@ from concertmaster.adapters.process import Guard
 from concertmaster.adapters.repository import OWNER, Repository
 from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Worktrees
-from concertmaster.core.events import CancelRequested, Event, PhaseFinished, RunResumed, RunStarted
+from concertmaster.core.events import (
+    CancelRequested,
+    Event,
+    PhaseFinished,
+    RunResumed,
+    RunStarted,
+    StopRequested,
+)
 from concertmaster.core.machine import fold
 from concertmaster.core.model import Plan
+from concertmaster.core.policy import Place
 from concertmaster.core.report import Report, build_report
 from concertmaster.core.state import RunState
+from concertmaster.core.text import duration
 from concertmaster.engine.loop import Loop, Progress
 from concertmaster.engine.planning import Planned
 from concertmaster.engine.site import PROMPTS, Site
@@ -31,10 +41,15 @@ from concertmaster.errors import EnvironmentFault, UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """Where things lie on this machine: attempts below `cache`; the environment we were given."""
+    """Where things lie on this machine: attempts below `cache`; the environment we were given.
+
+    After `seconds` the run is stopped; None is no limit.
+    """
 
     cache: Path
     environment: Mapping[str, str]
+    place: Place = Place.MACHINE
+    seconds: float | None = None
 
 
 def runs_folder(repository: Repository) -> Path:
@@ -67,7 +82,7 @@ def start(planned: Planned, home: Home, *, progress: Progress, guard: Guard) -> 
     journal.write_plan(folder, plan)
     site = _site(plan, folder, planned.repository, home, guard=guard, agents=agents)
     with journal.hold_run(folder):
-        _perform(site, RunStarted(run=plan.run), progress=progress)
+        _perform(site, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
     return folder
 
 
@@ -90,7 +105,7 @@ def resume(
         _await_git_of(dead)
         site = _site(plan, folder, repository, home, guard=guard, agents=agents)
         opening = RunResumed(budget_usd=budget_usd, cancelled=cancel)
-        _perform(site, opening, progress=progress)
+        _perform(site, opening, progress=progress, seconds=home.seconds)
 
 
 def _await_git_of(dead: int | None) -> None:
@@ -133,16 +148,19 @@ def _site(
         guard=guard,
         agents=agents,
         environment=home.environment,
+        place=home.place,
     )
 
 
-def _perform(site: Site, opening: Event, *, progress: Progress) -> None:
+def _perform(
+    site: Site, opening: Event, *, progress: Progress, seconds: float | None = None
+) -> None:
     record = Journal(site.folder / "journal.jsonl")
     record.repair()
     past = record.read()
     _discard_unnamed(site, past)
     loop = Loop(site, journal=record, progress=progress)
-    with _signals(loop):
+    with _signals(loop), _deadline(loop, seconds):
         journal.sign_run(site.folder)
         loop.run(opening if past else RunStarted(run=site.plan.run), past=past)
 
@@ -151,6 +169,20 @@ def _discard_unnamed(site: Site, past: Sequence[Event]) -> None:
     """The folders whose maker died before it could write them down; no agent ever had them."""
     prepared = (event for event in past if isinstance(event, PhaseFinished) and event.folder)
     site.worktrees.discard_others({Path(event.folder).name for event in prepared})
+
+
+@contextmanager
+def _deadline(loop: Loop, seconds: float | None) -> Iterator[None]:
+    """Stop the run when the time is over."""
+    reason = f"the time of this job is over ({duration(seconds or 0.0)})"
+    timer = threading.Timer(seconds or 0.0, loop.post, [StopRequested(reason=reason)])
+    timer.daemon = True
+    if seconds is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -1,0 +1,129 @@
+"""The work job: the engine on its share, and what it leaves for the jobs that land."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concertmaster.engine import actions
+from concertmaster.errors import EnvironmentFault, Error
+from tests.github.double import Double
+from tests.github.state import Repository
+from tests.jobs.workflow import Workflow
+
+LIST = "- prompts/apple.md\n- prompts/pear.md\n- prompts/plum.md\n"
+# Reads "Write x.txt" from its prompt and writes x.txt; plum wants pear's file to be there.
+AGENT = """\
+name=$(grep -o 'Write [a-z]*[.]txt' | head -1 | cut -c7-)
+echo "the token is ghs_0123456789abcdef0123456789abcdef0123"
+[ "$name" != plum.txt ] || test -f pear.txt || exit 1
+env > environment.ignored
+echo "$name" > "$name"
+"""
+
+
+@pytest.fixture
+def planned(
+    comment: Callable[..., Workflow], repository: Repository, double: Double, token: str
+) -> Workflow:
+    """A workflow whose plan job is done."""
+    double.commit(repository, "main", {"agent.sh": AGENT, ".gitignore": "*.ignored\n"})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    actions.plan(workflow.job())
+    return workflow
+
+
+def work(workflow: Workflow, share: int, **more: Any) -> int:
+    inputs = {"share": share, "plan_sha256": workflow.outputs["plan_sha256"], **more}
+    return actions.work(workflow.job(**inputs))
+
+
+def results(workflow: Workflow, share: int) -> dict[str, Any]:
+    path = workflow.folder / "temp" / "concertmaster" / "artifacts" / f"work-{share}"
+    document: dict[str, Any] = json.loads((path / "results.json").read_text())
+    return document
+
+
+def artifact(workflow: Workflow, share: int) -> Path:
+    return workflow.folder / "temp" / "concertmaster" / "artifacts" / f"work-{share}"
+
+
+def test_each_share_leaves_results_bundles_and_redacted_logs(
+    planned: Workflow, double: Double
+) -> None:
+    before = len(double.log)
+    for share in (0, 1):
+        assert work(planned, share) == 0, planned.said.getvalue()
+
+    tasks = [task for share in (0, 1) for task in results(planned, share)["tasks"]]
+    assert [task["outcome"] for task in tasks] == ["succeeded"] * 3
+    api = [call for call in [*double.log][before:] if ".git/" not in call.path]
+    assert api == []  # work asks nothing of the API
+    for share in (0, 1):
+        for log in artifact(planned, share).rglob("*"):
+            assert not log.is_file() or b"ghs_0123" not in log.read_bytes()
+
+
+def test_a_bundle_brings_the_head_onto_a_repository_that_has_the_base(
+    planned: Workflow, repository: Repository, double: Double, tmp_path: Path
+) -> None:
+    work(planned, 0)
+    work(planned, 1)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", repository.folder, clone], check=True)
+    for share in (0, 1):
+        for task in results(planned, share)["tasks"]:
+            bundle = artifact(planned, share) / task["bundle"]
+            subprocess.run(["git", "bundle", "verify", "--quiet", bundle], cwd=clone, check=True)
+            subprocess.run(["git", "fetch", "--quiet", bundle, task["head"]], cwd=clone, check=True)
+
+
+def test_a_plan_that_was_changed_is_refused(planned: Workflow) -> None:
+    plan = planned.folder / "temp" / "concertmaster" / "artifacts" / "plan" / "plan.json"
+    plan.write_text(plan.read_text().replace("sh agent.sh", "sh evil.sh"))
+    with pytest.raises(EnvironmentFault, match="not the plan that was made"):
+        work(planned, 0)
+
+
+def test_a_red_base_starts_no_agent(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    double.commit(repository, "main", {"check.sh": "exit 1\n", "agent.sh": AGENT})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    actions.plan(workflow.job())
+    with pytest.raises(Error, match="does not pass its own check"):
+        work(workflow, 0)
+    assert results(workflow, 0)["base_green"] is False
+    assert results(workflow, 0)["tasks"][0]["attempts"] == 0
+
+
+def test_a_job_ends_in_time_with_what_it_has(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    slow = AGENT + 'echo begun > begun.txt; [ "$name" != plum.txt ] || sleep 600\n'
+    double.commit(repository, "main", {"agent.sh": slow, ".gitignore": "*.ignored\n"})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    actions.plan(workflow.job())
+    share = next(
+        number
+        for number in (0, 1)
+        if "plum" in json.dumps(json.loads(plan_text(workflow))["shares"][number])
+    )
+
+    work(workflow, share, job_minutes=0.1)  # half of the time is the work's
+
+    document = results(workflow, share)
+    assert "time of this job is over" in document["stopped"]
+    by_task = {task["task"].partition("-")[0]: task for task in document["tasks"]}
+    assert by_task["pear"]["outcome"] == "succeeded"
+    assert by_task["plum"]["bundle"]  # what it had written by then
+
+
+def plan_text(workflow: Workflow) -> str:
+    path = workflow.folder / "temp" / "concertmaster" / "artifacts" / "plan" / "plan.json"
+    return path.read_text()
