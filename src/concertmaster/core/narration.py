@@ -17,6 +17,7 @@ from concertmaster.core.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    StopRequested,
     TargetMoved,
     WorkKept,
 )
@@ -142,6 +143,10 @@ def _tell_kept(state: RunState, event: WorkKept) -> str:
     return f"{event.task}  its work is on branch {event.branch}"
 
 
+def _tell_stop(state: RunState, event: StopRequested) -> str:
+    return "stopping the agents"
+
+
 def _tell_cancel(state: RunState, event: CancelRequested) -> str:
     return "cancelled: stopping the agents"
 
@@ -168,5 +173,6 @@ _TELLERS: Mapping[type, Callable[..., str]] = {
     TargetMoved: _tell_moved,
     WorkKept: _tell_kept,
     CancelRequested: _tell_cancel,
+    StopRequested: _tell_stop,
     RunFinished: _tell_end,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from concertmaster.adapters.repository import Repository
 from concertmaster.core import bulletin
 from concertmaster.core.comment import Verb, reply_comment
 from concertmaster.core.model import Plan
+from concertmaster.core.share import deal
 from concertmaster.core.trigger import Trigger
 from concertmaster.engine.children import Family, raise_parent
 from concertmaster.engine.control import control
@@ -82,7 +84,7 @@ def _make_plan(job: Job, request: Request) -> Planned:
     paths = repository.paths(base)
     settings = read_settings(repository, base, paths=paths, options=options)
     files = _read_prompts(repository, base, request)
-    return plan_files(
+    planned = plan_files(
         files,
         repository=repository,
         paths=paths,
@@ -93,6 +95,7 @@ def _make_plan(job: Job, request: Request) -> Planned:
         settings=freeze(settings, requester=""),
         notes=request.prompts.notes,
     )
+    return replace(planned, plan=deal(planned.plan, jobs=job.settings.max_parallel))
 
 
 def _read_prompts(repository: Repository, base: str, request: Request) -> list[PromptFile]:
