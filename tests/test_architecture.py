@@ -28,6 +28,7 @@ SHARED = frozenset({"pydantic"})
 OWNERS = {
     "click": "cli",
     "git": "adapters.repository",
+    "github3": "adapters.watch",
     "rich": "adapters.console",
     "subprocess": "adapters.process",
 }

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     landing: LandingMode = LandingMode.MERGE
     target: str = ""
     protected: tuple[str, ...] = ()
+    schedule: tuple[str, ...] = ()
     attempts: int = Field(default=2, ge=1, le=10)
 
     @field_validator("timeout", "check_timeout", mode="before")
@@ -93,7 +94,7 @@ class Settings(BaseSettings):
         named: Mapping[object, object] = {"lean": LEAN_PHASES, "full": tuple(Phase)}
         return named.get(value) or _split(value) if isinstance(value, str) else value
 
-    @field_validator("protected", mode="before")
+    @field_validator("protected", "schedule", mode="before")
     @classmethod
     def _read_globs(cls, value: object) -> object:
         return _split(value) if isinstance(value, str) else value

@@ -16,7 +16,7 @@ from tests.commandline import OBEDIENT_COMMAND, Done, concertmaster, fingerprint
 from tests.conftest import Project, set_home
 
 AGENT = ("--agent-command", OBEDIENT_COMMAND)
-COMMANDS = "run plan resume status report cancel clean doctor demo".split()
+COMMANDS = "run plan resume status report cancel watch clean doctor demo".split()
 
 
 class Shop:

@@ -9,6 +9,8 @@ import pytest
 
 from concertmaster.engine import actions
 from concertmaster.errors import UsageError
+from tests.github.double import Double
+from tests.github.people import User
 from tests.github.state import Repository
 from tests.jobs.workflow import Workflow
 
@@ -63,3 +65,61 @@ def test_planning_again_makes_nothing_twice(
     actions.plan(workflow.job())
     after = len(repository.issues), sum(len(i.comments) for i in repository.issues.values())
     assert after == before
+
+
+def test_an_older_list_of_bare_names_is_found_below_prompts(
+    comment: Callable[..., Workflow], repository: Repository
+) -> None:
+    body = "Execute these specific prompts in parallel:\n- apple.md\n- pear.md\n"
+    actions.plan(comment("/orchestrate", issue_body=body).job())
+    titles = {one.title for one in repository.issues.values()}
+    assert {"Write apple.txt", "Write pear.txt"} < titles
+
+
+def test_a_label_starts_a_run_of_the_issue_it_is_put_on(
+    comment: Callable[..., Workflow], repository: Repository, double: Double, eve: User
+) -> None:
+    workflow = comment("unrelated", issue_body=LIST)
+    issue = repository.issues[1]
+    workflow.event = "issues"
+    workflow.payload = double.label_event(repository, issue, name="orchestrate", sender=eve)
+    assert actions.plan(workflow.job()) == 0
+    assert workflow.outputs["run"] == "i1-w7001"
+    assert len(repository.issues) == 4
+
+
+@pytest.mark.parametrize("event", ["workflow_dispatch", "push"])
+def test_a_dispatch_or_a_call_gets_a_parent_issue_of_ours(
+    comment: Callable[..., Workflow], repository: Repository, eve: User, event: str
+) -> None:
+    workflow = comment("unrelated")
+    workflow.event = event
+    workflow.payload = {"sender": {"login": eve.login, "type": "User"}}
+    inputs = {"prompts": "prompts/apple.md\n- prompts/pear.md"}
+    assert actions.plan(workflow.job(**inputs)) == 0
+    assert actions.plan(workflow.job(**inputs)) == 0  # run again: no second parent
+    parents = [one for one in repository.issues.values() if "kind=parent" in (one.body or "")]
+    assert [one.title for one in parents] == ["Concertmaster run w7001"]
+    assert len(repository.issues) == 4
+
+
+def test_a_schedule_takes_its_prompts_from_the_settings_file(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    settings = (
+        "check: sh check.sh\nagent_command: sh agent.sh\nschedule: [prompts/plum.md, pear.md]\n"
+    )
+    double.commit(repository, "main", {"concertmaster.yml": settings})
+    workflow = comment("unrelated")
+    workflow.event, workflow.payload = "schedule", {"schedule": "0 3 * * *"}
+    assert actions.plan(workflow.job()) == 0
+    titles = {one.title for one in repository.issues.values()}
+    assert titles == {"Fruit", "Concertmaster run w7001", "Write plum.txt", "Write pear.txt"}
+
+
+def test_a_single_task_cannot_be_tried_again_yet_and_that_is_said(
+    comment: Callable[..., Workflow], repository: Repository
+) -> None:
+    actions.plan(comment("/orchestrate retry", issue_body=LIST).job())
+    assert "cannot try single tasks again" in repository.issues[1].comments[-1].body
+    assert len(repository.issues) == 1

@@ -18,6 +18,7 @@ from concertmaster.core.ending import NextStep
 from concertmaster.core.events import Event, PhaseFinished
 from concertmaster.core.model import Plan
 from concertmaster.core.narration import tell, train_status
+from concertmaster.core.neutral import inert_log_line
 from concertmaster.core.report import Report, TaskRow
 from concertmaster.core.standing import COLUMNS, View, headline, row_of, tell_changes
 from concertmaster.core.state import RunState, TaskRecord
@@ -82,19 +83,29 @@ class Console:
         self._terminal = terminal
         self._json = json
         self._has_document = False
+        self._redact: Callable[[str], str] = lambda text: text
         for stream in (stdout, stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a narrow locale must not end a run
 
+    def keep_secrets(self, redact: Callable[[str], str]) -> None:
+        """From now on every line of text goes through this filter."""
+        self._redact = redact
+
     def line(self, text: str) -> None:
         """One line of a result."""
         if not self._json:
-            print(display(text, limit=LONGEST_LINE), file=self._stdout, flush=True)
+            self._print(text, self._stdout)
 
     def note(self, text: str) -> None:
         """One line beside the result."""
         if not self._json:
-            print(display(text, limit=LONGEST_LINE), file=self._stderr, flush=True)
+            self._print(text, self._stderr)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        """A log of Actions would take `::` at the start of a line, and `##[` in it, as commands."""
+        line = display(self._redact(text), limit=LONGEST_LINE)
+        print(inert_log_line(line), file=stream, flush=True)
 
     def document(self, value: object) -> None:
         """The one JSON document of this invocation."""
@@ -106,8 +117,7 @@ class Console:
         parts = (("error", error.what), ("why", error.why), ("next", error.next_step))
         for word, text in parts:
             if text:
-                line = f"{word}: {display(text, limit=LONGEST_LINE)}"
-                print(line, file=self._stderr, flush=True)
+                self._print(f"{word}: {text}", self._stderr)
         if self._json and not self._has_document:
             told = {"what": error.what, "why": error.why, "next_step": error.next_step}
             self.document({"error": told})
@@ -232,7 +242,7 @@ class Console:
             self._rich(self._stdout).print(_rich_table(columns, rows))
         else:
             for text in _plain_table([columns, *rows]):
-                print(text, file=self._stdout, flush=True)
+                self._print(text, self._stdout)
 
     def _shows_colours(self, stream: TextIO) -> bool:
         return self._terminal and stream.isatty()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from concertmaster.core import explanation
 from concertmaster.core.model import Plan, Task
@@ -21,7 +22,37 @@ MOST_TASKS_IN_PICTURE = 100
 MOST_REASONS = 40
 PLAN_KIND, TASK_KIND, REPLY_KIND, PARENT_KIND = "plan", "task", "reply", "parent"
 REPORT_KIND, DUPLICATE_KIND = "report", "duplicate"
+RETRY_ANSWER = (
+    "Nothing was started: this version cannot try single tasks again. "
+    "Write `/orchestrate` with a list of those that should run."
+)
 LONGEST_TITLE = 256  # GitHub's
+
+
+def without_secrets(plan: Plan, redact: Callable[[str], str]) -> Plan:
+    """The plan as others may read it. Its texts are cleaned before they are cut and escaped,
+    for then a filter would not know a key any more."""
+    return replace(
+        plan,
+        tasks=tuple(_clean_task(task, redact) for task in plan.tasks),
+        needs=tuple(replace(need, reason=redact(need.reason)) for need in plan.needs),
+        exclusions=tuple(replace(one, reason=redact(one.reason)) for one in plan.exclusions),
+        skipped=tuple(
+            replace(one, prompt=redact(one.prompt), reason=redact(one.reason))
+            for one in plan.skipped
+        ),
+        notes=tuple(map(redact, plan.notes)),
+    )
+
+
+def _clean_task(task: Task, redact: Callable[[str], str]) -> Task:
+    footprint = tuple(
+        replace(entry, path=redact(entry.path), reason=redact(entry.reason))
+        for entry in task.footprint
+    )
+    return replace(
+        task, prompt=redact(task.prompt), title=redact(task.title), footprint=footprint
+    )
 
 
 def child_title(task: Task) -> str:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from concertmaster.core import markup, pattern
 from concertmaster.core.model import LEAN_PHASES, Phase, Prompt
+from concertmaster.core.redaction import redact
 from concertmaster.core.text import closest, read_duration
 from concertmaster.errors import UsageError
 
@@ -67,6 +68,8 @@ def task_id(path: str) -> str:
     plain = PurePosixPath(path)
     ascii_name = unicodedata.normalize("NFKD", plain.stem).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:MAX_SLUG].strip("-")
+    if redact(slug, secrets=()) != slug:
+        slug = ""  # what is taken for a key would not survive in the marks that find issues again
     digest = hashlib.sha256(str(plain).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{slug or 'task'}-{digest[:4]}"
 

@@ -15,10 +15,11 @@ from concertmaster.adapters.remote import clone
 from concertmaster.adapters.repository import Repository
 from concertmaster.core import bulletin
 from concertmaster.core.comment import Verb, reply_comment
+from concertmaster.core.listing import PromptList, read_paths
 from concertmaster.core.model import Plan
 from concertmaster.core.share import deal
-from concertmaster.core.trigger import Trigger
-from concertmaster.engine.children import Family, raise_parent
+from concertmaster.core.trigger import Kind, Trigger
+from concertmaster.engine.children import RUNNING, Family, raise_parent
 from concertmaster.engine.control import control
 from concertmaster.engine.job import Job, digest
 from concertmaster.engine.planning import (
@@ -43,16 +44,9 @@ def plan(job: Job) -> int:
     if isinstance(received, Rejected):
         return _turn_away(job, received)
     if received.order.verb not in _STARTS:
-        job.console.note(f"{received.order.verb} is for the control job")
-        job.write_outputs(NOTHING)
-        return 0
+        return _leave_to_others(job, received)
     if received.prompts.problems:
-        rejected = Rejected(
-            reason="the list of prompts cannot be read",
-            trigger=received.trigger,
-            replies=received.prompts.problems,
-        )
-        return _turn_away(job, rejected)
+        return _turn_away(job, _unreadable(received, received.prompts))
     if received.trigger.comment:
         job.forge.react(received.trigger.comment)
     try:
@@ -62,6 +56,20 @@ def plan(job: Job) -> int:
         job.write_outputs(NOTHING)
         raise
     return _publish(job, received, planned)
+
+
+def _leave_to_others(job: Job, request: Request) -> int:
+    verb = request.order.verb
+    if verb is Verb.RETRY:
+        answer(job, request.trigger, bulletin.RETRY_ANSWER)
+    job.console.note(f"{verb} is not for the plan job")
+    job.write_outputs(NOTHING)
+    return 0
+
+
+def _unreadable(request: Request, prompts: PromptList) -> Rejected:
+    reason = "the list of prompts cannot be read"
+    return Rejected(reason=reason, trigger=request.trigger, replies=prompts.problems)
 
 
 def _turn_away(job: Job, rejected: Rejected) -> int:
@@ -83,7 +91,11 @@ def _make_plan(job: Job, request: Request) -> Planned:
     base = repository.branch_tip(branch)
     paths = repository.paths(base)
     settings = read_settings(repository, base, paths=paths, options=options)
-    files = _read_prompts(repository, base, request)
+    prompts = request.prompts
+    if request.trigger.kind is Kind.SCHEDULE:
+        prompts = read_paths(settings.schedule)
+        _refuse_problems(prompts)
+    files = _read_prompts(repository, base, prompts)
     planned = plan_files(
         files,
         repository=repository,
@@ -93,30 +105,43 @@ def _make_plan(job: Job, request: Request) -> Planned:
         target=branch,
         slots=settings.parallel or job.settings.slots,
         settings=freeze(settings, requester=""),
-        notes=request.prompts.notes,
+        notes=prompts.notes,
     )
     return replace(planned, plan=deal(planned.plan, jobs=job.settings.max_parallel))
 
 
-def _read_prompts(repository: Repository, base: str, request: Request) -> list[PromptFile]:
+def _refuse_problems(prompts: PromptList) -> None:
+    for problem in prompts.problems[:1]:
+        raise UsageError(
+            f"entry {problem.line} of `schedule` in concertmaster.yml cannot be used",
+            why=problem.why,
+            next_step=problem.fix,
+        )
+
+
+def _read_prompts(repository: Repository, base: str, prompts: PromptList) -> list[PromptFile]:
     """The listed files as the base has them: a link, a folder or a missing one is refused."""
-    if not request.prompts.paths:
+    if not prompts.paths:
         raise UsageError(
             "no prompt files are listed",
             why="neither the comment nor the issue has a bullet that names an .md file",
             next_step="list them, one bullet each, for example `- prompts/add-login.md`",
         )
     modes = repository.modes(base)
-    found = []
-    for path in request.prompts.paths:
-        if modes.get(path) not in ("100644", "100755"):
-            raise UsageError(
-                f"{path} is no file of the target branch",
-                why=f"at {base[:12]} it is {_describe_mode(modes.get(path))}",
-                next_step="correct the list, or commit the file to the target branch first",
-            )
-        found.append(PromptFile(path=path, data=repository.read_file(base, path) or b""))
-    return found
+    paths = dict.fromkeys(_find_prompt(path, modes, base) for path in prompts.paths)
+    return [PromptFile(path=path, data=repository.read_file(base, path) or b"") for path in paths]
+
+
+def _find_prompt(path: str, modes: Mapping[str, str], base: str) -> str:
+    """A bare name may also be one below prompts/, as older lists have it."""
+    for found in (path, f"prompts/{path}"):
+        if modes.get(found) in ("100644", "100755"):
+            return found
+    raise UsageError(
+        f"{path} is no file of the target branch",
+        why=f"at {base[:12]} it is {_describe_mode(modes.get(path))}",
+        next_step="correct the list, or commit the file to the target branch first",
+    )
 
 
 def _describe_mode(mode: str | None) -> str:
@@ -125,7 +150,7 @@ def _describe_mode(mode: str | None) -> str:
 
 
 def _publish(job: Job, request: Request, planned: Planned) -> int:
-    made = planned.plan
+    made = bulletin.without_secrets(planned.plan, job.redact)
     viewer = job.forge.viewer()
     parent = _find_parent(job, request.trigger, made, viewer=viewer)
     shutil.rmtree(_plan_folder(job), ignore_errors=True)  # of a try of this job before
@@ -140,6 +165,7 @@ def _publish(job: Job, request: Request, planned: Planned) -> int:
     family.publish_plan(children, (bulletin.workflow_note(job.workflow_url),))
     job.write_summary(bulletin.plan_comment(made, children=_numbers(children)))
     _hand_out(job, planned, children, parent)
+    job.forge.set_labels(parent.number, add=[RUNNING])
     return 0
 
 

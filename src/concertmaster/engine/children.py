@@ -23,6 +23,7 @@ LABELS = {
     f"{LABEL}:failed": ("b60205", "Did not land"),
 }
 QUEUED = f"{LABEL}:queued"
+RUNNING = f"{LABEL}:running"
 _TAKES_PLACE_OF = {bulletin.PLAN_KIND: (bulletin.REPLY_KIND,)}
 
 

@@ -1,0 +1,859 @@
+"""Each call of the forge: the request that is sent, and what becomes of GitHub's refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+import responses
+from responses.matchers import json_params_matcher, query_param_matcher
+
+from concertmaster.adapters.forge import Comment, Draft, Forge, Issue
+from concertmaster.adapters.refusal import Invalid, NotAllowed, NotFound, Unsupported
+from concertmaster.errors import EnvironmentFault
+
+API = "https://api.github.com:443"
+QUERY = f"{API}/graphql"
+REPOSITORY = f"{API}/repos/ada/opera"
+SECRET = "hunter2-hunter2"
+NOW = 1_700_000_000.0
+PARENT = Issue(number=1, id=901, node_id="I_1", title="Fruit", body="", author="ada", is_open=True)
+Registry = responses.RequestsMock
+
+
+@dataclass
+class Clock:
+    """Time passes only where somebody sleeps."""
+
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return NOW + sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@pytest.fixture
+def github() -> Iterator[Registry]:
+    """Every answer that is prepared must be asked for, and no other."""
+    with responses.RequestsMock() as registry:
+        yield registry
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def forge(clock: Clock, said: list[str]) -> Forge:
+    return Forge(
+        url="https://api.github.com",
+        repository="ada/opera",
+        token="ghs_token",
+        clock=clock,
+        told=said.append,
+        redact=lambda text: text.replace(SECRET, "***"),
+    )
+
+
+def issue_json(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "number": number,
+        "id": 900 + number,
+        "node_id": f"I_{number}",
+        "title": f"Issue {number}",
+        "body": "Text",
+        "state": "open",
+        "user": {"login": "bot"},
+        "labels": [{"name": "concertmaster"}],
+        "created_at": "2026-01-01T00:00:00Z",
+        **more,
+    }
+
+
+def issue(number: int, **more: Any) -> Issue:
+    return Issue(
+        number=number,
+        id=900 + number,
+        node_id=f"I_{number}",
+        title=f"Issue {number}",
+        body="Text",
+        author="bot",
+        is_open=True,
+        **more,
+    )
+
+
+def comment_json(number: int, body: str) -> dict[str, Any]:
+    return {"id": number, "body": body, "user": {"login": "bot"}}
+
+
+def refuse(message: str, **more: Any) -> dict[str, Any]:
+    return {"message": message, "documentation_url": "https://docs.github.com/rest", **more}
+
+
+def asked(github: Registry) -> list[dict[str, Any]]:
+    """The bodies that were sent to GraphQL."""
+    sent = (call.request for call in github.calls if call.request.url == QUERY)
+    return [json.loads(request.body or "") for request in sent]
+
+
+def answer_query(github: Registry, data: Any, **more: Any) -> None:
+    github.post(QUERY, json={"data": data, **more})
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_every_request_bears_the_token_and_the_version_of_the_api(
+    github: Registry, forge: Forge
+) -> None:
+    github.get(f"{REPOSITORY}/issues/1", json=issue_json(1))
+
+    forge.issue(1)
+
+    headers = github.calls[0].request.headers
+    assert headers["Authorization"] == "token ghs_token"
+    assert headers["X-GitHub-Api-Version"] == "2022-11-28"
+
+
+def test_viewer_asks_who_the_token_is(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"viewer": {"login": "github-actions[bot]"}})
+
+    assert forge.viewer() == "github-actions[bot]"
+    assert asked(github) == [{"query": "query { viewer { login } }", "variables": {}}]
+
+
+def test_permission_is_that_of_the_login(github: Registry, forge: Forge) -> None:
+    url = f"{REPOSITORY}/collaborators/dependabot%5Bbot%5D/permission"
+    github.get(url, json={"permission": "write", "role_name": "maintain"})
+
+    assert forge.permission("dependabot[bot]") == "write"
+
+
+def test_an_unknown_login_has_no_permission(github: Registry, forge: Forge) -> None:
+    github.get(f"{REPOSITORY}/collaborators/eve/permission", status=404, json=refuse("Not Found"))
+
+    assert forge.permission("eve") == "none"
+
+
+def test_issue_reads_one(github: Registry, forge: Forge) -> None:
+    parent = f"{REPOSITORY}/issues/1"
+    github.get(f"{REPOSITORY}/issues/2", json=issue_json(2, parent_issue_url=parent))
+
+    labels = frozenset({"concertmaster"})
+    assert forge.issue(2) == issue(2, parent=1, labels=labels, created_at="2026-01-01T00:00:00Z")
+
+
+def test_an_issue_without_text_author_or_labels_is_read_all_the_same(
+    github: Registry, forge: Forge
+) -> None:
+    bare = {"number": 2, "id": 902, "body": None, "user": None, "state": "closed"}
+    github.get(f"{REPOSITORY}/issues/2", json=bare)
+
+    assert forge.issue(2) == Issue(
+        number=2, id=902, node_id="", title="", body="", author="", is_open=False
+    )
+
+
+def test_comments_are_read_to_the_last_page(github: Registry, forge: Forge) -> None:
+    url = f"{REPOSITORY}/issues/1/comments"
+    full = [comment_json(number, "x") for number in range(100)]
+    for page, found in (("1", full), ("2", [comment_json(100, "last")])):
+        pages = query_param_matcher({"per_page": "100", "page": page})
+        github.get(url, json=found, match=[pages])
+
+    comments = forge.comments(1)
+
+    assert len(comments) == 101
+    assert comments[-1] == Comment(id=100, body="last", author="bot")
+
+
+def test_sub_issues_know_their_parent(github: Registry, forge: Forge) -> None:
+    github.get(f"{REPOSITORY}/issues/1/sub_issues", json=[issue_json(2)])
+
+    assert [one.parent for one in forge.sub_issues(1)] == [1]
+
+
+def test_a_server_that_twice_knows_no_sub_issues_of_an_issue_has_none(
+    github: Registry, forge: Forge
+) -> None:
+    url = f"{REPOSITORY}/issues/1/sub_issues"
+    looks = github.get(url, status=404, json=refuse("Not Found"))
+    github.get(f"{REPOSITORY}/issues/1", json=issue_json(1))
+
+    with pytest.raises(Unsupported):
+        forge.sub_issues(1)
+
+    assert looks.call_count == 2
+
+
+def test_sub_issues_of_an_issue_that_is_missing_are_not_found(
+    github: Registry, forge: Forge
+) -> None:
+    for path in ("/issues/1/sub_issues", "/issues/1"):
+        github.get(f"{REPOSITORY}{path}", status=404, json=refuse("Not Found"))
+
+    with pytest.raises(NotFound):
+        forge.sub_issues(1)
+
+
+def test_labelled_asks_for_closed_issues_too_and_leaves_pull_requests_out(
+    github: Registry, forge: Forge
+) -> None:
+    wanted = {"labels": "ours", "state": "all", "since": "2026-01-01T00:00:00Z"}
+    pages = query_param_matcher({**wanted, "per_page": "100", "page": "1"})
+    found = [issue_json(2), issue_json(3, pull_request={})]
+    github.get(f"{REPOSITORY}/issues", json=found, match=[pages])
+
+    assert [one.number for one in forge.labelled("ours", since="2026-01-01T00:00:00Z")] == [2]
+
+
+def test_blocked_by_gives_numbers(github: Registry, forge: Forge) -> None:
+    url = f"{REPOSITORY}/issues/4/dependencies/blocked_by"
+    github.get(url, json=[issue_json(2), issue_json(3)])
+
+    assert forge.blocked_by(4) == {2, 3}
+
+
+def test_jobs_of_a_run_are_read_to_the_last_page(github: Registry, forge: Forge) -> None:
+    job = {"name": "work", "status": "in_progress", "conclusion": None, "started_at": "now"}
+    for number, found in (("1", [job] * 100), ("2", [job])):
+        pages = query_param_matcher({"per_page": "100", "page": number})
+        github.get(
+            f"{REPOSITORY}/actions/runs/7/jobs",
+            json={"total_count": 101, "jobs": found},
+            match=[pages],
+        )
+
+    jobs = forge.jobs(7)
+
+    assert len(jobs) == 101
+    assert (jobs[0].name, jobs[0].status, jobs[0].conclusion) == ("work", "in_progress", "")
+
+
+# --- labels and reactions -----------------------------------------------------------------------
+
+
+def test_only_labels_that_are_missing_are_made(github: Registry, forge: Forge) -> None:
+    github.get(f"{REPOSITORY}/labels", json=[{"name": "Here"}])
+    wanted = {"name": "ours:queued", "color": "c2e0c6", "description": "Waits"}
+    made = github.post(f"{REPOSITORY}/labels", json=wanted, match=[json_params_matcher(wanted)])
+
+    forge.ensure_labels({"here": ("ffffff", ""), "ours:queued": ("c2e0c6", "Waits")})
+
+    assert made.call_count == 1
+
+
+def test_a_label_that_somebody_made_meanwhile_is_there(github: Registry, forge: Forge) -> None:
+    github.get(f"{REPOSITORY}/labels", json=[])
+    exists = {"resource": "Label", "code": "already_exists", "field": "name"}
+    github.post(
+        f"{REPOSITORY}/labels", status=422, json=refuse("Validation Failed", errors=[exists])
+    )
+    looked = github.get(f"{REPOSITORY}/labels/ours%3Aqueued", json={"name": "ours:queued"})
+
+    forge.ensure_labels({"ours:queued": ("c2e0c6", "Waits")})
+
+    assert looked.call_count == 1
+
+
+def test_labels_are_added_in_one_request_and_removed_one_by_one(
+    github: Registry, forge: Forge
+) -> None:
+    add = json_params_matcher({"labels": ["landed", "ours"]})
+    github.post(f"{REPOSITORY}/issues/2/labels", json=[], match=[add])
+    github.delete(f"{REPOSITORY}/issues/2/labels/ours%3Aqueued", json=[])
+    gone = f"{REPOSITORY}/issues/2/labels/failed"
+    github.delete(gone, status=404, json=refuse("Label does not exist"))
+
+    forge.set_labels(2, add=["landed", "ours"], remove=["ours:queued", "failed"])
+
+
+def test_many_issues_are_labelled_in_one_request(github: Registry, forge: Forge) -> None:
+    ids = {"l0": {"id": "L_queued"}, "l1": {"id": "L_failed"}}
+    answer_query(github, {"repository": ids})
+    answer_query(github, {"m0": {}, "m1": {}})
+    answer_query(github, {"m0": {}})
+
+    forge.relabel(
+        [issue(2, labels=frozenset({"failed"})), issue(3)], add=["queued"], remove=["failed"]
+    )
+
+    looked, added, removed = asked(github)
+    assert looked["query"] == (
+        "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) "
+        '{ l0: label(name: "queued") { id } l1: label(name: "failed") { id } } }'
+    )
+    assert looked["variables"] == {"owner": "ada", "name": "opera"}
+    assert added["query"] == (
+        "mutation($i0: AddLabelsToLabelableInput!, $i1: AddLabelsToLabelableInput!) "
+        "{ m0: addLabelsToLabelable(input: $i0) { clientMutationId } "
+        "m1: addLabelsToLabelable(input: $i1) { clientMutationId } }"
+    )
+    assert added["variables"] == {
+        "i0": {"labelableId": "I_2", "labelIds": ["L_queued"]},
+        "i1": {"labelableId": "I_3", "labelIds": ["L_queued"]},
+    }
+    assert "removeLabelsFromLabelable(input: $i0)" in removed["query"]
+    assert removed["variables"] == {"i0": {"labelableId": "I_2", "labelIds": ["L_failed"]}}
+
+
+def test_a_label_that_was_removed_meanwhile_is_told(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"repository": {"l0": None}})
+
+    with pytest.raises(EnvironmentFault, match="the label queued is missing"):
+        forge.relabel([issue(2)], add=["queued"])
+
+
+def test_a_reaction_is_eyes(github: Registry, forge: Forge) -> None:
+    eyes = json_params_matcher({"content": "eyes"})
+    github.post(f"{REPOSITORY}/issues/comments/77/reactions", json={}, match=[eyes])
+
+    forge.react(77)
+
+
+def test_a_comment_that_is_gone_needs_no_reaction(github: Registry, forge: Forge) -> None:
+    url = f"{REPOSITORY}/issues/comments/77/reactions"
+    github.post(url, status=404, json=refuse("Not Found"))
+
+    forge.react(77)
+
+
+# --- comments -----------------------------------------------------------------------------------
+
+
+def is_plan(comment: Comment) -> bool:
+    return comment.body.startswith("plan")
+
+
+def test_a_comment_is_made_once_and_without_secrets(github: Registry, forge: Forge) -> None:
+    url = f"{REPOSITORY}/issues/1/comments"
+    github.get(url, json=[comment_json(5, "hello")])
+    body = json_params_matcher({"body": "plan of ***"})
+    github.post(url, json=comment_json(6, "plan of ***"), match=[body])
+    github.get(url, json=[comment_json(5, "hello"), comment_json(6, "plan of ***")])
+
+    found = forge.put_comment(1, f"plan of {SECRET}", is_ours=is_plan)
+
+    assert found == Comment(id=6, body="plan of ***", author="bot")
+
+
+def test_a_comment_that_says_something_else_is_changed(github: Registry, forge: Forge) -> None:
+    github.get(f"{REPOSITORY}/issues/1/comments", json=[comment_json(6, "plan A")])
+    body = json_params_matcher({"body": "plan B"})
+    github.patch(f"{REPOSITORY}/issues/comments/6", json={}, match=[body])
+
+    assert forge.put_comment(1, "plan B", is_ours=is_plan).body == "plan B"
+
+
+def test_a_comment_that_says_the_same_is_left(github: Registry, forge: Forge) -> None:
+    github.get(f"{REPOSITORY}/issues/1/comments", json=[comment_json(6, "plan A")])
+
+    assert forge.put_comment(1, "plan A", is_ours=is_plan).id == 6
+
+
+def test_of_two_comments_of_ours_the_older_stays(github: Registry, forge: Forge) -> None:
+    found = [comment_json(9, "plan A"), comment_json(6, "plan A"), comment_json(7, "hello")]
+    github.get(f"{REPOSITORY}/issues/1/comments", json=found)
+    github.delete(f"{REPOSITORY}/issues/comments/9", status=204)
+
+    assert forge.put_comment(1, "plan A", is_ours=is_plan).id == 6
+
+
+# --- issues -------------------------------------------------------------------------------------
+
+
+def test_an_issue_is_made_where_none_is_found(github: Registry, forge: Forge) -> None:
+    body = {"title": "Run ***", "body": "Key ***", "labels": ["ours"]}
+    github.post(f"{REPOSITORY}/issues", json=issue_json(4), match=[json_params_matcher(body)])
+    draft = Draft(key="", title=f"Run {SECRET}", body=f"Key {SECRET}")
+
+    assert forge.create_issue(draft, ["ours"], look_up=lambda: None).number == 4
+    assert forge.create_issue(draft, ["ours"], look_up=lambda: issue(3)).number == 3
+
+
+def made(number: int) -> dict[str, Any]:
+    found = {"id": f"I_{number}", "fullDatabaseId": str(900 + number), "number": number}
+    return {"issue": {**found, "title": f"Issue {number}", "body": "Text", "state": "OPEN"}}
+
+
+def drafts(*keys: str) -> list[Draft]:
+    return [Draft(key=key, title=f"Write {key}", body=f"{key} {SECRET}") for key in keys]
+
+
+def test_children_are_made_in_one_request(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
+    answer_query(github, {"m0": made(2), "m1": made(3)})
+
+    found = forge.create_children(
+        drafts("a", "b"), parent=PARENT, room=100, labels=["ours"], look_up=dict
+    )
+
+    assert [(key, one.number, one.id, one.parent) for key, one in found.items()] == [
+        ("a", 2, 902, 1),
+        ("b", 3, 903, 1),
+    ]
+    looked, created = asked(github)
+    assert looked["query"] == (
+        "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) "
+        '{ id l0: label(name: "ours") { id } } }'
+    )
+    fields = "issue { id fullDatabaseId number title body state }"
+    assert created["query"] == (
+        "mutation($i0: CreateIssueInput!, $i1: CreateIssueInput!) "
+        f"{{ m0: createIssue(input: $i0) {{ {fields} }} "
+        f"m1: createIssue(input: $i1) {{ {fields} }} }}"
+    )
+    shared = {"repositoryId": "R_1", "labelIds": ["L_ours"], "parentIssueId": "I_1"}
+    assert created["variables"] == {
+        "i0": {**shared, "title": "Write a", "body": "a ***"},
+        "i1": {**shared, "title": "Write b", "body": "b ***"},
+    }
+
+
+def test_children_that_have_no_room_are_no_sub_issues(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
+    answer_query(github, {"m0": made(2)})
+    answer_query(github, {"m0": made(3)})
+
+    found = forge.create_children(
+        drafts("a", "b"), parent=PARENT, room=1, labels=["ours"], look_up=dict
+    )
+
+    assert [one.parent for one in found.values()] == [1, 0]
+    _, below, beside = asked(github)
+    assert below["variables"]["i0"]["parentIssueId"] == "I_1"
+    assert "parentIssueId" not in beside["variables"]["i0"]
+
+
+def test_twenty_children_go_in_one_request(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
+    answer_query(github, {f"m{place}": made(place + 2) for place in range(20)})
+    answer_query(github, {"m0": made(22)})
+    many = drafts(*(f"t{number}" for number in range(21)))
+
+    found = forge.create_children(many, parent=PARENT, room=100, labels=["ours"], look_up=dict)
+
+    assert len(found) == 21
+    assert [len(one["variables"]) for one in asked(github)[1:]] == [20, 1]
+
+
+def test_children_of_a_batch_that_broke_off_are_not_made_twice(
+    github: Registry, forge: Forge, clock: Clock
+) -> None:
+    """One is in the answer, one is only found when we look, one was not made."""
+    answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
+    broke = {"message": "Something went wrong while executing your query."}
+    answer_query(github, {"m0": made(2), "m1": None, "m2": None}, errors=[broke])
+    answer_query(github, {"m0": made(4)})
+
+    found = forge.create_children(
+        drafts("a", "b", "c"),
+        parent=PARENT,
+        room=100,
+        labels=["ours"],
+        look_up=lambda: {"b": issue(3), "other": issue(9)},
+    )
+
+    assert {key: one.number for key, one in found.items()} == {"a": 2, "b": 3, "c": 4}
+    assert [one["title"] for one in asked(github)[2]["variables"].values()] == ["Write c"]
+    assert clock.slept == [10.0]
+
+
+def test_a_parent_that_is_full_gets_no_more_sub_issues(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
+    full = {"type": "UNPROCESSABLE", "message": "Parent cannot have more than 100 sub-issues"}
+    answer_query(github, {"m0": made(2), "m1": None}, errors=[full])
+    answer_query(github, {"m0": made(3)})
+
+    found = forge.create_children(
+        drafts("a", "b"),
+        parent=PARENT,
+        room=2,
+        labels=["ours"],
+        look_up=lambda: {"a": issue(2, parent=1)},
+    )
+
+    assert {key: one.parent for key, one in found.items()} == {"a": 1, "b": 0}
+    assert "parentIssueId" not in asked(github)[2]["variables"]["i0"]
+
+
+def test_reopened_issues_say_what_their_drafts_say(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"m0": {}})
+
+    forge.reopen({"a": issue(2)}, drafts("a"))
+
+    (sent,) = asked(github)
+    assert sent["query"] == (
+        "mutation($i0: UpdateIssueInput!) { m0: updateIssue(input: $i0) { clientMutationId } }"
+    )
+    said = {"id": "I_2", "state": "OPEN", "title": "Write a", "body": "a ***"}
+    assert sent["variables"] == {"i0": said}
+
+
+def test_a_retired_issue_is_closed_as_a_duplicate(github: Registry, forge: Forge) -> None:
+    closed = {"state": "closed", "state_reason": "duplicate"}
+    body = {"body": "of #2", "labels": [], **closed}
+    github.patch(f"{REPOSITORY}/issues/3", json={}, match=[json_params_matcher(body)])
+
+    forge.retire(issue(3), body="of #2")
+
+
+def test_a_released_issue_is_named_by_its_id(github: Registry, forge: Forge) -> None:
+    child = json_params_matcher({"sub_issue_id": 903})
+    github.delete(f"{REPOSITORY}/issues/1/sub_issue", json={}, match=[child])
+
+    forge.release(issue(3, parent=1))
+    forge.release(issue(4))
+
+
+# --- links and runs -----------------------------------------------------------------------------
+
+
+def blockers(**found: list[int]) -> dict[str, Any]:
+    shown = {
+        key: {"blockedBy": {"nodes": [{"number": number} for number in numbers]}}
+        for key, numbers in found.items()
+    }
+    return {"repository": shown}
+
+
+def test_only_links_that_are_missing_are_made(github: Registry, forge: Forge) -> None:
+    answer_query(github, blockers(i3=[2], i4=[]))
+    answer_query(github, {"m0": {}})
+
+    forge.block([(issue(3), issue(2)), (issue(4), issue(2))])
+
+    looked, linked = asked(github)
+    assert looked["query"] == (
+        "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { "
+        "i3: issue(number: 3) { blockedBy(first: 100) { nodes { number } } } "
+        "i4: issue(number: 4) { blockedBy(first: 100) { nodes { number } } } } }"
+    )
+    assert linked["query"] == (
+        "mutation($i0: AddBlockedByInput!) { m0: addBlockedBy(input: $i0) { clientMutationId } }"
+    )
+    assert linked["variables"] == {"i0": {"issueId": "I_4", "blockingIssueId": "I_2"}}
+
+
+def test_links_that_are_all_there_cost_one_look(github: Registry, forge: Forge) -> None:
+    answer_query(github, blockers(i3=[2]))
+
+    forge.block([(issue(3), issue(2))])
+
+
+def test_a_link_that_somebody_made_meanwhile_is_there(
+    github: Registry, forge: Forge, said: list[str]
+) -> None:
+    answer_query(github, blockers(i3=[]))
+    exists = {"type": "UNPROCESSABLE", "message": "The dependency already exists"}
+    answer_query(github, {"m0": None}, errors=[exists])
+    answer_query(github, blockers(i3=[2]))
+
+    forge.block([(issue(3), issue(2))])
+
+    assert not any("not linked" in one for one in said)
+
+
+def test_a_link_that_is_refused_is_told(github: Registry, forge: Forge, said: list[str]) -> None:
+    answer_query(github, blockers(i3=[]))
+    cycle = {"type": "UNPROCESSABLE", "message": "The dependency would create a cycle"}
+    answer_query(github, {"m0": None}, errors=[cycle])
+    answer_query(github, blockers(i3=[]))
+
+    forge.block([(issue(3), issue(2))])
+
+    assert said[-1] == "not linked as blocked: #3 by #2 (The dependency would create a cycle)"
+
+
+def test_no_link_is_asked_of_a_server_that_has_none(
+    github: Registry, forge: Forge, said: list[str]
+) -> None:
+    unknown = {"message": "Field 'blockedBy' doesn't exist on type 'Issue'"}
+    github.post(QUERY, json={"errors": [unknown]})
+
+    forge.block([(issue(3), issue(2))])
+
+    assert said == [f"issues are not linked: {unknown['message']}"]
+
+
+@pytest.mark.parametrize("status", [202, 409])
+def test_a_run_is_cancelled_even_when_it_has_ended(
+    github: Registry, forge: Forge, status: int
+) -> None:
+    github.post(f"{REPOSITORY}/actions/runs/7/cancel", status=status, json=refuse("Cannot cancel"))
+
+    forge.cancel_run(7)
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+Do = Callable[[Forge], object]
+CANCEL = f"{REPOSITORY}/actions/runs/7/cancel"
+
+
+def cancel(forge: Forge) -> None:
+    forge.cancel_run(7)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "do", "permission"),
+    [
+        ("GET", "/issues/1", lambda forge: forge.issue(1), "issues: read"),
+        ("GET", "/issues/1/comments", lambda forge: forge.comments(1), "issues: read"),
+        ("GET", "/labels", lambda forge: forge.ensure_labels({}), "issues: read"),
+        ("GET", "/collaborators/eve/permission", lambda f: f.permission("eve"), "metadata: read"),
+        ("GET", "/actions/runs/7/jobs", lambda forge: forge.jobs(7), "actions: read"),
+        ("POST", "/actions/runs/7/cancel", cancel, "actions: write"),
+        ("POST", "/issues/comments/7/reactions", lambda f: f.react(7), "issues: write"),
+        ("POST", "/issues/1/labels", lambda f: f.set_labels(1, add=["x"]), "issues: write"),
+        (
+            "DELETE",
+            "/issues/1/labels/x",
+            lambda f: f.set_labels(1, add=(), remove=["x"]),
+            "issues: write",
+        ),
+        ("PATCH", "/issues/3", lambda f: f.retire(issue(3), body=""), "issues: write"),
+        ("DELETE", "/issues/1/sub_issue", lambda f: f.release(issue(3, parent=1)), "issues: write"),
+    ],
+)
+def test_a_missing_permission_is_named_with_the_line_to_add(
+    github: Registry, forge: Forge, method: str, path: str, do: Do, permission: str
+) -> None:
+    words = "Resource not accessible by integration"
+    github.add(method, f"{REPOSITORY}{path}", status=403, json=refuse(words))
+
+    with pytest.raises(NotAllowed) as error:
+        do(forge)
+
+    assert f"`{permission}`" in error.value.what
+    assert error.value.why == words
+    assert f"add the line `{permission}` to the job's `permissions:`" in error.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("do", "permission"),
+    [
+        (lambda forge: forge.viewer(), "issues: read"),
+        (lambda forge: forge.reopen({"a": issue(2)}, drafts("a")), "issues: write"),
+    ],
+)
+def test_so_it_is_where_graphql_forbids(
+    github: Registry, forge: Forge, do: Do, permission: str
+) -> None:
+    words = "Resource not accessible by integration"
+    answer_query(github, {"m0": None}, errors=[{"type": "FORBIDDEN", "message": words}])
+
+    with pytest.raises(NotAllowed) as error:
+        do(forge)
+
+    assert permission in error.value.next_step
+    assert error.value.why == words
+
+
+def test_an_issue_that_is_locked_has_to_be_unlocked(github: Registry, forge: Forge) -> None:
+    url = f"{REPOSITORY}/issues/comments/77/reactions"
+    github.post(url, status=403, json=refuse("Unable to react because issue is locked."))
+
+    with pytest.raises(NotAllowed) as error:
+        forge.react(77)
+
+    assert "unlock" in error.value.next_step
+
+
+INVALID_FIELD = {"resource": "Issue", "field": "title", "code": "missing_field"}
+TOO_LONG = {"resource": "Issue", "code": "custom", "message": "title is too long"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "why"),
+    [
+        (401, refuse("Bad credentials"), EnvironmentFault, "Bad credentials"),
+        (404, refuse("Not Found"), NotFound, "Not Found"),
+        (410, refuse("Issues are disabled"), EnvironmentFault, "Issues are disabled"),
+        (
+            422,
+            refuse("Validation Failed", errors=[TOO_LONG]),
+            Invalid,
+            "Validation Failed: title is too long",
+        ),
+        (
+            422,
+            refuse("Validation Failed", errors=[INVALID_FIELD]),
+            Invalid,
+            "Validation Failed: title missing_field",
+        ),
+        (418, refuse("I am a teapot"), EnvironmentFault, "I am a teapot"),
+        (400, [], EnvironmentFault, "GitHub gives no reason"),
+    ],
+)
+def test_a_refusal_is_told_in_githubs_words(
+    github: Registry,
+    forge: Forge,
+    clock: Clock,
+    status: int,
+    body: Any,
+    kind: type[EnvironmentFault],
+    why: str,
+) -> None:
+    github.patch(f"{REPOSITORY}/issues/3", status=status, json=body)
+
+    with pytest.raises(kind) as error:
+        forge.retire(issue(3), body="")
+
+    assert str(status) in error.value.what
+    assert error.value.why == why
+    assert error.value.next_step
+    assert clock.slept == []
+
+
+def test_what_github_says_can_do_nothing_in_a_log(github: Registry, forge: Forge) -> None:
+    github.get(f"{REPOSITORY}/issues/1", status=422, json=refuse("a\n::error::b\x1b[31m"))
+
+    with pytest.raises(Invalid) as error:
+        forge.issue(1)
+
+    assert error.value.why == "a ::error::b"
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        ({"status": 502, "body": "<html>"}, 10),
+        ({"status": 503, "json": refuse("Unavailable")}, 10),
+        ({"status": 429, "json": refuse("Slow down"), "headers": {"Retry-After": "77"}}, 77),
+        ({"status": 429, "json": refuse("Slow down")}, 60),
+        (
+            {
+                "status": 403,
+                "json": refuse("You have exceeded a secondary rate limit."),
+                "headers": {"Retry-After": "30"},
+            },
+            30,
+        ),
+        ({"status": 403, "json": refuse("You have exceeded a secondary rate limit.")}, 60),
+        (
+            {
+                "status": 403,
+                "json": refuse("API rate limit exceeded for installation ID 5."),
+                "headers": {
+                    "X-RateLimit-Remaining": "0",
+                    "X-RateLimit-Reset": str(int(NOW) + 1799),
+                },
+            },
+            1800,
+        ),
+        (
+            {"status": 422, "json": refuse("x", errors=[{"message": "was submitted too quickly"}])},
+            60,
+        ),
+        ({"status": 403, "json": refuse("?"), "headers": {"Retry-After": "99999"}}, 3660),
+        ({"body": requests.ReadTimeout("read timed out")}, 10),
+        ({"body": requests.ConnectionError("reset")}, 10),
+        ({"status": 200, "body": '{"cut'}, 10),
+    ],
+)
+def test_a_write_waits_as_long_as_github_says_and_is_made_again(
+    github: Registry, forge: Forge, clock: Clock, said: list[str], answer: Any, seconds: float
+) -> None:
+    github.post(CANCEL, **answer)
+    github.post(CANCEL, status=202, json={})
+
+    forge.cancel_run(7)
+
+    assert clock.slept == [seconds]
+    assert said[0].startswith("GitHub is busy or limits us: waiting ")
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}, 60),
+        (refuse("You have exceeded a secondary rate limit."), 60),
+        ({"data": None, "errors": [{"message": "Something went wrong while executing"}]}, 10),
+        ({"errors": [{"message": "Something went wrong while executing your query"}]}, 10),
+    ],
+)
+def test_so_it_is_where_graphql_says_it_with_status_200(
+    github: Registry, forge: Forge, clock: Clock, body: Any, seconds: float
+) -> None:
+    github.post(QUERY, json=body)
+    answer_query(github, {"viewer": {"login": "bot"}})
+
+    assert forge.viewer() == "bot"
+    assert clock.slept == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("errors", "kind"),
+    [
+        ([{"type": "NOT_FOUND", "message": "Could not resolve to a node"}], NotFound),
+        ([{"type": "UNPROCESSABLE", "message": "Body is too long"}], Invalid),
+        (
+            [
+                {"type": "NOT_FOUND", "message": "Could not resolve to a node"},
+                {"type": "UNPROCESSABLE", "message": "Body is too long"},
+            ],
+            Invalid,
+        ),
+    ],
+)
+def test_a_mutation_that_is_refused_is_not_made_again(
+    github: Registry, forge: Forge, clock: Clock, errors: Any, kind: type[EnvironmentFault]
+) -> None:
+    answer_query(github, {"m0": None}, errors=errors)
+
+    with pytest.raises(kind) as error:
+        forge.reopen({"a": issue(2)}, drafts("a"))
+
+    assert error.value.why == ": ".join(one["message"] for one in errors)
+    assert error.value.next_step
+    assert clock.slept == []
+
+
+def test_a_write_that_goes_wrong_again_and_again_is_given_up(
+    github: Registry, forge: Forge, clock: Clock
+) -> None:
+    github.post(CANCEL, status=502, json=refuse("Server Error"))
+
+    with pytest.raises(EnvironmentFault) as error:
+        forge.cancel_run(7)
+
+    assert error.value.what == "could not cancel the workflow run, 6 times in a row"
+    assert error.value.why == "GitHub answers 502: Server Error"
+    assert error.value.next_step
+    assert clock.slept == [10, 20, 40, 80, 160]
+
+
+def test_a_read_that_goes_wrong_again_and_again_is_given_up(github: Registry, forge: Forge) -> None:
+    tries = github.get(f"{REPOSITORY}/issues/1", status=502, json=refuse("Server Error"))
+
+    with pytest.raises(EnvironmentFault) as error:
+        forge.issue(1)
+
+    assert error.value.why == "no answer from GitHub: too many 502 error responses"
+    assert error.value.next_step
+    assert tries.call_count == 6
+
+
+def test_a_write_whose_answer_was_lost_is_not_made_again_when_it_is_found(
+    github: Registry, forge: Forge, clock: Clock
+) -> None:
+    tries = github.post(f"{REPOSITORY}/issues", status=502, json=refuse("Server Error"))
+    found: list[Issue | None] = [None, issue(4)]
+
+    assert forge.create_issue(drafts("a")[0], [], look_up=lambda: found.pop(0)).number == 4
+    assert tries.call_count == 1
+    assert clock.slept == [10]
