@@ -43,10 +43,10 @@ class Workflow:
     number: int = 7001
     said: io.StringIO = field(default_factory=io.StringIO)
 
-    def job(self, **inputs: Any) -> Job:
-        """A job with these inputs of the action."""
+    def variables(self) -> dict[str, Any]:
+        """What the runner sets for every job."""
         self.folder.mkdir(exist_ok=True)
-        variables = {
+        return {
             "GITHUB_EVENT_NAME": self.event,
             "GITHUB_EVENT_PATH": str(write_event(self.payload, self.folder / "event.json")),
             "GITHUB_REPOSITORY": self.repository.full_name,
@@ -58,8 +58,12 @@ class Workflow:
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
             "RUNNER_TEMP": str(self.folder / "temp"),
         }
+
+    def job(self, **inputs: Any) -> Job:
+        """A job with these inputs of the action."""
+        settings = {"github_token": self.token, **self.variables(), **inputs}
         return Job(
-            settings=ActionSettings(**{"github_token": self.token, **variables, **inputs}),
+            settings=ActionSettings(**settings),
             console=Console(self.said, self.said, terminal=False, json=False),
             environment={},
             clock=BentClock(self.double.clock),
