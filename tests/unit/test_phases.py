@@ -8,6 +8,7 @@ import pytest
 
 from concertmaster.core import phases
 from concertmaster.core.model import LEAN_PHASES, Outcome, Phase
+from concertmaster.errors import UsageError
 
 EVERY = tuple(Phase)
 
@@ -54,3 +55,9 @@ def test_an_outcome_has_one_consequence_at_most() -> None:
 
     assert not phases.WORTH_ANOTHER_ATTEMPT & phases.STOPS_THE_RUN
     assert set(Outcome) - phases.WORTH_ANOTHER_ATTEMPT - phases.STOPS_THE_RUN == final
+
+
+def test_a_phase_that_is_not_there_yet_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match=r"one\.md asks for the phases research, review"):
+        phases.refuse_missing([Phase.REVIEW, Phase.TEST, Phase.RESEARCH], source="one.md")
+    phases.refuse_missing([Phase.TEST, Phase.DELIVER], source="one.md")

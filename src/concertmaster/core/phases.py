@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from concertmaster.core.model import LEAN_PHASES, Outcome, Phase
+from concertmaster.errors import UsageError
 
 # A further attempt may go better after these; the others would only repeat.
 WORTH_ANOTHER_ATTEMPT = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST})
 
 # The run must stop starting agents after these; the attempt does not count.
 STOPS_THE_RUN = frozenset({Outcome.LIMITED, Outcome.OVER_BUDGET})
+
+
+# Those that the engine can perform.
+AVAILABLE = frozenset(LEAN_PHASES)
+
+
+def refuse_missing(wanted: Collection[Phase], *, source: str) -> None:
+    """Raises UsageError for a phase that is not there yet; `source` says who asks for it."""
+    missing = [phase for phase in Phase if phase in wanted and phase not in AVAILABLE]
+    if missing:
+        raise UsageError(
+            f"{source} asks for the phases {', '.join(missing)}, which are not there yet",
+            why=f"this version can do {', '.join(phase for phase in Phase if phase in AVAILABLE)}",
+            next_step="use `lean`",
+        )
 
 
 def select(wanted: Collection[Phase]) -> tuple[Phase, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from concertmaster.adapters.repository import Repository
-from concertmaster.core import planner
+from concertmaster.core import phases, planner
 from concertmaster.core.model import Plan, Prompt, RunSettings
 from concertmaster.core.planner import Candidate, Hint
 from concertmaster.core.prompt import MAX_BYTES, parse, task_id
@@ -137,6 +137,7 @@ def freeze(settings: Settings, *, requester: str) -> RunSettings:
             why="neither --check nor `check:` in concertmaster.yml at the base names a command",
             next_step="give one, for example --check 'pytest -q' (or --check true, to trust all)",
         )
+    phases.refuse_missing(settings.phases, source="the setting `phases`")
     return RunSettings(
         agent="command" if settings.agent_command else settings.agent,
         agent_command=settings.agent_command,
@@ -226,6 +227,7 @@ def _study(files: Sequence[PromptFile], tree: TreePaths, *, object_format: str) 
     found = []
     for file in files:
         prompt = parse(file.data, path=file.path)
+        phases.refuse_missing(prompt.phases, source=file.path)
         entries, notes = footprint.predict(prompt, tree=tree)
         found.append(
             Candidate(
