@@ -231,12 +231,17 @@ def test_a_bad_settings_file_is_refused(
     refuse(call, project, "run", "good.md", *agent, code=2, words=words)
 
 
-@pytest.mark.parametrize("value", ["", "lean", "full", "implement, test"])
+@pytest.mark.parametrize("value", ["", "lean", "implement, test"])
 def test_phases_may_come_from_a_variable(
     call: Call, shop: Project, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("CONCERTMASTER_PHASES", value)
     assert call("plan", "prompts/good.md", "--json", cwd=shop.root).code == 0
+
+
+def test_phases_that_are_not_there_yet_are_refused(call: Call, shop: Project) -> None:
+    words = "asks for the phases research, document, review, which are not there yet"
+    refuse(call, shop, "run", "prompts/good.md", *AGENT, "--phases", "full", code=2, words=words)
 
 
 def test_a_bad_variable_is_named(
