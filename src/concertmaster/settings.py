@@ -31,6 +31,8 @@ FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 MAX_FILE_BYTES = 256 * 1024
 
 _WHO_THE_USER_IS = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
+# PyYAML lets through what Python says of a value with a wrong tag, such as `!!int ''`.
+_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
 
 
@@ -147,7 +149,7 @@ def _read_file(data: bytes, name: str) -> dict[str, Any]:
         )
     try:
         found = yaml.safe_load(data.decode()) if data.strip() else {}
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise UsageError(
             f"{name} is not valid YAML", why=str(error), next_step=f"mend {name} and commit it"
         ) from error

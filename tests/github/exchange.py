@@ -41,8 +41,7 @@ class Refused(Exception):
     """The request ends here, with this answer."""
 
     def __init__(self, response: Response) -> None:
-        message = response.body["message"] if response.body else response.status
-        super().__init__(message)
+        super().__init__((response.body or {}).get("message", response.status))
         self.response = response
 
 

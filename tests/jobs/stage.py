@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -12,12 +12,15 @@ from typing import Any
 from concertmaster.core.bulletin import DUPLICATE_KIND
 from concertmaster.core.neutral import read_marks
 from concertmaster.engine import actions
+from concertmaster.engine.control import control
+from concertmaster.engine.job import Job
 from concertmaster.errors import Error
 from tests.github.calls import Call
 from tests.github.double import Double
 from tests.github.people import Role, User
 from tests.github.state import Issue, Repository
 from tests.jobs.conftest import PLAN_PERMISSIONS, SETTINGS
+from tests.jobs.test_control import CONTROL_PERMISSIONS
 from tests.jobs.workflow import Workflow
 
 PROMPTS = {
@@ -25,6 +28,8 @@ PROMPTS = {
     "prompts/pear.md": "# Write pear.txt\n",
     "prompts/plum.md": "---\nneeds: [pear.md, apple.md]\n---\n# Write plum.txt\n",
 }
+WORKFLOW = ".github/workflows/orchestrate.yml"
+CHANCE = re.compile(r"\bi1-c\d+|\b[0-9a-f]{12}\b|opera\d+|\b\d{5,}\b|\d{4}-\d\d-\d\dT[\d:]+Z")
 LIST = "".join(f"- {path}\n" for path in PROMPTS)
 
 
@@ -34,36 +39,42 @@ class Try:
 
     workflow: Workflow
     inputs: dict[str, str]
+    act: Callable[[Job], int] = actions.plan
 
     @property
     def repository(self) -> Repository:
         return self.workflow.repository
 
     @property
-    def count(self) -> int:
-        """How many shares were handed out."""
-        has_outputs = (self.workflow.folder / "output").is_file()
-        return int(self.workflow.outputs["count"]) if has_outputs else 0
+    def is_done(self) -> bool:
+        """Whether shares were handed out, or a question was answered."""
+        if self.act is actions.plan:
+            has_outputs = (self.workflow.folder / "output").is_file()
+            return has_outputs and self.workflow.outputs["count"] != "0"
+        return any("kind=reply" in one.body for one in self.repository.issues[1].comments)
 
-    def plan(self) -> None:
-        actions.plan(self.workflow.job(**self.inputs))
+    def run(self) -> None:
+        self.act(self.workflow.job(**self.inputs))
 
-    def plan_until_done(self) -> None:
+    def run_until_done(self) -> None:
         """A stop is a clear one, and the next run completes it."""
+        error = self._run_or_stop()
+        assert error is None or (error.what and error.why and error.next_step)
+        if error or not self.is_done:
+            self.run()
+        assert self.is_done, self.workflow.said.getvalue()
+
+    def _run_or_stop(self) -> Error | None:
         try:
-            self.plan()
+            self.run()
         except Error as error:
-            assert error.what
-            assert error.why
-            assert error.next_step
-        if not self.count:
-            self.plan()
-        assert self.count, self.workflow.said.getvalue()
+            return error
+        return None
 
     def beside(self) -> Try:
         """The same workflow run on another machine."""
         folder = self.workflow.folder.with_name(f"{self.workflow.folder.name}-beside")
-        return Try(workflow=replace(self.workflow, folder=folder), inputs=self.inputs)
+        return replace(self, workflow=replace(self.workflow, folder=folder))
 
 
 @dataclass
@@ -74,16 +85,29 @@ class Stage:
     folder: Path
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def try_comment(self) -> Try:
+    def try_comment(self, body: str = "/orchestrate") -> Try:
         repository, eve = self._make_repository()
         self.double.open_issue(repository, user=eve, title="Fruit", body=LIST)
-        return self.comment_again(repository)
+        return self._comment(repository, body)
 
-    def comment_again(self, repository: Repository) -> Try:
+    def _comment(self, repository: Repository, body: str) -> Try:
         issue, eve = repository.issues[1], self.double.store.users["eve"]
-        comment = self.double.comment(repository, issue, user=eve, body="/orchestrate")
+        comment = self.double.comment(repository, issue, user=eve, body=body)
         payload = self.double.comment_event(repository, issue, comment)
         return self._try(repository, "issue_comment", payload)
+
+    def try_control(self, verb: str) -> Try:
+        """While a planned run goes on."""
+        planned = self.try_comment()
+        repository = planned.repository
+        actor = self.double.store.users["eve"]
+        run = self.double.add_run(repository, WORKFLOW, event="issue_comment", actor=actor)
+        self.double.set_job(run, "work (0)", status="in_progress")
+        planned.workflow.number = run.id
+        planned.run()
+        asked = self._comment(repository, f"/orchestrate {verb}")
+        asked.workflow.token = self.double.workflow_token(repository, CONTROL_PERMISSIONS)
+        return replace(asked, act=control)
 
     def try_dispatch(self) -> Try:
         """Without an issue."""
@@ -94,13 +118,13 @@ class Stage:
     def try_another_comment(self) -> Try:
         """When the tasks of an earlier one have landed or failed."""
         earlier = self.try_comment()
-        earlier.plan()
+        earlier.run()
         for issue in list(earlier.repository.issues.values())[1:]:
             label = earlier.repository.label("concertmaster:landed")
             assert label
             issue.labels[-1] = label.id
             self.double.close(issue, user=issue.user)
-        return self.comment_again(earlier.repository)
+        return self._comment(earlier.repository, "/orchestrate")
 
     def _make_repository(self) -> tuple[Repository, User]:
         repository = self.double.add_repository(f"ada/opera{next(self.numbers)}")
@@ -123,7 +147,7 @@ class Stage:
     def calls_of(self, tried: Try) -> list[Call]:
         """Those of a run that nothing disturbs, with paths that fit any try."""
         self.double.log.clear()
-        tried.plan()
+        tried.run()
         name = tried.repository.full_name
         return [
             replace(call, path=re.sub(r"\d{4,}", "*", call.path.replace(name, "*")))
@@ -146,7 +170,7 @@ def state_of(tried: Try) -> dict[str, Any]:
 
     def plain(text: str) -> str:
         text = re.sub(r"#(\d+)", lambda found: f"#<{titles.get(int(found[1]))}>", text)
-        return re.sub(r"\bi1-c\d+|\b[0-9a-f]{12}\b|opera\d+", "…", text)
+        return CHANCE.sub("…", text)
 
     def shown(issue: Issue) -> dict[str, Any]:
         return {
@@ -162,7 +186,10 @@ def state_of(tried: Try) -> dict[str, Any]:
             ],
         }
 
-    labels = sorted((one.name, one.color, one.description or "") for one in repository.labels)
-    outputs = {name: tried.workflow.outputs.get(name) for name in ("count", "shares")}
     ordered = sorted(issues, key=lambda one: (one.title, one.number))
-    return {"issues": [*map(shown, ordered)], "labels": labels, "outputs": outputs}
+    return {
+        "issues": [*map(shown, ordered)],
+        "labels": sorted((one.name, one.color, one.description or "") for one in repository.labels),
+        "runs": [(run.status, run.conclusion) for run in repository.runs],
+        "is done": tried.is_done,
+    }

@@ -127,7 +127,7 @@ def stage(
 ) -> Stage:
     run = double.add_run(repository, FILE, event="issue_comment", actor=eve)
     workflow = comment("/orchestrate", issue_body=LIST, number=run.id)
-    assert actions.plan(workflow.job()) == 0
+    assert actions.plan(workflow.job(slots=1)) == 0
     double.set_job(run, "orchestrate / plan", status="completed", conclusion="success")
     double.set_job(run, "orchestrate / work (0)", status="in_progress")
     double.set_job(run, "orchestrate / work (1)", status="queued")
@@ -407,7 +407,8 @@ def test_a_pipe_gets_a_line_for_each_change_and_the_table_at_the_end(stage: Stag
     assert lines[0].startswith("run i1-c")
     assert " running " in lines[5]
     assert stdout.getvalue().count(" landed ") == 3
-    assert "3 tasks, 3 landed; 10.0s, over" in stdout.getvalue()
+    assert "3 tasks, 3 landed; " in stdout.getvalue()
+    assert "s, over" in stdout.getvalue()
 
 
 def test_a_terminal_gets_a_live_table(stage: Stage) -> None:

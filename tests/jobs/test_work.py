@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from concertmaster.engine import actions
+from concertmaster.engine.work import work as perform_work
 from concertmaster.errors import EnvironmentFault, Error
 from tests.github.double import Double
 from tests.github.state import Repository
@@ -40,7 +41,7 @@ def planned(
 
 def work(workflow: Workflow, share: int, **more: Any) -> int:
     inputs = {"share": share, "plan_sha256": workflow.outputs["plan_sha256"], **more}
-    return actions.work(workflow.job(**inputs))
+    return perform_work(workflow.job(**inputs))
 
 
 def results(workflow: Workflow, share: int) -> dict[str, Any]:

@@ -12,8 +12,15 @@ import requests
 import responses
 from responses.matchers import json_params_matcher, query_param_matcher
 
-from concertmaster.adapters.forge import Comment, Draft, Forge, Issue
-from concertmaster.adapters.refusal import Invalid, NotAllowed, NotFound, Unsupported
+from concertmaster.adapters.forge import Forge
+from concertmaster.adapters.issue import Comment, Draft, Issue
+from concertmaster.adapters.refusal import (
+    GivenUp,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    Unsupported,
+)
 from concertmaster.errors import EnvironmentFault
 
 API = "https://api.github.com:443"
@@ -287,7 +294,7 @@ def test_many_issues_are_labelled_in_one_request(github: Registry, forge: Forge)
     answer_query(github, {"m0": {}, "m1": {}})
     answer_query(github, {"m0": {}})
 
-    forge.relabel(
+    forge.batches.relabel(
         [issue(2, labels=frozenset({"failed"})), issue(3)], add=["queued"], remove=["failed"]
     )
 
@@ -314,7 +321,7 @@ def test_a_label_that_was_removed_meanwhile_is_told(github: Registry, forge: For
     answer_query(github, {"repository": {"l0": None}})
 
     with pytest.raises(EnvironmentFault, match="the label queued is missing"):
-        forge.relabel([issue(2)], add=["queued"])
+        forge.batches.relabel([issue(2)], add=["queued"])
 
 
 def test_a_reaction_is_eyes(github: Registry, forge: Forge) -> None:
@@ -397,7 +404,7 @@ def test_children_are_made_in_one_request(github: Registry, forge: Forge) -> Non
     answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
     answer_query(github, {"m0": made(2), "m1": made(3)})
 
-    found = forge.create_children(
+    found = forge.batches.create_children(
         drafts("a", "b"), parent=PARENT, room=100, labels=["ours"], look_up=dict
     )
 
@@ -428,7 +435,7 @@ def test_children_that_have_no_room_are_no_sub_issues(github: Registry, forge: F
     answer_query(github, {"m0": made(2)})
     answer_query(github, {"m0": made(3)})
 
-    found = forge.create_children(
+    found = forge.batches.create_children(
         drafts("a", "b"), parent=PARENT, room=1, labels=["ours"], look_up=dict
     )
 
@@ -444,7 +451,9 @@ def test_twenty_children_go_in_one_request(github: Registry, forge: Forge) -> No
     answer_query(github, {"m0": made(22)})
     many = drafts(*(f"t{number}" for number in range(21)))
 
-    found = forge.create_children(many, parent=PARENT, room=100, labels=["ours"], look_up=dict)
+    found = forge.batches.create_children(
+        many, parent=PARENT, room=100, labels=["ours"], look_up=dict
+    )
 
     assert len(found) == 21
     assert [len(one["variables"]) for one in asked(github)[1:]] == [20, 1]
@@ -459,7 +468,7 @@ def test_children_of_a_batch_that_broke_off_are_not_made_twice(
     answer_query(github, {"m0": made(2), "m1": None, "m2": None}, errors=[broke])
     answer_query(github, {"m0": made(4)})
 
-    found = forge.create_children(
+    found = forge.batches.create_children(
         drafts("a", "b", "c"),
         parent=PARENT,
         room=100,
@@ -478,7 +487,7 @@ def test_a_parent_that_is_full_gets_no_more_sub_issues(github: Registry, forge: 
     answer_query(github, {"m0": made(2), "m1": None}, errors=[full])
     answer_query(github, {"m0": made(3)})
 
-    found = forge.create_children(
+    found = forge.batches.create_children(
         drafts("a", "b"),
         parent=PARENT,
         room=2,
@@ -493,7 +502,7 @@ def test_a_parent_that_is_full_gets_no_more_sub_issues(github: Registry, forge: 
 def test_reopened_issues_say_what_their_drafts_say(github: Registry, forge: Forge) -> None:
     answer_query(github, {"m0": {}})
 
-    forge.reopen({"a": issue(2)}, drafts("a"))
+    forge.batches.reopen({"a": issue(2)}, drafts("a"))
 
     (sent,) = asked(github)
     assert sent["query"] == (
@@ -534,7 +543,7 @@ def test_only_links_that_are_missing_are_made(github: Registry, forge: Forge) ->
     answer_query(github, blockers(i3=[2], i4=[]))
     answer_query(github, {"m0": {}})
 
-    forge.block([(issue(3), issue(2)), (issue(4), issue(2))])
+    forge.batches.block([(issue(3), issue(2)), (issue(4), issue(2))])
 
     looked, linked = asked(github)
     assert looked["query"] == (
@@ -551,7 +560,7 @@ def test_only_links_that_are_missing_are_made(github: Registry, forge: Forge) ->
 def test_links_that_are_all_there_cost_one_look(github: Registry, forge: Forge) -> None:
     answer_query(github, blockers(i3=[2]))
 
-    forge.block([(issue(3), issue(2))])
+    forge.batches.block([(issue(3), issue(2))])
 
 
 def test_a_link_that_somebody_made_meanwhile_is_there(
@@ -562,7 +571,7 @@ def test_a_link_that_somebody_made_meanwhile_is_there(
     answer_query(github, {"m0": None}, errors=[exists])
     answer_query(github, blockers(i3=[2]))
 
-    forge.block([(issue(3), issue(2))])
+    forge.batches.block([(issue(3), issue(2))])
 
     assert not any("not linked" in one for one in said)
 
@@ -573,7 +582,7 @@ def test_a_link_that_is_refused_is_told(github: Registry, forge: Forge, said: li
     answer_query(github, {"m0": None}, errors=[cycle])
     answer_query(github, blockers(i3=[]))
 
-    forge.block([(issue(3), issue(2))])
+    forge.batches.block([(issue(3), issue(2))])
 
     assert said[-1] == "not linked as blocked: #3 by #2 (The dependency would create a cycle)"
 
@@ -584,7 +593,7 @@ def test_no_link_is_asked_of_a_server_that_has_none(
     unknown = {"message": "Field 'blockedBy' doesn't exist on type 'Issue'"}
     github.post(QUERY, json={"errors": [unknown]})
 
-    forge.block([(issue(3), issue(2))])
+    forge.batches.block([(issue(3), issue(2))])
 
     assert said == [f"issues are not linked: {unknown['message']}"]
 
@@ -609,29 +618,29 @@ def cancel(forge: Forge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "do", "permission"),
+    ("request_line", "do", "permission"),
     [
-        ("GET", "/issues/1", lambda forge: forge.issue(1), "issues: read"),
-        ("GET", "/issues/1/comments", lambda forge: forge.comments(1), "issues: read"),
-        ("GET", "/labels", lambda forge: forge.ensure_labels({}), "issues: read"),
-        ("GET", "/collaborators/eve/permission", lambda f: f.permission("eve"), "metadata: read"),
-        ("GET", "/actions/runs/7/jobs", lambda forge: forge.jobs(7), "actions: read"),
-        ("POST", "/actions/runs/7/cancel", cancel, "actions: write"),
-        ("POST", "/issues/comments/7/reactions", lambda f: f.react(7), "issues: write"),
-        ("POST", "/issues/1/labels", lambda f: f.set_labels(1, add=["x"]), "issues: write"),
+        ("GET /issues/1", lambda forge: forge.issue(1), "issues: read"),
+        ("GET /issues/1/comments", lambda forge: forge.comments(1), "issues: read"),
+        ("GET /labels", lambda forge: forge.ensure_labels({}), "issues: read"),
+        ("GET /collaborators/eve/permission", lambda f: f.permission("eve"), "metadata: read"),
+        ("GET /actions/runs/7/jobs", lambda forge: forge.jobs(7), "actions: read"),
+        ("POST /actions/runs/7/cancel", cancel, "actions: write"),
+        ("POST /issues/comments/7/reactions", lambda f: f.react(7), "issues: write"),
+        ("POST /issues/1/labels", lambda f: f.set_labels(1, add=["x"]), "issues: write"),
         (
-            "DELETE",
-            "/issues/1/labels/x",
+            "DELETE /issues/1/labels/x",
             lambda f: f.set_labels(1, add=(), remove=["x"]),
             "issues: write",
         ),
-        ("PATCH", "/issues/3", lambda f: f.retire(issue(3), body=""), "issues: write"),
-        ("DELETE", "/issues/1/sub_issue", lambda f: f.release(issue(3, parent=1)), "issues: write"),
+        ("PATCH /issues/3", lambda f: f.retire(issue(3), body=""), "issues: write"),
+        ("DELETE /issues/1/sub_issue", lambda f: f.release(issue(3, parent=1)), "issues: write"),
     ],
 )
 def test_a_missing_permission_is_named_with_the_line_to_add(
-    github: Registry, forge: Forge, method: str, path: str, do: Do, permission: str
+    github: Registry, forge: Forge, request_line: str, do: Do, permission: str
 ) -> None:
+    method, path = request_line.split()
     words = "Resource not accessible by integration"
     github.add(method, f"{REPOSITORY}{path}", status=403, json=refuse(words))
 
@@ -647,7 +656,7 @@ def test_a_missing_permission_is_named_with_the_line_to_add(
     ("do", "permission"),
     [
         (lambda forge: forge.viewer(), "issues: read"),
-        (lambda forge: forge.reopen({"a": issue(2)}, drafts("a")), "issues: write"),
+        (lambda forge: forge.batches.reopen({"a": issue(2)}, drafts("a")), "issues: write"),
     ],
 )
 def test_so_it_is_where_graphql_forbids(
@@ -673,50 +682,38 @@ def test_an_issue_that_is_locked_has_to_be_unlocked(github: Registry, forge: For
     assert "unlock" in error.value.next_step
 
 
-INVALID_FIELD = {"resource": "Issue", "field": "title", "code": "missing_field"}
+MISSING = {"resource": "Issue", "field": "title", "code": "missing_field"}
 TOO_LONG = {"resource": "Issue", "code": "custom", "message": "title is too long"}
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "why"),
+    ("status", "body", "expected"),
     [
-        (401, refuse("Bad credentials"), EnvironmentFault, "Bad credentials"),
-        (404, refuse("Not Found"), NotFound, "Not Found"),
-        (410, refuse("Issues are disabled"), EnvironmentFault, "Issues are disabled"),
-        (
-            422,
-            refuse("Validation Failed", errors=[TOO_LONG]),
-            Invalid,
-            "Validation Failed: title is too long",
-        ),
-        (
-            422,
-            refuse("Validation Failed", errors=[INVALID_FIELD]),
-            Invalid,
-            "Validation Failed: title missing_field",
-        ),
-        (418, refuse("I am a teapot"), EnvironmentFault, "I am a teapot"),
-        (400, [], EnvironmentFault, "GitHub gives no reason"),
+        (401, refuse("Bad credentials"), (EnvironmentFault, "Bad credentials")),
+        (404, refuse("Not Found"), (NotFound, "Not Found")),
+        (410, refuse("Issues are disabled"), (EnvironmentFault, "Issues are disabled")),
+        (422, refuse("Invalid", errors=[TOO_LONG]), (Invalid, "Invalid: title is too long")),
+        (422, refuse("Invalid", errors=[MISSING]), (Invalid, "Invalid: title missing_field")),
+        (418, refuse("I am a teapot"), (EnvironmentFault, "I am a teapot")),
+        (400, [], (EnvironmentFault, "GitHub gives no reason")),
     ],
 )
 def test_a_refusal_is_told_in_githubs_words(
     github: Registry,
     forge: Forge,
-    clock: Clock,
     status: int,
     body: Any,
-    kind: type[EnvironmentFault],
-    why: str,
+    expected: tuple[type[EnvironmentFault], str],
 ) -> None:
-    github.patch(f"{REPOSITORY}/issues/3", status=status, json=body)
+    tries = github.patch(f"{REPOSITORY}/issues/3", status=status, json=body)
 
-    with pytest.raises(kind) as error:
+    with pytest.raises(EnvironmentFault) as error:
         forge.retire(issue(3), body="")
 
+    assert (type(error.value), error.value.why) == expected
     assert str(status) in error.value.what
-    assert error.value.why == why
     assert error.value.next_step
-    assert clock.slept == []
+    assert tries.call_count == 1
 
 
 def test_what_github_says_can_do_nothing_in_a_log(github: Registry, forge: Forge) -> None:
@@ -766,7 +763,7 @@ def test_what_github_says_can_do_nothing_in_a_log(github: Registry, forge: Forge
     ],
 )
 def test_a_write_waits_as_long_as_github_says_and_is_made_again(
-    github: Registry, forge: Forge, clock: Clock, said: list[str], answer: Any, seconds: float
+    github: Registry, forge: Forge, clock: Clock, answer: Any, seconds: float
 ) -> None:
     github.post(CANCEL, **answer)
     github.post(CANCEL, status=202, json={})
@@ -774,7 +771,17 @@ def test_a_write_waits_as_long_as_github_says_and_is_made_again(
     forge.cancel_run(7)
 
     assert clock.slept == [seconds]
-    assert said[0].startswith("GitHub is busy or limits us: waiting ")
+
+
+def test_a_wait_that_a_person_notices_is_told(
+    github: Registry, forge: Forge, said: list[str]
+) -> None:
+    github.post(CANCEL, status=429, json=refuse("Slow down"), headers={"Retry-After": "90"})
+    github.post(CANCEL, status=202, json={})
+
+    forge.cancel_run(7)
+
+    assert said == ["GitHub is busy or limits us: waiting 1m 30s"]
 
 
 @pytest.mark.parametrize(
@@ -816,7 +823,7 @@ def test_a_mutation_that_is_refused_is_not_made_again(
     answer_query(github, {"m0": None}, errors=errors)
 
     with pytest.raises(kind) as error:
-        forge.reopen({"a": issue(2)}, drafts("a"))
+        forge.batches.reopen({"a": issue(2)}, drafts("a"))
 
     assert error.value.why == ": ".join(one["message"] for one in errors)
     assert error.value.next_step
@@ -831,10 +838,23 @@ def test_a_write_that_goes_wrong_again_and_again_is_given_up(
     with pytest.raises(EnvironmentFault) as error:
         forge.cancel_run(7)
 
-    assert error.value.what == "could not cancel the workflow run, 6 times in a row"
+    assert error.value.what == "could not cancel the workflow run, 7 times in a row"
     assert error.value.why == "GitHub answers 502: Server Error"
     assert error.value.next_step
-    assert clock.slept == [10, 20, 40, 80, 160]
+    assert clock.slept == [10, 20, 40, 80, 160, 320]
+
+
+def test_where_github_stays_at_its_limit_each_wait_is_twice_as_long(
+    github: Registry, forge: Forge, clock: Clock
+) -> None:
+    words = "You have exceeded a secondary rate limit."
+    github.post(CANCEL, status=403, json=refuse(words), headers={"Retry-After": "60"})
+
+    with pytest.raises(GivenUp) as error:
+        forge.cancel_run(7)
+
+    assert error.value.why == words
+    assert clock.slept == [60, 120, 240, 480, 960, 1920]
 
 
 def test_a_read_that_goes_wrong_again_and_again_is_given_up(github: Registry, forge: Forge) -> None:
@@ -845,7 +865,7 @@ def test_a_read_that_goes_wrong_again_and_again_is_given_up(github: Registry, fo
 
     assert error.value.why == "no answer from GitHub: too many 502 error responses"
     assert error.value.next_step
-    assert tries.call_count == 6
+    assert tries.call_count == 7
 
 
 def test_a_write_whose_answer_was_lost_is_not_made_again_when_it_is_found(

@@ -61,6 +61,10 @@ class Unsupported(EnvironmentFault):
     """This server does not know the call."""
 
 
+class GivenUp(EnvironmentFault):
+    """GitHub was ill or had no room for us, for as long as we wait."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A failed call's answer. Names of headers are in lower case; GraphQL's errors come with 200,

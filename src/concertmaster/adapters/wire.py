@@ -19,16 +19,16 @@ from concertmaster.adapters.patience import Passing, repeat_on_passing
 from concertmaster.adapters.refusal import (
     LONGEST_WAIT_SECONDS,
     Answer,
+    GivenUp,
     Invalid,
     asked_seconds,
     explain,
     needed_permission,
 )
 from concertmaster.core.text import count, display, duration
-from concertmaster.errors import EnvironmentFault
 
 VERSION = "2022-11-28"  # of the API
-TRIES = 6
+TRIES = 7  # of which the waits double: where an hour is used up, it is over by then
 TIMEOUT_SECONDS = 15
 FIRST_WAIT_SECONDS = 10.0  # lists show what is new only after some seconds
 NOTICED_SECONDS = 5.0
@@ -88,7 +88,7 @@ class Wire:
         try:
             return self._call("GET", path, f"read {path}", parameters=dict(parameters))
         except Passing as error:
-            raise _given_up(f"read {path}", error) from error
+            raise _given_up(f"read {path}", error, tries=TRIES) from error
 
     def send(self, verb: str, path: str, body: Any = None) -> dict[str, Any]:
         """One write, not repeated; the answer's object."""
@@ -167,6 +167,7 @@ class Wire:
         write: Callable[[], T],
         *,
         creations: int = 1,
+        tries: int = TRIES,
     ) -> T:
         """Write once: after a failure that may have been a success, look before trying again."""
 
@@ -178,7 +179,7 @@ class Wire:
                 return write()
 
         try:
-            return self._again(action, call)
+            return self._again(action, call, tries=tries)
         except Invalid:  # so GitHub calls also what somebody else has made meanwhile
             found = look_up()
             if found is None:
@@ -189,17 +190,23 @@ class Wire:
         """How long a write of so many would have to wait for its turn."""
         return self._pace.seconds_until(creations)
 
-    def _again(self, action: str, call: Callable[[int], T]) -> T:
+    def _again(self, action: str, call: Callable[[int], T], *, tries: int = TRIES) -> T:
+        def call_patiently(number: int) -> T:
+            try:
+                return call(number)
+            except Passing as error:
+                raise Passing(str(error), seconds=error.seconds * 2 ** (number - 1)) from error
+
         try:
             return repeat_on_passing(
-                call,
-                tries=TRIES,
+                call_patiently,
+                tries=tries,
                 first_wait_seconds=FIRST_WAIT_SECONDS,
                 longest_wait_seconds=LONGEST_WAIT_SECONDS,
                 sleep=self._pause,
             )
         except Passing as error:
-            raise _given_up(action, error) from error
+            raise _given_up(action, error, tries=tries) from error
 
     def _pause(self, seconds: float) -> None:
         if seconds >= NOTICED_SECONDS:
@@ -213,9 +220,9 @@ def _cause(error: Exception) -> str:
     return display(str(reason or type(error).__name__))
 
 
-def _given_up(action: str, error: Passing) -> EnvironmentFault:
-    return EnvironmentFault(
-        f"could not {action}, {count(TRIES, 'time')} in a row",
+def _given_up(action: str, error: Passing, *, tries: int) -> GivenUp:
+    return GivenUp(
+        f"could not {action}, {count(tries, 'time')} in a row",
         why=str(error),
         next_step="run the job again when GitHub is well; what is done is not done twice",
     )

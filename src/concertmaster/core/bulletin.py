@@ -50,9 +50,7 @@ def _clean_task(task: Task, redact: Callable[[str], str]) -> Task:
         replace(entry, path=redact(entry.path), reason=redact(entry.reason))
         for entry in task.footprint
     )
-    return replace(
-        task, prompt=redact(task.prompt), title=redact(task.title), footprint=footprint
-    )
+    return replace(task, prompt=redact(task.prompt), title=redact(task.title), footprint=footprint)
 
 
 def child_title(task: Task) -> str:

@@ -212,7 +212,9 @@ def _in_base64(data: bytes) -> Iterator[str]:
 
 
 def _cuttable_spellings(value: str) -> Iterator[str]:
-    yield from (value, value[::-1], *_in_base64(value.encode("utf-8", "surrogatepass")))
+    data = value.encode("utf-8", "surrogatepass")
+    yield from (value, value[::-1], codecs.encode(value, "rot13"), data.hex(), data.hex().upper())
+    yield from _in_base64(data)
 
 
 def _fragments(form: str) -> tuple[str, ...]:

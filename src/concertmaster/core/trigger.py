@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-_RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_RUN_ID = re.compile(r"(?!.{65})[a-z0-9]+(?:-[a-z0-9]+)*")
 _LARGEST_NUMBER = 1 << 53
 
 

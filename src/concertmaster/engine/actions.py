@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from concertmaster.adapters import journal
-from concertmaster.adapters.forge import Issue
+from concertmaster.adapters.issue import Issue
 from concertmaster.adapters.remote import clone
 from concertmaster.adapters.repository import Repository
 from concertmaster.core import bulletin
 from concertmaster.core.comment import Verb, reply_comment
 from concertmaster.core.listing import PromptList, read_paths
 from concertmaster.core.model import Plan
+from concertmaster.core.prompt import MAX_BYTES
 from concertmaster.core.share import deal
 from concertmaster.core.trigger import Kind, Trigger
 from concertmaster.engine.children import RUNNING, Family, raise_parent
@@ -75,6 +76,8 @@ def _unreadable(request: Request, prompts: PromptList) -> Rejected:
 def _turn_away(job: Job, rejected: Rejected) -> int:
     """Nothing is started; only who may start something gets an answer."""
     job.console.note(f"nothing to do: {rejected.reason}")
+    for reply in rejected.replies:
+        job.console.note(f"line {reply.line}: {reply.why} {reply.fix}")
     if rejected.replies and rejected.trigger is not None:
         answer(job, rejected.trigger, reply_comment(list(rejected.replies)))
     job.write_outputs(NOTHING)
@@ -129,7 +132,12 @@ def _read_prompts(repository: Repository, base: str, prompts: PromptList) -> lis
         )
     modes = repository.modes(base)
     paths = dict.fromkeys(_find_prompt(path, modes, base) for path in prompts.paths)
-    return [PromptFile(path=path, data=repository.read_file(base, path) or b"") for path in paths]
+    return [PromptFile(path=path, data=_read_start(repository, base, path)) for path in paths]
+
+
+def _read_start(repository: Repository, base: str, path: str) -> bytes:
+    """No more than is needed to see that a file is too large: there may be 256 of them."""
+    return (repository.read_file(base, path) or b"")[: MAX_BYTES + 1]
 
 
 def _find_prompt(path: str, modes: Mapping[str, str], base: str) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concertmaster.adapters.forge import MOST_SUB_ISSUES, Comment, Draft, Forge, Issue, Unsupported
+from concertmaster.adapters.forge import MOST_SUB_ISSUES, Forge
+from concertmaster.adapters.issue import Comment, Draft, Issue
+from concertmaster.adapters.refusal import Unsupported
 from concertmaster.core import bulletin
 from concertmaster.core.model import Plan, Task
 from concertmaster.core.neutral import BODY_LIMIT, clip, read_marks
@@ -58,7 +60,7 @@ class Family:
             self.forge.release(issue)
         missing = [self._draft(task) for task in self.plan.tasks if task.id not in found.issues]
         if missing:
-            made = self.forge.create_children(
+            made = self.forge.batches.create_children(
                 missing,
                 parent=self.parent,
                 room=found.room,
@@ -122,14 +124,14 @@ class Family:
         if not earlier:
             return
         states = [name for name in LABELS if name not in (LABEL, QUEUED)]
-        self.forge.relabel(list(earlier.values()), add=(LABEL, QUEUED), remove=states)
+        self.forge.batches.relabel(list(earlier.values()), add=(LABEL, QUEUED), remove=states)
         # Last, because from then on they count as this run's.
         drafts = [self._draft(task) for task in self.plan.tasks if task.id in earlier]
-        self.forge.reopen(earlier, drafts)
+        self.forge.batches.reopen(earlier, drafts)
 
     def _link(self, children: Mapping[str, Issue]) -> None:
         hard = [need for need in self.plan.needs if need.hard]
-        self.forge.block(
+        self.forge.batches.block(
             [
                 (children[need.task], children[need.on])
                 for need in hard

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from concertmaster.adapters.forge import Issue, Unsupported
-from concertmaster.adapters.forge import Job as WorkflowJob
+from concertmaster.adapters.issue import Issue
+from concertmaster.adapters.issue import Job as WorkflowJob
+from concertmaster.adapters.refusal import Unsupported
 from concertmaster.core import bulletin
 from concertmaster.core.comment import Verb, help_comment
 from concertmaster.core.neutral import as_cell, read_marks

@@ -30,6 +30,9 @@ class Job:
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
 
+    def __post_init__(self) -> None:
+        self.console.keep_secrets(self.redact)
+
     @cached_property
     def forge(self) -> Forge:
         """GitHub, with this job's token."""
@@ -112,7 +115,7 @@ class Job:
             return {}
         try:
             return json.loads(path.read_text("utf-8", errors="replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
 
     def write_outputs(self, outputs: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from concertmaster.adapters.forge import Comment
+from concertmaster.adapters.issue import Comment
 from concertmaster.core import bulletin
 from concertmaster.core.comment import Order, Reply, Verb, read_comment
 from concertmaster.core.listing import PromptList, choose_prompts, read_paths, read_prompt_list
@@ -77,7 +77,7 @@ def _refuse(job: Job, trigger: Trigger) -> str:
 def _list_prompts(trigger: Trigger, url: str) -> PromptList:
     if trigger.prompts:
         return read_paths(
-            [line.strip("-* \t") for line in trigger.prompts.split("\n") if line.strip()]
+            [line.strip("-* \t\r") for line in trigger.prompts.split("\n") if line.strip()]
         )
     if trigger.kind is Kind.COMMENT:
         return choose_prompts(trigger.comment_text, trigger.body, repository_url=url)
@@ -85,8 +85,9 @@ def _list_prompts(trigger: Trigger, url: str) -> PromptList:
 
 
 def answer(job: Job, trigger: Trigger, text: str) -> None:
-    """One reply for each trigger, whatever is run again."""
+    """One reply for each trigger, whatever is run again; without an issue on the job's page."""
     if not trigger.issue:
+        job.write_summary(text)
         return
     viewer = job.forge.viewer()
     body = job.redact(bulletin.answer(text, run=trigger.run))
