@@ -29,6 +29,8 @@ from tests.github.state import Issue, Pull, Repository
 from tests.jobs.scene import LIST, Scene
 from tests.jobs.workflow import Workflow
 
+pytestmark = pytest.mark.matrix
+
 
 @pytest.fixture
 def scene(double: Double, repository: Repository, eve: User, token: str, tmp_path: Path) -> Scene:

@@ -26,7 +26,7 @@ from concertmaster.errors import Error
 from concertmaster.settings import Settings, load_settings
 from tests.conftest import Project
 from tests.github.double import Double
-from tests.github.people import Role, User
+from tests.github.people import Role
 from tests.github.state import Issue
 from tests.jobs import workflow as workflows
 from tests.jobs.conftest import PLAN_PERMISSIONS, SETTINGS
@@ -196,26 +196,28 @@ def bend(payload: Any, path: tuple[Any, ...], value: object) -> Any:
     return bent
 
 
-def payloads_of(scene: Scene, user: User) -> list[Any]:
-    """One of each event, and nothing that the jobs read is missing."""
-    issue = scene.repository.issues.get(1) or scene.open_issue()
-    comment = scene.double.comment(scene.repository, issue, user=user, body=f"/orchestrate\n{LIST}")
+@pytest.fixture(scope="module")
+def payloads(scene: Scene) -> list[Any]:
+    """Events of somebody who may not write, which lack nothing that the jobs read."""
+    mallory = scene.double.add_user("mallory")
+    issue = scene.open_issue()
+    body = f"/orchestrate\n{LIST}"
+    comment = scene.double.comment(scene.repository, issue, user=mallory, body=body)
     return [
         scene.double.comment_event(scene.repository, issue, comment),
-        scene.double.label_event(scene.repository, issue, name="orchestrate", sender=user),
-        {"sender": {"login": user.login, "type": "User"}, "inputs": None},
+        scene.double.label_event(scene.repository, issue, name="orchestrate", sender=mallory),
+        {"sender": {"login": mallory.login, "type": "User"}, "inputs": None},
     ]
 
 
 @settings(JOBS, max_examples=300)
 @given(data=st.data())
 def test_no_event_of_somebody_who_may_not_write_changes_anything(
-    scene: Scene, data: st.DataObject
+    scene: Scene, payloads: list[Any], data: st.DataObject
 ) -> None:
-    mallory = scene.double.store.user("mallory") or scene.double.add_user("mallory")
-    payload = data.draw(st.sampled_from(payloads_of(scene, mallory)), label="payload")
+    payload = data.draw(st.sampled_from(payloads), label="payload")
     for _ in range(data.draw(st.integers(0, 3))):
-        path = data.draw(st.sampled_from(sorted(spots(payload), key=repr)), label="path")
+        path = data.draw(st.sampled_from([*spots(payload)]), label="path")
         payload = bend(payload, path, data.draw(VALUES, label="value"))
     run = scene.start(data.draw(st.sampled_from(EVENTS[:2] + EVENTS[3:])), payload)
     before = scene.everything()
@@ -234,7 +236,8 @@ def test_none_of_githubs_example_events_changes_anything(scene: Scene) -> None:
         for kind in json.loads(file.read_text()):
             for payload in kind["examples"]:
                 run_jobs(scene.start(kind["name"], payload))
-                run_jobs(scene.start("issue_comment", {**payload, "action": "created"}))
+                if "issue" in payload:
+                    run_jobs(scene.start("issue_comment", {**payload, "action": "created"}))
                 seen += 1
 
     assert seen > 300
