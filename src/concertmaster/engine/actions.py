@@ -53,8 +53,8 @@ def plan(job: Job) -> int:
     try:
         planned = _make_plan(job, received)
     except Error as error:
-        answer(job, received.trigger, bulletin.error_text(error.what, error.why, error.next_step))
         job.write_outputs(NOTHING)
+        answer(job, received.trigger, bulletin.error_text(error.what, error.why, error.next_step))
         raise
     return _publish(job, received, planned)
 
@@ -142,9 +142,10 @@ def _read_start(repository: Repository, base: str, path: str) -> bytes:
 
 def _find_prompt(path: str, modes: Mapping[str, str], base: str) -> str:
     """A bare name may also be one below prompts/, as older lists have it."""
-    for found in (path, f"prompts/{path}"):
-        if modes.get(found) in ("100644", "100755"):
-            return found
+    below = f"prompts/{path}"
+    found = below if path not in modes and below in modes else path
+    if modes.get(found) in ("100644", "100755"):
+        return found
     raise UsageError(
         f"{path} is no file of the target branch",
         why=f"at {base[:12]} it is {_describe_mode(modes.get(path))}",
