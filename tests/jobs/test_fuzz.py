@@ -228,7 +228,7 @@ def test_no_event_of_somebody_who_may_not_write_changes_anything(
     assert run.outputs == actions.NOTHING
 
 
-@pytest.mark.skipif(not EXAMPLES.exists(), reason="make test brings the examples")
+@pytest.mark.skipif(not EXAMPLES.exists(), reason="make matrix brings the examples")
 def test_none_of_githubs_example_events_changes_anything(scene: Scene) -> None:
     before = scene.everything()
     seen = 0

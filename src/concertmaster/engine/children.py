@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from concertmaster.adapters.forge import MOST_SUB_ISSUES, Forge
 from concertmaster.adapters.issue import Comment, Draft, Issue
 from concertmaster.adapters.refusal import Unsupported
-from concertmaster.core import bulletin
+from concertmaster.core import bulletin, progress
 from concertmaster.core.model import Plan, Task
 from concertmaster.core.neutral import BODY_LIMIT, clip, read_marks
 
-LABEL = "concertmaster"
+LABEL = progress.LABEL
 LABELS = {
     LABEL: ("1d76db", "Made by Concertmaster"),
     f"{LABEL}:queued": ("c2e0c6", "Waits for its turn"),
