@@ -11,6 +11,7 @@ import os
 import re
 import reprlib
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ class Settings(BaseSettings):
     protected: tuple[str, ...] = ()
     schedule: tuple[str, ...] = ()
     attempts: int = Field(default=2, ge=1, le=10)
+    repairs: int = Field(default=1, ge=0, le=10)
+    rounds: int = Field(default=3, ge=0, le=20)
 
     @field_validator("timeout", "check_timeout", mode="before")
     @classmethod
@@ -188,6 +191,14 @@ def _name_source(key: str, name: str, options: Mapping[str, Any]) -> str:
     return f"`{key}` in {name} and commit it"
 
 
+class Isolation(StrEnum):
+    """Whether each attempt runs as a user of its own; auto = where we are root."""
+
+    AUTO = "auto"
+    USER = "user"
+    NONE = "none"
+
+
 class ActionSettings(BaseSettings):
     """What a job of the workflow is given: inputs of the action, and GitHub's own variables.
 
@@ -207,6 +218,8 @@ class ActionSettings(BaseSettings):
     round: int = Field(default=1, ge=1, le=99)
     share: int = Field(default=0, ge=0)
     plan_sha256: str = ""
+    verdict_sha256: str = ""
+    cancelled: bool = False
     runs_on: str = "ubuntu-latest"
     max_parallel: int = Field(default=4, ge=1, le=256)
     slots: int = Field(default=4, ge=1, le=64)
@@ -217,12 +230,14 @@ class ActionSettings(BaseSettings):
     agent_command: str = ""
     target: str = ""
     artifacts: str = ""
+    isolation: Isolation = Isolation.AUTO
 
     event_name: str = Field(default="", validation_alias="GITHUB_EVENT_NAME")
     event_path: str = Field(default="", validation_alias="GITHUB_EVENT_PATH")
     repository: str = Field(default="", validation_alias="GITHUB_REPOSITORY")
     actor: str = Field(default="", validation_alias="GITHUB_ACTOR")
     workflow_run: int = Field(default=0, validation_alias="GITHUB_RUN_ID")
+    workflow_ref: str = Field(default="", validation_alias="GITHUB_WORKFLOW_REF")
     api_url: str = Field(default="https://api.github.com", validation_alias="GITHUB_API_URL")
     server_url: str = Field(default="https://github.com", validation_alias="GITHUB_SERVER_URL")
     output_path: str = Field(default="", validation_alias="GITHUB_OUTPUT")

@@ -205,10 +205,50 @@ class Double:
                 wish=merging.Wish(method=method),
             )
 
+    def propose(
+        self, repository: Repository, fork: Repository, *, branch: str, base: str = "main"
+    ) -> Issue:
+        """The fork's owner opens a pull request from a branch of the fork."""
+        with self.store.lock:
+            bare, there = Bare(repository.folder), Bare(fork.folder)
+            commit, tip = there.branch(branch), bare.branch(base)
+            assert commit
+            assert tip
+            bare.run("fetch", "--quiet", str(fork.folder), f"refs/heads/{branch}")
+            issue = tracker.new_issue(
+                self.store, repository, user=fork.owner, app=None, title="From a fork", body=None
+            )
+            issue.pull = Pull(
+                id=self.store.new_id(),
+                head=branch,
+                base=base,
+                head_commit=commit,
+                base_commit=tip,
+                fork=fork,
+            )
+            merging.write_pull_ref(repository, issue, issue.pull)
+            return issue
+
     def close(self, issue: Issue, *, user: User, reason: str | None = None) -> None:
         with self.store.lock:
             now = self.clock.now()
             tracker.set_state(issue, "closed", reason=reason, user=user, now=now)
+
+    def delete(self, repository: Repository, issue: Issue) -> None:
+        with self.store.lock:
+            del repository.issues[issue.number]
+            repository.gone[issue.number] = None
+
+    def transfer(self, repository: Repository, issue: Issue, *, to: Repository) -> Issue:
+        """With its comments, to another repository, where it gets a number of its own."""
+        with self.store.lock:
+            moved = tracker.new_issue(
+                self.store, to, user=issue.user, app=None, title=issue.title, body=issue.body
+            )
+            moved.comments = issue.comments
+            del repository.issues[issue.number]
+            repository.gone[issue.number] = (to, moved.number)
+            return moved
 
     # How GitHub is set up, and what its machines do
 

@@ -58,7 +58,7 @@ class Gateway:
     violations: list[str] = field(default_factory=list)
 
     def answer(self, request: Request) -> Answer:
-        request = normalized(request)
+        request = self.by_name(normalized(request))
         resource = "graphql" if request.path == QUERY_PATH else "core"
         with self.store.lock:
             token = None
@@ -69,6 +69,14 @@ class Gateway:
             except Refused as refused:
                 served = Served(response=refused.response)
             return self.sent(request, served, token=token, resource=resource)
+
+    def by_name(self, request: Request) -> Request:
+        """Redirects lead to a repository by its id."""
+        match = re.fullmatch(r"/repositories/(\d+)(.*)", request.path)
+        found = self.store.repository_by_id(int(match[1])) if match else None
+        if match is None or found is None:
+            return request
+        return replace(request, path=f"/repos/{found.full_name}{match[2]}")
 
     def serve(self, request: Request, token: Token | None) -> Served:
         fault = self.faults.of_call(request.method, request.path)

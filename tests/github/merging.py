@@ -11,7 +11,7 @@ from tests.github.closing import close_named, read_new_commits
 from tests.github.exchange import Refused, custom_error, refuse, wrong_field
 from tests.github.gatekeeper import Forbidden, demand_workflows, missing_checks, rules_of, violation
 from tests.github.people import Token, User
-from tests.github.state import Issue, Pull, Repository
+from tests.github.state import Issue, Pull, QueueEntry, Repository
 from tests.github.store import Store
 
 WEB_FLOW = User(id=19_864_447, login="web-flow", name="GitHub")
@@ -80,7 +80,7 @@ def tips(repository: Repository, *, head: str, base: str) -> tuple[str, str]:
 
 def check_new_pull(repository: Repository, *, head: str, base: str) -> None:
     for issue, pull in repository.pulls():
-        if issue.state == "open" and (pull.head, pull.base) == (head, base):
+        if issue.state == "open" and (pull.head, pull.base, pull.fork) == (head, base, None):
             name = f"{repository.owner.login}:{head}"
             raise custom_error("PullRequest", f"A pull request already exists for {name}.")
 
@@ -178,7 +178,7 @@ def merge_commit(
 
 def merge_message(repository: Repository, *, issue: Issue, pull: Pull, wish: Wish) -> str:
     if wish.method == "merge":
-        source = f"{repository.owner.login}/{pull.head}"
+        source = f"{(pull.fork or repository).owner.login}/{pull.head}"
         title, text = f"Merge pull request #{issue.number} from {source}", issue.title
     else:
         title, text = f"{issue.title} (#{issue.number})", issue.body or ""
@@ -222,7 +222,8 @@ def follow(
     store: Store, repository: Repository, *, issue: Issue, pull: Pull, branches: dict[str, str]
 ) -> None:
     """A pull request whose branch is gone is closed, unless its base has it all."""
-    head = branches.get(f"refs/heads/{pull.head}")
+    own = pull.head_commit if pull.fork else None  # no push to this repository moves a fork
+    head = own or branches.get(f"refs/heads/{pull.head}")
     base = branches.get(f"refs/heads/{pull.base}")
     now = store.clock.now()
     if (
@@ -261,6 +262,17 @@ def update_branch(
     )
     bare.update({f"refs/heads/{pull.head}": (commit, pull.head_commit)})
     note_push(store, repository, user=token.user)
+
+
+def waits_for_queue(repository: Repository, pull: Pull) -> bool:
+    """Its base has a merge queue, and it is not in it."""
+    rules = rules_of(repository, pull.base)
+    return pull.queue_entry is None and any(rule.type == "merge_queue" for rule in rules)
+
+
+def enqueue(store: Store, pull: Pull, token: Token) -> QueueEntry:
+    pull.queue_entry = QueueEntry(id=store.new_id(), token=token, enqueued_at=store.clock.now())
+    return pull.queue_entry
 
 
 def do_what_is_due(store: Store, repository: Repository) -> None:

@@ -69,7 +69,10 @@ class QueueEntry:
 
 @dataclass(slots=True, kw_only=True)
 class Pull:
-    """What an issue has more when it is a pull request; `head_commit` stays without the branch."""
+    """What an issue has more when it is a pull request; `head_commit` stays without the branch.
+
+    `fork` holds the head where that is no branch of this repository.
+    """
 
     id: int
     head: str
@@ -84,6 +87,7 @@ class Pull:
     requested_reviewers: list[User] = field(default_factory=list)
     auto_merge: AutoMerge | None = None
     queue_entry: QueueEntry | None = None
+    fork: Repository | None = None
     # Head and base that a reader has asked about: GitHub starts to compute then, and answers null.
     asked_about: tuple[str, str] | None = None
 
@@ -218,6 +222,8 @@ class Repository:
     roles: dict[str, Role] = field(default_factory=dict)
     labels: list[Label] = field(default_factory=list)
     issues: dict[int, Issue] = field(default_factory=dict)
+    # Numbers of issues that were here: where they are now, or None for deleted ones.
+    gone: dict[int, tuple[Repository, int] | None] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)
     check_runs: list[CheckRun] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)

@@ -183,6 +183,45 @@ def test_a_locked_issue_takes_comments_only_of_those_who_write(
     assert len(repository.issues[1].comments) == 1
 
 
+def test_a_locked_issue_takes_no_comment_of_an_app_whatever_its_token_may(
+    double: Double, client: Client, connect: Connect, repository: Repository
+) -> None:
+    client.create_issue("Title").lock("resolved")
+    token = double.workflow_token(repository, {"issues": "write", "contents": "write"})
+
+    with pytest.raises(GithubException) as refused:
+        connect(token).get_issue(1).create_comment("Hello")
+
+    assert status_of(refused) == (403, "Unable to create comment because issue is locked.")
+
+
+def test_an_issue_that_was_deleted_is_gone_and_its_number_stays_its_own(
+    double: Double, client: Client, repository: Repository
+) -> None:
+    client.create_issue("Title")
+    double.delete(repository, repository.issues[1])
+
+    with pytest.raises(GithubException) as refused:
+        client.get_issue(1).create_comment("Hello")
+
+    assert status_of(refused) == (410, "This issue was deleted")
+    assert client.create_issue("Next").number == 2
+
+
+def test_an_issue_that_was_transferred_is_read_where_it_is_now(
+    double: Double, client: Client, repository: Repository, eve: User
+) -> None:
+    client.create_issue("Title")
+    other = double.add_repository("ada/theatre")
+    double.open_issue(other, user=eve, title="First")
+    double.transfer(repository, repository.issues[1], to=other)
+
+    found = client.get_issue(1).raw_data
+
+    assert (found["number"], found["title"]) == (2, "Title")
+    assert found["repository_url"].endswith("/repos/ada/theatre")
+
+
 def test_lists_may_lag_behind(client: Client, double: Double) -> None:
     double.lag(30)
     client.create_issue("Title")

@@ -260,6 +260,35 @@ def test_a_merge_queue_is_the_only_way_where_it_is_asked_for(
     assert client.get_pull(issue.number).merged
 
 
+def test_a_merge_that_is_asked_for_goes_through_the_queue(
+    client: Client, double: Double, repository: Repository, make_pull: MakePull
+) -> None:
+    double.add_rule(repository, "merge_queue")
+    issue, pull = make_pull("topic", {"b.txt": "b\n"})
+    _, asked = ask_to_merge(client, issue.number, sha=pull.head_commit)
+
+    url = f"{client.url}/pulls/{issue.number}/merge-async/{asked['details']['uuid']}"
+    looks = [client.requester.requestJsonAndCheck("GET", url)[1] for _ in range(2)]
+
+    assert [one["status"] for one in looks] == ["pending", "enqueued"]
+    assert client.get_pull(issue.number).merged
+
+
+def test_a_fork_keeps_its_branch_to_itself(
+    client: Client, double: Double, repository: Repository, make_pull: MakePull
+) -> None:
+    fork = double.add_repository("eve/opera", source=repository.folder)
+    there = double.commit(fork, "main", {"c.txt": "c\n"})
+    issue = double.propose(repository, fork, branch="main")
+    double.commit(repository, "main", {"d.txt": "d\n"})
+
+    shown = client.get_pull(issue.number)
+
+    assert (shown.head.repo.full_name, shown.head.sha, shown.state) == ("eve/opera", there, "open")
+    assert [one.number for one in client.get_pulls(head="eve:main")] == [issue.number]
+    assert [*client.get_pulls(head="ada:main")] == []
+
+
 @pytest.mark.parametrize("way", ["body of the pull request", "message of a commit"])
 def test_words_that_close_issues_do_so_on_the_default_branch(
     client: Client, double: Double, repository: Repository, make_pull: MakePull, way: str

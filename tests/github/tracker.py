@@ -53,7 +53,7 @@ def new_issue(
     now = store.clock.now()
     issue = Issue(
         id=store.new_id(),
-        number=max(repository.issues, default=0) + 1,
+        number=max([*repository.issues, *repository.gone], default=0) + 1,
         title=title,
         body=body,
         user=user,
@@ -93,7 +93,8 @@ def add_comment(
     check_body(body, resource="IssueComment")
     if not body.strip():
         raise wrong_field("IssueComment", "body", code="missing_field")
-    if issue.locked and level_of(token, repository, Permission.CONTENTS) < Level.WRITE:
+    may_write = level_of(token, repository, Permission.CONTENTS) >= Level.WRITE
+    if issue.locked and (token.app or not may_write):  # an app is no collaborator
         raise refuse(403, "Unable to create comment because issue is locked.")
     now = store.clock.now()
     comment = Comment(

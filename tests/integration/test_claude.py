@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from concertmaster.adapters.account import Account, Accounts, give
 from concertmaster.adapters.agents.agent import Activity, Agent, Report, Request
 from concertmaster.adapters.agents.catalog import find_agent
+from concertmaster.adapters.process import Guard
 from tests.agents.endpoint import (
     CACHE_READ_TOKENS,
     CACHE_WRITE_TOKENS,
@@ -32,6 +34,7 @@ from tests.agents.endpoint import (
     prompt_of,
     tool_results_of,
 )
+from tests.isolation import make_open_folder, needs_root
 
 pytest_plugins = ["tests.agents.fixtures"]
 pytestmark = pytest.mark.claude
@@ -193,6 +196,37 @@ def test_it_works_as_another_user_as_it_does_as_root(
 
     assert report.ok, report.reason
     assert who == f"{STRANGER}\n"
+
+
+@needs_root
+def test_it_works_below_the_guard_without_any_right(
+    claude_program: Path, endpoint: Endpoint
+) -> None:
+    say = "grep NoNewPrivs /proc/self/status > who.txt; id -u >> who.txt"
+    endpoint.script = one_by_one(Use("Bash", {"command": say}), Say("Me."))
+    agent = find_agent("claude", command="", path=str(claude_program.parent))
+    user = Account(uid=Accounts().take())
+    with contextmanager(make_open_folder)() as folder, Guard() as guard:
+        for name in ("worktree", "home"):
+            (folder / name).mkdir()
+            give(folder / name, user.uid)
+        reader, lines = agent.reader(), list[bytes]()
+        ended = guard.run(
+            agent.argv(Request(text="Who?")),
+            mark="claude/account",
+            cwd=folder / "worktree",
+            env=endpoint.environment(folder / "home"),
+            stdin=b"Who?",
+            log=folder / "log",
+            on_line=lines.append,
+            account=user,
+        )
+        for line in lines:
+            reader.feed(line)
+        report = reader.finish(exit_ok=ended.ok, exit_text=ended.describe())
+        who = (folder / "worktree" / "who.txt").read_text()
+    assert report.ok, report.reason
+    assert who == f"NoNewPrivs:\t1\n{user.uid}\n"
 
 
 def test_a_usage_limit_is_read_with_its_reset_time(stage: Stage, endpoint: Endpoint) -> None:

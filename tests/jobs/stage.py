@@ -11,9 +11,9 @@ from typing import Any
 
 from concertmaster.core.bulletin import DUPLICATE_KIND
 from concertmaster.core.neutral import read_marks
-from concertmaster.engine import actions
 from concertmaster.engine.control import control
 from concertmaster.engine.job import Job
+from concertmaster.engine.plan import plan as run_plan
 from concertmaster.errors import Error
 from tests.github.calls import Call
 from tests.github.double import Double
@@ -39,7 +39,7 @@ class Try:
 
     workflow: Workflow
     inputs: dict[str, str]
-    act: Callable[[Job], int] = actions.plan
+    act: Callable[[Job], int] = run_plan
 
     @property
     def repository(self) -> Repository:
@@ -48,7 +48,7 @@ class Try:
     @property
     def is_done(self) -> bool:
         """Whether shares were handed out, or a question was answered."""
-        if self.act is actions.plan:
+        if self.act is run_plan:
             has_outputs = (self.workflow.folder / "output").is_file()
             return has_outputs and self.workflow.outputs["count"] != "0"
         return any("kind=reply" in one.body for one in self.repository.issues[1].comments)

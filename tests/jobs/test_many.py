@@ -10,7 +10,7 @@ import pytest
 from graphql import build_schema
 
 from concertmaster.core.neutral import BODY_LIMIT
-from concertmaster.engine import actions
+from concertmaster.engine.plan import plan as run_plan
 from tests.github import tracker
 from tests.github.calls import Call
 from tests.github.double import Double
@@ -72,7 +72,7 @@ def test_a_plan_of_50_prompts_costs_one_call_for_each(
 ) -> None:
     workflow = comment("/orchestrate", issue_body=write_prompts(double, repository, 50))
 
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
 
     assert len(below(repository)) == 50
     assert sum(len(issue.blocked_by) for issue in children(repository)) == 49
@@ -85,7 +85,7 @@ def test_a_plan_of_256_prompts_meets_no_limit_and_tells_how_far_it_is(
     workflow = comment("/orchestrate", issue_body=write_prompts(double, repository, 256))
     begin = double.clock.seconds()
 
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
 
     assert len(children(repository)) == 256
     assert {call.status for call in api_calls(double)} == {200, 201}
@@ -101,10 +101,10 @@ def test_planning_256_prompts_again_in_the_same_hour_is_no_failure(
     comment: Start, repository: Repository, double: Double
 ) -> None:
     workflow = comment("/orchestrate", issue_body=write_prompts(double, repository, 256))
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
     begin = double.clock.seconds()
 
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
 
     assert len(children(repository)) == 256
     assert double.clock.seconds() - begin < 10 * MINUTE
@@ -114,9 +114,9 @@ def test_256_more_prompts_in_the_same_hour_are_planned_when_it_is_over(
     comment: Start, repository: Repository, double: Double
 ) -> None:
     body = write_prompts(double, repository, 256)
-    actions.plan(comment("/orchestrate", issue_body=body).job())
+    run_plan(comment("/orchestrate", issue_body=body).job())
 
-    actions.plan(comment("/orchestrate", issue_body=body).job())
+    run_plan(comment("/orchestrate", issue_body=body).job())
 
     assert len(children(repository)) == 512
 
@@ -126,7 +126,7 @@ def test_what_is_more_than_a_hundred_is_listed_in_the_plan(
 ) -> None:
     workflow = comment("/orchestrate", issue_body=write_prompts(double, repository, 103))
 
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
 
     beside = [issue for issue in children(repository) if not issue.parent]
     assert len(below(repository)) == 100
@@ -137,10 +137,10 @@ def test_planning_again_finds_those_that_are_no_sub_issues(
     comment: Start, repository: Repository, double: Double
 ) -> None:
     workflow = comment("/orchestrate", issue_body=write_prompts(double, repository, 103))
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
     before = plan_comment(repository)
 
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
 
     assert len(children(repository)) == 103
     assert plan_comment(repository) == before
@@ -154,7 +154,7 @@ def test_other_sub_issues_of_the_parent_take_their_room(
         other = double.open_issue(repository, user=eve, title=f"Other {number}")
         tracker.add_child(double.store, repository.issues[1], child=other)
 
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
 
     assert len(below(repository)) == 2
     assert listed(plan_comment(repository)) == [children(repository)[2].number]
@@ -166,7 +166,7 @@ def test_a_parent_that_takes_less_than_it_should_stops_nothing(
     monkeypatch.setattr(tracker, "MOST_CHILDREN", 2)
     workflow = comment("/orchestrate", issue_body=LIST)
 
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
 
     assert len(children(repository)) == 3
     assert len(below(repository)) == 2
@@ -185,8 +185,8 @@ def test_on_a_server_without_sub_issues_all_are_listed(
     double.fail(Fault(effect=Effect.NOT_FOUND, path="*/sub_issues"))
     workflow = comment("/orchestrate", issue_body=LIST)
 
-    actions.plan(workflow.job())
-    actions.plan(workflow.job())
+    run_plan(workflow.job())
+    run_plan(workflow.job())
 
     assert [issue.parent for issue in children(repository)] == [None] * 3
     assert listed(plan_comment(repository)) == [issue.number for issue in children(repository)]
@@ -200,7 +200,7 @@ def test_on_a_server_without_links_between_issues_there_are_none(
     monkeypatch.setattr(execution, "SCHEMA", without(field))
     workflow = comment("/orchestrate", issue_body=LIST)
 
-    assert actions.plan(workflow.job()) == 0
+    assert run_plan(workflow.job()) == 0
 
     assert len(children(repository)) == 3
     assert "issues are not linked" in workflow.said.getvalue()
@@ -217,7 +217,7 @@ def test_a_link_that_github_does_not_take_is_told_and_stops_nothing(
     )
     workflow = comment("/orchestrate", issue_body=LIST)
 
-    assert actions.plan(workflow.job()) == 0
+    assert run_plan(workflow.job()) == 0
 
     assert sum(len(issue.blocked_by) for issue in children(repository)) == 1
     said = workflow.said.getvalue()
@@ -232,7 +232,7 @@ def test_of_a_plan_too_long_for_a_comment_the_whole_is_in_the_artifact(
     workflow = comment("/orchestrate", issue_body=body)
     job = workflow.job()
 
-    actions.plan(job)
+    run_plan(job)
 
     shown = plan_comment(repository)
     whole = (job.artifacts / "plan" / "texts" / "plan-comment.md").read_text()

@@ -19,7 +19,7 @@ from concertmaster.adapters.console import Console
 from concertmaster.adapters.watch import Watch
 from concertmaster.core.address import Address
 from concertmaster.core.standing import Standing, View
-from concertmaster.engine import actions
+from concertmaster.engine.plan import plan as run_plan
 from concertmaster.engine.watching import Lookout, find_issue, follow
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.settings import AccessSettings, load_access_settings
@@ -127,7 +127,7 @@ def stage(
 ) -> Stage:
     run = double.add_run(repository, FILE, event="issue_comment", actor=eve)
     workflow = comment("/orchestrate", issue_body=LIST, number=run.id)
-    assert actions.plan(workflow.job(slots=1)) == 0
+    assert run_plan(workflow.job(slots=1)) == 0
     double.set_job(run, "orchestrate / plan", status="completed", conclusion="success")
     double.set_job(run, "orchestrate / work (0)", status="in_progress")
     double.set_job(run, "orchestrate / work (1)", status="queued")

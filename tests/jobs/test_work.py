@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
-from concertmaster.engine import actions
+from concertmaster.engine.plan import plan as run_plan
 from concertmaster.engine.work import work as perform_work
 from concertmaster.errors import EnvironmentFault, Error
 from tests.github.double import Double
 from tests.github.state import Repository
+from tests.isolation import make_open_folder, needs_root
 from tests.jobs.workflow import Workflow
+
+tmp_path = pytest.fixture(make_open_folder)
 
 LIST = "- prompts/apple.md\n- prompts/pear.md\n- prompts/plum.md\n"
 # Reads "Write x.txt" from its prompt and writes x.txt; plum wants pear's file to be there.
@@ -35,7 +38,7 @@ def planned(
     """A workflow whose plan job is done."""
     double.commit(repository, "main", {"agent.sh": AGENT, ".gitignore": "*.ignored\n"})
     workflow = comment("/orchestrate", issue_body=LIST)
-    actions.plan(workflow.job(slots=1))
+    run_plan(workflow.job(slots=1))
     return workflow
 
 
@@ -84,6 +87,25 @@ def test_a_bundle_brings_the_head_onto_a_repository_that_has_the_base(
             subprocess.run(["git", "fetch", "--quiet", bundle, task["head"]], cwd=clone, check=True)
 
 
+@needs_root
+def test_with_a_user_for_each_attempt_the_results_are_the_same(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    agent = AGENT + 'id -u > "$name.uid"\n'
+    check = 'test "$(id -u)" -ge 70000 && ! cat "$(dirname "$0")/../owner.json"\n'
+    double.commit(repository, "main", {"agent.sh": agent, "check.sh": check})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(slots=1))
+    for share in (0, 1):
+        assert work(workflow, share, isolation="user") == 0, workflow.said.getvalue()
+
+    tasks = [task for share in (0, 1) for task in results(workflow, share)["tasks"]]
+    assert [task["outcome"] for task in tasks] == ["succeeded"] * 3
+    assert all(task["bundle"] for task in tasks)
+    attempts = workflow.folder / "temp" / "concertmaster" / "attempts"
+    assert list(attempts.iterdir()) == []
+
+
 def test_a_plan_that_was_changed_is_refused(planned: Workflow) -> None:
     plan = planned.folder / "temp" / "concertmaster" / "artifacts" / "plan" / "plan.json"
     plan.write_text(plan.read_text().replace("sh agent.sh", "sh evil.sh"))
@@ -96,7 +118,7 @@ def test_a_red_base_starts_no_agent(
 ) -> None:
     double.commit(repository, "main", {"check.sh": "exit 1\n", "agent.sh": AGENT})
     workflow = comment("/orchestrate", issue_body=LIST)
-    actions.plan(workflow.job(slots=1))
+    run_plan(workflow.job(slots=1))
     with pytest.raises(Error, match="does not pass its own check"):
         work(workflow, 0)
     assert results(workflow, 0)["base_green"] is False
@@ -109,7 +131,7 @@ def test_a_job_ends_in_time_with_what_it_has(
     slow = AGENT + 'echo begun > begun.txt; [ "$name" != plum.txt ] || sleep 600\n'
     double.commit(repository, "main", {"agent.sh": slow, ".gitignore": "*.ignored\n"})
     workflow = comment("/orchestrate", issue_body=LIST)
-    actions.plan(workflow.job(slots=1))
+    run_plan(workflow.job(slots=1))
     share = next(
         number
         for number in (0, 1)

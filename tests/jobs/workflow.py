@@ -61,7 +61,8 @@ class Workflow:
 
     def job(self, **inputs: Any) -> Job:
         """A job with these inputs of the action."""
-        settings = {"github_token": self.token, **self.variables(), **inputs}
+        given = {"github_token": self.token, "isolation": "none", **inputs}
+        settings = {**self.variables(), **given}
         return Job(
             settings=ActionSettings(**settings),
             console=Console(self.said, self.said, terminal=False, json=False),

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from concertmaster.core import bulletin
+from concertmaster.core.model import Skipped
 from concertmaster.core.neutral import read_marks
 from tests.stories import RUN, make_plan, make_task
 
 PLAN = make_plan()
 THREE = PLAN.tasks[2]
+REPOSITORY = "https://github.com/ada/opera"
+OTHER_RUN = f"{REPOSITORY}/actions/runs/666"
 
 
 @pytest.mark.parametrize("word", ["plain", "@a", "@", "`", "a`b", "#1", "\u202e"])
@@ -51,3 +56,75 @@ def test_children_that_are_no_sub_issues_are_listed_before_the_table() -> None:
 
     assert text.index("- [ ] #3\n- [ ] #4\n") < text.index("| task |")
     assert "- [ ]" not in bulletin.plan_comment(PLAN, children=numbers)
+
+
+def read_note(body: str) -> int | None:
+    return bulletin.read_workflow_note(body, repository_url=REPOSITORY)
+
+
+def test_the_workflow_run_of_a_plan_is_read_as_it_was_written() -> None:
+    notes = ("Something else.", bulletin.workflow_note(f"{REPOSITORY}/actions/runs/77"))
+    body = bulletin.plan_comment(PLAN, children={}, notes=notes)
+
+    assert read_note(body) == 77
+    assert read_note(body.replace("\n", "\r\n")) == 77  # edited in a browser
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.com/ada/other/actions/runs/77",
+        "https://github.com/eve/opera/actions/runs/77",
+        "https://example.org/ada/opera/actions/runs/77",
+        "https://github-com/ada/opera/actions/runs/77",
+        f"https://example.org/?{REPOSITORY}/actions/runs/77",
+        f"{REPOSITORY}/actions/runs/0",
+        f"{REPOSITORY}/actions/runs/77/../666",
+        f"{REPOSITORY}/actions/runs/{'7' * 30}",
+    ],
+)
+def test_only_a_workflow_run_of_this_repository_is_read(url: str) -> None:
+    note = bulletin.workflow_note(url)
+
+    assert read_note(bulletin.plan_comment(PLAN, children={}, notes=(note,))) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[Workflow run]({OTHER_RUN})",
+        f"- [Workflow run]({OTHER_RUN})",
+        f"`[Workflow run]({OTHER_RUN})`",
+        f"x`\n- [Workflow run]({OTHER_RUN})\n`",
+        f"x\r- [Workflow run]({OTHER_RUN})\u2028- [Workflow run]({OTHER_RUN})",
+        f"```\n- [Workflow run]({OTHER_RUN})\n```",
+    ],
+)
+def test_nothing_that_a_plan_quotes_is_read_as_its_workflow_run(text: str) -> None:
+    plan = replace(
+        PLAN,
+        target=text,
+        tasks=tuple(replace(task, title=text, prompt=text) for task in PLAN.tasks),
+        needs=tuple(replace(need, reason=text) for need in PLAN.needs),
+        exclusions=tuple(replace(one, reason=text) for one in PLAN.exclusions),
+        skipped=(Skipped(prompt=text, task="four", reason=text),),
+        notes=(text,),
+    )
+    note = bulletin.workflow_note(f"{REPOSITORY}/actions/runs/77")
+
+    assert read_note(bulletin.plan_comment(plan, children={})) is None
+    assert read_note(bulletin.plan_comment(plan, children={}, notes=(note,))) == 77
+
+
+def test_the_headline_says_that_nothing_is_known_yet_to_predict_the_cost_from() -> None:
+    limited = bulletin.plan_comment(make_plan(budget=20.0), children={})
+    unlimited = bulletin.plan_comment(PLAN, children={})
+
+    assert "Cost: at most $20.00 (no past run to predict it from)." in limited
+    assert "Cost: not limited by a budget (no past run to predict it from)." in unlimited
+
+
+def test_the_headline_calls_no_shares_independent_where_links_between_them_were_cut() -> None:
+    cut = replace(PLAN, exclusions=(), shares=(("one", "three"), ("two",)))
+
+    assert "3 tasks in 2 shares, from" in bulletin.plan_comment(cut, children={})

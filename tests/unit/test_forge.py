@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ from concertmaster.adapters.refusal import (
     NotFound,
     Unsupported,
 )
+from concertmaster.adapters.rules import Rule
+from concertmaster.adapters.workflows import NotDispatchable
 from concertmaster.errors import EnvironmentFault
 
 API = "https://api.github.com:443"
@@ -103,7 +105,8 @@ def issue(number: int, **more: Any) -> Issue:
 
 
 def comment_json(number: int, body: str) -> dict[str, Any]:
-    return {"id": number, "body": body, "user": {"login": "bot"}}
+    page = f"https://page/{number}"
+    return {"id": number, "body": body, "user": {"login": "bot"}, "html_url": page}
 
 
 def refuse(message: str, **more: Any) -> dict[str, Any]:
@@ -174,6 +177,29 @@ def test_an_issue_without_text_author_or_labels_is_read_all_the_same(
     )
 
 
+@pytest.mark.parametrize(
+    ("state", "merged_at", "expected"),
+    [
+        ("open", None, (True, False)),
+        ("closed", None, (False, False)),
+        ("closed", "2026-01-02T00:00:00Z", (False, True)),
+    ],
+)
+def test_whether_a_pull_request_is_merged_can_be_read_as_of_an_issue(
+    github: Registry,
+    forge: Forge,
+    state: str,
+    merged_at: str | None,
+    expected: tuple[bool, bool],
+) -> None:
+    pull = {"url": "api", "merged_at": merged_at}
+    github.get(f"{REPOSITORY}/issues/2", json=issue_json(2, state=state, pull_request=pull))
+
+    found = forge.issue(2)
+
+    assert (found.is_pull, found.is_open, found.is_merged) == (True, *expected)
+
+
 def test_comments_are_read_to_the_last_page(github: Registry, forge: Forge) -> None:
     url = f"{REPOSITORY}/issues/1/comments"
     full = [comment_json(number, "x") for number in range(100)]
@@ -184,7 +210,7 @@ def test_comments_are_read_to_the_last_page(github: Registry, forge: Forge) -> N
     comments = forge.comments(1)
 
     assert len(comments) == 101
-    assert comments[-1] == Comment(id=100, body="last", author="bot")
+    assert comments[-1] == Comment(id=100, body="last", author="bot", url="https://page/100")
 
 
 def test_sub_issues_know_their_parent(github: Registry, forge: Forge) -> None:
@@ -354,7 +380,7 @@ def test_a_comment_is_made_once_and_without_secrets(github: Registry, forge: For
 
     found = forge.put_comment(1, f"plan of {SECRET}", is_ours=is_plan)
 
-    assert found == Comment(id=6, body="plan of ***", author="bot")
+    assert found == Comment(id=6, body="plan of ***", author="bot", url="https://page/6")
 
 
 def test_a_comment_that_says_something_else_is_changed(github: Registry, forge: Forge) -> None:
@@ -607,10 +633,211 @@ def test_a_run_is_cancelled_even_when_it_has_ended(
     forge.cancel_run(7)
 
 
+# --- closing and reopening ----------------------------------------------------------------------
+
+
+def test_an_issue_is_closed_with_a_reason(github: Registry, forge: Forge) -> None:
+    wanted = json_params_matcher({"state": "closed", "state_reason": "not_planned"})
+    github.patch(f"{REPOSITORY}/issues/3", json=issue_json(3), match=[wanted])
+
+    forge.close_issue(3, reason="not_planned")
+
+
+def test_an_issue_is_reopened(github: Registry, forge: Forge) -> None:
+    wanted = json_params_matcher({"state": "open"})
+    github.patch(f"{REPOSITORY}/issues/3", json=issue_json(3), match=[wanted])
+
+    forge.reopen_issue(3)
+
+
+def test_open_issues_are_closed_in_one_request(github: Registry, forge: Forge) -> None:
+    answer_query(github, {"m0": {"clientMutationId": None}, "m1": {"clientMutationId": None}})
+
+    forge.batches.close([issue(2), replace(issue(3), is_open=False), issue(4)])
+
+    (sent,) = asked(github)
+    assert sent["query"].count("closeIssue") == 2
+    assert sent["variables"] == {
+        "i0": {"issueId": "I_2", "stateReason": "COMPLETED"},
+        "i1": {"issueId": "I_4", "stateReason": "COMPLETED"},
+    }
+
+
+def test_issues_that_are_closed_need_no_request(forge: Forge) -> None:
+    forge.batches.close([replace(issue(3), is_open=False)])
+
+
+# --- rules of a branch --------------------------------------------------------------------------
+
+
+def answer_rules(github: Registry, *rules: dict[str, Any]) -> None:
+    github.get(f"{REPOSITORY}/rules/branches/release%2F1", json=list(rules))
+
+
+def test_the_rules_of_a_branch_are_read(github: Registry, forge: Forge) -> None:
+    reviews = {"required_approving_review_count": 1}
+    rule = {"type": "pull_request", "parameters": reviews, "ruleset_id": 5}
+    answer_rules(github, rule, {"type": "deletion"})
+
+    assert forge.rules("release/1") == (
+        Rule(type="pull_request", parameters=reviews),
+        Rule(type="deletion"),
+    )
+
+
+def test_a_server_without_rules_has_none(github: Registry, forge: Forge) -> None:
+    url = f"{REPOSITORY}/rules/branches/main"
+    github.get(url, status=404, json=refuse("Not Found"))
+
+    assert forge.forbids_push("main") == ""
+
+
+CHECKS = {"required_status_checks": [{"context": "ci"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "reason"),
+    [
+        ("pull_request", {}, "pull request"),
+        ("merge_queue", {}, "merge queue"),
+        ("update", {}, "nobody may push"),
+        ("required_status_checks", CHECKS, "status checks"),
+        ("required_signatures", {}, "signed"),
+        ("required_linear_history", {}, "merge commits"),
+        ("required_deployments", {}, "deployed"),
+        ("workflows", {}, "workflows"),
+        ("code_scanning", {}, "code scanning"),
+    ],
+)
+def test_a_rule_that_a_push_would_break_forbids_it(
+    github: Registry, forge: Forge, kind: str, parameters: dict[str, Any], reason: str
+) -> None:
+    answer_rules(github, {"type": "deletion"}, {"type": kind, "parameters": parameters})
+
+    assert reason in forge.forbids_push("release/1")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"type": "non_fast_forward"},
+        {"type": "deletion"},
+        {"type": "creation"},
+        {"type": "required_status_checks", "parameters": {"required_status_checks": []}},
+        {"type": "max_file_size", "parameters": {"max_file_size": 5}},
+        {"type": "of a later time", "parameters": None},
+    ],
+)
+def test_any_other_rule_leaves_it_to_the_push(
+    github: Registry, forge: Forge, rule: dict[str, Any]
+) -> None:
+    answer_rules(github, rule)
+
+    assert forge.forbids_push("release/1") == ""
+
+
+# --- starting a workflow ------------------------------------------------------------------------
+
+WORKFLOW = f"{REPOSITORY}/actions/workflows/orchestrate.yml"
+INPUTS = {"run": "x", "round": "2"}
+
+
+def answer_runs(github: Registry, *numbers: int) -> None:
+    wanted = query_param_matcher({"event": "workflow_dispatch", "per_page": "1"})
+    found = {"total_count": len(numbers), "workflow_runs": [{"id": number} for number in numbers]}
+    github.get(f"{WORKFLOW}/runs", json=found, match=[wanted])
+
+
+def dispatch(forge: Forge, workflow: str = "orchestrate.yml") -> None:
+    forge.workflows.dispatch(workflow, ref="main", inputs=INPUTS)
+
+
+@pytest.mark.parametrize(
+    "workflow",
+    [
+        "orchestrate.yml",
+        ".github/workflows/orchestrate.yml",
+        "ada/opera/.github/workflows/orchestrate.yml@refs/heads/main",
+    ],
+)
+def test_a_workflow_is_started_by_the_name_of_its_file(
+    github: Registry, forge: Forge, workflow: str
+) -> None:
+    wanted = json_params_matcher({"ref": "main", "inputs": INPUTS})
+    answer_runs(github, 7)
+    github.post(f"{WORKFLOW}/dispatches", status=204, match=[wanted])
+
+    dispatch(forge, workflow)
+
+
+def test_a_start_whose_answer_was_lost_is_not_made_again_when_a_new_run_is_there(
+    github: Registry, forge: Forge, clock: Clock
+) -> None:
+    answer_runs(github)
+    starts = github.post(f"{WORKFLOW}/dispatches", body=requests.ConnectionError("reset"))
+    answer_runs(github, 8)
+
+    dispatch(forge)
+
+    assert starts.call_count == 1
+    assert clock.slept == [10]  # a list may be behind by seconds
+
+
+def test_a_start_that_left_no_run_is_made_again(github: Registry, forge: Forge) -> None:
+    answer_runs(github, 7)
+    starts = [github.post(f"{WORKFLOW}/dispatches", status=502, json=refuse("Server Error"))]
+    answer_runs(github, 7)
+    starts.append(github.post(f"{WORKFLOW}/dispatches", status=204))
+
+    dispatch(forge)
+
+    assert [one.call_count for one in starts] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'Unexpected inputs provided: ["round"]',
+        "Workflow does not have 'workflow_dispatch' trigger",
+        "Required input 'prompts' not provided",
+    ],
+)
+def test_a_workflow_that_takes_no_such_dispatch_is_told(
+    github: Registry, forge: Forge, words: str
+) -> None:
+    answer_runs(github, 7)
+    github.post(f"{WORKFLOW}/dispatches", status=422, json=refuse(words))
+
+    with pytest.raises(NotDispatchable) as error:
+        dispatch(forge)
+
+    assert error.value.why == words
+    assert "workflow_dispatch" in error.value.next_step
+
+
+def test_so_is_a_workflow_file_that_is_not_there(github: Registry, forge: Forge) -> None:
+    github.get(f"{WORKFLOW}/runs", status=404, json=refuse("Not Found"))
+
+    with pytest.raises(NotDispatchable, match="orchestrate"):
+        dispatch(forge)
+
+
 # --- refusals -----------------------------------------------------------------------------------
 
 Do = Callable[[Forge], object]
 CANCEL = f"{REPOSITORY}/actions/runs/7/cancel"
+
+
+def review(forge: Forge) -> None:
+    forge.pulls.review(7, "", is_ours=bool)
+
+
+def start(forge: Forge) -> None:
+    forge.workflows.dispatch("a.yml", ref="main", inputs={})
+
+
+def close(forge: Forge) -> None:
+    forge.batches.close([issue(2)])
 
 
 def cancel(forge: Forge) -> None:
@@ -635,6 +862,10 @@ def cancel(forge: Forge) -> None:
         ),
         ("PATCH /issues/3", lambda f: f.retire(issue(3), body=""), "issues: write"),
         ("DELETE /issues/1/sub_issue", lambda f: f.release(issue(3, parent=1)), "issues: write"),
+        ("PATCH /issues/4", lambda f: f.close_issue(4), "issues: write"),
+        ("GET /pulls/7", lambda f: f.pulls.get(7), "pull-requests: read"),
+        ("GET /pulls/7/reviews", review, "pull-requests: read"),
+        ("GET /actions/workflows/a.yml/runs", start, "actions: read"),
     ],
 )
 def test_a_missing_permission_is_named_with_the_line_to_add(
@@ -657,6 +888,7 @@ def test_a_missing_permission_is_named_with_the_line_to_add(
     [
         (lambda forge: forge.viewer(), "issues: read"),
         (lambda forge: forge.batches.reopen({"a": issue(2)}, drafts("a")), "issues: write"),
+        (close, "issues: write"),
     ],
 )
 def test_so_it_is_where_graphql_forbids(
@@ -692,6 +924,7 @@ TOO_LONG = {"resource": "Issue", "code": "custom", "message": "title is too long
         (401, refuse("Bad credentials"), (EnvironmentFault, "Bad credentials")),
         (404, refuse("Not Found"), (NotFound, "Not Found")),
         (410, refuse("Issues are disabled"), (EnvironmentFault, "Issues are disabled")),
+        (410, refuse("This issue was deleted"), (NotFound, "This issue was deleted")),
         (422, refuse("Invalid", errors=[TOO_LONG]), (Invalid, "Invalid: title is too long")),
         (422, refuse("Invalid", errors=[MISSING]), (Invalid, "Invalid: title missing_field")),
         (418, refuse("I am a teapot"), (EnvironmentFault, "I am a teapot")),

@@ -112,6 +112,15 @@ class Batches:
         ]
         self._repeat_all("updateIssue", inputs, action="renew child issues")
 
+    def close(self, issues: Iterable[Issue], *, reason: str = "completed") -> None:
+        """Close those that are open; `reason` is completed, not_planned or duplicate."""
+        inputs = [
+            {"issueId": issue.node_id, "stateReason": reason.upper()}
+            for issue in issues
+            if issue.is_open
+        ]
+        self._repeat_all("closeIssue", inputs, action="close issues")
+
     def relabel(
         self, issues: Sequence[Issue], *, add: Sequence[str], remove: Sequence[str] = ()
     ) -> None:

@@ -22,14 +22,18 @@ from concertmaster.adapters.issue import (
     read_job,
 )
 from concertmaster.adapters.pace import Clock
+from concertmaster.adapters.pulls import Pulls
 from concertmaster.adapters.refusal import Conflicting, NotFound, Unsupported
+from concertmaster.adapters.rules import Rule, push_obstacle, read_rule
 from concertmaster.adapters.wire import Wire
+from concertmaster.adapters.workflows import Workflows
 
 MOST_SUB_ISSUES = 100
 
 
 class Forge:
-    """One repository on GitHub, seen with one token. `batches` is for many issues at once."""
+    """One repository on GitHub, seen with one token. `batches` is for many issues at once, `pulls`
+    for pull requests, `workflows` for starting their runs."""
 
     def __init__(
         self,
@@ -46,6 +50,8 @@ class Forge:
         self.redact = redact
         self._wire = Wire(url=url, repository=repository, token=token, clock=clock, told=told)
         self.batches = Batches(self._wire, told, redact)
+        self.pulls = Pulls(self._wire, redact)
+        self.workflows = Workflows(self._wire)
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -101,6 +107,22 @@ class Forge:
         """The jobs of a workflow run."""
         found = self._wire.pages(f"/actions/runs/{run}/jobs", within="jobs")
         return tuple(read_job(one) for one in found)
+
+    def rules(self, branch: str) -> tuple[Rule, ...]:
+        """The rules of rulesets that hold for the branch, be it there or not; classic protection
+        is none of them."""
+        try:
+            found = self._wire.pages(f"/rules/branches/{_segment(branch)}")
+            return tuple(read_rule(one) for one in found)
+        except NotFound:  # a server that is older than rulesets
+            return ()
+
+    def forbids_push(self, branch: str) -> str:
+        """Why no new commit of ours can be pushed to it as it is; "" where no rule is known to.
+
+        Who may bypass a rule is not told, nor is classic protection: only a push can tell.
+        """
+        return push_obstacle(self.rules(branch))
 
     # --- labels and reactions ------------------------------------------------------------------
 
@@ -203,6 +225,29 @@ class Forge:
         closed = {"state": "closed", "state_reason": "duplicate"}
         send = partial(self._wire.send, "PATCH", f"/issues/{issue.number}", {**said, **closed})
         self._wire.repeat(f"close issue #{issue.number}, which was made twice", send)
+
+    def close_issue(self, number: int, *, reason: str = "completed") -> None:
+        """`reason` is completed, not_planned or duplicate. Safe to repeat."""
+        closed = {"state": "closed", "state_reason": reason}
+        send = partial(self._wire.send, "PATCH", f"/issues/{number}", closed)
+        self._wire.repeat(f"close issue #{number}", send)
+
+    def reopen_issue(self, number: int) -> None:
+        """Safe to repeat."""
+        send = partial(self._wire.send, "PATCH", f"/issues/{number}", {"state": "open"})
+        self._wire.repeat(f"reopen issue #{number}", send)
+
+    def change_issue(self, issue: Issue, *, title: str, body: str, is_open: bool) -> None:
+        """Make it say this, and open or close it as completed; safe to repeat."""
+        title, body = self.redact(title), self.redact(body)
+        if (issue.title, issue.body, issue.is_open) == (title, body, is_open):
+            return
+        state = {"state": "open"} if is_open else {"state": "closed", "state_reason": "completed"}
+        send = partial(
+            self._wire.send,
+            *("PATCH", f"/issues/{issue.number}", {"title": title, "body": body, **state}),
+        )
+        self._wire.repeat(f"change issue #{issue.number}", send)
 
     def release(self, issue: Issue) -> None:
         """Take the issue from below its parent, if it has one; safe to repeat."""

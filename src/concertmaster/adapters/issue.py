@@ -1,16 +1,18 @@
-"""What GitHub holds of issues, comments and jobs, as values of ours."""
+"""What GitHub holds of issues, pull requests, comments and jobs, as values of ours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """An issue as GitHub holds it: `id` is the database id, `parent` a number or 0, `created_at`
-    as GitHub writes times."""
+    as GitHub writes times. `repository` is the owner/name that holds it, "" where it is not said;
+    after a transfer it is another one than was asked."""
 
     number: int
     id: int
@@ -22,15 +24,64 @@ class Issue:
     labels: frozenset[str] = frozenset()
     parent: int = 0
     created_at: str = ""
+    repository: str = ""
+    is_pull: bool = False
+    is_merged: bool = False
+    is_locked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull:
+    """A pull request. `head` is its branch, "" where that lies in another repository;
+    `merge_commit` is the base's tip after the merge, "" before."""
+
+    number: int
+    node_id: str
+    title: str
+    body: str
+    author: str
+    head: str
+    head_commit: str
+    base: str
+    is_open: bool
+    is_merged: bool
+    has_auto_merge: bool
+    merge_commit: str
+    url: str
+    created_at: str
+    labels: frozenset[str]
+
+
+class MergeState(StrEnum):
+    """What became of a wish to merge."""
+
+    MERGED = "merged"
+    PENDING = "pending"  # GitHub does it by itself, at once or when its rules are met
+    QUEUED = "queued"  # in the base's merge queue
+    REFUSED = "refused"
+    MOVED = "moved"  # its head is another one than was checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merging:
+    """`reason` is GitHub's, in one line, or ""; `commit` the base's tip after the merge, or "".
+
+    MOVED with a commit: somebody merged it with a head that was not checked.
+    """
+
+    state: MergeState
+    reason: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """One comment of an issue."""
+    """One comment of an issue, or one review of a pull request."""
 
     id: int
     body: str
     author: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +117,10 @@ def read_issue(found: Mapping[str, Any]) -> Issue:
         labels=frozenset(str(label["name"]) for label in found.get("labels") or ()),
         parent=int(parent) if parent.isdigit() else 0,
         created_at=str(found.get("created_at") or ""),
+        repository="/".join(str(found.get("repository_url") or "").split("/")[-2:]),
+        is_pull="pull_request" in found,
+        is_merged=bool((found.get("pull_request") or {}).get("merged_at")),
+        is_locked=found.get("locked") is True,
     )
 
 
@@ -81,9 +136,43 @@ def read_issue_of_query(found: Mapping[str, Any]) -> Issue:
     )
 
 
+def read_pull(found: Mapping[str, Any]) -> Pull:
+    head, base = found.get("head") or {}, found.get("base") or {}
+    is_here = _repository(head) is not None and _repository(head) == _repository(base)
+    is_merged = bool(found.get("merged_at"))
+    return Pull(
+        number=int(found["number"]),
+        node_id=str(found.get("node_id") or ""),
+        title=str(found.get("title") or ""),
+        body=str(found.get("body") or ""),
+        author=str((found.get("user") or {}).get("login", "")),
+        head=str(head.get("ref") or "") if is_here else "",
+        head_commit=str(head.get("sha") or ""),
+        base=str(base.get("ref") or ""),
+        is_open=found.get("state") == "open",
+        is_merged=is_merged,
+        has_auto_merge=bool(found.get("auto_merge")),
+        # Before the merge it is that of a trial, which is on no branch.
+        merge_commit=str(found.get("merge_commit_sha") or "") if is_merged else "",
+        url=str(found.get("html_url") or ""),
+        created_at=str(found.get("created_at") or ""),
+        labels=frozenset(str(label["name"]) for label in found.get("labels") or ()),
+    )
+
+
+def _repository(side: Mapping[str, Any]) -> int | None:
+    """The id: a name may change. None for a fork that is gone."""
+    found: int | None = (side.get("repo") or {}).get("id")
+    return found
+
+
 def read_comment(found: Mapping[str, Any]) -> Comment:
-    author = str((found.get("user") or {}).get("login", ""))
-    return Comment(id=int(found["id"]), body=str(found.get("body") or ""), author=author)
+    return Comment(
+        id=int(found["id"]),
+        body=str(found.get("body") or ""),
+        author=str((found.get("user") or {}).get("login", "")),
+        url=str(found.get("html_url") or ""),
+    )
 
 
 def read_job(found: Mapping[str, Any]) -> Job:

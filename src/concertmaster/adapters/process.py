@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from concertmaster.adapters.account import Account
 from concertmaster.errors import EnvironmentFault
 
 MARK = "CONCERTMASTER_MARK"
@@ -133,8 +134,12 @@ class Guard:
         log: Path,
         on_line: Callable[[bytes], None] | None = None,
         timeout_seconds: float | None = None,
+        account: Account | None = None,
     ) -> Exit:
         """Run the command to its end and the end of all it started.
+
+        With an account it runs as that user, with no right of ours, and all that this user then
+        still runs is ended too.
 
         Output is appended to `log`. With `on_line` the lines of stdout are also given to it,
         without their line feed and cut at 1 MiB, and stderr goes to a `.stderr` file beside the
@@ -145,7 +150,12 @@ class Guard:
         with self._registered(mark, timeout_seconds) as running:
             if running.stopped:
                 return Exit(stopped=True)
-            request = {"argv": list(argv), "cwd": str(cwd.absolute()), "env": {**env, MARK: mark}}
+            request = {
+                "argv": list(argv),
+                "cwd": str(cwd.absolute()),
+                "env": {**env, MARK: mark},
+                "uid": account.uid if account else 0,
+            }
             with _Output(log, on_line) as output:
                 self._hand_over(running, request, stdin, output)
                 running.follow(output)
@@ -153,6 +163,8 @@ class Guard:
         ended = running.exit(time.monotonic() - started)
         if ended.lost or sys.platform != "linux":  # elsewhere daemons leave the guard's tree
             _end_marked(lambda other: other == mark)
+            if account is not None:
+                end_users([account.uid])
         return ended
 
     def stop(self, mark_prefix: str) -> None:
@@ -304,7 +316,10 @@ class _Running:
         )
 
     def _hear(self) -> bool:
-        data = self.control.recv(4096)
+        try:
+            data = self.control.recv(4096)
+        except ConnectionResetError:  # it answered and ended with our word to it unread
+            return False
         self._answer += data
         return bool(data)
 
@@ -434,6 +449,20 @@ def _end_marked(is_meant: Callable[[str], bool]) -> int:
         clean_scans = 0 if left else clean_scans + 1
         time.sleep(RESCAN_SECONDS)  # psutil's own waiting would take exit codes from others
     return len(ended)
+
+
+def end_users(uids: Collection[int]) -> None:
+    """End every process of these users. Raises EnvironmentFault when one does not end."""
+    if not uids:
+        return
+    # In a process of its own, since that is these users for a moment.
+    words = [sys.executable, "-I", "-S", str(GUARD_PROGRAM), *map(str, uids)]
+    if subprocess.run(words, check=False, cwd="/", env={}).returncode != 0:
+        raise EnvironmentFault(
+            "not all processes of an attempt could be ended",
+            why=f"they still run as one of the users {', '.join(map(str, uids))}",
+            next_step="end them, or start this machine or container anew",
+        )
 
 
 def await_end(program: str, *, variable: str, value: str) -> bool:

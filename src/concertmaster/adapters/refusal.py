@@ -22,27 +22,47 @@ _LIMIT_WORDS = (
 )
 _PASSING_WORDS = "something went wrong while executing"  # GraphQL ran into its time limit
 _FORBIDDEN_KINDS = frozenset({"FORBIDDEN", "INSUFFICIENT_SCOPES"})
-_LASTING_KINDS = frozenset({"NOT_FOUND", "UNPROCESSABLE", *_FORBIDDEN_KINDS})
+_LASTING_KINDS = frozenset({"NOT_FOUND", "STALE_DATA", "UNPROCESSABLE", *_FORBIDDEN_KINDS})
 _AGAIN = "run the job again; what is done is not done twice"
 _SEEN = "check the address; a token that may not see a thing gets the same answer"
+
+# What no line of a workflow file can allow, to what can.
+_SETTINGS = {
+    "not permitted to create or approve pull requests": (
+        "turn on `Allow GitHub Actions to create and approve pull requests` in the repository's "
+        "settings (Actions, General), or give the job an App's token"
+    ),
+    "create or update workflow": (
+        "give the job the token of an App with the permission `workflows`; GITHUB_TOKEN cannot "
+        "have it"
+    ),
+}
 
 # The first part of a path below the repository, or a mutation, to the permission that it needs.
 _PERMISSIONS = {
     "actions": "actions",
     "addBlockedBy": "issues",
     "addLabelsToLabelable": "issues",
+    "closeIssue": "issues",
     "collaborators": "metadata",
     "createIssue": "issues",
+    "enablePullRequestAutoMerge": "pull-requests",
     "issues": "issues",
     "labels": "issues",
+    "pulls": "pull-requests",
     "query": "issues",
     "removeLabelsFromLabelable": "issues",
+    "rules": "metadata",
     "updateIssue": "issues",
 }
 
 
 class NotAllowed(EnvironmentFault):
     """The token lacks a permission, or the thing is locked."""
+
+
+class Locked(NotAllowed):
+    """The issue is locked, also for us."""
 
 
 class NotFound(EnvironmentFault):
@@ -97,8 +117,10 @@ class Answer:
 def needed_permission(verb: str, path: str) -> str:
     """As a workflow file has it, such as `issues: write`. `path` is below the repository; of
     GraphQL it is `query` or the name of the mutation."""
-    named = path.strip("/").partition("/")[0].partition("?")[0]
+    named, _, below = path.strip("/").partition("?")[0].partition("/")
     is_reading = verb in ("GET", "HEAD") or named == "query"
+    if named == "pulls" and "/merge" in below and not is_reading:
+        return "contents: write"
     return f"{_PERMISSIONS.get(named, 'contents')}: {'read' if is_reading else 'write'}"
 
 
@@ -125,6 +147,8 @@ def explain(answer: Answer, *, action: str, needs: str, now: float) -> Exception
     if answer.status == 403:
         return _not_allowed(answer.words, action=action, needs=needs)
     what = f"could not {action}: GitHub answers {answer.status}"
+    if answer.status == 410 and "deleted" in answer.words.lower():
+        return NotFound(what, why=answer.words, next_step=_SEEN)
     kind, next_step = _MEANINGS.get(answer.status, (EnvironmentFault, _AGAIN))
     return kind(what, why=answer.words, next_step=next_step)
 
@@ -171,9 +195,12 @@ def _is_limit(answer: Answer) -> bool:
 
 def _not_allowed(words: str, *, action: str, needs: str) -> NotAllowed:
     if "locked" in words.lower():
-        return NotAllowed(
+        return Locked(
             f"could not {action}: it is locked", why=words, next_step="unlock it and run again"
         )
+    for said, next_step in _SETTINGS.items():
+        if said in words.lower():
+            return NotAllowed(f"the token may not {action}", why=words, next_step=next_step)
     return NotAllowed(
         f"the token may not {action}: it lacks the permission `{needs}`",
         why=words,

@@ -1,15 +1,58 @@
-"""The repository on the server: cloned for a job, with the token in no file and no command line."""
+"""The repository on the server: read and written with the token in no file and no command line."""
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
-from concertmaster.adapters.repository import Git, Repository, text
-from concertmaster.errors import EnvironmentFault
+from concertmaster.adapters import wording
+from concertmaster.adapters.patience import Passing, repeat_on_passing
+from concertmaster.adapters.repository import Answer, Git, Repository, object_id, text
+from concertmaster.adapters.run_repository import RunRepository
+from concertmaster.core.text import display
+from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 
 PATIENCE_SECONDS = 60  # with a server that sends nothing
+TRIES = 4
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 30.0
+T = TypeVar("T")
+
+BRANCHES = "refs/heads/"
+FETCHED = "refs/concertmaster/fetched/"
+OURS = "concertmaster/"
+
+_CHECKED = ("-c", "fetch.fsckObjects=true", "-c", "transfer.fsckObjects=true")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Of a branch, from exactly `old` ("" = it must not be there) to `new` ("" = delete it)."""
+
+    branch: str
+    old: str
+    new: str
+
+
+class PushState(StrEnum):
+    """What became of a move."""
+
+    DONE = "done"  # the server holds `new`
+    MOVED = "moved"  # it did not hold `old`
+    FORBIDDEN = "forbidden"  # a rule, or what the token may not do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What became of a move, with the server's words where it is not done."""
+
+    state: PushState
+    reason: str = ""
 
 
 def clone(url: str, folder: Path, *, token: str, branch: str = "") -> Repository:
@@ -23,13 +66,35 @@ def clone(url: str, folder: Path, *, token: str, branch: str = "") -> Repository
     git = Git(folder.parent, private=True)
     answer = git.ask("clone", *options, "--", url, str(folder), env=_authorised(url, token))
     if answer.code != 0:
-        raise EnvironmentFault(
-            f"the repository {url} could not be cloned",
-            why=(answer.err.strip() or f"git ended with {answer.code}").splitlines()[-1],
-            next_step="run the job again; if that does not help, give it the permission "
-            "`contents: read` and check the branch's name",
-        )
+        raise _fault(f"the repository {url} could not be cloned", answer)
     return Repository.open(folder)
+
+
+def fetch_branch(repository: Repository, url: str, *, token: str, branch: str) -> None:
+    """Bring a further branch to a clone of ours. Raises UsageError when the server has none of
+    this name, EnvironmentFault when it does not give it."""
+    ref = f"refs/heads/{branch}"
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
+    git = Git(repository.root, private=True)
+    answer = git.ask("fetch", *options, url, f"+{ref}:{ref}", env=_authorised(url, token))
+    if answer.code != 0 and "couldn't find remote ref" in answer.err:
+        raise UsageError(
+            f"there is no branch {branch!r} to land on",
+            why=f"{url} has none of this name",
+            next_step="push it first, or correct `target` where it is given: in the comment, the "
+            "workflow file or concertmaster.yml of the default branch",
+        )
+    if answer.code != 0:
+        raise _fault(f"the branch {branch} of {url} could not be fetched", answer)
+
+
+def _fault(what: str, answer: Answer) -> EnvironmentFault:
+    return EnvironmentFault(
+        what,
+        why=(answer.err.strip() or f"git ended with {answer.code}").splitlines()[-1],
+        next_step="run the job again; if that does not help, give it the permission "
+        "`contents: read` and check the branch's name",
+    )
 
 
 def origin_url(folder: Path) -> str:
@@ -50,3 +115,179 @@ def _authorised(url: str, token: str) -> Mapping[str, str]:
         "GIT_CONFIG_KEY_0": f"http.{url}.extraHeader",
         "GIT_CONFIG_VALUE_0": f"Authorization: Basic {secret}",
     }
+
+
+def tips(
+    repository: Repository | RunRepository, url: str, *, token: str, prefix: str = BRANCHES
+) -> Mapping[str, str]:
+    """The commits of the server's branches, by their whole name without refs/heads/.
+
+    `prefix` begins with refs/heads/. Raises EnvironmentFault when the server does not tell.
+    """
+    return _Server(repository, url=url, token=token).tips(prefix)
+
+
+def fetch(
+    repository: Repository | RunRepository,
+    url: str,
+    commits_or_branches: Sequence[str],
+    *,
+    token: str,
+) -> Mapping[str, str]:
+    """Bring branches and commits to refs/concertmaster/fetched/ and say their commits by name.
+
+    What the server does not have is not in the answer. Raises EnvironmentFault when it does not
+    give the others, or gives broken objects.
+    """
+    server = _Server(repository, url=url, token=token)
+    for name in commits_or_branches:
+        _check_name(name)
+    branches = {name for name in commits_or_branches if not wording.is_commit(name)}
+    there = server.tips(BRANCHES).keys() if branches else set()
+    wanted = (set(commits_or_branches) - branches) | (branches & there)
+    return server.fetch(wanted)
+
+
+def push(
+    repository: Repository | RunRepository, url: str, moves: Sequence[Move], *, token: str
+) -> Mapping[str, Pushed]:
+    """Make the moves, each by compare-and-swap for itself, and say by branch what became of it.
+
+    Branches that are not ours only move forward; GitFault when they would not. Raises
+    EnvironmentFault when the server cannot be reached. Safe to repeat.
+    """
+    server = _Server(repository, url=url, token=token)
+    assert len({move.branch for move in moves}) == len(moves), "a branch moves once"
+    for move in moves:
+        _check_move(server.git, move)
+    pushed = server.push(moves) if moves else {}
+    if len(moves) > 1:  # who is refused in company may not be the one that is meant
+        for move in moves:
+            if pushed[move.branch].state is PushState.FORBIDDEN:
+                pushed |= server.push([move])
+    return pushed
+
+
+def _check_move(git: Git, move: Move) -> None:
+    _check_name(move.branch)
+    for commit in filter(None, (move.old, move.new)):
+        object_id(commit)
+    if move.branch.startswith(OURS):
+        return
+    sides = (move.old, move.new)
+    if not all(sides) or git.ask("merge-base", "--is-ancestor", *sides).code != 0:
+        raise GitFault(
+            f"the branch {move.branch} would not move forward",
+            why=f"{move.new or 'nothing'} does not hold {move.old or 'nothing'} in its history",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not wording.is_branch(name):
+        raise GitFault(f"{display(name)!r} cannot be the name of a branch")
+
+
+class _Server:
+    """One repository of the server, seen from one of ours."""
+
+    def __init__(self, repository: Repository | RunRepository, *, url: str, token: str) -> None:
+        # Without the machine's configuration, so also without its helpers and hooks.
+        folder = repository.root if isinstance(repository, Repository) else repository.path
+        self.git = Git(folder, private=True)
+        self.url = url
+        self._environment = {**_authorised(url, token), "GIT_ASKPASS": ""}
+
+    def tips(self, prefix: str) -> dict[str, str]:
+        answer = self._ask_patiently("ls-remote", "--quiet", "--heads", "--", self.url)
+        if answer.code != 0:
+            raise _fault(f"the branches of {self.url} could not be listed", answer)
+        pairs = (line.partition("\t") for line in text(answer.out).splitlines())
+        return {
+            ref.removeprefix(BRANCHES): object_id(commit)
+            for commit, _, ref in pairs
+            if ref.startswith(prefix)
+        }
+
+    def fetch(self, names: Collection[str]) -> dict[str, str]:
+        wanted = set(names)
+        while wanted:
+            answer = self._fetch_once(wanted)
+            gone = {name.removeprefix(BRANCHES) for name in wording.find_missing(answer)} & wanted
+            if answer.code == 0:
+                break
+            if not gone:
+                raise _fault(f"{self.url} did not give what was asked for", answer)
+            wanted -= gone
+        return {name: self.git.run("rev-parse", "--verify", FETCHED + name) for name in wanted}
+
+    def _fetch_once(self, names: Iterable[str]) -> Answer:
+        options = "--quiet --atomic --no-tags --no-write-fetch-head --no-auto-maintenance"
+        options += " --no-recurse-submodules --no-prune --no-show-forced-updates"
+        specs = [f"+{_source(name)}:{FETCHED}{name}" for name in sorted(names)]
+        command = (*_CHECKED, "fetch", *options.split(), "--end-of-options", self.url, *specs)
+        return self._ask_patiently(*command)
+
+    def push(self, moves: Sequence[Move]) -> dict[str, Pushed]:
+        return _patiently(f"could not push to {self.url}", lambda: self._push_once(moves))
+
+    def _push_once(self, moves: Sequence[Move]) -> dict[str, Pushed]:
+        """Raises Passing where a repeat may help."""
+        options = "--porcelain --no-verify --no-follow-tags --no-signed --recurse-submodules=no"
+        leases = [f"--force-with-lease={BRANCHES}{move.branch}:{move.old}" for move in moves]
+        specs = [f"{move.new}:{BRANCHES}{move.branch}" for move in moves]
+        answer = self._ask("push", *options.split(), *leases, "--", self.url, *specs)
+        said = wording.read_porcelain(answer)
+        pushed = {move.branch: Pushed(state=PushState.DONE) for move in moves}
+        failed = [move for move in moves if said.get(BRANCHES + move.branch, "?")]
+        if failed:
+            # The words say why, but only the server's refs say what became of it.
+            now = self.tips(BRANCHES)
+            for move in failed:
+                words = said.get(BRANCHES + move.branch, "")
+                pushed[move.branch] = self._judge(move, answer, now=now, words=words)
+        return pushed
+
+    def _judge(self, move: Move, answer: Answer, *, now: Mapping[str, str], words: str) -> Pushed:
+        tip, reason = now.get(move.branch, ""), wording.reason(answer, words)
+        if tip == move.new:
+            return Pushed(state=PushState.DONE)
+        if tip != move.old or wording.tells_of_a_move(words):
+            return Pushed(state=PushState.MOVED, reason=reason)
+        if wording.may_pass(words or answer.err):
+            raise Passing(reason)
+        if words or wording.forbids(answer.err):
+            return Pushed(state=PushState.FORBIDDEN, reason=reason)
+        raise _fault(f"could not push to {self.url}", answer)
+
+    def _ask(self, *args: str) -> Answer:
+        return self.git.ask("-c", "credential.helper=", *args, env=self._environment)
+
+    def _ask_patiently(self, *args: str) -> Answer:
+        def ask() -> Answer:
+            answer = self._ask(*args)
+            if answer.code != 0 and wording.may_pass(answer.err):
+                raise Passing(wording.reason(answer))
+            return answer
+
+        return _patiently(f"{self.url} does not answer", ask)
+
+
+def _patiently(what: str, call: Callable[[], T]) -> T:
+    try:
+        return repeat_on_passing(
+            lambda _: call(),
+            tries=TRIES,
+            first_wait_seconds=FIRST_WAIT_SECONDS,
+            longest_wait_seconds=LONGEST_WAIT_SECONDS,
+            sleep=time.sleep,
+        )
+    except Passing as error:
+        raise EnvironmentFault(
+            f"{what}, {TRIES} times in a row",
+            why=str(error),
+            next_step="run the job again when the server is well; nothing is done twice",
+        ) from error
+
+
+def _source(name: str) -> str:
+    return name if wording.is_commit(name) else BRANCHES + name

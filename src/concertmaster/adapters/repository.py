@@ -138,7 +138,7 @@ def object_id(value: str) -> str:
 @cache
 def check_version() -> None:
     """EnvironmentFault when git is too old for `merge-tree --write-tree` as we use it."""
-    words = Git(Path("/"), private=True).run("version")
+    words = f"git {git_version()}"
     found = re.search(r"(\d+)\.(\d+)", words)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         raise EnvironmentFault(
@@ -146,6 +146,12 @@ def check_version() -> None:
             why="Concertmaster merges in memory, which git can do since 2.39.",
             next_step="Install git 2.39 or later.",
         )
+
+
+@cache
+def git_version() -> str:
+    """As git says it; another version may merge in another way."""
+    return Git(Path("/"), private=True).run("version").removeprefix("git version ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +207,11 @@ class Repository:
         """The branch that is checked out in `root`; None when HEAD is detached."""
         answer = self.git.ask("symbolic-ref", "--quiet", "HEAD")
         return text(answer.out).strip().removeprefix("refs/heads/") or None
+
+    def detach(self) -> None:
+        """HEAD stays on its commit when the branch moves on; no file is touched."""
+        tip = self.git.run("rev-parse", "--verify", "HEAD")
+        self.git.run("update-ref", "--no-deref", "HEAD", object_id(tip))
 
     def paths(self, commit: str) -> tuple[str, ...]:
         """Every file, symlink and submodule of the commit."""

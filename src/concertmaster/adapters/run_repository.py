@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,6 +165,20 @@ class RunRepository:
             return Conflict(paths=tuple(sorted(set(paths))))
         raise fault("merge-tree", answer)
 
+    def put_file(self, commit: str, path: str, data: bytes, *, message: str, at: int) -> str:
+        """A commit on top of this one that holds these bytes at `path`, and differs nowhere else.
+
+        Raises GitFault where a folder of the path is a file.
+        """
+        blob = self.write_blob(data)
+        with tempfile.TemporaryDirectory(dir=self.path) as folder:
+            index = Path(folder) / "index"
+            git = Git(self.path, git_dir=self.path, index=index, private=True)
+            git.run("read-tree", object_id(commit))
+            git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+            tree = git.run("write-tree")
+        return self.commit(tree, parents=(commit,), message=message, at=at)
+
     def changes(self, old: str, new: str) -> tuple[PathChange, ...]:
         """Every path that differs between two commits or trees; a rename is two of them."""
         options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
@@ -172,7 +187,7 @@ class RunRepository:
             (path, *header.lstrip(":").split(" "))
             for header, path in zip(fields[::2], fields[1::2], strict=True)
         ]
-        links = self._read_blobs({entry[4] for entry in entries if entry[2] == SYMLINK})
+        links = self.read_objects({entry[4] for entry in entries if entry[2] == SYMLINK})
         return tuple(
             PathChange(
                 path=path,
@@ -184,17 +199,17 @@ class RunRepository:
             for path, old_mode, new_mode, _old_blob, blob, _status in entries
         )
 
-    def _read_blobs(self, ids: set[str]) -> dict[str, bytes]:
-        if not ids:
-            return {}
-        wanted = "\n".join(sorted(ids)).encode() + b"\n"
-        answer = self.git.ask("cat-file", "--batch", stdin=wanted)
-        rest, blobs = answer.out, {}
-        while rest:
-            header, _, rest = rest.partition(b"\n")
-            sha, _kind, size = header.decode().split(" ")
-            blobs[sha], rest = rest[: int(size)], rest[int(size) + 1 :]
-        return blobs
+    def read_objects(self, ids: set[str]) -> dict[str, bytes]:
+        """The raw content of blobs and trees that are there, by id."""
+        wanted = "".join(f"{sha}\n" for sha in sorted(ids)).encode()
+        out = self.git.ask("cat-file", "--batch", stdin=wanted).out if ids else b""
+        found, at = {}, 0
+        while at < len(out):
+            start = out.index(b"\n", at) + 1
+            sha, _kind, size = out[at:start].decode().split()
+            at = start + int(size) + 1
+            found[sha] = out[start : at - 1]
+        return found
 
 
 def borrow(git_dir: Path, *objects: Path) -> None:

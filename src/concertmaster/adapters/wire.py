@@ -7,7 +7,7 @@ lost, so before it is repeated its effect is looked up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from concertmaster.adapters.refusal import (
     needed_permission,
 )
 from concertmaster.core.text import count, display, duration
+from concertmaster.errors import EnvironmentFault
 
 VERSION = "2022-11-28"  # of the API
 TRIES = 7  # of which the waits double: where an hour is used up, it is over by then
@@ -90,9 +91,18 @@ class Wire:
         except Passing as error:
             raise _given_up(f"read {path}", error, tries=TRIES) from error
 
-    def send(self, verb: str, path: str, body: Any = None) -> dict[str, Any]:
-        """One write, not repeated; the answer's object."""
-        found: dict[str, Any] = self._call(verb, path, f"{verb} {path}", input=body)
+    def send(
+        self, verb: str, path: str, body: Any = None, *, accepted: Collection[int] = ()
+    ) -> dict[str, Any]:
+        """One write, not repeated; the answer's object, also where its status is one of the
+        `accepted`, which are refusals elsewhere."""
+        try:
+            found: dict[str, Any] = self._call(verb, path, f"{verb} {path}", input=body)
+        except EnvironmentFault as error:
+            refused = error.__cause__
+            if not isinstance(refused, GithubException) or refused.status not in accepted:
+                raise
+            found = refused.data if isinstance(refused.data, dict) else {}
         return found
 
     def _call(self, verb: str, path: str, action: str, **options: Any) -> Any:
@@ -185,6 +195,10 @@ class Wire:
             if found is None:
                 raise
             return found
+
+    def wait(self, seconds: float) -> None:
+        """Until GitHub has done more of what it was asked for."""
+        self._clock.sleep(seconds)
 
     def seconds_until(self, creations: int) -> float:
         """How long a write of so many would have to wait for its turn."""

@@ -17,6 +17,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from concertmaster.adapters.account import Account, Accounts, give
+from concertmaster.adapters.process import end_users
 from concertmaster.adapters.repository import (
     OUR_EMAIL,
     OUR_NAME,
@@ -30,21 +32,26 @@ from concertmaster.adapters.repository import (
 from concertmaster.adapters.run_repository import RunRepository, borrow, quoted
 from concertmaster.errors import Error, GitFault
 
-_OWNER, _TREE, _GIT, _TEMPORARY = "owner.json", "tree", "git", "tmp"
-_KNOWN = frozenset({_OWNER, _TREE, _GIT, _TEMPORARY, "home"})
+_OWNER, _TREE, _GIT, _TEMPORARY, _HOME = "owner.json", "tree", "git", "tmp", "home"
+_KNOWN = frozenset({_OWNER, _TREE, _GIT, _TEMPORARY, _HOME})
+_SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  only looked through, by owner
 _OURS = re.compile(r"[a-z0-9-]+-\d+-\w{8}|\.[\w-]+-\w{8}")  # an attempt's folder, a draft of one
 _BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # it becomes a path below the attempt's refs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Whose attempt a folder is. `repository` is the path of the run's repository."""
+    """Whose attempt a folder is. `repository` is the path of the run's repository.
+
+    `uid` is the user that its commands run as, where they have one of their own; else 0.
+    """
 
     repository: str
     run: str
     task: str
     attempt: int
     branch: str
+    uid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +73,8 @@ def attempts(cache: Path) -> dict[Path, Owner]:
 def _read_owner(folder: Path) -> Owner | None:
     try:
         values = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        return Owner(**{**values, "attempt": int(values["attempt"])})
+        numbers = {"attempt": int(values["attempt"]), "uid": int(values.get("uid", 0))}
+        return Owner(**{**values, **numbers})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -82,14 +90,26 @@ def discard(folder: Path) -> None:
 
 
 class Worktrees:
-    """Makes and finds the attempt folders of one run. Threads need no lock."""
+    """Makes and finds the attempt folders of one run. Threads need no lock.
+
+    With `accounts` each folder belongs to a user of its own, and no other can look into it.
+    """
 
     def __init__(
-        self, repository: RunRepository, *, user: Repository, cache: Path, run: str
+        self,
+        repository: RunRepository,
+        *,
+        user: Repository,
+        cache: Path,
+        run: str,
+        accounts: Accounts | None = None,
     ) -> None:
         self._repository = repository
         self._cache = cache
         self._run = run
+        self._accounts = accounts
+        if accounts is not None:
+            accounts.reserve({owner.uid for owner in attempts(cache).values()})
         self._template = repository.path.with_name("template")
         if not self._template.exists():
             _make_template(self._template, repository, user)
@@ -107,6 +127,7 @@ class Worktrees:
             task=task,
             attempt=attempt,
             branch=branch,
+            uid=self._accounts.take() if self._accounts else 0,
         )
         draft = self._draft(owner)
         folder = self._cache / (name or f"{task[:24]}-{attempt}-{draft.name.rpartition('-')[2]}")
@@ -124,11 +145,15 @@ class Worktrees:
     def _draft(self, owner: Owner) -> Path:
         """A folder gets its name when it says whose it is, so none is ever nobody's."""
         self._cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if owner.uid:
+            self._cache.chmod(0o711)
         _undo_strays_above(self._cache, self._repository)
         draft = Path(tempfile.mkdtemp(prefix=_draft_prefix(self._run), dir=self._cache))
-        (draft / _TREE).mkdir()
-        (draft / _TEMPORARY).mkdir()
+        for name in (_TREE, _TEMPORARY, _HOME):
+            (draft / name).mkdir()
         (draft / _OWNER).write_text(json.dumps(asdict(owner)), encoding="utf-8")
+        if owner.uid:
+            _share(draft, owner.uid)
         return draft
 
     def open(self, folder: Path) -> Worktree | None:
@@ -148,10 +173,15 @@ class Worktrees:
             _remove(self._repository.path.with_name("indexes") / folder.name)
 
     def discard_others(self, named: Collection[str]) -> None:
-        """Remove all folders of this run but those of these names, once no process uses them."""
+        """Remove all folders of this run but those of these names, once no process uses them.
+
+        Whatever still runs as the user of a folder that stays is ended.
+        """
         for folder, owner in attempts(self._cache).items():
             if self._is_ours(owner) and folder.name not in named:
                 discard(folder)
+            elif self._is_ours(owner) and owner.uid:
+                end_users([owner.uid])
         for draft in self._cache.glob(f"{_draft_prefix(self._run)}*"):
             _remove(draft)
 
@@ -203,6 +233,8 @@ class Worktree:
         self.owner = owner
         self.files = folder / _TREE
         self.temporary = folder / _TEMPORARY
+        self.home = folder / _HOME
+        self.account = Account(uid=owner.uid) if owner.uid else None
         self._repository = repository
         self._template = template
         self._keeping = repository.path.with_name("strays")
@@ -222,7 +254,20 @@ class Worktree:
             raise GitFault(f"not a name for a branch: {self.owner.branch!r}")
         self._index.parent.mkdir(exist_ok=True)
         self._git.run("read-tree", "--reset", "-u", object_id(commit))
+        self._settle(commit)
+
+    def _settle(self, commit: str) -> None:
+        """The files are those of the commit; what is left is the repository, and to whom all
+        belongs."""
+        if self.account is not None:
+            give(self.files, self.account.uid)
+            # The index remembers the owner: without this every later look would read every file.
+            self._git.ask("update-index", "-q", "--refresh")
         self._renew_repository(commit)
+        if self.account is not None:
+            for folder in (self.temporary, self.home, self.folder / _GIT):
+                give(folder, self.account.uid)
+            os.chown(self.files / ".git", self.account.uid, self.account.uid)
 
     def _renew_repository(self, commit: str) -> None:
         git_dir = self.folder / _GIT
@@ -278,7 +323,20 @@ class Worktree:
             for path in paths
             if path.endswith("/")
         ]
-        return (*notes, *self._update([path.removesuffix("/") for path in paths]))
+        foreign = {path for path in paths if self._is_foreign(self.files / path)}
+        notes += [f"{path} is left out: it is another user's" for path in sorted(foreign)]
+        own = [path.removesuffix("/") for path in paths if path not in foreign]
+        return (*notes, *self._update(own))
+
+    def _is_foreign(self, place: Path) -> bool:
+        """A second name for a file that the attempt itself may not read; we may."""
+        try:
+            owner = place.lstat().st_uid
+        except OSError:
+            return False  # it was deleted
+        if self.account is None or owner == self.account.uid:
+            return False
+        return place.parent.resolve().is_relative_to(self.files.resolve())
 
     def _list_changes(self) -> Answer:
         options = ("--others", "--modified", "--deleted", "--exclude-standard")
@@ -318,7 +376,7 @@ class Worktree:
     def restore(self, commit: str) -> None:
         """Files back to exactly the commit; ignored ones such as `.venv` stay."""
         self.undo_strays()
-        for folder in (self.files, self.temporary):
+        for folder in (self.files, self.temporary, self.home):
             folder.mkdir(exist_ok=True)
         self._check_place()
         for entry in _walk(self.files):
@@ -327,7 +385,7 @@ class Worktree:
         self._index.unlink(missing_ok=True)
         self._git.run("read-tree", "--reset", "-u", object_id(commit))
         self._git.run("clean", "-ffdq")
-        self._renew_repository(commit)
+        self._settle(commit)
 
     def undo_strays(self) -> tuple[str, ...]:
         """Move whatever lies beside and above what we put there into the run's keeping."""
@@ -338,7 +396,7 @@ class Worktree:
         return tuple(stray.name for stray in strays) + above
 
     def _is_stray(self, entry: Path) -> bool:
-        replaced = entry in (self.files, self.temporary) and not _is_folder(entry)
+        replaced = entry in (self.files, self.temporary, self.home) and not _is_folder(entry)
         return replaced or entry.name not in _KNOWN
 
     def remove(self) -> None:
@@ -413,17 +471,37 @@ def _keep(path: Path, keeping: Path, *, name: str = "") -> None:
     shutil.move(path, tempfile.mkdtemp(prefix=f"{name or path.name}-", dir=keeping))
 
 
+def _share(folder: Path, uid: int) -> None:
+    """The user can pass through, but neither list nor change what lies there; nobody else can."""
+    (folder / _OWNER).chmod(0o600)
+    os.chown(folder, -1, uid)
+    folder.chmod(0o710)
+
+
 def _draft_prefix(run: str) -> str:
     return f".{run}-"
 
 
 def _remove_attempt(folder: Path, run: str) -> None:
     """It becomes a draft again first, so that a folder that is half gone is never nobody's."""
+    owner = _read_owner(folder)
+    if owner and owner.uid:
+        end_users([owner.uid])
+        _remove_shared(owner.uid)
     draft = folder.with_name(_draft_prefix(run) + folder.name.rpartition("-")[2])
     _remove(draft)
     with contextlib.suppress(FileNotFoundError):
         folder.rename(draft)
     _remove(draft)
+
+
+def _remove_shared(uid: int) -> None:
+    """What the user left where all users may write, for others to find."""
+    for place in filter(Path.is_dir, map(Path, _SHARED)):
+        for entry in place.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another attempt's, gone by itself
+                if entry.lstat().st_uid == uid:
+                    _remove(entry)
 
 
 def _remove(path: Path) -> None:

@@ -48,7 +48,9 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         checkpoint=attempt.checkpoint,
         folder=attempt.folder,
         session=attempt.session,
-        evidence=next((a.reason for a in reversed(record.attempts[:-1]) if counts(a)), ""),
+        evidence=next(
+            (a.reason for a in reversed(record.attempts[:-1]) if counts(a)), record.task.evidence
+        ),
     )
     asked = replace(attempt, asked=phase, redo=False)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command

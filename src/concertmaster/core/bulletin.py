@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -22,10 +23,8 @@ MOST_TASKS_IN_PICTURE = 100
 MOST_REASONS = 40
 PLAN_KIND, TASK_KIND, REPLY_KIND, PARENT_KIND = "plan", "task", "reply", "parent"
 REPORT_KIND, DUPLICATE_KIND = "report", "duplicate"
-RETRY_ANSWER = (
-    "Nothing was started: this version cannot try single tasks again. "
-    "Write `/orchestrate` with a list of those that should run."
-)
+NOTHING_LEFT = "Nothing was started: of this run nothing is left to do."
+PLANNING = "This run is being planned; its plan will take the place of this comment."
 LONGEST_TITLE = 256  # GitHub's
 
 
@@ -114,12 +113,13 @@ def plan_comment(
 
 def _headline(plan: Plan) -> str:
     budget = plan.settings.budget_usd
-    cost = f"at most ${budget:.2f}" if budget is not None else "not limited by a budget"
+    limit = f"at most ${budget:.2f}" if budget is not None else "not limited by a budget"
     return (
-        f"{count(len(plan.tasks), 'task')} in {count(len(plan.shares), 'independent share')}, "
+        f"{count(len(plan.tasks), 'task')} in {count(len(plan.shares), 'share')}, "
         f"from {plan.base[:12]} onto {as_code(plan.target)}. "
         f"Predicted time: {duration(plan.makespan_seconds)} in {count(plan.slots, 'slot')} "
-        f"({duration(plan.sequential_seconds)} one after another). Cost: {cost}."
+        f"({duration(plan.sequential_seconds)} one after another). "
+        f"Cost: {limit} (no past run to predict it from)."
     )
 
 
@@ -161,6 +161,15 @@ def _reasons(plan: Plan) -> Iterator[str]:
 def workflow_note(url: str) -> str:
     """The note of a plan that says which workflow run works on it."""
     return f"[Workflow run]({url})"
+
+
+def read_workflow_note(body: str, *, repository_url: str) -> int | None:
+    """The workflow run that the note of a plan comment names, if it is one of this repository."""
+    # A whole line: what a plan quotes of others never is one.
+    url = re.escape(f"{repository_url}/actions/runs/")
+    note = rf"^- \[Workflow run\]\({url}([1-9][0-9]{{0,15}})\)\r?$"
+    found = re.search(note, body, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _task_list(children: Mapping[str, int], beside: Sequence[str]) -> Iterator[str]:

@@ -245,7 +245,8 @@ def _read_phases(value: str) -> str:
     return ",".join(wanted) if set(names) <= {*Phase} else ""
 
 
-def _read_target(value: str) -> str:
+def read_branch(value: str) -> str:
+    """The value itself, "" where it is no plain name of a branch that results may land on."""
     return value if _BRANCH.fullmatch(value) and not _NO_BRANCH.search(value) else ""
 
 
@@ -285,9 +286,7 @@ _OPTIONS: Mapping[str, _Option] = {
     "timeout": _Option(
         read=_read_timeout, wants="the longest time of one attempt", example="timeout=1h30m"
     ),
-    "target": _Option(
-        read=_read_target, wants="the name of a branch", example="target=release-1.2"
-    ),
+    "target": _Option(read=read_branch, wants="the name of a branch", example="target=release-1.2"),
     "phases": _Option(
         read=_read_phases,
         wants=f"full, lean, or some of {', '.join(Phase)}, joined by commas",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concertmaster.core.model import Built, Outcome, Phase, Usage
+from concertmaster.core.model import Built, Outcome, Phase, TaskState, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,23 @@ class PhaseFailed:
     unsaved: bool = False  # the work could not be saved, so its folder must stay
     notes: tuple[str, ...] = ()
     usage: Usage = Usage()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultReceived:
+    """What another machine made of a task, ready to be landed, or why there is nothing to land.
+
+    `sensitive` are the paths for which only a person may merge it.
+    """
+
+    task: str
+    state: TaskState
+    reason: str = ""
+    base: str = ""
+    built_on: tuple[Built, ...] = ()
+    head: str = ""
+    sensitive: tuple[str, ...] = ()
     at: float = 0.0
 
 
@@ -150,6 +167,7 @@ Event = (
     | BaseChecked
     | PhaseFinished
     | PhaseFailed
+    | ResultReceived
     | BatchChecked
     | MergeConflicted
     | BatchLanded

@@ -94,6 +94,26 @@ def describe_exclusion(exclusion: Exclusion) -> str:
     return f"{a} and {b} not at the same time: {display(exclusion.reason)} ({chance})"
 
 
+def describe_cut(link: Need | Exclusion, *, seconds: float, job_seconds: float) -> str:
+    """Why two tasks are dealt to different jobs, though their component takes `seconds`."""
+    if isinstance(link, Need):
+        what = f"{link.task} comes after {link.on}"
+    else:
+        what = f"{' and '.join(link.tasks)} may collide ({link.probability:.0%})"
+    return (
+        f"{what}, but they run in different jobs: together their component "
+        f"needs {duration(seconds)} and a job has {duration(job_seconds)}"
+    )
+
+
+def describe_overtime(share: int, *, seconds: float, job_seconds: float) -> str:
+    """What becomes of a share that is too long for a job."""
+    return (
+        f"share {share} may not finish in one job: it needs {duration(seconds)} and a job has "
+        f"{duration(job_seconds)}; a later round goes on"
+    )
+
+
 def _exclusion(plan: Plan, pair: tuple[str, str]) -> Iterator[str]:
     for exclusion in plan.exclusions:
         if set(exclusion.tasks) == set(pair):

@@ -98,6 +98,13 @@ def drive(landing: Landing, contenders: Sequence[Contender], *, settled: Settled
     return _move(landing, settled)
 
 
+def end(landing: Landing) -> Step:
+    """The time is over: nothing more is checked, but what has passed still lands."""
+    if landing.asked or not landing.passed:
+        return Step(landing=landing)
+    return _land(landing)
+
+
 def _gather_batch(landing: Landing, contenders: Sequence[Contender], settled: Settled) -> Landing:
     """Those that were put aside come back when nothing else is left to try."""
     batch = gather(contenders, settled=settled, aside=landing.aside)

@@ -87,7 +87,7 @@ def _block(state: RunState) -> Moved:
     for key in state.network.order:
         one = state.tasks[key]
         lost = [on for on in state.network.hard[key] if state.tasks[on].state.is_lost]
-        if not lost or one.state.is_lost or one.state in ARRIVED:
+        if not lost or one.state.is_lost or _has_arrived(one):
             continue
         if one.attempt and one.attempt.asked:
             state, more = _stop(state, one)
@@ -167,7 +167,10 @@ def _drive_train(state: RunState) -> Moved:
     lands = state.plan.settings.landing is LandingMode.MERGE
     if not lands or not state.base_green or state.cancelled or state.landing.asked:
         return state, ()
-    step = train.drive(state.landing, _contenders(state), settled=_settled(state))
+    if state.is_halted:
+        step = train.end(state.landing)
+    else:
+        step = train.drive(state.landing, _contenders(state), settled=_settled(state))
     state = replace(state, landing=step.landing)
     for task, reason in step.culprits.items():
         state = settle(state, task, TaskState.LEFT_OUT, reason=reason)
@@ -196,12 +199,17 @@ def _contenders(state: RunState) -> tuple[Contender, ...]:
 
 
 def _settled(state: RunState) -> Settled:
-    landed = {key: one for key, one in state.tasks.items() if one.state in ARRIVED}
+    landed = {key: one for key, one in state.tasks.items() if _has_arrived(one)}
     return Settled(
         intact={key: one.head for key, one in landed.items() if one.landed_as_it_is},
         landed=frozenset(landed),
-        lost=frozenset(key for key, one in state.tasks.items() if one.state.is_lost),
+        lost=frozenset(key for key, one in state.tasks.items() if one.state.is_lost or one.held),
     )
+
+
+def _has_arrived(one: TaskRecord) -> bool:
+    """Its change is on the target, or on the one branch that all results are diverted to."""
+    return one.state in ARRIVED and not one.held
 
 
 def _keep_work(state: RunState) -> Moved:

@@ -113,6 +113,7 @@ class Task:
     agent: str = ""
     priority: int = 0
     phases: tuple[Phase, ...] = ()
+    evidence: str = ""  # why it did not land in an earlier round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,8 @@ class RunSettings:
     check_timeout_seconds: float = 1800.0
     budget_usd: float | None = None
     attempts: int = 2
+    repairs: int = 1  # further rounds for a task that did not land with the others
+    rounds: int = 3  # that a run on GitHub begins by itself
     protected: tuple[str, ...] = ()
     requester: str = ""  # "Name <email>", credited as co-author
     made_at: int = 0  # epoch seconds; the date of every commit that we make

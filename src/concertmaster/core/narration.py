@@ -14,6 +14,7 @@ from concertmaster.core.events import (
     MergeConflicted,
     PhaseFailed,
     PhaseFinished,
+    ResultReceived,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -110,6 +111,12 @@ def _tell_failure(state: RunState, event: PhaseFailed) -> str:
     return f"{event.task}  {what}: {show_reason(event.reason)}{end}"
 
 
+def _tell_result(state: RunState, event: ResultReceived) -> str:
+    state_now = state.tasks[event.task].state.replace("_", " ")
+    why = f": {show_reason(event.reason)}" if event.reason else ""
+    return f"{event.task}  {state_now}{why}"
+
+
 def _tell_check(state: RunState, event: BatchChecked) -> str:
     known = ", as known before" if event.cached else f" ({duration(event.seconds)})"
     many = len(event.tasks) > 1
@@ -167,6 +174,7 @@ _TELLERS: Mapping[type, Callable[..., str]] = {
     BaseChecked: _tell_base,
     PhaseFinished: _tell_phase,
     PhaseFailed: _tell_failure,
+    ResultReceived: _tell_result,
     BatchChecked: _tell_check,
     MergeConflicted: _tell_conflict,
     BatchLanded: _tell_landed,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import dropwhile, groupby, takewhile
 
 from concertmaster.core.markup import Block, Kind, Span, read_blocks, read_spans
-from concertmaster.core.text import REPLACEMENT, display, visible
+from concertmaster.core.text import REPLACEMENT, display, keep_checks, visible
 from concertmaster.errors import Error
 
 BODY_LIMIT = 65_000  # characters; GitHub refuses a body above 65,536
@@ -231,7 +231,7 @@ def _fence(code: str) -> Iterator[str]:
 
 
 def _inert(code: str) -> str:
-    return _CLOSES.sub(r"\1- ", inert_log_line(code))
+    return keep_checks(_CLOSES.sub(r"\1- ", inert_log_line(code)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from concertmaster.core.events import (
     MergeConflicted,
     PhaseFailed,
     PhaseFinished,
+    ResultReceived,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -26,7 +27,9 @@ from concertmaster.core.events import (
 )
 from concertmaster.core.landing import Asked
 from concertmaster.core.model import Outcome, TaskState
-from concertmaster.core.state import RunState
+from concertmaster.core.state import Attempt, RunState
+
+_SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 
 
 def record(state: RunState, event: Event) -> RunState:
@@ -80,6 +83,29 @@ def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
     return state
 
 
+def _receive(state: RunState, event: ResultReceived) -> RunState:
+    succeeded = event.state in _SUCCESSES
+    waits = event.state is TaskState.SUCCEEDED and bool(event.sensitive)
+    held = waits or event.state is TaskState.AWAITING_MERGE
+    attempt = Attempt(
+        number=1,
+        base=event.base,
+        built_on=event.built_on,
+        checkpoint=event.head,
+        outcome=Outcome.SUCCEEDED if succeeded else Outcome.FAILED,
+        reason=event.reason,
+        sensitive=event.sensitive,
+    )
+    received = replace(
+        state.tasks[event.task],
+        state=TaskState.AWAITING_MERGE if held else event.state,
+        reason=event.reason,
+        attempts=(attempt,),
+        held=held,
+    )
+    return state.put(received)
+
+
 def _note_check(state: RunState, event: BatchChecked) -> RunState:
     return replace(state, landing=train.record_check(state.landing, event))
 
@@ -117,7 +143,10 @@ def _cancel(state: RunState, event: CancelRequested) -> RunState:
 
 
 def _stop(state: RunState, event: StopRequested) -> RunState:
-    return replace(state, stopped=event.reason, is_halted=True)
+    landing = state.landing
+    if landing.asked in (Asked.BASE, Asked.CHECK):  # its answer comes too late
+        landing = replace(landing, asked=Asked.NOTHING)
+    return replace(state, landing=landing, stopped=event.reason, is_halted=True)
 
 
 def _note_finished(state: RunState, event: RunFinished) -> RunState:
@@ -130,6 +159,7 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
     BaseChecked: _note_base,
     PhaseFinished: _finish_phase,
     PhaseFailed: _fail_phase,
+    ResultReceived: _receive,
     BatchChecked: _note_check,
     MergeConflicted: _note_conflict,
     BatchLanded: _note_landed,

@@ -84,7 +84,13 @@ def _urgency(network: Network, task: str, open_tasks: frozenset[str]) -> tuple[f
 
 def simulate(network: Network, *, slots: int) -> tuple[tuple[str, ...], float]:
     """Order of starts and makespan in seconds, if every task took its estimate."""
-    open_tasks, done, order = set(network.before), set[str](), list[str]()
+    found = predict_ends(network, slots=slots)
+    return tuple(found), max(found.values(), default=0.0)
+
+
+def predict_ends(network: Network, *, slots: int) -> dict[str, float]:
+    """Seconds after which each task ends if every one takes its estimate, in order of starts."""
+    open_tasks, done, found = set(network.before), set[str](), dict[str, float]()
     ends: list[tuple[float, str]] = []
     now = 0.0
     while open_tasks:
@@ -97,12 +103,12 @@ def simulate(network: Network, *, slots: int) -> tuple[tuple[str, ...], float]:
             open_tasks=frozenset(open_tasks),
             free_slots=slots - len(ends),
         ):
-            order.append(task)
-            heapq.heappush(ends, (now + network.estimates[task], task))
+            found[task] = now + network.estimates[task]
+            heapq.heappush(ends, (found[task], task))
         now, ended = heapq.heappop(ends)
         open_tasks.discard(ended)
         done.add(ended)
-    return tuple(order), now
+    return found
 
 
 def bound(network: Network, *, slots: int) -> float:

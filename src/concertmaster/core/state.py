@@ -66,6 +66,7 @@ class TaskRecord:
     attempts: tuple[Attempt, ...] = ()
     stopping: bool = False
     landed_as_it_is: bool = False
+    held: bool = False  # only a person may merge it
     kept_on: str = ""
 
     @property

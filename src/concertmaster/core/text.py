@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -22,6 +23,9 @@ _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co"})
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
 # Plane 14: tags and variation selectors, in which whole sentences can be hidden.
 _HIDDEN = range(0xE0000, 0xE1000)
+_SKIPS_CHECKS = re.compile(
+    r"\[(no[ _-]ci|skip[ _-][\w-]+|[\w-]+[ _-]skip)\]|\*{3}(no_ci)\*{3}", re.IGNORECASE
+)
 _DURATION = re.compile(
     r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+h(?:ours?)?)?\s*+"
     r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+m(?:in(?:utes?)?)?)?\s*+"
@@ -45,6 +49,11 @@ def visible(text: str) -> str:
     return _show(_one_line(text))
 
 
+def keep_checks(line: str) -> str:
+    """`[skip ci]` and its like in round brackets: in a commit's message they skip checks."""
+    return _SKIPS_CHECKS.sub(r"(\1\2)", line)
+
+
 def is_visible(character: str) -> bool:
     """Whether readers see the character, and see it where it stands."""
     return not (
@@ -63,7 +72,9 @@ def _show(line: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """4.1s, 2m 05s, 1h 02m."""
+    """4.1s, 2m 05s, 1h 02m; what another machine told may be no number."""
+    if not math.isfinite(seconds):
+        return "unknown time"
     if seconds < 59.95:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+_OUR_BRANCH = re.compile(r"concertmaster/([a-z0-9]+(?:-[a-z0-9]+)*)/[A-Za-z0-9-]{1,200}")
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}")
 _RUN_ID = re.compile(r"(?!.{65})[a-z0-9]+(?:-[a-z0-9]+)*")
 _LARGEST_NUMBER = 1 << 53
 
@@ -22,11 +24,13 @@ class Kind(StrEnum):
     SCHEDULE = "schedule"
     DISPATCH = "dispatch"
     CALL = "call"
+    PULL = "pull"  # one of our branches was merged or its pull request closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """Who asked for what. The texts are those of the event; later edits change nothing.
+    """Who asked for what. The texts are those of the event, where that brings any; later edits
+    change nothing.
 
     `actor` is the login that has to be allowed to start a run; "" on a schedule, which is
     authorised by the file on the default branch. `run` is the same when the workflow runs again.
@@ -37,11 +41,14 @@ class Trigger:
     actor: str
     is_bot: bool = False
     issue: int = 0
+    pull: int = 0
     title: str = ""
     body: str = ""
     comment: int = 0
     comment_text: str = ""
     round: int = 1
+    is_further: bool = False  # it names a run that is there already
+    requester: str = ""  # "Name <email>", credited as co-author
     prompts: str = ""  # the input `prompts` of a dispatch or a call
 
 
@@ -72,6 +79,8 @@ def read_trigger(event: str, payload: object, *, workflow: Workflow) -> Trigger 
         return _read_comment(found)
     if event == "issues":
         return _read_label(found, workflow)
+    if event == "pull_request":
+        return _read_pull(found)
     if event == "schedule":
         return Trigger(kind=Kind.SCHEDULE, run=f"w{workflow.run}", actor="")
     kind = Kind.DISPATCH if event == "workflow_dispatch" else Kind.CALL
@@ -96,6 +105,7 @@ def _read_comment(found: _Payload) -> Trigger | Ignored:
         body=found.text("issue", "body"),
         comment=comment,
         comment_text=found.text("comment", "body"),
+        requester=_requester(found, "comment", "user"),
     )
 
 
@@ -114,7 +124,33 @@ def _read_label(found: _Payload, workflow: Workflow) -> Trigger | Ignored:
         issue=issue,
         title=found.text("issue", "title"),
         body=found.text("issue", "body"),
+        requester=_requester(found, "sender"),
     )
+
+
+def _read_pull(found: _Payload) -> Trigger | Ignored:
+    branch = _OUR_BRANCH.fullmatch(found.text("pull_request", "head", "ref"))
+    head = found.number("pull_request", "head", "repo", "id")
+    if found.text("action") != "closed" or branch is None:
+        return Ignored(reason="only a closed pull request of a branch of ours tells something")
+    if not head or head != found.number("pull_request", "base", "repo", "id"):
+        return Ignored(reason="the pull request comes from another repository")
+    return Trigger(
+        kind=Kind.PULL,
+        run=branch[1],
+        actor=found.text("sender", "login"),
+        is_bot=_is_bot(found, "sender"),
+        pull=found.number("pull_request", "number"),
+        is_further=True,
+    )
+
+
+def _requester(found: _Payload, *keys: str) -> str:
+    """Who is credited for the commits, by the address that GitHub knows them by."""
+    login, number = found.text(*keys, "login"), found.number(*keys, "id")
+    if not (number and _LOGIN.fullmatch(login)) or _is_bot(found, *keys):
+        return ""
+    return f"{login} <{number}+{login}@users.noreply.github.com>"
 
 
 def _read_request(found: _Payload, workflow: Workflow, kind: Kind) -> Trigger | Ignored:
@@ -127,6 +163,8 @@ def _read_request(found: _Payload, workflow: Workflow, kind: Kind) -> Trigger | 
         is_bot=_is_bot(found, "sender"),
         issue=workflow.issue,
         round=workflow.round,
+        is_further=bool(workflow.resumed),
+        requester=_requester(found, "sender"),
         prompts=workflow.prompts,
     )
 

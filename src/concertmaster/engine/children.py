@@ -26,17 +26,66 @@ LABELS = {
 }
 QUEUED = f"{LABEL}:queued"
 RUNNING = f"{LABEL}:running"
+LANDED = f"{LABEL}:landed"
+FAILED = f"{LABEL}:failed"
 _TAKES_PLACE_OF = {bulletin.PLAN_KIND: (bulletin.REPLY_KIND,)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """Our issues by task, oldest first; sub-issues that were retired and are in the way; how many
-    sub-issues the parent can still take."""
+class Found:
+    """Our issues of a parent by task, oldest first; sub-issues that were retired and are in the
+    way; how many sub-issues the parent can still take."""
 
     issues: Mapping[str, Sequence[Issue]]
     retired: Sequence[Issue]
     room: int
+
+
+def find_children(
+    forge: Forge,
+    parent: Issue,
+    *,
+    viewer: str,
+    tasks: Iterable[str] = (),
+    known: Mapping[str, Issue] | None = None,
+) -> Found:
+    """What `viewer` wrote for tasks of the parent, in this run or one before.
+
+    Beside the sub-issues only where the parent takes no more of them, or one of `tasks` is
+    missing. `known` are there by task, whether the lists show them already or not.
+    """
+    try:
+        below = forge.sub_issues(parent.number)
+        room = max(0, MOST_SUB_ISSUES - len(below))
+    except Unsupported:
+        below, room = (), 0
+    ours = [issue for issue in below if issue.author == viewer]
+    found = _by_task(ours, parent, known=known or {})
+    if not room or not found.keys() >= set(tasks):
+        labelled = forge.labelled(LABEL, since=parent.created_at)
+        beside = [issue for issue in labelled if issue.author == viewer]
+        found = _by_task([*beside, *ours], parent, known=known or {})
+    retired = [issue for issue in ours if _is_marked(issue, bulletin.DUPLICATE_KIND)]
+    return Found(issues=found, retired=retired, room=room)
+
+
+def _by_task(
+    issues: Iterable[Issue], parent: Issue, *, known: Mapping[str, Issue]
+) -> dict[str, list[Issue]]:
+    found: dict[str, dict[int, Issue]] = {}
+    for task, issue in (*known.items(), *((_task_of(one, parent), one) for one in issues)):
+        if task:
+            found.setdefault(task, {})[issue.number] = issue
+    return {task: [ours[n] for n in sorted(ours)] for task, ours in found.items()}
+
+
+def _task_of(issue: Issue, parent: Issue) -> str:
+    is_below = issue.parent == parent.number
+    return bulletin.task_of_child(issue.body, parent=0 if is_below else parent.number)
+
+
+def _is_marked(issue: Issue, kind: str) -> bool:
+    return any(one.kind == kind for one in read_marks(issue.body))
 
 
 @dataclass(frozen=True)
@@ -65,7 +114,7 @@ class Family:
                 parent=self.parent,
                 room=found.room,
                 labels=(LABEL, QUEUED),
-                look_up=self.find_children,
+                look_up=self._look_up,
             )
             found = self._find(known=made)
         children = {
@@ -76,43 +125,13 @@ class Family:
         self._link(children)
         return children
 
-    def find_children(self) -> dict[str, Issue]:
+    def _look_up(self) -> dict[str, Issue]:
         """Our issues of this parent's tasks, by task; the oldest where there are several."""
         return {task: issues[0] for task, issues in self._find().issues.items()}
 
-    def _find(self, *, known: Mapping[str, Issue] | None = None) -> _Found:
-        """`known` are there by task, whether the lists show them already or not."""
-        try:
-            below = self.forge.sub_issues(self.parent.number)
-            room = max(0, MOST_SUB_ISSUES - len(below))
-        except Unsupported:
-            below, room = (), 0
-        found = self._by_task(below, known or {})
-        if not room or len(found) < len(self.plan.tasks):
-            beside = self.forge.labelled(LABEL, since=self.parent.created_at)
-            found = self._by_task((*beside, *below), known or {})
-        retired = [issue for issue in below if self._is_marked(issue, bulletin.DUPLICATE_KIND)]
-        return _Found(issues=found, retired=retired, room=room)
-
-    def _by_task(
-        self, issues: Iterable[Issue], known: Mapping[str, Issue]
-    ) -> dict[str, list[Issue]]:
-        found = {task.id: dict[int, Issue]() for task in self.plan.tasks}
-        for task, issue in (*known.items(), *((self._task_of(one), one) for one in issues)):
-            if task in found:
-                found[task][issue.number] = issue
-        return {task: [ours[n] for n in sorted(ours)] for task, ours in found.items() if ours}
-
-    def _task_of(self, issue: Issue) -> str:
-        if not self._is_marked(issue, bulletin.TASK_KIND):
-            return ""
-        is_below = issue.parent == self.parent.number
-        return bulletin.task_of_child(issue.body, parent=0 if is_below else self.parent.number)
-
-    def _is_marked(self, issue: Issue, kind: str) -> bool:
-        return issue.author == self.viewer and any(
-            one.kind == kind for one in read_marks(issue.body)
-        )
+    def _find(self, *, known: Mapping[str, Issue] | None = None) -> Found:
+        tasks = [task.id for task in self.plan.tasks]
+        return find_children(self.forge, self.parent, viewer=self.viewer, tasks=tasks, known=known)
 
     def _take_over(self, children: Mapping[str, Issue]) -> None:
         """Issues of an earlier run of the same tasks are queued again."""

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from concertmaster.adapters.issue import Issue
 from concertmaster.adapters.issue import Job as WorkflowJob
-from concertmaster.adapters.refusal import Unsupported
-from concertmaster.core import bulletin
+from concertmaster.core.bulletin import PLAN_KIND, read_workflow_note
 from concertmaster.core.comment import Verb, help_comment
 from concertmaster.core.neutral import as_cell, read_marks
 from concertmaster.core.text import count
-from concertmaster.engine.children import LABEL
+from concertmaster.core.trigger import Kind, Trigger
+from concertmaster.engine.children import LABEL, find_children
 from concertmaster.engine.job import Job
 from concertmaster.engine.reception import Rejected, Request, answer, receive
+from concertmaster.engine.settlement import settle
 from concertmaster.errors import UsageError
 
-_WORKFLOW_RUN = re.compile(r"/actions/runs/([1-9][0-9]{0,15})\)")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """The issue that asked for it, and the workflow run that works on it."""
+
+    id: str
+    parent: int
+    workflow: int
 
 
 def control(job: Job) -> int:
-    """Answer help, status and cancel; everything else is for the plan job."""
+    """Answer help, status and cancel, and begin what is due; all else is for the plan job."""
+    trigger = job.trigger()
+    if isinstance(trigger, Trigger) and trigger.kind in (Kind.PULL, Kind.SCHEDULE):
+        return settle(job, trigger)
     received = receive(job)
     if isinstance(received, Rejected):
         job.console.note(f"nothing to do: {received.reason}")
@@ -41,22 +52,22 @@ def _help(job: Job, request: Request) -> str:
 
 def _status(job: Job, request: Request) -> str:
     """Progress by the labels of the child issues and by the jobs of the workflow run."""
-    parent = request.trigger.issue
-    found = _find_workflow_run(job, parent)
+    found = _find_run(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue yet. Write `/orchestrate` to start one."
-    labels = Counter(_stage(child) for child in _children(job, parent))
+    labels = Counter(_stage(child) for child in _children(job, found))
     counts = ", ".join(f"{number} {stage}" for stage, number in sorted(labels.items()))
-    rows = [_row(one) for one in job.forge.jobs(found)]
+    rows = [_row(one) for one in job.forge.jobs(found.workflow)]
     table = ["| job | status | since |", "|---|---|---|", *rows]
     return "\n".join([f"{count(sum(labels.values()), 'task')}: {counts or 'none'}", "", *table])
 
 
-def _children(job: Job, parent: int) -> tuple[Issue, ...]:
-    try:
-        return job.forge.sub_issues(parent)
-    except Unsupported:
-        return ()
+def _children(job: Job, run: _Run) -> list[Issue]:
+    """One for each task of the run; tasks of earlier lists on the same issue are none of it."""
+    parent = job.forge.issue(run.parent)
+    found = find_children(job.forge, parent, viewer=job.forge.viewer())
+    oldest = [issues[0] for issues in found.issues.values()]
+    return [one for one in oldest if any(mark.run == run.id for mark in read_marks(one.body))]
 
 
 def _stage(child: Issue) -> str:
@@ -71,17 +82,17 @@ def _row(one: WorkflowJob) -> str:
 
 def _cancel(job: Job, request: Request) -> str:
     """The workflow run ends; its work jobs upload what they have, nothing more lands."""
-    found = _find_workflow_run(job, request.trigger.issue)
+    found = _find_run(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue, so there is nothing to cancel."
-    job.forge.cancel_run(found)
+    job.forge.cancel_run(found.workflow)
     return (
         "The run is being cancelled: its agents are stopped, what they have done is kept, "
         "and nothing more lands."
     )
 
 
-def _find_workflow_run(job: Job, issue: int) -> int | None:
+def _find_run(job: Job, issue: int) -> _Run | None:
     """Of the newest plan on the issue; only what we wrote counts."""
     if not issue:
         raise UsageError(
@@ -89,10 +100,10 @@ def _find_workflow_run(job: Job, issue: int) -> int | None:
         )
     viewer = job.forge.viewer()
     for comment in reversed(job.forge.comments(issue)):
-        kinds = {one.kind for one in read_marks(comment.body)}
-        found = _WORKFLOW_RUN.search(comment.body)
-        if comment.author == viewer and bulletin.PLAN_KIND in kinds and found:
-            return int(found[1])
+        run = next((one.run for one in read_marks(comment.body) if one.kind == PLAN_KIND), "")
+        workflow = read_workflow_note(comment.body, repository_url=job.repository_url)
+        if comment.author == viewer and run and workflow:
+            return _Run(id=run, parent=issue, workflow=workflow)
     return None
 
 

@@ -72,14 +72,18 @@ class Job:
         return folder
 
     @property
+    def repository_url(self) -> str:
+        """The page of the repository."""
+        return f"{self.settings.server_url}/{self.settings.repository}"
+
+    @property
     def clone_url(self) -> str:
-        return f"{self.settings.server_url}/{self.settings.repository}.git"
+        return f"{self.repository_url}.git"
 
     @property
     def workflow_url(self) -> str:
         """The page of this workflow run."""
-        repository = f"{self.settings.server_url}/{self.settings.repository}"
-        return f"{repository}/actions/runs/{self.settings.workflow_run}"
+        return f"{self.repository_url}/actions/runs/{self.settings.workflow_run}"
 
     def agent_secrets(self) -> tuple[str, ...]:
         """Values of variables that may be keys; agents have some of them."""
@@ -137,7 +141,12 @@ class Job:
                 file.write(self.redact(markdown) + "\n")
 
 
-def digest(path: Path) -> str:
-    """The file's sha256, "" where there is none. It also travels as an output of its job, where
-    no agent can change it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+def digest(*paths: Path) -> str:
+    """The file's sha256, of several that of their sha256 sums; "" where one is missing.
+
+    It also travels as an output of its job, where no agent can change it.
+    """
+    if not all(path.is_file() for path in paths):
+        return ""
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    return sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()

@@ -150,6 +150,8 @@ def freeze(settings: Settings, *, requester: str) -> RunSettings:
         check_timeout_seconds=settings.check_timeout,
         budget_usd=settings.budget,
         attempts=settings.attempts,
+        repairs=settings.repairs,
+        rounds=settings.rounds,
         protected=settings.protected,
         requester=requester,
         made_at=int(time.time()),

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from concertmaster.adapters.issue import Comment
+from concertmaster.adapters.issue import Comment, Issue
+from concertmaster.adapters.refusal import Locked, NotAllowed, NotFound
 from concertmaster.core import bulletin
 from concertmaster.core.comment import Order, Reply, Verb, read_comment
 from concertmaster.core.listing import PromptList, choose_prompts, read_paths, read_prompt_list
 from concertmaster.core.neutral import read_marks
 from concertmaster.core.trigger import Ignored, Kind, Trigger
 from concertmaster.engine.job import Job
+from concertmaster.errors import EnvironmentFault
 
 _MAY_START = frozenset({"admin", "write"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An order of somebody who may give it."""
+    """An order of somebody who may give it; `parent` as `read_parent` finds it."""
 
     trigger: Trigger
     order: Order
     prompts: PromptList
+    parent: Issue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ def receive(job: Job) -> Request | Rejected:
     trigger = job.trigger()
     if isinstance(trigger, Ignored):
         return Rejected(reason=trigger.reason)
+    if trigger.kind is Kind.PULL:
+        return Rejected(reason="a pull request is for the control job", trigger=trigger)
     order = _read_order(trigger)
     if order is None:
         return Rejected(reason="the comment is not for us", trigger=trigger)
@@ -47,8 +52,7 @@ def receive(job: Job) -> Request | Rejected:
         return Rejected(reason=reason, trigger=trigger)
     if isinstance(order, Reply):
         return Rejected(reason="the command cannot be read", trigger=trigger, replies=(order,))
-    url = f"{job.settings.server_url}/{job.settings.repository}"
-    return Request(trigger=trigger, order=order, prompts=_list_prompts(trigger, url))
+    return Request(trigger=trigger, order=order, prompts=_list_prompts(job, trigger))
 
 
 def _read_order(trigger: Trigger) -> Order | Reply | None:
@@ -61,6 +65,8 @@ def _refuse(job: Job, trigger: Trigger) -> str:
     """Why the actor may not start anything, "" when they may. Any doubt is a no."""
     if trigger.kind is Kind.SCHEDULE:
         return ""  # authorised by the file on the default branch
+    if trigger.is_further and trigger.is_bot and trigger.actor == job.forge.viewer():
+        return ""  # ourselves; whether this round is due stands on the run's state branch
     bots = {name.lower() for name in job.settings.allowed_bots}
     if trigger.is_bot and trigger.actor.lower() not in bots:
         return f"{trigger.actor or 'nobody'} is a bot and not in allowed_bots"
@@ -74,21 +80,92 @@ def _refuse(job: Job, trigger: Trigger) -> str:
     return f"{trigger.actor} has {permission} permission; starting a run needs write"
 
 
-def _list_prompts(trigger: Trigger, url: str) -> PromptList:
+def _list_prompts(job: Job, trigger: Trigger) -> PromptList:
     if trigger.prompts:
         return read_paths(
             [line.strip("-* \t\r") for line in trigger.prompts.split("\n") if line.strip()]
         )
     if trigger.kind is Kind.COMMENT:
-        return choose_prompts(trigger.comment_text, trigger.body, repository_url=url)
-    return read_prompt_list(trigger.body, repository_url=url)
+        text = trigger.comment_text
+        return choose_prompts(text, trigger.body, repository_url=job.repository_url)
+    return read_prompt_list(trigger.body, repository_url=job.repository_url)
+
+
+def read_parent(job: Job, request: Request) -> Request:
+    """With the issue that is to carry the run; its text is that of the event, if that has one.
+
+    Raises EnvironmentFault where it cannot carry a run; then nothing was made.
+    """
+    trigger = request.trigger
+    if not trigger.issue:
+        return request
+    parent = _find_issue(job, trigger.issue)
+    if parent.is_locked:
+        _try_to_reply(job, trigger)
+    if trigger.kind in (Kind.COMMENT, Kind.LABEL):
+        return replace(request, parent=parent)
+    trigger = replace(trigger, title=parent.title, body=parent.body)
+    prompts = _list_prompts(job, trigger)
+    return replace(request, trigger=trigger, prompts=prompts, parent=parent)
+
+
+def _find_issue(job: Job, number: int) -> Issue:
+    """Raises EnvironmentFault that names the issue."""
+    ours = job.settings.repository
+    try:
+        found = job.forge.issue(number)
+    except NotFound as error:
+        raise _no_parent(
+            f"there is no issue #{number} in {ours}",
+            f"it never was there, or was deleted or transferred. GitHub says: {error.why}",
+        ) from error
+    except NotAllowed as error:
+        raise _no_parent(
+            f"#{number} of {ours} cannot be read as an issue",
+            f"it is a pull request, or the job lacks `issues: write`. GitHub says: {error.why}",
+        ) from error
+    if found.is_pull:
+        raise _no_parent(f"#{number} of {ours} is a pull request", "only an issue has sub-issues")
+    if (found.repository or ours).lower() != ours.lower():  # GitHub forwards the call
+        raise _no_parent(
+            f"issue #{number} of {ours} was transferred and is {found.repository}#{found.number}",
+            "a run works on an issue of its own repository",
+        )
+    return found
+
+
+def _try_to_reply(job: Job, trigger: Trigger) -> None:
+    """Some tokens may write on a locked issue, and only GitHub knows which."""
+    try:
+        _reply(job, trigger, bulletin.PLANNING)
+    except Locked as error:
+        raise EnvironmentFault(
+            f"could not comment on issue #{trigger.issue}: it is locked",
+            why=error.why,
+            next_step="unlock it and run the job again; nothing was made",
+        ) from error
+
+
+def _no_parent(what: str, why: str) -> EnvironmentFault:
+    next_step = "start the run from another issue: name it in the input `issue`, or comment on it"
+    return EnvironmentFault(what, why=why, next_step=next_step)
 
 
 def answer(job: Job, trigger: Trigger, text: str) -> None:
-    """One reply for each trigger, whatever is run again; without an issue on the job's page."""
+    """One reply for each trigger, whatever is run again; on the job's page where no issue takes
+    it."""
     if not trigger.issue:
         job.write_summary(text)
         return
+    try:
+        _reply(job, trigger, text)
+    except Locked:
+        where = "the answer is on the page of this job"
+        job.console.note(f"issue #{trigger.issue} is locked; {where}")
+        job.write_summary(text)
+
+
+def _reply(job: Job, trigger: Trigger, text: str) -> None:
     viewer = job.forge.viewer()
     body = job.redact(bulletin.answer(text, run=trigger.run))
 

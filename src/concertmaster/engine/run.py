@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
-from concertmaster.adapters import journal, process
+from concertmaster.adapters import journal, perimeter, process
+from concertmaster.adapters.account import Accounts
 from concertmaster.adapters.agents.agent import Agent
 from concertmaster.adapters.agents.catalog import find_agent
 from concertmaster.adapters.journal import Journal
@@ -43,13 +44,15 @@ from concertmaster.errors import EnvironmentFault, UsageError
 class Home:
     """Where things lie on this machine: attempts below `cache`; the environment we were given.
 
-    After `seconds` the run is stopped; None is no limit.
+    After `seconds` the run is stopped; None is no limit. With `accounts` each attempt runs as a
+    user of its own.
     """
 
     cache: Path
     environment: Mapping[str, str]
     place: Place = Place.MACHINE
     seconds: float | None = None
+    accounts: Accounts | None = None
 
 
 def runs_folder(repository: Repository) -> Path:
@@ -108,6 +111,16 @@ def resume(
         _perform(site, opening, progress=progress, seconds=home.seconds)
 
 
+def settle(
+    folder: Path, repository: Repository, home: Home, *, progress: Progress, guard: Guard
+) -> None:
+    """Land the results that the run's journal begins with; no agent runs."""
+    plan = journal.read_plan(folder)
+    site = _site(plan, folder, repository, home, guard=guard, agents={})
+    with journal.hold_run(folder):
+        _perform(site, RunResumed(), progress=progress, seconds=home.seconds)
+
+
 def _await_git_of(dead: int | None) -> None:
     """Git is not ended with us, in the middle of the user's files; it comes to its own end."""
     if dead is not None and not process.await_end("git", variable=OWNER, value=str(dead)):
@@ -139,17 +152,29 @@ def _site(
     agents: Mapping[str, Agent],
 ) -> Site:
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
+    worktrees = Worktrees(
+        objects, user=repository, cache=home.cache, run=plan.run, accounts=home.accounts
+    )
+    if home.accounts:
+        _close(folder)
     return Site(
         plan=plan,
         folder=folder,
         repository=repository,
         objects=objects,
-        worktrees=Worktrees(objects, user=repository, cache=home.cache, run=plan.run),
+        worktrees=worktrees,
         guard=guard,
         agents=agents,
         environment=home.environment,
         place=home.place,
     )
+
+
+def _close(folder: Path) -> None:
+    """To attempts that run as another user all but the objects, which theirs build on."""
+    for name in ("tasks", "indexes", "strays"):
+        (folder / name).mkdir(exist_ok=True)
+    perimeter.leave_ajar(folder, shown=["repository.git"])
 
 
 def _perform(

@@ -16,6 +16,14 @@ from concertmaster.core.policy import Place
 
 LOG_TAIL_BYTES = 4096
 PROMPTS = "prompts"
+# They say who the engine's user is, and where it keeps things that another may not even read.
+_OF_OUR_USER = frozenset(
+    {
+        *("SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
+        *("PIP_CACHE_DIR", "UV_CACHE_DIR", "npm_config_cache", "GOCACHE", "GOMODCACHE"),
+    }
+)
+_NAME = "concertmaster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +64,21 @@ class Site:
             env=self.environment_in(worktree),
             log=log,
             timeout_seconds=min(settings.check_timeout_seconds, settings.timeout_seconds),
+            account=worktree.account,
         )
 
     def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
-        """The allow-listed environment, with temporary files inside the attempt's folder."""
-        return {
-            **allowed_environment(self.environment, names),
-            "TMPDIR": str(worktree.temporary),
-        }
+        """The allow-listed environment, with temporary files inside the attempt's folder; on
+        GitHub, where nobody's own settings are wanted, with a home there as well."""
+        found = allowed_environment(self.environment, names)
+        if self.place is Place.GITHUB:
+            home = worktree.folder / "home"
+            home.mkdir(exist_ok=True)
+            found["HOME"] = str(home)
+        if worktree.account is not None:
+            found = {name: found[name] for name in found if name not in _OF_OUR_USER}
+            found |= {"HOME": str(worktree.home), "USER": _NAME, "LOGNAME": _NAME}
+        return {**found, "TMPDIR": str(worktree.temporary)}
 
 
 def describe_failure(what: str, ended: Exit, log: Path) -> str:

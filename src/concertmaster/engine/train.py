@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from concertmaster.adapters import target
 from concertmaster.adapters.run_repository import Conflict
 from concertmaster.adapters.worktree import Worktree
-from concertmaster.core import message
-from concertmaster.core.command import Candidate, CheckBase, CheckBatch, LandBatch
+from concertmaster.core.command import CheckBase, CheckBatch, LandBatch
 from concertmaster.core.events import (
     BaseChecked,
     BatchChecked,
@@ -19,6 +18,7 @@ from concertmaster.core.events import (
     MergeConflicted,
     TargetMoved,
 )
+from concertmaster.engine.merging import join
 from concertmaster.engine.site import Site, describe_failure
 
 TRAIN = "train"
@@ -58,9 +58,15 @@ class Train:
 
     def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted:
         """Merge in memory, then check the tree in a clean worktree, unless it is known."""
-        commit = command.tip
+        commit, plan = command.tip, self.site.plan
         for number, candidate in enumerate(command.candidates):
-            result = self._join(commit, candidate)
+            result = join(
+                self.site.objects,
+                commit,
+                candidate,
+                run=plan.run,
+                made_at=plan.settings.made_at,
+            )
             if isinstance(result, Conflict):
                 return MergeConflicted(
                     task=candidate.task,
@@ -68,7 +74,7 @@ class Train:
                     behind=tuple(c.task for c in command.candidates[:number]),
                     paths=result.paths,
                 )
-            commit = result
+            commit = result.commit
         tree = self.site.objects.tree(commit)
         verdict = _known(tree, command) or self._check(commit)
         return BatchChecked(
@@ -82,27 +88,6 @@ class Train:
             cached=verdict.cached,
             reapplied=tuple(c.task for c in command.candidates if not c.as_it_is),
         )
-
-    def _join(self, tip: str, candidate: Candidate) -> str | Conflict:
-        """The tip with the candidate's change on it; the tip itself where it is there already."""
-        plan, objects = self.site.plan, self.site.objects
-        if candidate.as_it_is:
-            text = message.merge_message(candidate.title, task=candidate.task, run=plan.run)
-            result = objects.merge(tip, candidate.head, message=text, at=plan.settings.made_at)
-        else:
-            result = objects.reapply(
-                tip,
-                base=candidate.base,
-                head=candidate.head,
-                message=objects.message(candidate.head),
-                at=plan.settings.made_at,
-            )
-        if isinstance(result, Conflict):
-            return result
-        there = result.tree == objects.tree(tip)
-        if there and (not candidate.as_it_is or objects.is_ancestor(candidate.head, tip)):
-            return tip
-        return result.commit
 
     def _check(self, commit: str) -> Verdict:
         began = time.monotonic()

@@ -15,6 +15,7 @@ from concertmaster.core import message, policy
 from concertmaster.core.command import RunPhase
 from concertmaster.core.events import PhaseFailed, PhaseFinished
 from concertmaster.core.model import Built, Outcome, Phase, Usage
+from concertmaster.engine.merging import build_base
 from concertmaster.engine.site import Site, describe_failure, last_lines
 from concertmaster.errors import Error
 from concertmaster.templates import fill
@@ -100,20 +101,18 @@ class Worker:
 
     def _make_base(self, command: RunPhase) -> tuple[str, tuple[Built, ...], tuple[str, ...]]:
         """The run's base plus the wanted changes; a change that may be dropped is, with a note."""
-        base, merged, notes = self.site.plan.base, list[Built](), list[str]()
+        plan, task = self.site.plan, command.task.id
+        base, merged, notes = plan.base, list[Built](), list[str]()
         for built in sorted(command.wanted, key=lambda b: b.task not in command.required):
-            if not merged:
-                base = built.head
-                merged.append(built)
-                continue
-            result = self.site.objects.merge(
-                base,
-                built.head,
-                message=message.base_message(command.task.id),
-                at=self.site.plan.settings.made_at,
+            result = build_base(
+                self.site.objects,
+                plan.base,
+                (*merged, built),
+                task=task,
+                made_at=plan.settings.made_at,
             )
             if not isinstance(result, Conflict):
-                base = result.commit
+                base = result
                 merged.append(built)
             elif built.task in command.required:
                 paths = ", ".join(result.paths)
@@ -194,6 +193,7 @@ class Worker:
             log=log,
             on_line=read,
             timeout_seconds=self.site.plan.settings.timeout_seconds,
+            account=worktree.account,
         )
         words = "" if ended.ok else last_lines(log.with_suffix(".stderr"), count=1)
         ending = f"{ended.describe()}: {words}" if words else ended.describe()

@@ -7,13 +7,13 @@ from typing import Any
 
 from tests.github import merging
 from tests.github.bare import WORKFLOWS, ZERO, Bare, Moved, person
-from tests.github.gatekeeper import Forbidden, Move, check_push, rules_of
+from tests.github.gatekeeper import Forbidden, Move, check_push
 from tests.github.merging import WEB_FLOW, Wish
 from tests.github.people import Level, Permission
 from tests.github.query.finding import pull_of, repository_of, unprocessable
 from tests.github.query.reading import actor
 from tests.github.query.sources import CommitAt, Desk, EntryAt, PullAt, QueryError, RefAt
-from tests.github.state import AutoMerge, QueueEntry, Repository
+from tests.github.state import AutoMerge, Repository
 
 Input = dict[str, Any]
 Payload = dict[str, Any]
@@ -126,13 +126,11 @@ def enable_auto_merge(desk: Desk, given: Input) -> Payload:
 def enqueue(desk: Desk, given: Input) -> Payload:
     at = pull_of(desk, given["pullRequestId"], permission=CONTENTS)
     check_head(at, given)
-    rules = rules_of(at.repository, at.pull.base)
-    if not any(rule.type == "merge_queue" for rule in rules):
+    if at.pull.queue_entry:
+        raise unprocessable("Pull request is already in the queue")
+    if not merging.waits_for_queue(at.repository, at.pull):
         raise unprocessable("Merge queue is not enabled on this branch")
-    entry = QueueEntry(
-        id=desk.store.new_id(), token=desk.caller(), enqueued_at=desk.store.clock.now()
-    )
-    at.pull.queue_entry = entry
+    entry = merging.enqueue(desk.store, at.pull, desk.caller())
     return {"mergeQueueEntry": EntryAt(at=at, entry=entry)}
 
 

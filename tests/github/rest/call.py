@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 from urllib.parse import urlencode
 
 from tests.github.bare import Bare
-from tests.github.exchange import Json, Object, Request, Response, not_found, refuse
+from tests.github.exchange import Json, Object, Refused, Request, Response, not_found, refuse
 from tests.github.limits import Limits
 from tests.github.people import App, Level, Permission, Token, User
 from tests.github.permissions import level_of
@@ -63,9 +63,21 @@ class Call:
         if not self.repository.has_issues:
             raise refuse(410, "Issues has been disabled in this repository.")
         number = self.number("issue_number")
+        if number in self.repository.gone:
+            raise self.elsewhere(number)
         if number not in self.repository.issues:
             raise not_found()
         return self.repository.issues[number]
+
+    def elsewhere(self, number: int) -> Refused:
+        """What is said of an issue that was deleted or transferred."""
+        place = self.repository.gone[number]
+        if place is None:
+            return refuse(410, "This issue was deleted")
+        home, new_number = place
+        url = f"{self.store.url}/repositories/{home.id}/issues/{new_number}"
+        moved = refuse(301, "Moved Permanently", url=url).response
+        return Refused(replace(moved, headers={"Location": url}))
 
     def pull(self) -> tuple[Issue, Pull]:
         issue = self.repository.issues.get(self.number("pull_number"))

@@ -14,7 +14,7 @@ from tests.github.store import Store
 from tests.github.views import people
 from tests.github.views import pulls as view
 
-ENDED = frozenset({"merged", "failed"})
+ENDED = frozenset({"merged", "enqueued", "failed"})
 
 
 @route("GET", "/pulls/{pull_number}/merge")
@@ -104,6 +104,10 @@ def settle(store: Store, repository: Repository) -> None:
 def perform(store: Store, repository: Repository, one: MergeRequest) -> None:
     issue = repository.issues[one.number]
     assert issue.pull
+    if one.action != "direct_merge" and merging.waits_for_queue(repository, issue.pull):
+        merging.enqueue(store, issue.pull, one.token)
+        one.status, one.message = "enqueued", "Pull request was added to the merge queue."
+        return
     wish = Wish(method=one.method, head=one.head, title=one.title, text=one.text)
     try:
         one.commit = merging.merge(

@@ -52,12 +52,13 @@ def read(call: Call) -> Response:
 def index(call: Call) -> Response:
     query = call.request.query
     state = query.get("state", "open")
-    head = query.get("head", "").rpartition(":")[2]
+    owner, _, head = query.get("head", "").rpartition(":")
     found = [
         (issue, pull)
         for issue, pull in call.repository.pulls()
         if state in {"all", issue.state}
         and head in {"", pull.head}
+        and owner in {"", (pull.fork or call.repository).owner.login}
         and query.get("base", pull.base) == pull.base
     ]
     oldest_first = query.get("direction") == "asc"

@@ -42,7 +42,9 @@ def simple_pull(store: Store, repository: Repository, *, issue: Issue, pull: Pul
             "merge_commit_sha": pull.merge_commit,
             "requested_reviewers": reviewers,
             "requested_teams": [],
-            "head": _side(store, repository, branch=pull.head, commit=pull.head_commit),
+            "head": _side(
+                store, pull.fork or repository, branch=pull.head, commit=pull.head_commit
+            ),
             "base": _side(store, repository, branch=pull.base, commit=pull.base_commit),
             "auto_merge": _auto_merge(store, pull.auto_merge),
             "_links": {

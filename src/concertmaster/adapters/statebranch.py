@@ -1,0 +1,101 @@
+"""The branch on the server that keeps what is known of a run; it is never merged."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.adapters import parcel, remote
+from concertmaster.adapters.remote import Move, Pushed
+from concertmaster.adapters.repository import Git, Repository
+from concertmaster.adapters.run_repository import RunRepository
+from concertmaster.core import portability
+from concertmaster.core.history import History
+from concertmaster.core.text import display
+from concertmaster.errors import EnvironmentFault
+
+_BRANCH = re.compile(r"concertmaster/([^/]+)/state")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the branch holds at `commit`."""
+
+    commit: str
+    history: History
+    repository: Repository
+
+    def file(self, name: str) -> bytes | None:
+        """The bytes of a further file; None where the branch holds none of this name."""
+        return self.repository.read_file(self.commit, name)
+
+
+def find(repository: Repository, url: str, *, token: str) -> Mapping[str, str]:
+    """The commits of all state branches, by run."""
+    tips = remote.tips(repository, url, token=token, prefix=remote.BRANCHES + remote.OURS)
+    found = ((_BRANCH.fullmatch(name), commit) for name, commit in tips.items())
+    return {match[1]: commit for match, commit in found if match}
+
+
+def read(repository: Repository, url: str, run: str, *, token: str) -> State | None:
+    """None when the run has no state branch; EnvironmentFault when it cannot be understood."""
+    branch = name_of(run)
+    commit = remote.fetch(repository, url, [branch], token=token).get(branch)
+    if commit is None:
+        return None
+    data = repository.read_file(commit, parcel.HISTORY_FILE)
+    history = parcel.read_history(data or b"")
+    if history.run != run:
+        raise EnvironmentFault(
+            f"the branch {branch} tells of another run",
+            why=f"its {parcel.HISTORY_FILE} names {display(history.run)!r}",
+            next_step="look who pushed to it; put it back, or delete it and start a new run",
+        )
+    return State(commit=commit, history=history, repository=repository)
+
+
+def write(
+    repository: RunRepository,
+    url: str,
+    run: str,
+    *,
+    files: Mapping[str, bytes],
+    old: str,
+    at: int,
+    message: str,
+    token: str,
+) -> Pushed:
+    """Put one commit with exactly these files on the branch, if that is still at `old` ("" = not
+    there); a name may hold slashes. What the branch holds already makes no new commit.
+
+    `old` is a commit that `read` gave; `at` is epoch seconds.
+    """
+    branch, tree = name_of(run), _write_tree(repository, files)
+    if old and repository.tree(old) == tree:
+        new = old
+    else:
+        new = repository.commit(tree, parents=(old,) if old else (), message=message, at=at)
+    move = Move(branch=branch, old=old, new=new)
+    return remote.push(repository, url, [move], token=token)[branch]
+
+
+def name_of(run: str) -> str:
+    """The name of the run's branch."""
+    return f"{remote.OURS}{run}/state"
+
+
+def _write_tree(repository: RunRepository, files: Mapping[str, bytes]) -> str:
+    """The id of a tree that holds exactly these files."""
+    assert not [*portability.doubt_paths(files)], "these names are ours"
+    entries = "".join(
+        f"100644 {repository.write_blob(data)}\t{name}\0" for name, data in files.items()
+    )
+    with tempfile.TemporaryDirectory(dir=repository.path) as folder:
+        index = Path(folder) / "index"
+        git = Git(repository.path, git_dir=repository.path, index=index, private=True)
+        stdin = entries.encode("utf-8", "surrogateescape")
+        git.run("update-index", "-z", "--add", "--index-info", stdin=stdin)
+        return git.run("write-tree")

@@ -1,0 +1,150 @@
+"""What is known of a run on GitHub over all its rounds; the state branch holds it as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from concertmaster.core.model import Built, Need, Outcome, Plan, Skipped, TaskState, Usage
+from concertmaster.core.verdict import Fault
+
+HISTORY_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskHistory:
+    """One task. Numbers of issues and pull requests are 0 where there is none.
+
+    `head` is the one commit of a succeeded task, `landed_as` the commit that brought it to the
+    target (another one where only its change was re-applied), `branch` where its work lies.
+    """
+
+    task: str
+    title: str
+    prompt: str
+    blob: str
+    state: TaskState = TaskState.WAITING
+    reason: str = ""
+    outcome: Outcome | None = None
+    fault: Fault | None = None  # why a succeeded task may not land
+    attempts: int = 0
+    repairs: int = 0
+    resumes_at: float = 0.0  # epoch seconds; a usage limit ends then
+    base: str = ""
+    built_on: tuple[Built, ...] = ()
+    head: str = ""
+    work: str = ""  # the newest commit of one that did not succeed
+    landed_as: str = ""
+    branch: str = ""
+    sensitive: tuple[str, ...] = ()
+    issue: int = 0
+    pull: int = 0
+    evidence: str = ""
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    usage: Usage = Usage()
+
+    @property
+    def is_done(self) -> bool:
+        """It landed, or there was nothing to land."""
+        nothing_to_land = self.state is TaskState.SUCCEEDED and not self.head
+        return nothing_to_land or self.state in (TaskState.LANDED, TaskState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """The round that we want to begin by ourselves, not before `at` (epoch seconds)."""
+
+    round: int
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A run, as the last round left it or as this round begins. `round` counts from 1.
+
+    `own_rounds` are those that we began by ourselves since a person asked last; `trigger` names
+    what this round was asked by, so that it is not begun twice.
+    """
+
+    version: int = HISTORY_VERSION
+    run: str
+    round: int
+    trigger: str
+    parent: int
+    parent_is_ours: bool = False
+    base: str
+    target: str
+    options: tuple[tuple[str, str], ...] = ()
+    requester: str = ""
+    tasks: tuple[TaskHistory, ...]
+    needs: tuple[Need, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    own_rounds: int = 0
+    due: Due | None = None
+    failure_issue: int = 0
+    pull: int = 0  # the one pull request of the whole run
+    memory_pull: int = 0
+    tips: tuple[tuple[str, str], ...] = ()  # where we last left each branch of ours
+    started_at: int = 0  # epoch seconds
+    landed_at: int = 0
+    check_seconds: float = 0.0
+
+    def task(self, name: str) -> TaskHistory:
+        """Raises KeyError."""
+        found = {one.task: one for one in self.tasks}
+        return found[name]
+
+    def put(self, changed: TaskHistory) -> History:
+        """With this task in the place of its old self."""
+        tasks = tuple(changed if one.task == changed.task else one for one in self.tasks)
+        return replace(self, tasks=tasks)
+
+    @property
+    def created_at(self) -> str:
+        """When it was started, as GitHub writes times."""
+        return datetime.fromtimestamp(self.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing is left that could land."""
+        return all(one.is_done for one in self.tasks)
+
+
+def begin(
+    plan: Plan,
+    *,
+    trigger: str,
+    parent: int,
+    parent_is_ours: bool,
+    children: Mapping[str, int],
+    options: Mapping[str, str],
+    requester: str,
+) -> History:
+    """A run as its first round begins. `children` are numbers of issues by task."""
+    return History(
+        run=plan.run,
+        round=1,
+        trigger=trigger,
+        parent=parent,
+        parent_is_ours=parent_is_ours,
+        base=plan.base,
+        target=plan.target,
+        options=tuple(sorted(options.items())),
+        requester=requester,
+        tasks=tuple(
+            TaskHistory(
+                task=task.id,
+                title=task.title,
+                prompt=task.prompt,
+                blob=task.blob,
+                issue=children.get(task.id, 0),
+            )
+            for task in plan.tasks
+        ),
+        needs=plan.needs,
+        skipped=plan.skipped,
+        started_at=plan.settings.made_at,
+    )

@@ -1,0 +1,329 @@
+"""How tested commits reach GitHub: the target itself, or pull requests to it.
+
+Everything may be done again: what is there already is found by name and commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from concertmaster.adapters.issue import MergeState, Merging, Pull
+from concertmaster.adapters.remote import Move, PushState
+from concertmaster.adapters.run_repository import Conflict
+from concertmaster.core import notice, rounds
+from concertmaster.core.history import History, TaskHistory
+from concertmaster.core.model import LandingMode, TaskState
+from concertmaster.core.neutral import as_line
+from concertmaster.core.verdict import Fault, Verdict
+from concertmaster.engine import remembrance
+from concertmaster.engine.ground import Ground
+from concertmaster.engine.proposals import Proposal, propose
+
+FEW_TASKS = 20  # from so many on, one pull request carries them all
+WHOLE = "landed"  # the branch of a run's one pull request
+HELD = "only a person may merge it"
+
+
+class Reached(StrEnum):
+    """How far the tested commit came."""
+
+    TARGET = "target"
+    PULL = "pull"  # a pull request carries it
+    MOVED = "moved"  # somebody else moved the target; it has to be checked again
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The history with all that was delivered, and what people should know of it (Markdown)."""
+
+    history: History
+    reached: Reached = Reached.NOTHING
+    notes: tuple[str, ...] = ()
+
+    def note(self, *notes: str) -> Delivery:
+        """With these notes as well."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+def deliver(
+    ground: Ground, history: History, verdict: Verdict, *, made: Mapping[str, str], last: bool
+) -> Delivery:
+    """Bring what passed to where the run's landing mode wants it.
+
+    `made` is the commit of each task that passed, as the verdict's merges made it. After the
+    `last` round of ours a target that moves on is no reason to try again.
+    """
+    mode = ground.plan.settings.landing
+    if mode in (LandingMode.NONE, LandingMode.BRANCHES):
+        return Delivery(history=history)
+    if mode is LandingMode.PULL_REQUESTS:
+        return _offer(ground, history, [*made, *_held(history)])
+    # First, so that Memory.md, which lands in the same push, can name their pull requests.
+    offered = _offer(ground, history, _held(history))
+    delivery = _land(ground, offered.history, verdict, made, last=last).note(*offered.notes)
+    if delivery.reached is Reached.MOVED:
+        return delivery
+    rest = _offer(ground, delivery.history, _held(delivery.history))
+    return replace(delivery, history=rest.history).note(*rest.notes)
+
+
+def _held(history: History) -> list[str]:
+    return [
+        one.task
+        for one in history.tasks
+        if one.sensitive and one.head and one.state is TaskState.SUCCEEDED
+    ]
+
+
+# --- straight onto the target ------------------------------------------------------------------
+
+
+def _land(
+    ground: Ground, history: History, verdict: Verdict, made: Mapping[str, str], *, last: bool
+) -> Delivery:
+    tip = ground.tip()
+    landed = history
+    for task, commit in made.items():
+        landed = rounds.land(landed, task, landed_as=commit)
+    if made and ground.objects.is_ancestor(verdict.commit, tip):  # a try before this one did it
+        return _remember(ground, landed)
+    if not made:
+        return Delivery(history=history)
+    is_moved = tip != verdict.tip
+    if is_moved and not last:
+        return Delivery(history=history, reached=Reached.MOVED)
+    mode = ground.plan.settings.landing
+    reason = "the run lands by one pull request" if mode is LandingMode.SINGLE_PULL_REQUEST else ""
+    reason = reason or ("the target kept moving while results were checked" if is_moved else "")
+    reason = reason or ground.job.forge.forbids_push(ground.plan.target)
+    if not reason:
+        delivery = _push(ground, landed, verdict, made)
+        if isinstance(delivery, Delivery):
+            return delivery
+        reason = delivery
+    may_merge = mode is LandingMode.MERGE and not is_moved
+    return _carry(ground, history, verdict, made, reason=reason, may_merge=may_merge)
+
+
+def _push(
+    ground: Ground, landed: History, verdict: Verdict, made: Mapping[str, str]
+) -> Delivery | str:
+    """Move the target to the tested commit, with Memory.md on top; or why nobody may push."""
+    landed, notes = _show(ground, landed, verdict, made)
+    final = remembrance.write_on(ground, verdict.commit, landed)
+    target = ground.plan.target
+    pushed = ground.push([Move(branch=target, old=verdict.tip, new=final.commit)])[target]
+    if pushed.state is PushState.FORBIDDEN:
+        return pushed.reason
+    if pushed.state is PushState.MOVED:
+        return Delivery(history=_unland(landed, made), reached=Reached.MOVED, notes=notes)
+    return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
+
+
+def _unland(history: History, made: Mapping[str, str]) -> History:
+    for task in made:
+        one = history.task(task)
+        history = history.put(replace(one, state=TaskState.SUCCEEDED, landed_as=""))
+    return history
+
+
+def _remember(ground: Ground, landed: History) -> Delivery:
+    notes = remembrance.bring(ground, landed)
+    return Delivery(history=landed, reached=Reached.TARGET, notes=notes)
+
+
+def _show(
+    ground: Ground, landed: History, verdict: Verdict, made: Mapping[str, str]
+) -> tuple[History, tuple[str, ...]]:
+    """Pull requests, opened before the push, which GitHub then shows as merged."""
+    if len(landed.tasks) >= FEW_TASKS:
+        return _show_whole(ground, landed, verdict, made)
+    history, failed = ground.set_branches(landed, made)
+    closes = _closes(ground)
+    proposals = [
+        _proposal(history, task, closes=closes, together=made)
+        for task in made
+        if task not in failed and not _is_there(ground, made[task], verdict)
+    ]
+    proposed = propose(ground, proposals, since=_since(history))
+    for task, pull in proposed.pulls.items():
+        history = history.put(replace(history.task(task), pull=pull.number))
+    return history, (*failed.values(), *proposed.notes)
+
+
+def _is_there(ground: Ground, commit: str, verdict: Verdict) -> bool:
+    """The target holds it already, so there is nothing to show."""
+    return ground.objects.is_ancestor(commit, verdict.tip)
+
+
+def _show_whole(
+    ground: Ground, landed: History, verdict: Verdict, made: Mapping[str, str]
+) -> tuple[History, tuple[str, ...]]:
+    history, failed = ground.set_branches(landed, {WHOLE: verdict.commit})
+    if failed:
+        return history, tuple(failed.values())
+    reason = f"a run of {len(history.tasks)} tasks has one pull request for all of them"
+    proposed = propose(
+        ground, [_whole(history, verdict, made, reason=reason)], since=_since(history)
+    )
+    number = next((pull.number for pull in proposed.pulls.values()), 0)
+    for task in made:
+        history = history.put(replace(history.task(task), pull=number))
+    return replace(history, pull=number), proposed.notes
+
+
+def _proposal(
+    history: History,
+    task: str,
+    *,
+    closes: bool,
+    together: Iterable[str] = (),
+    notes: tuple[str, ...] = (),
+) -> Proposal:
+    one = history.task(task)
+    others = [name for name in together if name != task]
+    body = notice.pull_body(history, one, closes=closes, together=others, notes=notes)
+    return Proposal(branch=task, title=notice.pull_title(one), body=body)
+
+
+def _whole(history: History, verdict: Verdict, made: Iterable[str], *, reason: str) -> Proposal:
+    body = notice.run_pull_body(
+        history, verdict, landed=[history.task(task) for task in made], reason=reason
+    )
+    return Proposal(branch=WHOLE, title=notice.run_pull_title(history), body=body)
+
+
+def _closes(ground: Ground) -> bool:
+    """GitHub closes issues by what is merged into the default branch, and by no other."""
+    return ground.repository.current_branch() == ground.plan.target
+
+
+def _since(history: History) -> str:
+    return history.created_at
+
+
+# --- one pull request for all ------------------------------------------------------------------
+
+
+def _carry(
+    ground: Ground,
+    history: History,
+    verdict: Verdict,
+    made: Mapping[str, str],
+    *,
+    reason: str,
+    may_merge: bool,
+) -> Delivery:
+    """The tested commit, with Memory.md on top, as a pull request; merged where that is allowed."""
+    landed = history
+    for task, commit in made.items():
+        landed = rounds.land(landed, task, landed_as=commit)
+    final = remembrance.write_on(ground, verdict.commit, landed)
+    history, failed = ground.set_branches(history, {WHOLE: final.commit})
+    if failed:
+        return Delivery(history=history, notes=tuple(failed.values()))
+    proposal = _whole(history, verdict, made, reason=reason)
+    proposed = propose(ground, [proposal], since=_since(history))
+    pull = proposed.pulls.get(WHOLE)
+    history = replace(history, pull=pull.number if pull else 0)
+    if pull is None:
+        return _await(history, made, reason=reason).note(*proposed.notes)
+    merging = _merge(ground, pull, final.commit) if may_merge else None
+    if merging and merging.state is MergeState.MERGED:
+        return _take_merged(ground, history, made, final.commit, pull)
+    words = f"{reason}; {merging.reason}" if merging and merging.reason else reason
+    return _await(history, made, reason=words)
+
+
+def _merge(ground: Ground, pull: Pull, commit: str) -> Merging:
+    """At once, else as soon as the rules are met, else by the queue."""
+    pulls = ground.job.forge.pulls
+    if pull.is_merged:
+        return Merging(state=MergeState.MERGED, commit=pull.merge_commit)
+    merging = pulls.merge(pull, commit=commit, title="", message="")
+    if merging.state is not MergeState.REFUSED:
+        return merging
+    later = pulls.enable_auto_merge(pull, commit=commit, title="", message="")
+    if later.state is not MergeState.REFUSED:
+        return later
+    queued = pulls.enqueue(pull, commit=commit)
+    return merging if queued.state is MergeState.REFUSED else queued
+
+
+def _take_merged(
+    ground: Ground, history: History, made: Mapping[str, str], commit: str, pull: Pull
+) -> Delivery:
+    for task, its_commit in made.items():
+        history = rounds.land(history, task, landed_as=its_commit)
+        history = history.put(replace(history.task(task), pull=pull.number))
+    tip = ground.tip()
+    delivery = Delivery(history=history, reached=Reached.TARGET)
+    if ground.objects.tree(tip) == ground.objects.tree(commit):
+        return delivery
+    return delivery.note(
+        f"The target moved while #{pull.number} was merged: its tree is not the one that was "
+        "checked. Run the check on it."
+    )
+
+
+def _await(history: History, made: Iterable[str], *, reason: str) -> Delivery:
+    for task in made:
+        history = rounds.await_merge(history, task, pull=history.pull, reason=as_line(reason))
+    return Delivery(history=history, reached=Reached.PULL)
+
+
+# --- a pull request for each -------------------------------------------------------------------
+
+
+def _offer(ground: Ground, history: History, tasks: Iterable[str]) -> Delivery:
+    """A pull request for each task that can be merged by itself; the others wait for those that
+    they are built on."""
+    tip = ground.tip()
+    commits: dict[str, str] = {}
+    for task in tasks:
+        commit = _standalone(ground, history, history.task(task), tip)
+        if isinstance(commit, Conflict):
+            history = _set_aside(history, task, commit)
+        elif commit:
+            commits[task] = commit
+    history, failed = ground.set_branches(history, commits)
+    closes = _closes(ground)
+    proposals = [
+        _proposal(history, task, closes=closes, together=())
+        for task in commits
+        if task not in failed
+    ]
+    proposed = propose(ground, proposals, since=_since(history))
+    for task in commits:
+        pull = proposed.pulls.get(task)
+        reason = HELD if history.task(task).sensitive else "a person merges it"
+        number = pull.number if pull else 0
+        history = rounds.await_merge(history, task, pull=number, reason=reason)
+    reached = Reached.PULL if commits else Reached.NOTHING
+    return Delivery(history=history, reached=reached, notes=(*failed.values(), *proposed.notes))
+
+
+def _standalone(ground: Ground, history: History, one: TaskHistory, tip: str) -> str | Conflict:
+    """A commit with the task's change and nothing of others that have not landed; "" = wait."""
+    known = {other.task: other for other in history.tasks}
+    hard = [need.on for need in history.needs if need.hard and need.task == one.task]
+    if any(on in known and not known[on].is_done for on in hard):
+        return ""
+    objects = ground.objects
+    if all(objects.is_ancestor(built.head, tip) for built in one.built_on):
+        return one.head
+    text, at = objects.message(one.head), ground.plan.settings.made_at
+    result = objects.reapply(tip, base=one.base, head=one.head, message=text, at=at)
+    if not isinstance(result, Conflict):
+        return result.commit
+    waits = any(not known[b.task].is_done for b in one.built_on if b.task in known)
+    return "" if waits else result
+
+
+def _set_aside(history: History, task: str, conflict: Conflict) -> History:
+    reason = f"does not merge onto the target: conflict in {', '.join(conflict.paths[:5])}"
+    one = replace(history.task(task), state=TaskState.LEFT_OUT, fault=Fault.CONFLICT, reason=reason)
+    return history.put(one)

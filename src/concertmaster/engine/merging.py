@@ -1,0 +1,59 @@
+"""The merges of a run, which anyone who repeats them gets with the same ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from concertmaster.adapters.run_repository import Conflict, RunRepository
+from concertmaster.core import message
+from concertmaster.core.command import Candidate
+from concertmaster.core.model import Built
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """The tip with a candidate on it; the tip itself where `changed` is False."""
+
+    commit: str
+    changed: bool
+
+
+def join(
+    objects: RunRepository, tip: str, candidate: Candidate, *, run: str, made_at: int
+) -> Joined | Conflict:
+    """The tip with the candidate's change on it. `made_at` is epoch seconds."""
+    if candidate.as_it_is:
+        text = message.merge_message(candidate.title, task=candidate.task, run=run)
+        result = objects.merge(tip, candidate.head, message=text, at=made_at)
+    else:
+        text = objects.message(candidate.head)
+        result = objects.reapply(
+            tip, base=candidate.base, head=candidate.head, message=text, at=made_at
+        )
+    if isinstance(result, Conflict):
+        return result
+    there = result.tree == objects.tree(tip)
+    if there and (not candidate.as_it_is or objects.is_ancestor(candidate.head, tip)):
+        return Joined(commit=tip, changed=False)
+    return Joined(commit=result.commit, changed=True)
+
+
+def build_base(
+    objects: RunRepository, base: str, built_on: Sequence[Built], *, task: str, made_at: int
+) -> str | Conflict:
+    """What the task starts from: these changes, merged in this order; `base` where there are none.
+
+    Every head is built on `base`.
+    """
+    commit = ""
+    for built in built_on:
+        if not commit:
+            commit = built.head
+            continue
+        text = message.base_message(task)
+        result = objects.merge(commit, built.head, message=text, at=made_at)
+        if isinstance(result, Conflict):
+            return result
+        commit = result.commit
+    return commit or base

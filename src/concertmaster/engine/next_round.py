@@ -1,0 +1,167 @@
+"""A further round of a run: what is known of it is read, held against GitHub, and planned anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from concertmaster.adapters import statebranch
+from concertmaster.adapters.forge import Forge
+from concertmaster.adapters.refusal import NotFound
+from concertmaster.adapters.repository import Repository
+from concertmaster.adapters.statebranch import State
+from concertmaster.core import bulletin, rounds
+from concertmaster.core.history import History, TaskHistory
+from concertmaster.core.model import RunSettings, TaskState
+from concertmaster.core.neutral import read_marks
+from concertmaster.core.rounds import Todo
+from concertmaster.core.trigger import Trigger
+from concertmaster.engine.job import Job
+from concertmaster.engine.planning import PromptFile
+from concertmaster.engine.reception import Request
+from concertmaster.errors import EnvironmentFault, UsageError
+
+
+class NotDue(UsageError):
+    """We asked ourselves for a round that is not to be held, or was held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succession:
+    """A run that goes on: `before` as the state branch has it, `history` as GitHub has it now."""
+
+    before: History
+    history: History
+    by_person: bool
+    key: str  # of what asked for this round
+    named: tuple[str, ...] = ()
+
+    @property
+    def is_settled(self) -> bool:
+        """Somebody has merged or closed pull requests since."""
+        return self.before != self.history
+
+
+def find_succession(job: Job, request: Request, repository: Repository, *, key: str) -> Succession:
+    """The run that is to go on. Raises UsageError where there is none, or it may not go on now."""
+    trigger = request.trigger
+    run = trigger.run if trigger.is_further else _find_run(job.forge, trigger.issue)
+    before = _read_state(job, repository, run).history
+    history = rounds.block(reconcile(job.forge, before))
+    found = Succession(
+        before=before,
+        history=history,
+        by_person=not trigger.is_bot,
+        key=key,
+        named=_find_tasks(history, request.order.tasks),
+    )
+    _check_round(found, trigger)
+    return found
+
+
+def _find_run(forge: Forge, issue: int) -> str:
+    """Of our newest plan on the issue that was handed out."""
+    viewer = forge.viewer()
+    for comment in reversed(forge.comments(issue)):
+        runs = [one.run for one in read_marks(comment.body) if one.kind == bulletin.PLAN_KIND]
+        if comment.author == viewer and runs:
+            return runs[0]
+    raise UsageError(
+        f"there is no run on issue #{issue} to go on with",
+        why="no plan of ours stands on it",
+        next_step="start one with `/orchestrate` and a list of prompts",
+    )
+
+
+def _read_state(job: Job, repository: Repository, run: str) -> State:
+    found = statebranch.read(repository, job.clone_url, run, token=job.token)
+    if found is not None:
+        return found
+    raise UsageError(
+        f"nothing is known of run {run}",
+        why=f"there is no branch {statebranch.name_of(run)}; its last job writes it",
+        next_step="wait until the run is over, or start a new one with `/orchestrate`",
+    )
+
+
+def _find_tasks(history: History, named: Sequence[str]) -> tuple[str, ...]:
+    """The tasks by id, or by the number of their issue."""
+    known = {f"#{one.issue}": one.task for one in history.tasks if one.issue}
+    known |= {one.task: one.task for one in history.tasks}
+    for name in named:
+        if name not in known:
+            raise UsageError(
+                f"this run has no task {name}",
+                why=f"it has {', '.join(one.task for one in history.tasks[:20])}",
+                next_step="name tasks by their id or by the number of their issue",
+            )
+    return tuple(known[name] for name in named)
+
+
+def _check_round(found: Succession, trigger: Trigger) -> None:
+    """A round of ours counts only when it is due; one that was held is not held again."""
+    before = found.before
+    if before.trigger == found.key:
+        raise NotDue(
+            f"round {before.round} of run {before.run} is over",
+            why="this workflow run has done it already",
+            next_step=f"write `/orchestrate retry` on #{before.parent} for what did not land",
+        )
+    if found.by_person or found.is_settled:
+        return
+    due = before.due
+    if due is None or due.round != trigger.round:
+        raise NotDue(
+            f"no round {trigger.round} of run {before.run} is due",
+            why=f"its state branch has {'round ' + str(due.round) if due else 'none'} as due",
+            next_step=f"write `/orchestrate retry` on #{before.parent} for what did not land",
+        )
+
+
+def reconcile(forge: Forge, history: History) -> History:
+    """With what people did to our pull requests meanwhile."""
+    numbers = {
+        one.pull or history.pull
+        for one in history.tasks
+        if one.state is TaskState.AWAITING_MERGE and (one.pull or history.pull)
+    }
+    for number in sorted(numbers):
+        try:
+            found = forge.issue(number)
+        except NotFound:
+            continue
+        if found.is_pull and not found.is_open:
+            history = rounds.settle_pull(history, number, merged=found.is_merged)
+    return history
+
+
+def choose(found: Succession, settings: RunSettings) -> Todo:
+    """What this round has to do."""
+    return rounds.choose_todo(found.history, settings, by_person=found.by_person, named=found.named)
+
+
+def read_prompts(found: Succession, repository: Repository, base: str) -> list[PromptFile]:
+    """Every prompt of the run: as a person who asks again finds it on the target now, else as it
+    was when the run began. Raises EnvironmentFault for a text that is gone."""
+    modes = repository.modes(base) if found.by_person else {}
+    return [
+        PromptFile(path=one.prompt, data=_read_prompt(repository, base, one, modes=modes))
+        for one in found.history.tasks
+    ]
+
+
+def _read_prompt(
+    repository: Repository, base: str, one: TaskHistory, *, modes: Mapping[str, str]
+) -> bytes:
+    if modes.get(one.prompt) in ("100644", "100755"):
+        data = repository.read_file(base, one.prompt)
+    else:
+        answer = repository.git.ask("cat-file", "blob", one.blob)
+        data = answer.out if answer.code == 0 else None
+    if data is None:
+        raise EnvironmentFault(
+            f"the text of {one.prompt} is gone",
+            why=f"the repository does not have its blob {one.blob[:12]} any more",
+            next_step="start a new run with `/orchestrate`",
+        )
+    return data

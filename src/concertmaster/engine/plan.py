@@ -1,0 +1,172 @@
+"""The plan job: from an event to issues, a plan and the shares of the work jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from concertmaster.adapters.repository import Repository
+from concertmaster.core import bulletin, rounds
+from concertmaster.core.comment import Verb, reply_comment
+from concertmaster.core.history import History
+from concertmaster.core.listing import PromptList
+from concertmaster.core.model import LandingMode, Plan, RunSettings
+from concertmaster.core.share import deal
+from concertmaster.core.trigger import Kind, Trigger
+from concertmaster.engine import next_round, publication, snapshot
+from concertmaster.engine.job import Job
+from concertmaster.engine.next_round import NotDue, Succession
+from concertmaster.engine.planning import Planned, PromptFile, freeze, plan_files
+from concertmaster.engine.publication import NOTHING, key_of
+from concertmaster.engine.reception import Rejected, Request, answer, read_parent, receive
+from concertmaster.engine.snapshot import Snapshot
+from concertmaster.engine.work import usable_seconds
+from concertmaster.errors import Error
+
+_STARTS = (Verb.RUN, Verb.PLAN, Verb.RETRY)
+
+
+def plan(job: Job) -> int:
+    """Authorise, snapshot, plan, make the child issues, hand out the shares."""
+    received = receive(job)
+    if isinstance(received, Rejected):
+        return _turn_away(job, received)
+    if received.order.verb not in _STARTS:
+        job.console.note(f"{received.order.verb} is not for the plan job")
+        job.write_outputs(NOTHING)
+        return 0
+    if received.order.verb is Verb.RETRY or received.trigger.is_further:
+        return _go_on(job, received)
+    with _saying_why(job, job.write_summary):
+        request = read_parent(job, received)
+    if request.prompts.problems:
+        return _turn_away(job, _unreadable(request, request.prompts))
+    _react(job, request)
+    with _saying_why(job, partial(answer, job, request.trigger)):
+        planned = _make_plan(job, request)
+    return publication.publish(job, request, planned)
+
+
+@contextmanager
+def _saying_why(job: Job, tell: Callable[[str], None]) -> Iterator[None]:
+    """Where an error comes before anything was started, people read of it, and not only the log."""
+    try:
+        yield
+    except Error as error:
+        job.write_outputs(NOTHING)
+        tell(bulletin.error_text(error.what, error.why, error.next_step))
+        raise
+
+
+def _react(job: Job, request: Request) -> None:
+    is_locked = request.parent is not None and request.parent.is_locked
+    if request.trigger.comment and not is_locked:
+        job.forge.react(request.trigger.comment)
+
+
+def _unreadable(request: Request, prompts: PromptList) -> Rejected:
+    reason = "the list of prompts cannot be read"
+    return Rejected(reason=reason, trigger=request.trigger, replies=prompts.problems)
+
+
+def _turn_away(job: Job, rejected: Rejected) -> int:
+    """Nothing is started; only who may start something gets an answer."""
+    job.console.note(f"nothing to do: {rejected.reason}")
+    for reply in rejected.replies:
+        job.console.note(f"line {reply.line}: {reply.why} {reply.fix}")
+    if rejected.replies and rejected.trigger is not None:
+        answer(job, rejected.trigger, reply_comment(list(rejected.replies)))
+    job.write_outputs(NOTHING)
+    return 0
+
+
+def _make_plan(job: Job, request: Request) -> Planned:
+    options = {**job.settings.options(), **dict(request.order.options)}
+    found = snapshot.take(job, snapshot.open_clone(job), options)
+    prompts = request.prompts
+    if request.trigger.kind is Kind.SCHEDULE:
+        prompts = snapshot.read_scheduled(found.settings)
+    files = snapshot.read_prompts(found.repository, found.base, prompts)
+    planned = _plan_files(job, found, files, trigger=request.trigger, notes=prompts.notes)
+    return _deal(job, planned, planned.plan)
+
+
+def _plan_files(
+    job: Job,
+    found: Snapshot,
+    files: list[PromptFile],
+    *,
+    trigger: Trigger,
+    notes: tuple[str, ...] = (),
+) -> Planned:
+    return plan_files(
+        files,
+        repository=found.repository,
+        paths=found.paths,
+        run=trigger.run,
+        base=found.base,
+        target=found.target,
+        slots=found.settings.parallel or job.settings.slots,
+        settings=_freeze(found, trigger),
+        notes=notes,
+    )
+
+
+def _freeze(found: Snapshot, trigger: Trigger) -> RunSettings:
+    """Where nobody looks on, people merge, if nothing else was said."""
+    settings = freeze(found.settings, requester=trigger.requester)
+    is_watched = trigger.kind not in (Kind.LABEL, Kind.SCHEDULE)
+    if is_watched or "landing" in found.settings.model_fields_set:
+        return settings
+    return replace(settings, landing=LandingMode.PULL_REQUESTS)
+
+
+def _deal(job: Job, planned: Planned, whole: Plan) -> Planned:
+    jobs, seconds = job.settings.max_parallel, usable_seconds(job)
+    return replace(planned, plan=deal(whole, jobs=jobs, job_seconds=seconds))
+
+
+# --- a further round ---------------------------------------------------------------------------
+
+
+def _go_on(job: Job, request: Request) -> int:
+    """A run that is there already: what is left of it is planned on the target as it is now."""
+    trigger = request.trigger
+    try:
+        with _saying_why(job, partial(answer, job, trigger)):
+            repository = snapshot.open_clone(job)
+            found = next_round.find_succession(job, request, repository, key=key_of(job, request))
+            planned, history = _plan_further(job, request, found, repository)
+    except NotDue as error:
+        job.console.note(f"nothing to do: {error.what}")
+        return 0
+    if history is None:
+        answer(job, trigger, bulletin.NOTHING_LEFT)
+        job.write_outputs(NOTHING)
+        return 0
+    if trigger.comment:
+        job.forge.react(trigger.comment)
+    return publication.publish_further(job, planned, history)
+
+
+def _plan_further(
+    job: Job, request: Request, found: Succession, repository: Repository
+) -> tuple[Planned, History | None]:
+    """The plan of this round, of no tasks where nothing is to be worked on; None where nothing
+    is to be done at all."""
+    before = found.history
+    options = {**job.settings.options(), **dict(before.options), **dict(request.order.options)}
+    now = snapshot.take(job, repository, options, target=before.target)
+    files = next_round.read_prompts(found, repository, now.base)
+    requester = request.trigger.requester or before.requester
+    trigger = replace(request.trigger, run=before.run, requester=requester)
+    planned = _plan_files(job, now, files, trigger=trigger)
+    todo = next_round.choose(found, planned.plan.settings)
+    if not (todo or found.is_settled):
+        return planned, None
+    evidence = {task: rounds.evidence_of(before.task(task)) for task in todo.work}
+    whole = rounds.restrict(planned.plan, todo.work, evidence=evidence)
+    history = rounds.begin_round(before, whole, todo, trigger=found.key, own=not found.by_person)
+    return _deal(job, planned, whole) if whole.tasks else replace(planned, plan=whole), history

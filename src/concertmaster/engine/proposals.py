@@ -1,0 +1,94 @@
+"""The pull requests of a run: one for each task, one for all of it, one for Memory.md."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from concertmaster.adapters.issue import Pull
+from concertmaster.adapters.refusal import Invalid, NotAllowed
+from concertmaster.core.neutral import as_line, read_marks
+from concertmaster.engine.ground import Ground
+
+LOOKS = 5
+SECONDS_BETWEEN_LOOKS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a pull request is to say; `branch` is its name within the run."""
+
+    branch: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """The pull requests by branch, and why some could not be opened (Markdown)."""
+
+    pulls: Mapping[str, Pull]
+    notes: tuple[str, ...] = ()
+
+
+def propose(ground: Ground, proposals: list[Proposal], *, since: str) -> Proposed:
+    """Open what is missing, and make what is open say what it should; safe to repeat.
+
+    Where no pull request may be opened, the branches are named with the page that compares them.
+    """
+    pulls = ground.job.forge.pulls
+    names = [ground.branch(one.branch) for one in proposals]
+    found = pulls.find(names, since=since, is_ours=lambda pull: is_ours(pull, ground.viewer))
+    made: dict[str, Pull] = {}
+    notes: list[str] = []
+    for one in proposals:
+        try:
+            made[one.branch] = _put(ground, one, found.get(ground.branch(one.branch)))
+        except (NotAllowed, Invalid) as error:
+            notes.append(_compare(ground, one, error))
+            if isinstance(error, NotAllowed):
+                rest = proposals[proposals.index(one) + 1 :]
+                notes.extend(_compare(ground, other, error) for other in rest)
+                break
+    return Proposed(pulls=made, notes=tuple(notes))
+
+
+def _put(ground: Ground, one: Proposal, found: Pull | None) -> Pull:
+    pulls = ground.job.forge.pulls
+    if found is None or not (found.is_open or found.is_merged):
+        branch, base = ground.branch(one.branch), ground.plan.target
+        found = pulls.open(branch=branch, base=base, title=one.title, body=one.body)
+    if not is_ours(found, ground.viewer):  # somebody opened one from our branch; its words are theirs
+        return found
+    if found.is_merged or (found.title, found.body) == (one.title, one.body):
+        return found
+    return pulls.change(found, title=one.title, body=one.body)
+
+
+def _compare(ground: Ground, one: Proposal, error: NotAllowed | Invalid) -> str:
+    target, branch = ground.plan.target, ground.branch(one.branch)
+    url = f"{ground.job.repository_url}/compare/{target}...{branch}"
+    return f"No pull request for [`{branch}`]({url}): {as_line(error.why or error.what)}"
+
+
+def is_ours(pull: Pull, viewer: str) -> bool:
+    """Written by us, with our mark."""
+    return pull.author == viewer and bool(read_marks(pull.body))
+
+
+def await_merged(ground: Ground, names: Collection[str], *, since: str) -> list[str]:
+    """The branches whose pull request GitHub still shows as open; without its branch it would
+    count as closed. What a push has merged is seen only some seconds later."""
+    waiting = list(names)
+    for number in range(LOOKS):
+        if not waiting:
+            break
+        if number:
+            ground.job.clock.sleep(SECONDS_BETWEEN_LOOKS)
+        found = ground.job.forge.pulls.find([ground.branch(one) for one in waiting], since=since)
+        waiting = [
+            one
+            for one in waiting
+            if (pull := found.get(ground.branch(one))) is not None and pull.is_open
+        ]
+    return waiting

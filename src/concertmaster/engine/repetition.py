@@ -1,0 +1,71 @@
+"""The verify job's merges, made again: only what comes out the same may land."""
+
+from __future__ import annotations
+
+from concertmaster.adapters.repository import git_version
+from concertmaster.adapters.run_repository import Conflict, RunRepository
+from concertmaster.core.command import Candidate
+from concertmaster.core.history import History, TaskHistory
+from concertmaster.core.model import Plan
+from concertmaster.core.text import short
+from concertmaster.core.verdict import Step, Verdict
+from concertmaster.engine.merging import join
+from concertmaster.errors import EnvironmentFault
+
+
+def repeat(
+    objects: RunRepository, verdict: Verdict, history: History, *, plan: Plan
+) -> dict[str, str]:
+    """The commit of each task of the verdict: its head, or where only its change was put on, that.
+
+    Raises EnvironmentFault where a merge gives something else than the verdict says.
+    """
+    version = git_version()
+    if verdict.steps and version != verdict.git_version:
+        raise _fault(f"it was made by {verdict.git_version!r}, and here is {version!r}")
+    made: dict[str, str] = {}
+    for step in verdict.steps:
+        made |= _repeat_step(objects, step, history, plan=plan, made=made)
+    return made
+
+
+def _repeat_step(
+    objects: RunRepository, step: Step, history: History, *, plan: Plan, made: dict[str, str]
+) -> dict[str, str]:
+    commit, mine = step.tip, dict[str, str]()
+    for task in step.tasks:
+        one = history.task(task)
+        as_it_is = task not in step.reapplied
+        _check_candidate(objects, one, step.tip, as_it_is=as_it_is, made={**made, **mine})
+        candidate = Candidate(
+            task=task, title=one.title, base=one.base, head=one.head, as_it_is=as_it_is
+        )
+        joined = join(objects, commit, candidate, run=plan.run, made_at=plan.settings.made_at)
+        if isinstance(joined, Conflict):
+            raise _fault(f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}")
+        mine[task] = one.head if as_it_is else joined.commit
+        commit = joined.commit
+    if commit != step.commit or objects.tree(commit) != step.tree:
+        raise _fault(f"a step makes {short(commit)} here, and {short(step.commit)} there")
+    return mine
+
+
+def _check_candidate(
+    objects: RunRepository, one: TaskHistory, tip: str, *, as_it_is: bool, made: dict[str, str]
+) -> None:
+    """Nothing comes with it that was left out, and nothing that a person has to look at first."""
+    if not one.head or one.state.is_lost or one.sensitive:
+        raise _fault(f"{one.task} may not land: {one.reason or 'a person has to merge it'}")
+    if not as_it_is:
+        return
+    for built in one.built_on:
+        if made.get(built.task) != built.head and not objects.is_ancestor(built.head, tip):
+            raise _fault(f"{one.task} would bring {built.task} with it, which does not land")
+
+
+def _fault(why: str) -> EnvironmentFault:
+    return EnvironmentFault(
+        "the verdict of the verify job cannot be repeated",
+        why=why,
+        next_step="run the whole workflow again; nothing has landed",
+    )
