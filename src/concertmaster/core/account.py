@@ -188,7 +188,7 @@ def say_state(one: TaskHistory) -> str:
 def _headline(history: History) -> str:
     landed = sum(one.state is TaskState.LANDED for one in history.tasks)
     rest = [one for one in history.tasks if not one.is_done]
-    waiting = sum(one.state is TaskState.AWAITING_MERGE for one in rest)
+    waiting = sum(history.waits_for_person(one) for one in rest)
     parts = [f"{landed} of {count(len(history.tasks), 'task')} landed on {as_code(history.target)}"]
     if waiting:
         parts.append(f"{waiting} wait for a person" if waiting > 1 else "1 waits for a person")

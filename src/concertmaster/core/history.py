@@ -107,6 +107,15 @@ class History:
         """When it was started, as GitHub writes times."""
         return datetime.fromtimestamp(self.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def waits_for_person(self, one: TaskHistory) -> bool:
+        """A person has to merge its pull request, or that of a task it needs."""
+        if one.state is TaskState.AWAITING_MERGE:
+            return True
+        known = {other.task: other for other in self.tasks}
+        needs = [need.on for need in self.needs if need.hard and need.task == one.task]
+        is_ready = one.state is TaskState.SUCCEEDED and bool(one.head)
+        return is_ready and any(on in known and self.waits_for_person(known[on]) for on in needs)
+
     @property
     def is_complete(self) -> bool:
         """Nothing is left that could land."""

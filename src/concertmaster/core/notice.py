@@ -15,7 +15,6 @@ from concertmaster.core.account import (
 )
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.message import inert
-from concertmaster.core.model import TaskState
 from concertmaster.core.neutral import (
     BODY_LIMIT,
     as_code,
@@ -29,7 +28,7 @@ from concertmaster.core.verdict import Verdict
 
 PULL_KIND, RUN_PULL_KIND, MEMORY_PULL_KIND = "pull", "run-pull", "memory-pull"
 FAILURE_KIND = "failure"
-DEFAULT_TOKEN = (
+NO_CI = (
     "GitHub starts no workflow for what the default token pushes, so the repository's own CI has "
     "not run on these commits, and waits for an approval on these pull requests. To change that, "
     "give the jobs the token of a GitHub App as `github_token`."
@@ -159,8 +158,7 @@ def failures(history: History) -> tuple[TaskHistory, ...]:
     return tuple(
         one
         for one in history.tasks
-        if one.state.is_lost
-        or not (history.due or one.is_done or one.state is TaskState.AWAITING_MERGE)
+        if one.state.is_lost or not (history.due or one.is_done or history.waits_for_person(one))
     )
 
 

@@ -74,7 +74,7 @@ def _label(history: History, task: str) -> str:
 
 def _file_failures(forge: Forge, history: History, *, viewer: str) -> History:
     """One issue for all that did not land, which closes itself when there is nothing left."""
-    is_needed = any(one.state.is_lost for one in history.tasks)
+    is_needed = bool(notice.failures(history))
     if not is_needed and not history.failure_issue:
         return history
     title, body = notice.failure_issue(history)

@@ -184,8 +184,7 @@ def _proposal(
     notes: tuple[str, ...] = (),
 ) -> Proposal:
     one = history.task(task)
-    others = [name for name in together if name != task]
-    body = notice.pull_body(history, one, closes=closes, together=others, notes=notes)
+    body = notice.pull_body(history, one, closes=closes, together=[*together], notes=notes)
     return Proposal(branch=task, title=notice.pull_title(one), body=body)
 
 

@@ -18,7 +18,6 @@ from concertmaster.core import message, notice, rounds
 from concertmaster.core.account import Speed
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.model import LandingMode, TaskState
-from concertmaster.core.neutral import as_line
 from concertmaster.core.verdict import Verdict
 from concertmaster.engine import remembrance
 from concertmaster.engine.acceptance import Accepted, Gate, Shares, folder_of, read_shares
@@ -154,8 +153,8 @@ def _deliver(ground: Ground, held: Round, history: History) -> Delivery:
 
 def _explain(job: Job, verdict: Verdict | None) -> Iterator[str]:
     if verdict is not None:
-        yield f"The base does not pass its own check: {as_line(verdict.base_reason)}"
-    elif job.settings.cancelled:
+        return  # the report tells what it says of the base
+    if job.settings.cancelled:
         yield "The run was cancelled, so nothing landed; what agents had done is kept."
     else:
         yield "There is no verdict of the verify job, so nothing landed."
@@ -264,7 +263,7 @@ def _measure(job: Job, held: Round) -> Speed | None:
 
 def _tell_of_token(ground: Ground, delivery: Delivery) -> Iterator[str]:
     if ground.viewer == ACTIONS_BOT and delivery.reached is not Reached.NOTHING:
-        yield notice.DEFAULT_TOKEN
+        yield notice.NO_CI
 
 
 # --- what is kept of it ------------------------------------------------------------------------

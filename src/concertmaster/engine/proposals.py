@@ -58,8 +58,8 @@ def _put(ground: Ground, one: Proposal, found: Pull | None) -> Pull:
     if found is None or not (found.is_open or found.is_merged):
         branch, base = ground.branch(one.branch), ground.plan.target
         found = pulls.open(branch=branch, base=base, title=one.title, body=one.body)
-    if not is_ours(found, ground.viewer):  # somebody opened one from our branch; its words are theirs
-        return found
+    if not is_ours(found, ground.viewer):
+        return found  # somebody opened it from our branch: its words are theirs
     if found.is_merged or (found.title, found.body) == (one.title, one.body):
         return found
     return pulls.change(found, title=one.title, body=one.body)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from concertmaster.adapters.remote import Move, PushState
 from concertmaster.core import memory, message, notice
 from concertmaster.core.history import History
+from concertmaster.core.neutral import as_line
 from concertmaster.engine.ground import Ground
 from concertmaster.engine.proposals import Proposal, propose
 from concertmaster.errors import GitFault
@@ -42,7 +43,8 @@ def write_on(ground: Ground, commit: str, history: History) -> Written:
     try:
         return Written(commit=ground.objects.put_file(commit, PATH, new, message=text, at=at))
     except GitFault as error:
-        return Written(commit=commit, notes=(f"`{PATH}` could not be written: {error.why}",))
+        note = f"`{PATH}` could not be written: {as_line(error.why)}"
+        return Written(commit=commit, notes=(note,))
 
 
 def bring(ground: Ground, history: History) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ def bring(ground: Ground, history: History) -> tuple[str, ...]:
         if pushed.state is PushState.DONE:
             return written.notes
         if pushed.state is PushState.FORBIDDEN:
-            return (f"`{PATH}` could not be pushed: {pushed.reason}",)
+            return (f"`{PATH}` could not be pushed: {as_line(pushed.reason)}",)
     return (f"`{PATH}` was not written: the target moved {TRIES} times.",)
 
 
