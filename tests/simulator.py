@@ -20,6 +20,7 @@ from concertmaster.core.command import (
     RemoveWorktree,
     RunPhase,
     StopAttempt,
+    StopCheck,
 )
 from concertmaster.core.events import (
     BaseChecked,
@@ -225,10 +226,18 @@ class Simulator:
             self._hold_asking(command)
             if isinstance(command, StopAttempt):
                 self.stopped.add((command.task, command.attempt))
+            elif isinstance(command, StopCheck):
+                self._stop_check()
             else:
                 self.pending.append(command)
         self._hold_slots()
         self._hold_accusations(before, event)
+
+    def _stop_check(self) -> None:
+        """Its answer may have been on its way."""
+        if next(self.order, 0) % 2 == 0:
+            checks = (CheckBase, CheckBatch)
+            self.pending = [p for p in self.pending if not isinstance(p, checks)]
 
     # --- the rules -----------------------------------------------------------------------------
 
@@ -378,7 +387,7 @@ class Simulator:
                 return WorkKept(task=command.task, branch=branch, commit=command.commit)
             case FinishRun():
                 return RunFinished()
-            case StopAttempt() | RemoveWorktree():
+            case StopAttempt() | StopCheck() | RemoveWorktree():
                 return None
 
     def _check_base(self) -> BaseChecked:

@@ -29,6 +29,7 @@ from concertmaster.engine.planning import Asked, Planned, make_plan
 from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
 from concertmaster.settings import (
     drop_git_environment,
+    drop_token,
     find_cache,
     load_access_settings,
     load_action_settings,
@@ -347,8 +348,11 @@ def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) ->
     return 0 if code == Error.exit_code else code  # one task is a culprit on purpose
 
 
+_JOBS = ("plan", "work", "verify", "finalize", "control", "run")
+
+
 @commands.command(hidden=True)
-@click.argument("job", type=click.Choice(["plan", "work", "control"]))
+@click.argument("job", type=click.Choice(_JOBS))
 @click.pass_obj
 def action(console: Console, /, job: str) -> int:
     """One job of the workflow, inside of GitHub Actions."""
@@ -357,4 +361,5 @@ def action(console: Console, /, job: str) -> int:
     from concertmaster.engine.job import Job  # noqa: PLC0415
 
     settings = load_action_settings()
+    drop_token()
     return JOBS[job](Job(settings=settings, console=console, environment=read_environment()))

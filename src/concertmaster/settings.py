@@ -49,6 +49,11 @@ def drop_git_environment() -> None:
             del os.environ[name]
 
 
+def drop_token() -> None:
+    """No program that we start gets the token of a job along with the other variables."""
+    os.environ.pop("INPUT_GITHUB_TOKEN", None)
+
+
 def count_cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -163,7 +163,11 @@ def is_duplicate(issue: Issue) -> bool:
 
 def state_of(tried: Try) -> dict[str, Any]:
     """All that is there, without what differs from one repository to the next."""
-    repository = tried.repository
+    return {**shown_of(tried.repository), "is done": tried.is_done}
+
+
+def shown_of(repository: Repository) -> dict[str, Any]:
+    """What people see on GitHub, without what differs from one repository to the next."""
     issues = [issue for issue in repository.issues.values() if not is_duplicate(issue)]
     titles = {issue.number: issue.title for issue in issues}
     ids = {issue.id: issue.title for issue in issues}
@@ -191,5 +195,4 @@ def state_of(tried: Try) -> dict[str, Any]:
         "issues": [*map(shown, ordered)],
         "labels": sorted((one.name, one.color, one.description or "") for one in repository.labels),
         "runs": [(run.status, run.conclusion) for run in repository.runs],
-        "is done": tried.is_done,
     }

@@ -22,11 +22,12 @@ from concertmaster.adapters.parcel import (
     write_history,
 )
 from concertmaster.adapters.repository import OUR_EMAIL, OUR_NAME
+from concertmaster.core import message
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.model import Built, TaskState
 from concertmaster.core.verdict import Fault, Verdict
-from concertmaster.engine import actions
 from concertmaster.engine.handout import digest_plan
+from concertmaster.engine.plan import plan as run_plan
 from concertmaster.engine.verify import verify as perform_verify
 from concertmaster.errors import EnvironmentFault
 from tests.github.double import Double
@@ -103,11 +104,17 @@ class Round:
         done = subprocess.run(
             ["git", *args], cwd=clone, check=True, capture_output=True, text=True, **more
         )
-        return done.stdout.strip()
+        return str(done.stdout).strip()
 
-    def commit(self, parent: str, files: Mapping[str, str]) -> str:
-        """As we would make it."""
-        who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL}
+    def commit(self, parent: str, files: Mapping[str, str], *, name: str = "apple") -> str:
+        """As we would make it of these files."""
+        plan = journal.read_plan(self.artifacts / "plan")
+        task = next(one for one in plan.tasks if one.id == self.id_of(name))
+        text = message.task_message(
+            task.title, task=task.id, prompt=task.prompt, run=plan.run, settings=plan.settings
+        )
+        date = f"@{plan.settings.made_at} +0000"
+        who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": date}
         env = {f"GIT_{role}_{k}": who[k] for role in ("AUTHOR", "COMMITTER") for k in who}
         env |= {**os.environ, "GIT_INDEX_FILE": str(self.folder / "index")}
         self.git("read-tree", parent, env=env)
@@ -115,7 +122,7 @@ class Round:
             blob = self.git("hash-object", "-w", "--stdin", input=content)
             self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
         tree = self.git("write-tree", env=env)
-        return self.git("commit-tree", tree, "-p", parent, "-m", "forged", env=env)
+        return self.git("commit-tree", tree, "-p", parent, "-F", "-", env=env, input=text)
 
     def forge(self, name: str, head: str, **fields: Any) -> None:
         """The share says that this commit is the task's result."""
@@ -158,7 +165,7 @@ def worked(
         made = {"agent.sh": AGENT, "check.sh": check, **(files or {})}
         double.commit(repository, "main", made)
         workflow = comment("/orchestrate" + more.pop("words", ""), issue_body=LIST)
-        assert actions.plan(workflow.job(slots=2, **more)) == 0
+        assert run_plan(workflow.job(slots=2, **more)) == 0
         for share in json.loads(workflow.outputs["shares"]):
             assert work(workflow, share) == 0, workflow.said.getvalue()
         return Round(workflow=workflow, repository=repository, folder=tmp_path / "forge")
@@ -180,6 +187,15 @@ def test_results_that_are_green_together_land_as_one_tested_commit(worked: Worke
     assert verdict.tip == done.base
     assert verdict.checks == 1  # the base was checked by the work jobs
     assert "green together" in (done.workflow.folder / "summary.md").read_text()
+
+
+def test_a_base_of_several_results_is_made_again_and_found_true(worked: Worked) -> None:
+    needs = "---\nneeds: [pear.md, apple.md]\n---\n# Write plum.txt\n"
+    done = worked({"prompts/plum.md": needs})
+    assert len(done.result("plum")["built_on"]) == 2
+    verdict = done.verify()
+
+    assert done.landing(verdict) == ["apple", "pear", "plum"]
 
 
 def test_a_culprit_is_left_out_and_the_rest_is_green(worked: Worked) -> None:
@@ -262,6 +278,7 @@ def test_a_base_that_smuggles_a_commit_is_refused(worked: Worked) -> None:
     verdict = done.verify()
 
     assert done.faults(verdict) == {"apple": Fault.REFUSED}
+    assert "is not what it says it is built on" in verdict.left_out[0].reason
     assert "evil.txt" not in done.files(verdict.commit)
 
 
@@ -269,12 +286,13 @@ def test_a_base_that_claims_the_result_of_another_task_is_refused(worked: Worked
     done = worked()
     evil = done.commit(done.base, {"evil.txt": "never judged\n"})
     built_on = [{"task": done.id_of("apple"), "head": evil}]
-    head = done.commit(evil, {"pear.txt": "pear\n"})
+    head = done.commit(evil, {"pear.txt": "pear\n"}, name="pear")
     done.forge("pear", head, base=evil, built_on=built_on)
     verdict = done.verify()
 
     # And what was built on the true result is not built on this one.
     assert done.faults(verdict) == {"pear": Fault.REFUSED, "plum": Fault.REFUSED}
+    assert all("not the result of" in one.reason for one in verdict.left_out)
     assert done.landing(verdict) == ["apple"]
 
 
@@ -317,6 +335,15 @@ def test_a_history_that_was_changed_is_refused(worked: Worked) -> None:
     path.write_text(path.read_text().replace('"round": 1', '"round": 2'))
     with pytest.raises(EnvironmentFault, match="not the plan that was made"):
         done.verify(plan_sha256=given)
+
+
+def test_a_commit_in_the_words_of_somebody_else_is_refused(worked: Worked) -> None:
+    done = worked()
+    done.forge("apple", done.commit(done.base, {"apple.txt": "apple\n"}, name="pear"))
+    verdict = done.verify()
+
+    assert done.faults(verdict) == {"apple": Fault.REFUSED}
+    assert "not as we make them" in verdict.left_out[0].reason
 
 
 # --- time, and rounds --------------------------------------------------------------------------

@@ -150,3 +150,24 @@ def test_a_job_ends_in_time_with_what_it_has(
 def plan_text(workflow: Workflow) -> str:
     path = workflow.folder / "temp" / "concertmaster" / "artifacts" / "plan" / "plan.json"
     return path.read_text()
+
+
+def test_a_failed_task_comes_with_the_end_of_the_log_that_tells_why(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    token = "ghs_0123456789abcdef0123456789abcdef0123"
+    check = f"test ! -f pear.txt || {{ echo the pear is {token}; exit 1; }}"
+    double.commit(repository, "main", {"agent.sh": AGENT, "check.sh": check + "\n"})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(slots=1))
+    for share in (0, 1):
+        work(workflow, share)
+    tasks = [task for share in (0, 1) for task in results(workflow, share)["tasks"]]
+    pear = next(task for task in tasks if task["task"].startswith("pear"))
+
+    assert (pear["state"], pear["outcome"]) == ("failed", "failed")
+    assert pear["evidence"] == "the pear is ***"
+    assert pear["work"]
+    assert not pear["head"]
+    assert pear["seconds"] > 0
+    assert results(workflow, 0)["round"] == 1

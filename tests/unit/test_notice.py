@@ -171,8 +171,8 @@ def test_a_report_says_what_comes_next() -> None:
     history = replace(HISTORY, tasks=(WAITING,), due=due)
     text = report(history, notes=["No checks run by the token."], next_steps=["Wait."])
 
-    assert "0 of 1 task landed on `main`, 1 waits for a person (" in text
-    assert f"- #{PULL} waits for a person to merge it." in text
+    assert "0 of 1 task landed on `main`, 1 waits to be merged (" in text
+    assert f"- #{PULL} waits to be merged." in text
     assert "- Round 3 is due at 2026-01-01 12:00 UTC (a usage limit ends)" in text
     assert "- Wait.\n" in text
     assert "- No checks run by the token.\n" in text

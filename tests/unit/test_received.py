@@ -66,7 +66,7 @@ def results(made: Simulator, *, held: Changes) -> Iterable[ResultReceived]:
 
 def make(plan: Plan, world: World | None = None, *, order: Iterable[int] = ()) -> Simulator:
     """What the work jobs make; they land nothing."""
-    quiet = replace(plan, settings=replace(plan.settings, landing=LandingMode.NONE))
+    quiet = replace(plan, settings=replace(plan.settings, landing=LandingMode.BRANCHES))
     made = Simulator(quiet, world, disturbance=Disturbance(resumes=0), order=order)
     made.run()
     return made
@@ -229,9 +229,11 @@ def test_when_the_time_is_over_nothing_more_is_checked_and_what_passed_lands(
 
 def test_a_green_prefix_lands_when_the_time_is_over() -> None:
     plan, world = make_plan("abc"), World(red=(frozenset("abc"),))
-    stopped = [Verified(make(plan, world), held=frozenset()) for _ in range(6)]
+    stopped = [Verified(make(plan, world), held=frozenset()) for _ in range(8)]
     for number, one in enumerate(stopped):
         one.run(stop_at=number)
 
-    assert [len(one.landed) for one in stopped] == sorted(len(one.landed) for one in stopped)
-    assert len(stopped[3].landed) == 2
+    counts = [len(one.landed) for one in stopped]
+    assert counts == sorted(counts)
+    assert {0, 1, 2} == {*counts}
+    assert not stopped[counts.index(1)].in_state(TaskState.LEFT_OUT), "an accusation too early"

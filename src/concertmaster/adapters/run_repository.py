@@ -120,6 +120,11 @@ class RunRepository:
         sides = (object_id(commit), object_id(of))
         return self.git.ask("merge-base", "--is-ancestor", *sides).code == 0
 
+    def is_foreign(self, commit: str, to: str) -> bool:
+        """Whether its history has more than merges that `to` lacks."""
+        sides = (object_id(commit), f"^{object_id(to)}")
+        return bool(self.git.run("rev-list", "--no-merges", "--max-count=1", *sides))
+
     def commit(self, tree: str, *, parents: tuple[str, ...], message: str, at: int) -> str:
         """The same arguments give the same id on every machine. `at` is epoch seconds."""
         who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": f"@{at} +0000"}

@@ -23,7 +23,8 @@ _MOVED = re.compile(
     r"|reference already exists|remote ref updated since"
 )
 _FORBIDDEN = re.compile(r"returned error: 403|HTTP 403")
-_TOLD = re.compile(r"(?:remote:|(?=fatal:)|(?=error: RPC))\s*(.*\S)\s*")
+_TOLD = re.compile(r"(?:remote:(?:\s*error:)?+|(?=fatal:)|(?=error: RPC))\s*(.*\S)\s*")
+_REJECTED = re.compile(r"\[[a-z ]+\] \((.*)\)")
 
 
 def is_commit(name: str) -> bool:
@@ -70,5 +71,7 @@ def read_porcelain(answer: Answer) -> dict[str, str]:
 def reason(answer: Answer, words: str = "") -> str:
     """What the server told, and git of one ref, without git's advice."""
     told = [match[1] for line in answer.err.splitlines() if (match := _TOLD.fullmatch(line))]
-    parts = [*dict.fromkeys(told), words]
-    return display(" ".join(parts), limit=LONGEST_REASON) or f"git ended with {answer.code}"
+    rejected = _REJECTED.fullmatch(words)
+    parts = [*dict.fromkeys(told), f"({rejected[1]})" if rejected else words]
+    said = " ".join(filter(None, parts))
+    return display(said, limit=LONGEST_REASON) or f"git ended with {answer.code}"

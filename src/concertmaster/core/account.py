@@ -26,7 +26,7 @@ _STATES = {
     TaskState.RUNNING: "was cut off",
     TaskState.SUCCEEDED: "done, has not landed yet",
     TaskState.LANDED: "landed",
-    TaskState.AWAITING_MERGE: "waits for a person to merge it",
+    TaskState.AWAITING_MERGE: "waits to be merged",
     TaskState.SKIPPED: "skipped",
     TaskState.BLOCKED: "blocked by a task it needs",
     TaskState.LEFT_OUT: "left out, its work is kept",
@@ -191,7 +191,7 @@ def _headline(history: History) -> str:
     waiting = sum(history.waits_for_person(one) for one in rest)
     parts = [f"{landed} of {count(len(history.tasks), 'task')} landed on {as_code(history.target)}"]
     if waiting:
-        parts.append(f"{waiting} wait for a person" if waiting > 1 else "1 waits for a person")
+        parts.append(f"{waiting} wait{'' if waiting > 1 else 's'} to be merged")
     if len(rest) > waiting:
         parts.append(f"{len(rest) - waiting} did not land")
     return f"{', '.join(parts)} (run {as_code(history.run)}, round {history.round})"
@@ -221,10 +221,10 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _next(history: History) -> Iterator[str]:
-    waiting = [one for one in history.tasks if one.state is TaskState.AWAITING_MERGE and one.pull]
-    yield from (f"{number(one.pull)} waits for a person to merge it." for one in waiting)
-    if history.pull > 0 and not history.is_complete:
-        yield f"{number(history.pull)} carries the results of this run."
+    waiting = [one.pull for one in history.tasks if one.state is TaskState.AWAITING_MERGE]
+    for pull in filter(None, dict.fromkeys(waiting)):
+        whole = ", and carries the results of this run" if pull == history.pull else ""
+        yield f"{number(pull)} waits to be merged{whole}."
     if history.memory_pull > 0:
         yield f"{number(history.memory_pull)} brings Memory.md up to date."
     if history.failure_issue > 0:

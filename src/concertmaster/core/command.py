@@ -66,6 +66,11 @@ class CheckBatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopCheck:
+    """The time is over: end the check that runs. What is ended so has no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LandBatch:
     """Move the target from `tip` to `commit`; answered by BatchLanded or TargetMoved."""
 
@@ -100,6 +105,7 @@ Command = (
     | RunPhase
     | StopAttempt
     | CheckBatch
+    | StopCheck
     | LandBatch
     | KeepWork
     | RemoveWorktree

@@ -116,6 +116,12 @@ class History:
         is_ready = one.state is TaskState.SUCCEEDED and bool(one.head)
         return is_ready and any(on in known and self.waits_for_person(known[on]) for on in needs)
 
+    def deciding_pull(self, one: TaskHistory) -> int:
+        """The pull request with which a person decides about the task, also one that was closed
+        and may be opened again; 0 where there is none."""
+        is_open = one.state is TaskState.AWAITING_MERGE or one.fault is Fault.CLOSED
+        return (one.pull or self.pull) if is_open else 0
+
     @property
     def is_complete(self) -> bool:
         """Nothing is left that could land."""

@@ -20,6 +20,7 @@ from concertmaster.core.command import (
     KeepWork,
     RemoveWorktree,
     StopAttempt,
+    StopCheck,
 )
 from concertmaster.core.events import Event
 from concertmaster.core.landing import Asked, Contender, Landing, Settled
@@ -60,6 +61,7 @@ def handle(state: RunState, event: Event) -> Moved:
     steps = (
         _watch_budget,
         _block,
+        _halt_train,
         _drive_train,
         _block,
         _go_on,
@@ -160,6 +162,14 @@ def _is_ready(state: RunState, key: str) -> bool:
     if state.tasks[key].state is not TaskState.WAITING:
         return False
     return all(state.tasks[on].state.is_over for on in state.network.before[key])
+
+
+def _halt_train(state: RunState) -> Moved:
+    """When the time is over no check is waited for."""
+    if not state.is_halted or state.landing.asked not in (Asked.BASE, Asked.CHECK):
+        return state, ()
+    landing = replace(state.landing, asked=Asked.NOTHING)
+    return replace(state, landing=landing), (StopCheck(),)
 
 
 def _drive_train(state: RunState) -> Moved:

@@ -143,10 +143,7 @@ def _cancel(state: RunState, event: CancelRequested) -> RunState:
 
 
 def _stop(state: RunState, event: StopRequested) -> RunState:
-    landing = state.landing
-    if landing.asked in (Asked.BASE, Asked.CHECK):  # its answer comes too late
-        landing = replace(landing, asked=Asked.NOTHING)
-    return replace(state, landing=landing, stopped=event.reason, is_halted=True)
+    return replace(state, stopped=event.reason, is_halted=True)
 
 
 def _note_finished(state: RunState, event: RunFinished) -> RunState:

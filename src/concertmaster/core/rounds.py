@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from concertmaster.core import graph
 from concertmaster.core.history import Due, History, TaskHistory
-from concertmaster.core.model import Outcome, Plan, RunSettings, TaskState, Usage
+from concertmaster.core.model import LandingMode, Outcome, Plan, RunSettings, TaskState, Usage
 from concertmaster.core.result import Result
-from concertmaster.core.verdict import Fault, Verdict
+from concertmaster.core.verdict import Fault, LeftOut, Verdict
 
 UNKNOWN_LIMIT_SECONDS = 3600.0  # until a limit whose end nobody told is tried again
+SHORTEST_WAIT_SECONDS = 600.0  # for rounds that are not counted may not follow at once
+LONGEST_WAIT_SECONDS = 8 * 86400.0  # the longest limits of agents are for a week
 
 _REPAIRABLE = (Fault.CULPRIT, Fault.CONFLICT)
 
@@ -73,6 +75,11 @@ def _add(a: Usage, b: Usage) -> Usage:
     )
 
 
+def cost(history: History) -> float:
+    """USD that all rounds have cost, as far as agents tell."""
+    return sum(one.usage.cost_usd or 0.0 for one in history.tasks)
+
+
 def refuse(history: History, task: str, *, reason: str) -> History:
     """Its change may never land; what a person wants of it lies on its branch."""
     one = history.task(task)
@@ -92,15 +99,29 @@ def refuse(history: History, task: str, *, reason: str) -> History:
 def take_verdict(history: History, verdict: Verdict) -> History:
     """With those left out that may not land."""
     for left in verdict.left_out:
-        one = history.task(left.task)
-        if left.fault is Fault.REFUSED:
-            history = refuse(history, left.task, reason=left.reason)
-            continue
-        changed = replace(one, fault=left.fault, reason=left.reason)
-        if left.fault in _REPAIRABLE:
-            changed = replace(changed, state=TaskState.LEFT_OUT)
-        history = history.put(changed)
+        if history.task(left.task).state is TaskState.SUCCEEDED:  # all else was settled before
+            history = _leave_out(history, left)
     return replace(history, check_seconds=history.check_seconds + verdict.check_seconds)
+
+
+def _leave_out(history: History, left: LeftOut) -> History:
+    one = history.task(left.task)
+    if left.fault is Fault.REFUSED:
+        return refuse(history, left.task, reason=left.reason)
+    if left.fault not in _REPAIRABLE:
+        return history.put(replace(one, fault=left.fault, reason=left.reason))
+    if awaited := _awaited(history, one):
+        reason = f"is built on {awaited}, which a person has to merge first"
+        return history.put(replace(one, fault=Fault.STUCK, reason=reason))
+    state = TaskState.LEFT_OUT
+    return history.put(replace(one, state=state, fault=left.fault, reason=left.reason))
+
+
+def _awaited(history: History, one: TaskHistory) -> str:
+    """A task that it is built on and that a person may still merge; "" where there is none."""
+    states = {other.task: other.state for other in history.tasks}
+    names = (built.task for built in one.built_on)
+    return next((name for name in names if states.get(name) is TaskState.AWAITING_MERGE), "")
 
 
 def block(history: History) -> History:
@@ -129,22 +150,27 @@ def land(history: History, task: str, *, landed_as: str) -> History:
 def await_merge(history: History, task: str, *, pull: int, reason: str) -> History:
     """A person merges it; `pull` is 0 where none could be opened."""
     one = history.task(task)
-    return history.put(replace(one, state=TaskState.AWAITING_MERGE, pull=pull, reason=reason))
+    state = TaskState.AWAITING_MERGE
+    return history.put(replace(one, state=state, pull=pull, reason=reason, fault=None))
 
 
-def settle_pull(history: History, pull: int, *, merged: bool, commit: str = "") -> History:
-    """A person has merged or closed one of our pull requests; `commit` is what it became."""
+def settle_pull(history: History, pull: int, *, is_open: bool, is_merged: bool) -> History:
+    """What a person has made of one of our pull requests."""
     for one in history.tasks:
-        if one.state is not TaskState.AWAITING_MERGE or pull not in (one.pull, history.pull):
+        if history.deciding_pull(one) != pull:
             continue
-        if one.pull and one.pull != pull:
-            continue
-        if merged:
-            history = land(history, one.task, landed_as=one.landed_as or commit or one.head)
-        else:
-            reason = f"its pull request #{pull} was closed"
-            history = history.put(replace(one, state=TaskState.LEFT_OUT, reason=reason))
+        if is_merged:
+            history = land(history, one.task, landed_as=one.landed_as or one.head)
+        elif is_open and one.fault is Fault.CLOSED:
+            history = await_merge(history, one.task, pull=one.pull, reason="it was opened again")
+        elif not is_open and one.fault is not Fault.CLOSED:
+            history = history.put(_close(one, pull))
     return history
+
+
+def _close(one: TaskHistory, pull: int) -> TaskHistory:
+    reason = f"its pull request #{pull} was closed"
+    return replace(one, state=TaskState.LEFT_OUT, fault=Fault.CLOSED, reason=reason)
 
 
 # --- what the next round has to do -------------------------------------------------------------
@@ -212,8 +238,9 @@ def find_due(history: History, settings: RunSettings, *, at: float) -> Due | Non
     Waiting for a usage limit to end is not counted. What is stuck waits for a person.
     """
     todo = choose_todo(history, settings, by_person=False)
+    lands = settings.landing not in (LandingMode.BRANCHES, LandingMode.NONE)
     carried = [key for key in todo.carried if history.task(key).fault is not Fault.STUCK]
-    if not (todo.work or carried):
+    if not (todo.work or (carried and lands)):
         return None
     number = history.round + 1
     if limits := _limits(history, todo, at=at):
@@ -227,7 +254,9 @@ def _limits(history: History, todo: Todo, *, at: float) -> list[float]:
     """When the usage limits end that tasks have run into."""
     limited = [history.task(key) for key in todo.work]
     return [
-        one.resumes_at or at + UNKNOWN_LIMIT_SECONDS
+        min(max(one.resumes_at, at + SHORTEST_WAIT_SECONDS), at + LONGEST_WAIT_SECONDS)
+        if one.resumes_at
+        else at + UNKNOWN_LIMIT_SECONDS
         for one in limited
         if one.outcome is Outcome.LIMITED and one.state is TaskState.WAITING
     ]
@@ -244,8 +273,11 @@ def _describe(history: History, todo: Todo) -> str:
 
 
 def begin_round(history: History, plan: Plan, todo: Todo, *, trigger: str, own: bool) -> History:
-    """The history as this round begins: its tasks wait, what they had been is evidence."""
-    counts = own and not _limits(history, todo, at=0.0)
+    """The history as this round begins: its tasks wait, what they had been is evidence.
+
+    Of our `own` rounds those that a person caused, or a usage limit, are not counted.
+    """
+    counts = own and history.due is not None and not _limits(history, todo, at=0.0)
     for task in plan.tasks:
         one = history.task(task.id)
         is_repair = one.fault in _REPAIRABLE and own

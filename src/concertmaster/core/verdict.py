@@ -15,6 +15,7 @@ class Fault(StrEnum):
     CONFLICT = "conflict"  # it does not merge
     REFUSED = "refused"  # the path policy
     STUCK = "stuck"  # it was not its fault
+    CLOSED = "closed"  # a person closed its pull request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from concertmaster.engine.finalize import finalize
 from concertmaster.engine.job import Job
 from concertmaster.engine.plan import plan
 from concertmaster.engine.verify import verify
+from concertmaster.engine.whole import run
 from concertmaster.engine.work import work
 
 JOBS: Mapping[str, Callable[[Job], int]] = {
@@ -17,4 +18,5 @@ JOBS: Mapping[str, Callable[[Job], int]] = {
     "verify": verify,
     "finalize": finalize,
     "control": control,
+    "run": run,
 }

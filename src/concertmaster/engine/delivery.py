@@ -15,15 +15,22 @@ from concertmaster.adapters.run_repository import Conflict
 from concertmaster.core import notice, rounds
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.model import LandingMode, TaskState
-from concertmaster.core.neutral import as_line
+from concertmaster.core.neutral import as_code, as_line
 from concertmaster.core.verdict import Fault, Verdict
 from concertmaster.engine import remembrance
 from concertmaster.engine.ground import Ground
-from concertmaster.engine.proposals import Proposal, propose
+from concertmaster.engine.proposals import Proposal, is_ours, propose
 
 FEW_TASKS = 20  # from so many on, one pull request carries them all
 WHOLE = "landed"  # the branch of a run's one pull request
 HELD = "only a person may merge it"
+
+_AS_ASKED = {
+    LandingMode.BRANCHES: "Nothing lands, as it was asked for: what succeeded lies on the branches "
+    "named above. `/orchestrate retry landing=merge` checks and lands it.",
+    LandingMode.NONE: "Nothing lands, as it was asked for: what succeeded lies in the artifacts of "
+    "this workflow run alone.",
+}
 
 
 class Reached(StrEnum):
@@ -58,7 +65,7 @@ def deliver(
     """
     mode = ground.plan.settings.landing
     if mode in (LandingMode.NONE, LandingMode.BRANCHES):
-        return Delivery(history=history)
+        return Delivery(history=history, notes=(_AS_ASKED[mode],))
     if mode is LandingMode.PULL_REQUESTS:
         return _offer(ground, history, [*made, *_held(history)])
     # First, so that Memory.md, which lands in the same push, can name their pull requests.
@@ -89,38 +96,45 @@ def _land(
     for task, commit in made.items():
         landed = rounds.land(landed, task, landed_as=commit)
     if made and ground.objects.is_ancestor(verdict.commit, tip):  # a try before this one did it
-        return _remember(ground, landed)
+        return _remember(ground, _recall_pulls(ground, landed, made))
     if not made:
         return Delivery(history=history)
     is_moved = tip != verdict.tip
-    if is_moved and not last:
-        return Delivery(history=history, reached=Reached.MOVED)
+    is_rewritten = is_moved and not ground.objects.is_ancestor(verdict.tip, tip)
+    if is_moved and (is_rewritten or not last):
+        return _give_way(ground, history)
     mode = ground.plan.settings.landing
     reason = "the run lands by one pull request" if mode is LandingMode.SINGLE_PULL_REQUEST else ""
     reason = reason or ("the target kept moving while results were checked" if is_moved else "")
     reason = reason or ground.job.forge.forbids_push(ground.plan.target)
     if not reason:
-        delivery = _push(ground, landed, verdict, made)
-        if isinstance(delivery, Delivery):
-            return delivery
-        reason = delivery
+        return _push(ground, landed, verdict, made)
     may_merge = mode is LandingMode.MERGE and not is_moved
     return _carry(ground, history, verdict, made, reason=reason, may_merge=may_merge)
 
 
+def _give_way(ground: Ground, history: History) -> Delivery:
+    """What was checked is not what a push would make of the target now."""
+    target = as_code(ground.plan.target)
+    note = f"Somebody moved {target} while results were checked, so none of them has landed yet."
+    return Delivery(history=history, reached=Reached.MOVED, notes=(note,))
+
+
 def _push(
     ground: Ground, landed: History, verdict: Verdict, made: Mapping[str, str]
-) -> Delivery | str:
-    """Move the target to the tested commit, with Memory.md on top; or why nobody may push."""
+) -> Delivery:
+    """Move the target to the tested commit, with Memory.md on top; where nobody may push, by a
+    pull request."""
     landed, notes = _show(ground, landed, verdict, made)
     final = remembrance.write_on(ground, verdict.commit, landed)
     target = ground.plan.target
     pushed = ground.push([Move(branch=target, old=verdict.tip, new=final.commit)])[target]
-    if pushed.state is PushState.FORBIDDEN:
-        return pushed.reason
+    if pushed.state is PushState.DONE:
+        return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
+    history = _unland(landed, made)
     if pushed.state is PushState.MOVED:
-        return Delivery(history=_unland(landed, made), reached=Reached.MOVED, notes=notes)
-    return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
+        return _give_way(ground, history).note(*notes)
+    return _carry(ground, history, verdict, made, reason=pushed.reason, may_merge=True)
 
 
 def _unland(history: History, made: Mapping[str, str]) -> History:
@@ -128,6 +142,19 @@ def _unland(history: History, made: Mapping[str, str]) -> History:
         one = history.task(task)
         history = history.put(replace(one, state=TaskState.SUCCEEDED, landed_as=""))
     return history
+
+
+def _recall_pulls(ground: Ground, landed: History, made: Mapping[str, str]) -> History:
+    """With the pull requests that the try before this one opened for them."""
+    names = {name: ground.branch(name) for name in (*made, WHOLE)}
+    found = ground.job.forge.pulls.find(
+        names.values(), since=_since(landed), is_ours=lambda pull: is_ours(pull, ground.viewer)
+    )
+    numbers = {name: found[branch].number for name, branch in names.items() if branch in found}
+    whole = numbers.get(WHOLE, landed.pull)
+    for task in made:
+        landed = landed.put(replace(landed.task(task), pull=numbers.get(task, whole)))
+    return replace(landed, pull=whole)
 
 
 def _remember(ground: Ground, landed: History) -> Delivery:
@@ -223,18 +250,44 @@ def _carry(
     final = remembrance.write_on(ground, verdict.commit, landed)
     history, failed = ground.set_branches(history, {WHOLE: final.commit})
     if failed:
-        return Delivery(history=history, notes=tuple(failed.values()))
+        return Delivery(history=_hold_back(history, made, reason), notes=tuple(failed.values()))
     proposal = _whole(history, verdict, made, reason=reason)
     proposed = propose(ground, [proposal], since=_since(history))
     pull = proposed.pulls.get(WHOLE)
     history = replace(history, pull=pull.number if pull else 0)
     if pull is None:
-        return _await(history, made, reason=reason).note(*proposed.notes)
+        held_back = _hold_back(history, made, reason)
+        return Delivery(history=held_back, reached=Reached.PULL, notes=proposed.notes)
     merging = _merge(ground, pull, final.commit) if may_merge else None
     if merging and merging.state is MergeState.MERGED:
-        return _take_merged(ground, history, made, final.commit, pull)
-    words = f"{reason}; {merging.reason}" if merging and merging.reason else reason
-    return _await(history, made, reason=words)
+        return _take_merged(ground, history, made, final.commit, pull).note(*final.notes)
+    # One pull request holds it all now, and those of its tasks go with their branches.
+    shown = {task: "" for task, _ in history.tips if task in made}
+    history, failed = ground.set_branches(history, shown)
+    words = "; ".join(filter(None, (reason, _say_merging(merging))))
+    return _await(history, made, reason=words).note(*final.notes, *failed.values())
+
+
+def _hold_back(history: History, tasks: Iterable[str], reason: str) -> History:
+    """Nothing that we do by ourselves helps them; a person may, and ask for a retry."""
+    for task in tasks:
+        one = replace(history.task(task), fault=Fault.STUCK, reason=as_line(reason))
+        history = history.put(one)
+    return history
+
+
+def _say_merging(merging: Merging | None) -> str:
+    if merging is None:
+        return ""
+    match merging.state:
+        case MergeState.PENDING:
+            return "GitHub merges it by itself when nothing is in the way any more"
+        case MergeState.QUEUED:
+            return "it is in the merge queue"
+        case MergeState.MOVED:
+            return "somebody changed its branch, so it is not what was checked"
+        case _:
+            return merging.reason
 
 
 def _merge(ground: Ground, pull: Pull, commit: str) -> Merging:
@@ -259,7 +312,7 @@ def _take_merged(
         history = rounds.land(history, task, landed_as=its_commit)
         history = history.put(replace(history.task(task), pull=pull.number))
     tip = ground.tip()
-    delivery = Delivery(history=history, reached=Reached.TARGET)
+    delivery = Delivery(history=history, reached=Reached.PULL)
     if ground.objects.tree(tip) == ground.objects.tree(commit):
         return delivery
     return delivery.note(
@@ -301,6 +354,8 @@ def _offer(ground: Ground, history: History, tasks: Iterable[str]) -> Delivery:
         reason = HELD if history.task(task).sensitive else "a person merges it"
         number = pull.number if pull else 0
         history = rounds.await_merge(history, task, pull=number, reason=reason)
+        if pull and pull.is_merged:  # since a try before this one
+            history = rounds.land(history, task, landed_as=pull.merge_commit)
     reached = Reached.PULL if commits else Reached.NOTHING
     return Delivery(history=history, reached=reached, notes=(*failed.values(), *proposed.notes))
 
@@ -312,13 +367,15 @@ def _standalone(ground: Ground, history: History, one: TaskHistory, tip: str) ->
     if any(on in known and not known[on].is_done for on in hard):
         return ""
     objects = ground.objects
-    if all(objects.is_ancestor(built.head, tip) for built in one.built_on):
+    is_foreign = objects.is_foreign(one.base, tip)
+    if not is_foreign and all(objects.is_ancestor(built.head, tip) for built in one.built_on):
         return one.head
     text, at = objects.message(one.head), ground.plan.settings.made_at
     result = objects.reapply(tip, base=one.base, head=one.head, message=text, at=at)
     if not isinstance(result, Conflict):
         return result.commit
-    waits = any(not known[b.task].is_done for b in one.built_on if b.task in known)
+    before = [known[built.task] for built in one.built_on if built.task in known]
+    waits = any(not (other.is_done or other.state.is_lost) for other in before)
     return "" if waits else result
 
 

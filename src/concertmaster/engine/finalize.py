@@ -18,7 +18,8 @@ from concertmaster.core import message, notice, rounds
 from concertmaster.core.account import Speed
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.model import LandingMode, TaskState
-from concertmaster.core.verdict import Verdict
+from concertmaster.core.neutral import as_code
+from concertmaster.core.verdict import Fault, Verdict
 from concertmaster.engine import remembrance
 from concertmaster.engine.acceptance import Accepted, Gate, Shares, folder_of, read_shares
 from concertmaster.engine.conclusion import Closing, conclude, count_by
@@ -26,6 +27,7 @@ from concertmaster.engine.delivery import WHOLE, Delivery, Reached, deliver
 from concertmaster.engine.ground import Ground
 from concertmaster.engine.handout import Handout, read_handout
 from concertmaster.engine.job import Job, digest
+from concertmaster.engine.next_round import reconcile
 from concertmaster.engine.proposals import await_merged
 from concertmaster.engine.repetition import repeat
 from concertmaster.engine.settlement import dispatch
@@ -143,7 +145,7 @@ def _continue(history: History, state: State | None) -> History:
 def _deliver(ground: Ground, held: Round, history: History) -> Delivery:
     verdict = held.verdict
     if verdict is None or verdict.base_green is False:
-        return Delivery(history=history).note(*_explain(ground.job, verdict))
+        return Delivery(history=history).note(*_explain(ground.job, verdict, history))
     made = repeat(ground.objects, verdict, history, plan=ground.plan)
     settings = ground.plan.settings
     last = history.own_rounds >= settings.rounds
@@ -151,12 +153,12 @@ def _deliver(ground: Ground, held: Round, history: History) -> Delivery:
     return replace(delivery, history=rounds.block(delivery.history))
 
 
-def _explain(job: Job, verdict: Verdict | None) -> Iterator[str]:
+def _explain(job: Job, verdict: Verdict | None, history: History) -> Iterator[str]:
     if verdict is not None:
         return  # the report tells what it says of the base
     if job.settings.cancelled:
         yield "The run was cancelled, so nothing landed; what agents had done is kept."
-    else:
+    elif any(one.state is TaskState.SUCCEEDED and one.head for one in history.tasks):
         yield "There is no verdict of the verify job, so nothing landed."
 
 
@@ -168,14 +170,20 @@ def _tidy_branches(
         return history, ()
     wanted = dict(_branches(ground, held, history))
     removed = [name for name, commit in wanted.items() if not commit]
-    for name in await_merged(ground, removed, since=history.created_at):
+    shown_open = await_merged(ground, removed, since=history.created_at)
+    for name in shown_open:
         del wanted[name]
     history, failed = ground.set_branches(history, wanted)
     left = dict(history.tips)
     for one in history.tasks:
         branch = ground.branch(one.task) if one.task in left else ""
         history = history.put(replace(one, branch=branch))
-    return history, tuple(failed.values())
+    still = (
+        f"The branch {as_code(ground.branch(name))} stays: its task has landed, but its pull "
+        "request is still open. Look for commits on it that are not ours, then close it."
+        for name in shown_open
+    )
+    return history, (*failed.values(), *still)
 
 
 def _branches(ground: Ground, held: Round, history: History) -> Iterator[tuple[str, str]]:
@@ -188,7 +196,9 @@ def _branches(ground: Ground, held: Round, history: History) -> Iterator[tuple[s
             commit = one.head or _receive_work(ground, held, one)
             if commit:
                 yield one.task, commit
-    waits = any(one.state is TaskState.AWAITING_MERGE for one in history.tasks)
+    waits = any(
+        one.state is TaskState.AWAITING_MERGE or one.fault is Fault.STUCK for one in history.tasks
+    )
     if WHOLE in left and not waits:
         yield WHOLE, ""
 
@@ -214,29 +224,19 @@ def _with_due(job: Job, held: Round, history: History) -> History:
     settings = held.handout.plan.settings
     is_red = held.verdict is not None and held.verdict.base_green is False
     is_red = is_red or held.shares.base_green is False
-    budget, spent = settings.budget_usd, _cost(history)
-    is_spent = budget is not None and (spent or 0.0) >= budget
+    spent = rounds.cost(history) - rounds.cost(held.handout.history)
+    is_spent = settings.budget_usd is not None and spent >= settings.budget_usd
     if job.settings.cancelled or is_red or is_spent:
         return replace(history, due=None)
     return replace(history, due=rounds.find_due(history, settings, at=job.clock.now()))
-
-
-def _cost(history: History) -> float | None:
-    costs = [one.usage.cost_usd for one in history.tasks if one.usage.cost_usd is not None]
-    return sum(costs) if costs else None
 
 
 # --- what is said of it ------------------------------------------------------------------------
 
 
 def _conclude(ground: Ground, held: Round, delivery: Delivery) -> tuple[History, str]:
-    job, history = ground.job, delivery.history
-    if ground.plan.settings.landing is LandingMode.PULL_REQUESTS:
-        history, notes = remembrance.offer(ground, history)
-    elif delivery.reached is Reached.TARGET and not history.due:
-        notes = remembrance.bring(ground, history)
-    else:
-        notes = ()
+    job = ground.job
+    history, notes = _put_memory(ground, delivery)
     closing = Closing(
         history=history,
         verdict=held.verdict,
@@ -244,6 +244,19 @@ def _conclude(ground: Ground, held: Round, delivery: Delivery) -> tuple[History,
         notes=[*delivery.notes, *notes, *_tell_of_token(ground, delivery)],
     )
     return conclude(job, closing, viewer=ground.viewer)
+
+
+def _put_memory(ground: Ground, delivery: Delivery) -> tuple[History, tuple[str, ...]]:
+    """Memory.md as the run ends, also where nothing landed; the notes of what did not work."""
+    history, mode = delivery.history, ground.plan.settings.landing
+    if ground.job.settings.cancelled:
+        return history, ()
+    if mode is LandingMode.PULL_REQUESTS:
+        return remembrance.offer(ground, history)
+    lands_here = mode is LandingMode.MERGE and delivery.reached is not Reached.PULL
+    if history.due or not (lands_here or delivery.reached is Reached.TARGET):
+        return history, ()
+    return history, remembrance.bring(ground, history)
 
 
 def _measure(job: Job, held: Round) -> Speed | None:
@@ -262,7 +275,7 @@ def _measure(job: Job, held: Round) -> Speed | None:
 
 
 def _tell_of_token(ground: Ground, delivery: Delivery) -> Iterator[str]:
-    if ground.viewer == ACTIONS_BOT and delivery.reached is not Reached.NOTHING:
+    if ground.viewer == ACTIONS_BOT and delivery.reached in (Reached.TARGET, Reached.PULL):
         yield notice.NO_CI
 
 
@@ -317,10 +330,14 @@ def _earlier_files(ground: Ground, state: State | None) -> Mapping[str, bytes]:
 
 
 def _begin_next(job: Job, history: History) -> None:
-    """The round that is due now; the hourly job starts what is due later."""
+    """The round that is due now; the hourly job starts what is due later.
+
+    A pull request that a person merged before the state branch told of it made control start none.
+    """
     due = history.due
-    if due is not None and due.at <= job.clock.now() and job.settings.workflow_ref:
-        dispatch(job, history, number=due.round)
+    is_due = due is not None and due.at <= job.clock.now()
+    if job.settings.workflow_ref and (is_due or reconcile(job.forge, history) != history):
+        dispatch(job, history, number=history.round + 1)
 
 
 def _write_outputs(job: Job, history: History, page: str) -> None:

@@ -29,6 +29,7 @@ class Job:
     console: Console
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
+    outputs: dict[str, str] = field(default_factory=dict)  # as they were written last
 
     def __post_init__(self) -> None:
         self.console.keep_secrets(self.redact)
@@ -124,6 +125,7 @@ class Job:
 
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """The job's outputs; a value cannot end itself and set another name."""
+        self.outputs.update(outputs)
         delimiter = f"concertmaster-{secrets.token_hex(16)}"
         text = "".join(
             format_output(name, value, delimiter=delimiter) for name, value in outputs.items()

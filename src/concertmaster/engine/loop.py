@@ -27,6 +27,7 @@ from concertmaster.core.command import (
     RemoveWorktree,
     RunPhase,
     StopAttempt,
+    StopCheck,
 )
 from concertmaster.core.events import Event, RunFinished, WorkKept
 from concertmaster.core.machine import fold, handle
@@ -116,6 +117,8 @@ class Loop:
                 self._submit(self._rails, self._train.check_base, command)
             case CheckBatch():
                 self._submit(self._rails, self._train.check_batch, command)
+            case StopCheck():
+                self._site.guard.stop(self._train.marks)
             case LandBatch():
                 self._submit(self._rails, self._train.land_batch, command)
             case KeepWork():

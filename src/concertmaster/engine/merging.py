@@ -13,17 +13,23 @@ from concertmaster.core.model import Built
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """The tip with a candidate on it; the tip itself where `changed` is False."""
+    """The tip with a candidate on it; the tip itself where `changed` is False. Where it is not
+    `as_it_is`, only the candidate's change was put on."""
 
     commit: str
     changed: bool
+    as_it_is: bool
 
 
 def join(
     objects: RunRepository, tip: str, candidate: Candidate, *, run: str, made_at: int
 ) -> Joined | Conflict:
-    """The tip with the candidate's change on it. `made_at` is epoch seconds."""
-    if candidate.as_it_is:
+    """The tip with the candidate's change on it. `made_at` is epoch seconds.
+
+    What somebody has taken out of the target's history since does not come back with its head.
+    """
+    as_it_is = candidate.as_it_is and not objects.is_foreign(candidate.base, tip)
+    if as_it_is:
         text = message.merge_message(candidate.title, task=candidate.task, run=run)
         result = objects.merge(tip, candidate.head, message=text, at=made_at)
     else:
@@ -34,9 +40,9 @@ def join(
     if isinstance(result, Conflict):
         return result
     there = result.tree == objects.tree(tip)
-    if there and (not candidate.as_it_is or objects.is_ancestor(candidate.head, tip)):
-        return Joined(commit=tip, changed=False)
-    return Joined(commit=result.commit, changed=True)
+    if there and (not as_it_is or objects.is_ancestor(candidate.head, tip)):
+        return Joined(commit=tip, changed=False, as_it_is=as_it_is)
+    return Joined(commit=result.commit, changed=True, as_it_is=as_it_is)
 
 
 def build_base(

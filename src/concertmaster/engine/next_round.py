@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.adapters import statebranch
 from concertmaster.adapters.forge import Forge
@@ -12,12 +13,12 @@ from concertmaster.adapters.repository import Repository
 from concertmaster.adapters.statebranch import State
 from concertmaster.core import bulletin, rounds
 from concertmaster.core.history import History, TaskHistory
-from concertmaster.core.model import RunSettings, TaskState
+from concertmaster.core.model import RunSettings
 from concertmaster.core.neutral import read_marks
 from concertmaster.core.rounds import Todo
 from concertmaster.core.trigger import Trigger
 from concertmaster.engine.job import Job
-from concertmaster.engine.planning import PromptFile
+from concertmaster.engine.planning import Planned, PromptFile
 from concertmaster.engine.reception import Request
 from concertmaster.errors import EnvironmentFault, UsageError
 
@@ -45,13 +46,13 @@ class Succession:
 def find_succession(job: Job, request: Request, repository: Repository, *, key: str) -> Succession:
     """The run that is to go on. Raises UsageError where there is none, or it may not go on now."""
     trigger = request.trigger
-    run = trigger.run if trigger.is_further else _find_run(job.forge, trigger.issue)
+    run = trigger.run if trigger.is_further else _find_run(job, trigger.issue)
     before = _read_state(job, repository, run).history
     history = rounds.block(reconcile(job.forge, before))
     found = Succession(
         before=before,
         history=history,
-        by_person=not trigger.is_bot,
+        by_person=not _is_ours(job, before, trigger),
         key=key,
         named=_find_tasks(history, request.order.tasks),
     )
@@ -59,12 +60,21 @@ def find_succession(job: Job, request: Request, repository: Repository, *, key: 
     return found
 
 
-def _find_run(forge: Forge, issue: int) -> str:
-    """Of our newest plan on the issue that was handed out."""
-    viewer = forge.viewer()
-    for comment in reversed(forge.comments(issue)):
+def _is_ours(job: Job, before: History, trigger: Trigger) -> bool:
+    """We dispatched it. Where we write as a person, that person's hand looks the same, so what
+    counts is that the round is due."""
+    if not trigger.is_further or trigger.actor != job.forge.viewer():
+        return False
+    return trigger.is_bot or (before.due is not None and before.due.round == trigger.round)
+
+
+def _find_run(job: Job, issue: int) -> str:
+    """Of our newest plan on the issue that was handed out, which a dry run is not."""
+    viewer = job.forge.viewer()
+    for comment in reversed(job.forge.comments(issue)):
         runs = [one.run for one in read_marks(comment.body) if one.kind == bulletin.PLAN_KIND]
-        if comment.author == viewer and runs:
+        is_started = bulletin.read_workflow_note(comment.body, repository_url=job.repository_url)
+        if comment.author == viewer and runs and is_started:
             return runs[0]
     raise UsageError(
         f"there is no run on issue #{issue} to go on with",
@@ -120,24 +130,43 @@ def _check_round(found: Succession, trigger: Trigger) -> None:
 
 def reconcile(forge: Forge, history: History) -> History:
     """With what people did to our pull requests meanwhile."""
-    numbers = {
-        one.pull or history.pull
-        for one in history.tasks
-        if one.state is TaskState.AWAITING_MERGE and (one.pull or history.pull)
-    }
-    for number in sorted(numbers):
+    numbers = {history.deciding_pull(one) for one in history.tasks}
+    for number in sorted(numbers - {0}):
         try:
             found = forge.issue(number)
         except NotFound:
             continue
-        if found.is_pull and not found.is_open:
-            history = rounds.settle_pull(history, number, merged=found.is_merged)
+        if found.is_pull:
+            is_open, is_merged = found.is_open, found.is_merged
+            history = rounds.settle_pull(history, number, is_open=is_open, is_merged=is_merged)
     return history
 
 
 def choose(found: Succession, settings: RunSettings) -> Todo:
     """What this round has to do."""
     return rounds.choose_todo(found.history, settings, by_person=found.by_person, named=found.named)
+
+
+def keep_to_budget(found: Succession, planned: Planned) -> tuple[Planned, Todo]:
+    """The plan with what is left of the run's budget; with none left no agent works any more.
+
+    Raises UsageError where a person asks for work that there is no budget for.
+    """
+    todo, settings = choose(found, planned.plan.settings), planned.plan.settings
+    if settings.budget_usd is None:
+        return planned, todo
+    spent = rounds.cost(found.history)
+    left = settings.budget_usd - spent
+    if todo.work and left <= 0:
+        if found.by_person:
+            raise UsageError(
+                f"the budget of ${settings.budget_usd:.2f} is used up (${spent:.2f})",
+                why="it is that of the whole run, not of one round",
+                next_step=f"raise it: `/orchestrate retry budget={math.ceil(2 * spent)}`",
+            )
+        return planned, replace(todo, work=())
+    changed = replace(settings, budget_usd=max(left, 0.0))
+    return replace(planned, plan=replace(planned.plan, settings=changed)), todo
 
 
 def read_prompts(found: Succession, repository: Repository, base: str) -> list[PromptFile]:

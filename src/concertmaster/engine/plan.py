@@ -56,6 +56,8 @@ def _saying_why(job: Job, tell: Callable[[str], None]) -> Iterator[None]:
         yield
     except Error as error:
         job.write_outputs(NOTHING)
+        if isinstance(error, NotDue):  # it was asked for and answered before, or by ourselves
+            tell = job.write_summary
         tell(bulletin.error_text(error.what, error.why, error.next_step))
         raise
 
@@ -156,14 +158,15 @@ def _plan_further(
 ) -> tuple[Planned, History | None]:
     """The plan of this round, of no tasks where nothing is to be worked on; None where nothing
     is to be done at all."""
-    before = found.history
-    options = {**job.settings.options(), **dict(before.options), **dict(request.order.options)}
+    asked = {**dict(found.history.options), **dict(request.order.options)}
+    before = replace(found.history, options=tuple(sorted(asked.items())))
+    options = {**job.settings.options(), **asked}
     now = snapshot.take(job, repository, options, target=before.target)
     files = next_round.read_prompts(found, repository, now.base)
     requester = request.trigger.requester or before.requester
     trigger = replace(request.trigger, run=before.run, requester=requester)
     planned = _plan_files(job, now, files, trigger=trigger)
-    todo = next_round.choose(found, planned.plan.settings)
+    planned, todo = next_round.keep_to_budget(found, planned)
     if not (todo or found.is_settled):
         return planned, None
     evidence = {task: rounds.evidence_of(before.task(task)) for task in todo.work}

@@ -55,7 +55,7 @@ def propose(ground: Ground, proposals: list[Proposal], *, since: str) -> Propose
 
 def _put(ground: Ground, one: Proposal, found: Pull | None) -> Pull:
     pulls = ground.job.forge.pulls
-    if found is None or not (found.is_open or found.is_merged):
+    if found is None or not (found.is_open or _carries(ground, found)):
         branch, base = ground.branch(one.branch), ground.plan.target
         found = pulls.open(branch=branch, base=base, title=one.title, body=one.body)
     if not is_ours(found, ground.viewer):
@@ -63,6 +63,11 @@ def _put(ground: Ground, one: Proposal, found: Pull | None) -> Pull:
     if found.is_merged or (found.title, found.body) == (one.title, one.body):
         return found
     return pulls.change(found, title=one.title, body=one.body)
+
+
+def _carries(ground: Ground, merged: Pull) -> bool:
+    """It was merged as the branch is now; what came onto the branch later is another change."""
+    return merged.is_merged and merged.head_commit == ground.seen.get(merged.head)
 
 
 def _compare(ground: Ground, one: Proposal, error: NotAllowed | Invalid) -> str:

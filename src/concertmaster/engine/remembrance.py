@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.adapters.remote import Move, PushState
 from concertmaster.core import memory, message, notice
@@ -58,9 +58,16 @@ def bring(ground: Ground, history: History) -> tuple[str, ...]:
         pushed = ground.push([Move(branch=target, old=tip, new=written.commit)])[target]
         if pushed.state is PushState.DONE:
             return written.notes
+        if pushed.state is PushState.FORBIDDEN and _names_run(ground, tip, history.run):
+            return written.notes  # a pull request has brought it, if not its newest words
         if pushed.state is PushState.FORBIDDEN:
             return (f"`{PATH}` could not be pushed: {as_line(pushed.reason)}",)
     return (f"`{PATH}` was not written: the target moved {TRIES} times.",)
+
+
+def _names_run(ground: Ground, commit: str, run: str) -> bool:
+    old = ground.objects.git.ask("cat-file", "blob", f"{commit}:{PATH}")
+    return old.code == 0 and f" {run} (".encode() in old.out
 
 
 def offer(ground: Ground, history: History) -> tuple[History, tuple[str, ...]]:
@@ -78,4 +85,6 @@ def offer(ground: Ground, history: History) -> tuple[History, tuple[str, ...]]:
         body=notice.memory_pull_body(history),
     )
     proposed = propose(ground, [proposal], since=history.created_at)
+    for pull in proposed.pulls.values():
+        history = replace(history, memory_pull=pull.number)
     return history, (*written.notes, *proposed.notes)

@@ -43,7 +43,7 @@ def _repeat_step(
         joined = join(objects, commit, candidate, run=plan.run, made_at=plan.settings.made_at)
         if isinstance(joined, Conflict):
             raise _fault(f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}")
-        mine[task] = one.head if as_it_is else joined.commit
+        mine[task] = one.head if joined.as_it_is else joined.commit
         commit = joined.commit
     if commit != step.commit or objects.tree(commit) != step.tree:
         raise _fault(f"a step makes {short(commit)} here, and {short(step.commit)} there")

@@ -212,13 +212,16 @@ def _deadline(loop: Loop, seconds: float | None) -> Iterator[None]:
 
 @contextmanager
 def _signals(loop: Loop) -> Iterator[None]:
-    """Ctrl-C and a closed terminal leave the run for `resume`; SIGTERM cancels it."""
+    """Ctrl-C and a closed terminal leave the run for `resume`; SIGTERM cancels it, and whoever
+    waited for that before gets to know as well."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         loop.interrupt()
 
     def cancel(number: int, frame: FrameType | None) -> None:
         loop.post(CancelRequested())
+        if callable(other := before[signal.Signals(number)]):
+            other(number, frame)
 
     wanted = {signal.SIGINT: interrupt, signal.SIGHUP: interrupt, signal.SIGTERM: cancel}
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}

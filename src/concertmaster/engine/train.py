@@ -44,10 +44,17 @@ class Train:
     discard: Callable[[Worktree], None]
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def check_base(self, command: CheckBase) -> BaseChecked:
-        """Is the commit that every task starts from green?"""
+    @property
+    def marks(self) -> str:
+        """How the marks of all its checks begin."""
+        return f"{self.site.plan.run}/{TRAIN}/"
+
+    def check_base(self, command: CheckBase) -> BaseChecked | None:
+        """Is the commit that every task starts from green? None when the check was stopped."""
         plan = self.site.plan
         verdict = self._check(plan.base)
+        if verdict is None:
+            return None
         return BaseChecked(
             tree=self.site.objects.tree(plan.base),
             passed=verdict.passed,
@@ -56,9 +63,13 @@ class Train:
             tip=self.site.repository.branch_tip(plan.target),
         )
 
-    def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted:
-        """Merge in memory, then check the tree in a clean worktree, unless it is known."""
+    def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted | None:
+        """Merge in memory, then check the tree in a clean worktree, unless it is known.
+
+        None when the check was stopped.
+        """
         commit, plan = command.tip, self.site.plan
+        reapplied: list[str] = []
         for number, candidate in enumerate(command.candidates):
             result = join(
                 self.site.objects,
@@ -75,8 +86,12 @@ class Train:
                     paths=result.paths,
                 )
             commit = result.commit
+            if not result.as_it_is:
+                reapplied.append(candidate.task)
         tree = self.site.objects.tree(commit)
         verdict = _known(tree, command) or self._check(commit)
+        if verdict is None:
+            return None
         return BatchChecked(
             tasks=tuple(c.task for c in command.candidates),
             tip=command.tip,
@@ -86,10 +101,10 @@ class Train:
             reason=verdict.reason,
             seconds=verdict.seconds,
             cached=verdict.cached,
-            reapplied=tuple(c.task for c in command.candidates if not c.as_it_is),
+            reapplied=tuple(reapplied),
         )
 
-    def _check(self, commit: str) -> Verdict:
+    def _check(self, commit: str) -> Verdict | None:
         began = time.monotonic()
         number = next(self.numbers)
         log = self.site.attempt_folder(TRAIN, number) / "check.log"
@@ -100,6 +115,8 @@ class Train:
             reason, mark = "", self.site.mark(TRAIN, number)
             for what, shell in self._commands():
                 ended = self.site.run_shell(shell, worktree, mark=mark, log=log)
+                if ended.stopped:
+                    return None
                 if not ended.ok:
                     reason = describe_failure(f"{what} `{shell}`", ended, log)
                     break

@@ -1,0 +1,58 @@
+# Concertmaster as a container: git, the program, and the agents' command lines.
+#
+#   docker build --tag concertmaster .
+#   docker build --tag concertmaster --build-arg AGENTS="claude codex" .
+#
+# It runs as root and has no USER: the program gives each attempt a user of its own, and GitHub asks
+# for root in container actions. Nothing secret is in it, and no cache of a package manager.
+
+# Which Python and Debian. A release names it with the digest that it was tested with
+# (`--build-arg BASE_IMAGE=python:3.13-slim-bookworm@sha256:…`); only a build that reaches the
+# registry can know that digest, so none is written here.
+ARG BASE_IMAGE=python:3.13-slim-bookworm
+
+FROM ${BASE_IMAGE} AS parts
+# Of claude, codex, gemini (npm) and aider (PyPI; needs a base with Python before 3.13).
+ARG AGENTS="claude"
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /parts
+
+COPY image/tools.lock ./
+RUN python3 -m venv tools \
+ && tools/bin/pip install --quiet --require-hashes --no-deps --only-binary=:all: --requirement tools.lock
+
+COPY image/ image/
+COPY tests/claude/ image/claude/
+RUN sh image/install-agents ${AGENTS}
+
+COPY requirements.lock ./
+RUN python3 -m venv --without-pip /opt/concertmaster \
+ && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --require-hashes --no-deps --only-binary=:all: --requirement requirements.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY examples/demo/ examples/demo/
+COPY src/ src/
+RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels . \
+ && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --no-deps wheels/*.whl
+
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="Concertmaster" \
+      org.opencontainers.image.description="Runs many coding agents on one repository at once and lands only what passed its check." \
+      org.opencontainers.image.licenses="MIT"
+
+RUN apt-get update --quiet=2 \
+ && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends ca-certificates git >/dev/null \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/apt /var/log/*.log /usr/share/doc /usr/share/man
+
+COPY --from=parts /opt/agents/ /
+COPY --from=parts /opt/concertmaster/ /opt/concertmaster/
+RUN ln -s /opt/concertmaster/bin/concertmaster /usr/local/bin/concertmaster \
+ && concertmaster --version
+
+# The workspace that the runner mounts belongs to another user than root.
+ENV GIT_CONFIG_COUNT=1 \
+    GIT_CONFIG_KEY_0=safe.directory \
+    GIT_CONFIG_VALUE_0=/github/workspace
+
+ENTRYPOINT ["concertmaster"]

@@ -1,0 +1,143 @@
+"""A container engine for the tests: docker where it answers, else a podman of our own.
+
+Podman keeps everything below `.cache/e2e`, and needs no registry of images: its base image is made
+from Debian's packages once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.e2e.base_image import BASE, make_base
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "e2e"
+PACKAGES = ("podman", "crun", "debootstrap")
+START_SECONDS = 30.0
+
+# Machines without systemd, or with old control groups, refuse what podman asks for by default.
+PODMAN_SETTINGS = """\
+[containers]
+default_ulimits=["nofile=1024:1024","nproc=4096:4096"]
+cgroups="disabled"
+[engine]
+cgroup_manager="cgroupfs"
+events_logger="file"
+"""
+# A mount namespace of its own, without the second tree of a hybrid /sys/fs/cgroup.
+SERVE = "umount /sys/fs/cgroup/unified 2>/dev/null; exec podman {} system service --time=0 {}"
+
+
+class CannotRun(Exception):
+    """There is no engine on this machine; the text says what would help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """`cli` speaks to the daemon at `socket`; `base` is what the Dockerfile may start from."""
+
+    cli: tuple[str, ...]
+    socket: Path
+    base: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(self, *args: str | Path) -> str:
+        """What it answers; CalledProcessError, with all it said, if it fails."""
+        done = subprocess.run(
+            [*self.cli, *map(str, args)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            sys.stderr.write(done.stdout + done.stderr)
+            done.check_returncode()
+        return done.stdout.strip()
+
+    def build(self, folder: Path, tag: str, *more: str | Path) -> None:
+        """From the folder's Dockerfile."""
+        base = ("--build-arg", f"BASE_IMAGE={self.base}")
+        self.ask("build", "--network=host", "--tag", tag, *base, *more, folder)
+
+
+@contextmanager
+def running() -> Iterator[Engine]:
+    """Raises CannotRun."""
+    if (found := _find_docker()) is not None:
+        yield found
+        return
+    _install_podman()
+    with _podman() as engine:
+        make_base(engine, CACHE)
+        yield engine
+
+
+def _find_docker() -> Engine | None:
+    if not shutil.which("docker"):
+        return None
+    asked = ("docker", "version", "--format", "{{.Server.Version}}")
+    if subprocess.run(asked, capture_output=True, check=False).returncode:
+        return None
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not host.startswith("unix://"):
+        raise CannotRun(f"DOCKER_HOST is {host}; the tests need a daemon on this machine")
+    return Engine(cli=("docker",), socket=Path(host.removeprefix("unix://")), base=_pinned_base())
+
+
+def _pinned_base() -> str:
+    """What the Dockerfile itself starts from."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    return next(one for one in lines if one.startswith("ARG BASE_IMAGE=")).partition("=")[2]
+
+
+def _install_podman() -> None:
+    if all(map(shutil.which, PACKAGES)):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise CannotRun(
+            "Neither docker answers nor is podman here. Start docker, or as root on Debian or "
+            f"Ubuntu: apt-get install {' '.join(PACKAGES)}"
+        )
+    sys.stderr.write(f"No docker here: installing {' '.join(PACKAGES)}\n")
+    quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "check": True}
+    subprocess.run(("apt-get", "update", "-qq"), **quiet)  # type: ignore[call-overload]
+    install = ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *PACKAGES)
+    subprocess.run(install, stdout=subprocess.DEVNULL, **quiet)  # type: ignore[call-overload]
+
+
+@contextmanager
+def _podman() -> Iterator[Engine]:
+    if os.geteuid() != 0:
+        raise CannotRun("No docker answers, and the podman of these tests has to be root's.")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    settings, socket = CACHE / "containers.conf", CACHE / "podman.sock"
+    settings.write_text(PODMAN_SETTINGS)
+    socket.unlink(missing_ok=True)
+    url = f"unix://{socket}"
+    storage = f"--root {CACHE}/storage --runroot {CACHE}/run"
+    with (CACHE / "podman.log").open("w") as log:
+        service = subprocess.Popen(
+            ("unshare", "--mount", "sh", "-c", SERVE.format(storage, url)),
+            env={**os.environ, "CONTAINERS_CONF": str(settings)},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait_for(socket, service)
+            yield Engine(cli=("podman", "--remote", "--url", url), socket=socket, base=BASE)
+        finally:
+            service.terminate()
+            service.wait()
+
+
+def _wait_for(socket: Path, service: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not socket.exists():
+        if service.poll() is not None or time.monotonic() > deadline:
+            raise CannotRun(f"podman does not start: {(CACHE / 'podman.log').read_text()}")
+        time.sleep(0.05)

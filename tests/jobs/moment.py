@@ -1,0 +1,25 @@
+"""The moment in which a push arrives, before it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.github.hosting import Hosting, read_push, unpacked
+
+
+def at_first_push(patch: pytest.MonkeyPatch, branch: str, act: Callable[[], None]) -> list[str]:
+    """`act` when the first push to a branch with such an end arrives; its refs, once it came."""
+    take, came = Hosting.push, list[str]()
+
+    def push(hosting: Hosting, repository: Any, token: Any, request: Any, *, rest: str) -> Any:
+        refs = [move.ref for move in read_push(unpacked(request)).moves]
+        if not came and any(branch in ref.rpartition("/")[2] for ref in refs):
+            came.extend(refs)
+            act()
+        return take(hosting, repository, token, request, rest=rest)
+
+    patch.setattr(Hosting, "push", push)
+    return came
