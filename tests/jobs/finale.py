@@ -15,6 +15,7 @@ from concertmaster.errors import Error
 from tests.github.bare import Bare
 from tests.github.calls import Call
 from tests.github.double import Double
+from tests.github.merging import WEB_FLOW
 from tests.github.state import Repository
 from tests.jobs.house import SETTINGS, House, Round
 from tests.jobs.stage import is_duplicate, shown_of
@@ -102,16 +103,16 @@ class Finale:
         _replace(self.held.workflow.folder, self.saved / "workflow")
         self.held.workflow.said.truncate(0)
 
-    def run(self) -> None:
+    def run(self, **inputs: str) -> None:
         try:
-            assert finalize(self.held.job("finalize")) == 0
+            assert finalize(self.held.job("finalize", **inputs)) == 0
         finally:
             self.check_target()
 
-    def run_or_stop(self) -> Error | None:
+    def run_or_stop(self, **inputs: str) -> Error | None:
         """A stop is a clear one."""
         try:
-            self.run()
+            self.run(**inputs)
         except Error as error:
             stop = error
         else:
@@ -169,7 +170,7 @@ class Finale:
             **{name: shown for name, shown in shown_of(self.repository).items() if name != "runs"},
             "pulls": sorted(self._pulls()),
             "branches": branches,
-            "target": self.bare.commits("--first-parent", "main"),
+            "target": [*map(self._known, self.bare.commits("--first-parent", "main"))],
             "memory": self.house.read(MEMORY),
             "state": self._files(state),
             "rounds": {tuple(run.inputs.items()) for run in self.house.dispatched},
@@ -180,8 +181,14 @@ class Finale:
     def _pulls(self) -> Iterator[tuple[Any, ...]]:
         for issue, pull in self.repository.pulls():
             reviews = [review.body for review in pull.reviews]
-            merged = (pull.merged_at is not None, pull.merge_commit, pull.head_commit)
+            commit = pull.merge_commit and self._known(pull.merge_commit)
+            merged = (pull.merged_at is not None, commit, pull.head_commit)
             yield (pull.head, pull.base, issue.title, issue.body, issue.state, merged, reviews)
+
+    def _known(self, commit: str) -> str:
+        """Its id, but where GitHub has made it and put its time in: its tree."""
+        found = self.bare.read_commit(commit)
+        return found.tree if found.committer.name == WEB_FLOW.name else commit
 
     def _files(self, commit: str) -> dict[str, str]:
         names = self.bare.text("ls-tree", "-r", "--name-only", commit).splitlines()

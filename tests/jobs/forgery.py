@@ -35,6 +35,7 @@ class Forger:
     held: Round
     folder: Path
     given: dict[str, str] = field(default_factory=dict)  # outputs of jobs that lie
+    blobs: dict[bytes, str] = field(default_factory=dict)
 
     @property
     def artifacts(self) -> Path:
@@ -78,12 +79,20 @@ class Forger:
         index = self.folder / "index"
         git = Git(self.objects.path, git_dir=self.objects.path, index=index, private=True)
         git.run("read-tree", start)
-        for path, entry in files.items():
-            mode, data = ("100644", entry.encode()) if isinstance(entry, str) else entry or ("0", b"")
-            blob = data.decode() if mode == "160000" else self.objects.write_blob(data)
-            line = f"{mode} {blob if entry is not None else '0' * 40}\t{path}\0"
-            git.run("update-index", "-z", "--index-info", stdin=line.encode())
+        lines = "".join(f"{self._entry(one)}\t{path}\0" for path, one in files.items())
+        git.run("update-index", "-z", "--index-info", stdin=lines.encode())
         return git.run("write-tree")
+
+    def _entry(self, entry: Entry | str | None) -> str:
+        """Mode and id, as git lists them."""
+        if entry is None:
+            return f"0 {'0' * 40}"
+        mode, data = ("100644", entry.encode()) if isinstance(entry, str) else entry
+        if mode == "160000":
+            return f"{mode} {data.decode()}"
+        if data not in self.blobs:
+            self.blobs[data] = self.objects.write_blob(data)
+        return f"{mode} {self.blobs[data]}"
 
     def commit(self, name: str, tree: str, *, parent: str = "", text: str = "") -> str:
         """As we make it for this task."""

@@ -151,10 +151,10 @@ class House:
         payload = self.double.comment_event(self.repository, issue, written)
         return self.start("issue_comment", payload, **inputs)
 
-    def start(self, event: str, payload: Object, *, actor: User | None = None, **more: Any) -> Round:
-        run = self.double.add_run(
-            self.repository, CALLER, event=event, actor=actor or self.eve
-        )
+    def start(
+        self, event: str, payload: Object, *, actor: User | None = None, **more: Any
+    ) -> Round:
+        run = self.double.add_run(self.repository, CALLER, event=event, actor=actor or self.eve)
         workflow = Workflow(
             double=self.double,
             repository=self.repository,

@@ -68,7 +68,9 @@ def open_pull(
     """A pull request of ours, or of whoever it is `by`."""
     double, repository = house.double, house.repository
     branch = branch or f"concertmaster/{run}/{TASK}"
-    commit = double.commit(fork or repository, branch, {"apple.txt": "apple\n"})
+    where = fork or repository
+    double.git(where).update({f"refs/heads/{branch}": (house.tip(), None)})
+    commit = double.commit(where, branch, {"apple.txt": "apple\n"})
     with double.store.lock:
         issue = tracker.new_issue(
             double.store,

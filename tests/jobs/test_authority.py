@@ -13,6 +13,7 @@ from concertmaster.core.bulletin import NOTHING_LEFT, PLAN_KIND, workflow_note
 from concertmaster.core.history import History
 from concertmaster.core.model import TaskState
 from concertmaster.core.neutral import mark
+from concertmaster.core.prompt import task_id
 from concertmaster.engine.plan import plan
 from concertmaster.errors import EnvironmentFault, UsageError
 from tests.github import tracker
@@ -22,6 +23,7 @@ from tests.jobs.house import House, Round
 from tests.jobs.past import RUN, due, keep, make_history, open_pull
 
 PROMPT = "prompts/apple.md"
+APPLE = task_id(PROMPT)
 OLD = "# Write apple\n\nwrite apple.txt apple\n"
 NEW = "# Write a better apple\n\nwrite apple.txt better\n"
 
@@ -37,19 +39,16 @@ def failed(house: House, **more: Any) -> History:
     """A run whose first round has ended, with one task that failed."""
     made = make_history(house, state=TaskState.FAILED, **more)
     (task,) = made.tasks
-    return replace(made, tasks=(replace(task, head="", task=task_id(house)),))
-
-
-def task_id(house: House) -> str:
-    """As the planner names it."""
-    return "apple-d8a6"
+    return replace(made, tasks=(replace(task, head="", task=APPLE),))
 
 
 def say_planned(house: House, run: str = RUN, *, started: bool = True) -> None:
     """Our comment that shows the plan; that of a dry run links no workflow run."""
     double, repository = house.double, house.repository
     page = f"{double.url}/{repository.full_name}/actions/runs/77"
-    text = mark(run=run, kind=PLAN_KIND) + "\n\n" + (workflow_note(page) if started else "")
+    text = (
+        mark(run=run, kind=PLAN_KIND) + "\n\n" + (f"- {workflow_note(page)}\n" if started else "")
+    )
     token = Token(value="", user=double.store.actions_app.bot)
     with double.store.lock:
         tracker.add_comment(
@@ -94,7 +93,7 @@ def ours(house: House) -> User:
 def test_we_may_begin_the_round_that_is_due(house: House) -> None:
     keep(house, replace(failed(house), due=due(house, seconds=-5), **waits(house)))
     held = dispatch(house, ours(house))
-    assert tasks_of(held) == [task_id(house)]
+    assert tasks_of(held) == [APPLE]
     assert held.outputs["round"] == "2"
 
 
@@ -133,12 +132,12 @@ def test_another_bot_begins_nothing_unless_it_is_allowed_to(house: House, allowe
     bot = house.double.add_user("renovate[bot]", kind=Kind.BOT)
     keep(house, replace(failed(house), due=due(house, seconds=-5)))
     held = dispatch(house, bot, allowed_bots=tuple(filter(None, [allowed])))
-    assert tasks_of(held) == ([task_id(house)] if allowed else [])
+    assert tasks_of(held) == ([APPLE] if allowed else [])
 
 
 def test_a_person_who_may_write_begins_a_round_at_any_time(house: House) -> None:
     keep(house, failed(house))
-    assert tasks_of(dispatch(house, house.eve, number=1)) == [task_id(house)]
+    assert tasks_of(dispatch(house, house.eve, number=1)) == [APPLE]
 
 
 @pytest.mark.parametrize("role", [Role.READ, Role.TRIAGE])
@@ -192,7 +191,7 @@ def test_a_retry_names_tasks_by_id_or_by_the_number_of_their_issue(house: House)
     made = failed(house)
     (apple,) = made.tasks
     apple = replace(apple, issue=41)
-    pear = replace(apple, task="pear-11cb", prompt="prompts/pear.md", issue=42)
+    pear = replace(apple, task=task_id("prompts/pear.md"), prompt="prompts/pear.md", issue=42)
     keep(house, replace(made, tasks=(apple, pear)))
     say_planned(house)
     names = {"#41": "apple", "#42": "pear", apple.task: "apple"}
@@ -208,7 +207,7 @@ def test_a_retry_of_what_is_no_task_says_which_there_are(house: House, word: str
     held = ask(house, f"/orchestrate retry {word}")
     with pytest.raises(UsageError, match="has no task"):
         held.plan()
-    assert task_id(house) in house.repository.issues[1].comments[-1].body
+    assert APPLE in house.repository.issues[1].comments[-1].body
 
 
 def test_a_retry_when_nothing_is_left_says_so(house: House) -> None:
@@ -235,7 +234,7 @@ def test_a_dry_run_is_nothing_to_go_on_with(house: House) -> None:
     keep(house, failed(house))
     say_planned(house)
     say_planned(house, "i1-c6", started=False)
-    assert tasks_of(ask(house, "/orchestrate retry")) == [task_id(house)]
+    assert tasks_of(ask(house, "/orchestrate retry")) == [APPLE]
 
 
 def test_no_comment_of_anybody_else_directs_a_retry_to_another_run(house: House) -> None:
@@ -246,10 +245,11 @@ def test_no_comment_of_anybody_else_directs_a_retry_to_another_run(house: House)
     text = f"{mark(run='i1-c6', kind=PLAN_KIND)}\n\n[Workflow run](x)\n"
     house.double.comment(house.repository, house.repository.issues[1], user=mallory, body=text)
     held = ask(house, "/orchestrate retry")
-    assert tasks_of(held) == [task_id(house)]
+    assert tasks_of(held) == [APPLE]
     assert held.outputs["run"] == RUN
 
 
+@pytest.mark.matrix
 def test_the_same_retry_again_does_nothing_twice(house: House) -> None:
     keep(house, failed(house))
     say_planned(house)
@@ -274,7 +274,8 @@ def everything(house: House) -> list[Any]:
 def text_of(held: Round) -> str:
     held.plan()
     (task,) = json.loads((held.artifacts / "plan" / "plan.json").read_text())["tasks"]
-    return (held.artifacts / "plan" / "prompts" / task["blob"]).read_text()
+    blob: str = task["blob"]
+    return (held.artifacts / "plan" / "prompts" / blob).read_text()
 
 
 @pytest.mark.parametrize("then", [NEW, None])

@@ -1,14 +1,16 @@
-"""Plans of many prompts: few calls, inside every limit; and what GitHub cannot hold."""
+"""Plans and rounds of many prompts: few calls, inside every limit; what GitHub cannot hold."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from graphql import build_schema
 
+from concertmaster.core.model import TaskState
 from concertmaster.core.neutral import BODY_LIMIT
 from concertmaster.engine.plan import plan as run_plan
 from tests.github import tracker
@@ -19,6 +21,8 @@ from tests.github.people import User
 from tests.github.query import execution
 from tests.github.query.mutations import MUTATIONS
 from tests.github.state import Issue, Repository
+from tests.jobs.house import SETTINGS as HOUSE_SETTINGS
+from tests.jobs.house import House, Round
 from tests.jobs.workflow import Workflow
 
 pytestmark = pytest.mark.matrix
@@ -240,3 +244,76 @@ def test_of_a_plan_too_long_for_a_comment_the_whole_is_in_the_artifact(
     assert shown.endswith("The whole text is plan-comment.md in the artifact of the plan.")
     assert whole.startswith(shown[:1000])
     assert len(listed(shown)) == 156
+
+
+# --- whole rounds ------------------------------------------------------------------------------
+
+
+def many(double: Double, folder: Path, number: int, *, landing: str) -> House:
+    names = [f"p{place:03}" for place in range(number)]
+    prompts = {name: f"# Write {name}\n\nwrite {name}.txt x\n" for name in names}
+    settings = f"{HOUSE_SETTINGS}parallel: 8\nlanding: {landing}\n"
+    return House.build(double, folder, prompts, settings=settings)
+
+
+def hold(house: House) -> tuple[Round, dict[str, list[Call]]]:
+    """A whole round of all prompts; the calls of its jobs."""
+    names = [issue.rpartition("/")[2].removesuffix(".md") for issue in prompts_of(house)]
+    held = house.ask(house.open_issue(*names), max_parallel=1)
+    spent: dict[str, list[Call]] = {}
+    for name in ("plan", "work", "verify", "finalize"):
+        house.double.log.clear()
+        began = house.double.clock.seconds()
+        getattr(held, name)()
+        spent[name] = api_calls(house.double)
+        seconds = house.double.clock.seconds() - began
+        print(
+            f"{name}: {cost(spent[name]):.1f} calls, {creations(spent[name])} made, {seconds:.0f}s"
+        )
+    return held, spent
+
+
+def prompts_of(house: House) -> list[str]:
+    bare = house.double.git(house.repository)
+    return bare.text("ls-tree", "--name-only", "main", "prompts/").split()
+
+
+def creations(calls: list[Call]) -> int:
+    """What counts among the 500 of an hour."""
+    made = ("createIssue", "addComment", "addSubIssue", "addBlockedBy")
+    fields = sum(field in made for call in calls for field in call.fields)
+    paths = ("/issues", "/pulls", "/comments", "/reviews", "/sub_issues", "/blocked_by")
+    posts = [call for call in calls if call.method == "POST" and call.path.endswith(paths)]
+    return fields + len(posts)
+
+
+def states(house: House, held: Round) -> Counter[TaskState]:
+    return Counter(one.state for one in house.history(held.outputs["run"]).tasks)
+
+
+WHOLE = [
+    (19, "merge", TaskState.LANDED, 19),
+    (50, "merge", TaskState.LANDED, 1),
+    (50, "pull-requests", TaskState.AWAITING_MERGE, 51),
+    (256, "merge", TaskState.LANDED, 1),
+]
+
+
+@pytest.mark.parametrize("case", WHOLE, ids=lambda case: f"{case[0]} by {case[1]}")
+def test_a_whole_round_stays_inside_every_limit(
+    double: Double, tmp_path: Path, case: tuple[int, str, TaskState, int]
+) -> None:
+    number, landing, state, pulls = case
+    house = many(double, tmp_path, number, landing=landing)
+
+    held, spent = hold(house)
+
+    calls = [call for job in spent.values() for call in job]
+    print(f"{number} prompts, {landing}: {cost(calls) / number:.2f} calls each")
+    assert states(house, held) == {state: number}
+    assert len(house.repository.pulls()) == pulls
+    assert {call.status for call in calls} <= {200, 201}
+    assert not spent["work"]
+    assert not spent["verify"]
+    assert cost(calls) <= 6 * number
+    assert creations(calls) <= 500

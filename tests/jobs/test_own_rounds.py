@@ -10,7 +10,6 @@ import pytest
 
 from concertmaster.core.history import TaskHistory
 from concertmaster.core.model import Outcome, TaskState
-from concertmaster.core.rounds import SHORTEST_WAIT_SECONDS, UNKNOWN_LIMIT_SECONDS
 from concertmaster.engine.control import control
 from tests.github.double import Double
 from tests.jobs.house import AGENT, SETTINGS, House, Round
@@ -69,20 +68,13 @@ def test_a_culprit_gets_one_round_with_the_evidence_and_is_left_out_then(
     assert "An earlier attempt at this task failed" in told(house)
     assert "no room for both" in told(house)
     after = tasks(house, second)[left[0]]
-    assert (after.state, after.repairs) == (TaskState.LEFT_OUT, 1)
+    assert after.state.is_lost
+    assert after.repairs == 1
     assert len(house.dispatched) == 1
     (failure,) = house.issues("failure")
     assert "no room for both" in (failure.body or "")
-    assert f"{left[0]}.txt" not in [*house.double.git(house.repository).tree(house.tip())]
+    assert house.read(f"{left[0]}.txt") is None
     assert any(name.startswith(left[0]) for name in house.branches())
-
-
-def test_where_no_repairs_are_wanted_none_begins(double: Double, tmp_path: Path) -> None:
-    house = build(double, tmp_path, settings="repairs: 0\n", check_sh=CHECK)
-    held = house.ask(house.open_issue("apple", "pear")).hold()
-    assert house.dispatched == []
-    assert house.history(held.outputs["run"]).due is None
-    assert len(house.issues("failure")) == 1
 
 
 # --- limits ------------------------------------------------------------------------------------
@@ -137,34 +129,8 @@ def test_a_limited_run_goes_on_when_the_limit_ends_and_that_is_not_counted(
     assert issue.state == "closed"
 
 
-@pytest.mark.parametrize(
-    ("resumes_in", "wait"),
-    [(None, UNKNOWN_LIMIT_SECONDS), (-60.0, SHORTEST_WAIT_SECONDS), (1e12, 8 * 86400.0)],
-)
-def test_a_limit_that_tells_no_usable_time_is_waited_for_all_the_same(
-    double: Double, tmp_path: Path, resumes_in: float | None, wait: float
-) -> None:
-    house = build(double, tmp_path)
-    now = double.clock.seconds()
-    ends = 0.0 if resumes_in is None else now + resumes_in
-    held = hold_limited(house, house.ask(house.open_issue("apple")), resumes_at=ends)
-    due = house.history(held.outputs["run"]).due
-    assert due is not None
-    assert due.at == pytest.approx(double.clock.seconds() + wait, abs=60)
-    assert house.dispatched == []
-
-
-def test_a_used_up_budget_begins_no_round(double: Double, tmp_path: Path) -> None:
-    house = build(double, tmp_path)
-    held = house.ask(house.open_issue("apple"), "/orchestrate budget=10")
-    hold_limited(house, held, resumes_at=0.0, cost=10.0)
-    assert house.history(held.outputs["run"]).due is None
-    double.clock.advance(2 * 3600)
-    strike(house)
-    assert house.dispatched == []
-
-
-def test_what_is_left_of_the_budget_is_that_of_the_whole_run(
+@pytest.mark.matrix
+def test_a_round_has_what_is_left_of_the_budget_and_none_begins_without(
     double: Double, tmp_path: Path
 ) -> None:
     house = build(double, tmp_path)
@@ -181,6 +147,9 @@ def test_what_is_left_of_the_budget_is_that_of_the_whole_run(
     third = hold_limited(house, house.follow(house.dispatched[-1]), resumes_at=0.0, cost=1.0)
     assert budget_of(third) == pytest.approx(1.0)
     assert house.history(held.outputs["run"]).due is None
+    double.clock.advance(2 * 3600)
+    strike(house)
+    assert len(house.dispatched) == 2
 
 
 def budget_of(held: Round) -> float:
@@ -192,7 +161,7 @@ def budget_of(held: Round) -> float:
 # --- cancelled ---------------------------------------------------------------------------------
 
 
-def test_a_cancelled_run_lands_nothing_keeps_all_and_says_so(
+def test_a_cancelled_run_lands_nothing_keeps_all_and_goes_on_when_a_person_asks(
     double: Double, tmp_path: Path
 ) -> None:
     house = build(double, tmp_path)
@@ -224,14 +193,6 @@ def test_a_cancelled_run_lands_nothing_keeps_all_and_says_so(
     assert all(child.state == "open" for child in house.issues("task"))
     assert json.loads(held.outputs["landed"]) == []
 
-
-def test_a_cancelled_run_goes_on_when_a_person_asks_for_it(double: Double, tmp_path: Path) -> None:
-    house = build(double, tmp_path)
-    issue = house.open_issue("apple", "pear")
-    held = house.ask(issue, max_parallel=2, slots=1)
-    held.plan()
-    held.work(without=(1,))
-    held.finalize(cancelled=True)
     house.ask(issue, "/orchestrate retry").hold()
     assert (house.read("apple.txt"), house.read("pear.txt")) == ("apple\n", "pear\n")
     assert issue.state == "closed"

@@ -121,12 +121,14 @@ def test_a_dependent_of_a_squashed_one_is_put_on_the_new_target(house: House) ->
     bare, tart = house.double.git(house.repository), pull(house, "Bake tart").pull
     assert tart
     assert tart.head_commit != tasks(house)["tart"].head
+    assert tasks(house)["pear"].landed_as == house.tip()
     assert bare.read_commit(tart.head_commit).parents == (house.tip(),)
     settle(house, merge(house, "Bake tart"))
     assert set(states(house).values()) == {LANDED}
     assert house.repository.issues[1].state == "closed"
 
 
+@pytest.mark.matrix
 def test_a_dependent_of_a_closed_one_is_blocked(house: House) -> None:
     house.ask(house.open_issue("apple", "plum", "jam")).hold()
 
@@ -152,6 +154,7 @@ def neighbours(house: House) -> tuple[str, str]:
     return f"Add {first}", f"Add {second}"
 
 
+@pytest.mark.matrix
 def test_a_neighbour_waits_while_a_person_may_merge_what_it_is_built_on(house: House) -> None:
     house.ask(house.open_issue("apple", "salt", "mint")).hold()
     first, second = neighbours(house)
@@ -169,6 +172,7 @@ def test_a_neighbour_waits_while_a_person_may_merge_what_it_is_built_on(house: H
     assert house.read("list.txt") in ("start\nsalt\nmint\n", "start\nmint\nsalt\n")
 
 
+@pytest.mark.matrix
 def test_a_neighbour_of_a_closed_one_is_repaired_without_it(house: House) -> None:
     house.ask(house.open_issue("salt", "mint")).hold()
     first, second = neighbours(house)
@@ -184,6 +188,7 @@ def test_a_neighbour_of_a_closed_one_is_repaired_without_it(house: House) -> Non
     assert sorted(states(house).values()) == [LANDED, LEFT_OUT]
 
 
+@pytest.mark.matrix
 def test_a_pull_request_that_was_closed_and_opened_again_may_still_be_merged(house: House) -> None:
     parent = house.open_issue("plum")
     house.ask(parent).hold()
@@ -199,6 +204,40 @@ def test_a_pull_request_that_was_closed_and_opened_again_may_still_be_merged(hou
     assert parent.state == "closed"
 
 
+@pytest.mark.matrix
+def test_the_branch_of_a_closed_pull_request_stays_as_it_is(house: House) -> None:
+    """GitHub opens none again whose branch has moved, and the task's own commit holds more."""
+    house.ask(house.open_issue("pear", "tart")).hold()
+    settle(house, merge(house, "Write pear", method="squash"))
+
+    settle(house, close(house, "Bake tart"))
+
+    tart, branch = pull(house, "Bake tart").pull, tasks(house)["tart"].branch
+    assert tart
+    assert tart.head_commit == house.tip(branch) != tasks(house)["tart"].head
+
+
+@pytest.mark.matrix
+def test_one_pull_request_for_all_that_was_closed_may_be_opened_again(
+    double: Double, tmp_path: Path
+) -> None:
+    settings = f"{SETTINGS}landing: single-pull-request\n"
+    house = House.build(double, tmp_path, PROMPTS, settings=settings)
+    house.ask(house.open_issue("apple", "pear")).hold()
+    (whole,) = [issue for issue, _ in house.repository.pulls()]
+
+    house.double.close(whole, user=house.eve)
+    settle(house, whole)
+    assert set(states(house).values()) == {LEFT_OUT}
+    whole.state = "open"
+    house.double.merge_pull(house.repository, whole, user=house.eve)
+    settle(house, whole)
+
+    assert set(states(house).values()) == {LANDED}
+    assert house.branches() == ["state"]
+
+
+@pytest.mark.matrix
 def test_after_a_closed_one_a_retry_opens_another(house: House) -> None:
     parent = house.open_issue("apple", "plum")
     house.ask(parent).hold()
@@ -211,6 +250,7 @@ def test_after_a_closed_one_a_retry_opens_another(house: House) -> None:
     assert len(pulls(house, "Write apple")) == 1
 
 
+@pytest.mark.matrix
 def test_what_is_merged_while_a_round_runs_is_settled_by_the_next(house: House) -> None:
     house.ask(house.open_issue("apple", "pear")).hold()
     house.close_pull(merge(house, "Write apple"))
@@ -228,6 +268,7 @@ def test_what_is_merged_while_a_round_runs_is_settled_by_the_next(house: House) 
     assert house.repository.issues[1].state == "closed"
 
 
+@pytest.mark.matrix
 def test_what_is_merged_before_the_round_has_written_it_down_is_settled(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +288,7 @@ def test_what_is_merged_before_the_round_has_written_it_down_is_settled(
     assert house.repository.issues[1].state == "closed"
 
 
+@pytest.mark.matrix
 def test_rounds_that_people_cause_are_not_counted_as_ours(house: House) -> None:
     house.ask(house.open_issue("apple", "pear", "plum", "tart")).hold()
     for title in ("Write apple", "Write pear", "Write plum", "Bake tart"):
@@ -257,6 +299,7 @@ def test_rounds_that_people_cause_are_not_counted_as_ours(house: House) -> None:
     assert history.own_rounds == 0
 
 
+@pytest.mark.matrix
 def test_memory_that_was_merged_early_gets_another_pull_request(house: House) -> None:
     house.ask(house.open_issue("apple")).hold()
     house.double.merge_pull(house.repository, pull(house, "Note run"), user=house.eve)
@@ -270,6 +313,7 @@ def test_memory_that_was_merged_early_gets_another_pull_request(house: House) ->
     assert "- landed #" in memory
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("event", ["label", "schedule"])
 def test_where_nobody_looks_on_pull_requests_are_opened(
     double: Double, tmp_path: Path, event: str

@@ -79,7 +79,14 @@ def check_both(house: House, base: str, *held: Round) -> None:
     assert len(reports) == len(house.rounds)
 
 
-@pytest.mark.parametrize("branch", ["apple", "main", "state"])
+@pytest.mark.parametrize(
+    "branch",
+    [
+        "main",
+        pytest.param("apple", marks=pytest.mark.matrix),
+        pytest.param("state", marks=pytest.mark.matrix),
+    ],
+)
 def test_whose_target_moved_lands_in_a_round_that_only_verifies(
     house: House, branch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +104,7 @@ def test_whose_target_moved_lands_in_a_round_that_only_verifies(
     check_both(house, base, first, second)
 
 
+@pytest.mark.matrix
 def test_two_last_jobs_at_once_both_land(house: House) -> None:
     base, first, second = house.tip(), ready(house, "apple"), ready(house, "pear")
 
@@ -109,6 +117,7 @@ def test_two_last_jobs_at_once_both_land(house: House) -> None:
     check_both(house, base, first, second)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("names", [("apple", "plum"), ("plum", "apple"), ("plum", "fig")])
 def test_memory_tells_of_both_also_where_nothing_landed(
     house: House, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch

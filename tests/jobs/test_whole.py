@@ -102,6 +102,7 @@ def test_a_later_round_is_one_job_as_well(house: House) -> None:
     assert [one.state for one in house.issues("failure")] == ["closed"]
 
 
+@pytest.mark.matrix
 def test_a_round_in_which_nothing_is_to_be_worked_on_goes_on_to_finalize(
     double: Double, tmp_path: Path
 ) -> None:

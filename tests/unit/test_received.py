@@ -168,6 +168,13 @@ def test_what_becomes_of_received_results(row: Row) -> None:
     assert verified.on_target == frozenset(row.landed)
 
 
+def test_what_came_after_one_that_waits_for_a_held_one_is_put_on_alone() -> None:
+    verified = verify(make_plan("abc", hard=["ba"], soft=["ca", "cb"]), held="a")
+
+    assert verified.landed == frozenset("c")
+    assert verified.on_target == frozenset("c")
+
+
 def test_what_came_after_a_held_one_is_put_on_alone() -> None:
     verified = verify(make_plan("ab", soft=["ba"]), held="a")
 

@@ -67,6 +67,12 @@ def clone(url: str, folder: Path, *, token: str, branch: str = "") -> Repository
     answer = git.ask("clone", *options, "--", url, str(folder), env=_authorised(url, token))
     if answer.code != 0:
         raise _fault(f"the repository {url} could not be cloned", answer)
+    if Git(folder, private=True).ask("rev-parse", "--verify", "--quiet", "HEAD").code != 0:
+        raise EnvironmentFault(
+            f"there is no default branch in {url}",
+            why="the repository is empty, or somebody removed or renamed the branch",
+            next_step="put the branch back, and run this job again",
+        )
     return Repository.open(folder)
 
 

@@ -120,6 +120,10 @@ class RunRepository:
         sides = (object_id(commit), object_id(of))
         return self.git.ask("merge-base", "--is-ancestor", *sides).code == 0
 
+    def holds(self, commit: str) -> bool:
+        """Whether the commit is here."""
+        return self.git.ask("cat-file", "-e", f"{object_id(commit)}^{{commit}}").code == 0
+
     def is_foreign(self, commit: str, to: str) -> bool:
         """Whether its history has more than merges that `to` lacks."""
         sides = (object_id(commit), f"^{object_id(to)}")

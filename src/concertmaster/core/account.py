@@ -236,7 +236,7 @@ def _next(history: History) -> Iterator[str]:
             f"Round {due.round} is due at {read_clock(due.at):%Y-%m-%d %H:%M} UTC{reason}; "
             "where nothing begins it by then, write `/orchestrate retry`."
         )
-    elif any(one.state.is_lost for one in history.tasks):
+    elif any(not (one.is_done or history.waits_for_person(one)) for one in history.tasks):
         yield "To try again what did not land, write `/orchestrate retry` here."
 
 

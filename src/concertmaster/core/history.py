@@ -83,6 +83,7 @@ class History:
     needs: tuple[Need, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     own_rounds: int = 0
+    waits: int = 0  # rounds of ours since then that only a usage limit made us begin
     due: Due | None = None
     failure_issue: int = 0
     pull: int = 0  # the one pull request of the whole run
@@ -108,8 +109,8 @@ class History:
         return datetime.fromtimestamp(self.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def waits_for_person(self, one: TaskHistory) -> bool:
-        """A person has to merge its pull request, or that of a task it needs."""
-        if one.state is TaskState.AWAITING_MERGE:
+        """A person has to merge its pull request or its branch, or that of a task it needs."""
+        if one.state is TaskState.AWAITING_MERGE or one.fault is Fault.UNASKED:
             return True
         known = {other.task: other for other in self.tasks}
         needs = [need.on for need in self.needs if need.hard and need.task == one.task]

@@ -213,8 +213,19 @@ def _settled(state: RunState) -> Settled:
     return Settled(
         intact={key: one.head for key, one in landed.items() if one.landed_as_it_is},
         landed=frozenset(landed),
-        lost=frozenset(key for key, one in state.tasks.items() if one.state.is_lost or one.held),
+        lost=frozenset(_absent(state)),
     )
+
+
+def _absent(state: RunState) -> set[str]:
+    """The tasks without whose changes the others land: lost, held, or waiting for a held one."""
+    absent: set[str] = set()
+    for key in state.network.order:
+        one = state.tasks[key]
+        waits = not _has_arrived(one) and bool(absent & state.network.hard[key])
+        if one.state.is_lost or one.held or waits:
+            absent.add(key)
+    return absent
 
 
 def _has_arrived(one: TaskRecord) -> bool:

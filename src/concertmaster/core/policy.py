@@ -86,7 +86,7 @@ def _refusal(change: PathChange, *, place: Place, protected: Collection[str]) ->
         return f"a symbolic link to {change.link_target!r}, outside the repository"
     if pattern.match(protected, change.path):
         return "protected by concertmaster.yml"
-    if place is Place.GITHUB and pattern.match(STEERS_THE_PLATFORM, change.path):
+    if place is Place.GITHUB and _steers(STEERS_THE_PLATFORM, change.path):
         return "steers workflows, ownership or Concertmaster itself"
     return ""
 
@@ -105,5 +105,9 @@ def _climbs_late(target: str) -> bool:
 
 
 def _is_sensitive(path: str, *, prompts: Collection[str]) -> bool:
-    steers = STEERS_THE_PLATFORM + STEERS_CHECKS_AND_AGENTS
-    return path in prompts or pattern.match(steers, path)
+    return path in prompts or _steers(STEERS_THE_PLATFORM + STEERS_CHECKS_AND_AGENTS, path)
+
+
+def _steers(globs: tuple[str, ...], path: str) -> bool:
+    """In any case: many file systems give the one file for the other's name."""
+    return pattern.match(tuple(glob.lower() for glob in globs), path.lower())

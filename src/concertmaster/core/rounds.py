@@ -13,6 +13,7 @@ from concertmaster.core.verdict import Fault, LeftOut, Verdict
 
 UNKNOWN_LIMIT_SECONDS = 3600.0  # until a limit whose end nobody told is tried again
 SHORTEST_WAIT_SECONDS = 600.0  # for rounds that are not counted may not follow at once
+MOST_WAITS = 40  # for usage limits, until a person asks again
 LONGEST_WAIT_SECONDS = 8 * 86400.0  # the longest limits of agents are for a week
 
 _REPAIRABLE = (Fault.CULPRIT, Fault.CONFLICT)
@@ -235,7 +236,7 @@ def _hard_needs(history: History, key: str) -> Iterator[str]:
 def find_due(history: History, settings: RunSettings, *, at: float) -> Due | None:
     """The next round that begins by itself; None where nothing can be done, or no more may.
 
-    Waiting for a usage limit to end is not counted. What is stuck waits for a person.
+    Waiting for a usage limit to end is counted apart. What is stuck waits for a person.
     """
     todo = choose_todo(history, settings, by_person=False)
     lands = settings.landing not in (LandingMode.BRANCHES, LandingMode.NONE)
@@ -244,6 +245,8 @@ def find_due(history: History, settings: RunSettings, *, at: float) -> Due | Non
         return None
     number = history.round + 1
     if limits := _limits(history, todo, at=at):
+        if history.waits >= MOST_WAITS:
+            return None
         return Due(round=number, at=max(limits), reason="a usage limit ends then")
     if history.own_rounds >= settings.rounds:
         return None
@@ -275,9 +278,10 @@ def _describe(history: History, todo: Todo) -> str:
 def begin_round(history: History, plan: Plan, todo: Todo, *, trigger: str, own: bool) -> History:
     """The history as this round begins: its tasks wait, what they had been is evidence.
 
-    Of our `own` rounds those that a person caused, or a usage limit, are not counted.
+    Of our `own` rounds those that a person caused are not counted.
     """
-    counts = own and history.due is not None and not _limits(history, todo, at=0.0)
+    is_due = own and history.due is not None
+    is_wait = is_due and bool(_limits(history, todo, at=0.0))
     for task in plan.tasks:
         one = history.task(task.id)
         is_repair = one.fault in _REPAIRABLE and own
@@ -301,7 +305,8 @@ def begin_round(history: History, plan: Plan, todo: Todo, *, trigger: str, own: 
         history,
         round=history.round + 1,
         trigger=trigger,
-        own_rounds=history.own_rounds + counts if own else 0,
+        own_rounds=history.own_rounds + (is_due and not is_wait) if own else 0,
+        waits=history.waits + is_wait if own else 0,
         due=None,
     )
 

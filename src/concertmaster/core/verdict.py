@@ -16,6 +16,7 @@ class Fault(StrEnum):
     REFUSED = "refused"  # the path policy
     STUCK = "stuck"  # it was not its fault
     CLOSED = "closed"  # a person closed its pull request
+    UNASKED = "unasked"  # the run was asked to land nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

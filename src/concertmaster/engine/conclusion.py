@@ -11,7 +11,6 @@ from concertmaster.adapters.refusal import Locked
 from concertmaster.core import account, notice
 from concertmaster.core.account import Speed
 from concertmaster.core.history import History
-from concertmaster.core.model import TaskState
 from concertmaster.core.neutral import read_marks
 from concertmaster.core.verdict import Verdict
 from concertmaster.engine.children import (
@@ -127,9 +126,7 @@ def _report(job: Job, closing: Closing, *, viewer: str) -> str:
 
 def _mark_parent(forge: Forge, history: History, parent: Issue) -> None:
     """It closes when every task is done; a parent that somebody closed stays as it is."""
-    waits = history.due is not None or any(
-        one.state is TaskState.AWAITING_MERGE for one in history.tasks
-    )
+    waits = history.due is not None or any(map(history.waits_for_person, history.tasks))
     wanted = LANDED if history.is_complete else QUEUED if waits else FAILED
     if not history.parent_is_ours and wanted == QUEUED:
         wanted = ""

@@ -65,6 +65,8 @@ def deliver(
     """
     mode = ground.plan.settings.landing
     if mode in (LandingMode.NONE, LandingMode.BRANCHES):
+        reason = "the run was asked to land nothing"
+        history = _set_fault(history, _ready(history), Fault.UNASKED, reason)
         return Delivery(history=history, notes=(_AS_ASKED[mode],))
     if mode is LandingMode.PULL_REQUESTS:
         return _offer(ground, history, [*made, *_held(history)])
@@ -77,12 +79,19 @@ def deliver(
     return replace(delivery, history=rest.history).note(*rest.notes)
 
 
+def _ready(history: History) -> list[str]:
+    return [one.task for one in history.tasks if one.head and one.state is TaskState.SUCCEEDED]
+
+
 def _held(history: History) -> list[str]:
-    return [
-        one.task
-        for one in history.tasks
-        if one.sensitive and one.head and one.state is TaskState.SUCCEEDED
-    ]
+    return [task for task in _ready(history) if history.task(task).sensitive]
+
+
+def _set_fault(history: History, tasks: Iterable[str], fault: Fault, reason: str) -> History:
+    for task in tasks:
+        one = replace(history.task(task), fault=fault, reason=as_line(reason))
+        history = history.put(one)
+    return history
 
 
 # --- straight onto the target ------------------------------------------------------------------
@@ -120,9 +129,7 @@ def _give_way(ground: Ground, history: History) -> Delivery:
     return Delivery(history=history, reached=Reached.MOVED, notes=(note,))
 
 
-def _push(
-    ground: Ground, landed: History, verdict: Verdict, made: Mapping[str, str]
-) -> Delivery:
+def _push(ground: Ground, landed: History, verdict: Verdict, made: Mapping[str, str]) -> Delivery:
     """Move the target to the tested commit, with Memory.md on top; where nobody may push, by a
     pull request."""
     landed, notes = _show(ground, landed, verdict, made)
@@ -250,13 +257,15 @@ def _carry(
     final = remembrance.write_on(ground, verdict.commit, landed)
     history, failed = ground.set_branches(history, {WHOLE: final.commit})
     if failed:
-        return Delivery(history=_hold_back(history, made, reason), notes=tuple(failed.values()))
+        held_back = _set_fault(history, made, Fault.STUCK, f"{reason}, and it has no branch")
+        return Delivery(history=held_back, notes=tuple(failed.values()))
     proposal = _whole(history, verdict, made, reason=reason)
     proposed = propose(ground, [proposal], since=_since(history))
     pull = proposed.pulls.get(WHOLE)
     history = replace(history, pull=pull.number if pull else 0)
     if pull is None:
-        held_back = _hold_back(history, made, reason)
+        words = f"{reason}, and none could be opened"
+        held_back = _set_fault(history, made, Fault.STUCK, words)
         return Delivery(history=held_back, reached=Reached.PULL, notes=proposed.notes)
     merging = _merge(ground, pull, final.commit) if may_merge else None
     if merging and merging.state is MergeState.MERGED:
@@ -266,14 +275,6 @@ def _carry(
     history, failed = ground.set_branches(history, shown)
     words = "; ".join(filter(None, (reason, _say_merging(merging))))
     return _await(history, made, reason=words).note(*final.notes, *failed.values())
-
-
-def _hold_back(history: History, tasks: Iterable[str], reason: str) -> History:
-    """Nothing that we do by ourselves helps them; a person may, and ask for a retry."""
-    for task in tasks:
-        one = replace(history.task(task), fault=Fault.STUCK, reason=as_line(reason))
-        history = history.put(one)
-    return history
 
 
 def _say_merging(merging: Merging | None) -> str:
@@ -308,10 +309,11 @@ def _merge(ground: Ground, pull: Pull, commit: str) -> Merging:
 def _take_merged(
     ground: Ground, history: History, made: Mapping[str, str], commit: str, pull: Pull
 ) -> Delivery:
-    for task, its_commit in made.items():
-        history = rounds.land(history, task, landed_as=its_commit)
-        history = history.put(replace(history.task(task), pull=pull.number))
     tip = ground.tip()
+    for task, its_commit in made.items():
+        is_there = ground.objects.is_ancestor(its_commit, tip)  # not where it was squashed
+        history = rounds.land(history, task, landed_as=its_commit if is_there else tip)
+        history = history.put(replace(history.task(task), pull=pull.number))
     delivery = Delivery(history=history, reached=Reached.PULL)
     if ground.objects.tree(tip) == ground.objects.tree(commit):
         return delivery

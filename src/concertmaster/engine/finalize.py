@@ -28,13 +28,14 @@ from concertmaster.engine.ground import Ground
 from concertmaster.engine.handout import Handout, read_handout
 from concertmaster.engine.job import Job, digest
 from concertmaster.engine.next_round import reconcile
-from concertmaster.engine.proposals import await_merged
+from concertmaster.engine.proposals import await_merged, name_merged
 from concertmaster.engine.repetition import repeat
 from concertmaster.engine.settlement import dispatch
 from concertmaster.errors import EnvironmentFault, GitFault
 
 ACTIONS_BOT = "github-actions[bot]"  # whose pushes start no workflow
 MOST_JOURNAL_BYTES = 2 << 20
+WORKFLOWS = ".github/workflows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class Round:
 def finalize(job: Job) -> int:
     """Land, report, remember; safe to run again."""
     ground, held = _gather(job)
-    delivery = _deliver(ground, held, _start(held))
+    delivery = _deliver(ground, held, name_merged(ground, _start(held)))
     history, failed = _tidy_branches(ground, held, delivery.history)
     delivery = replace(delivery, history=_with_due(job, held, history)).note(*failed)
     history, page = _conclude(ground, held, delivery)
@@ -192,22 +193,52 @@ def _branches(ground: Ground, held: Round, history: History) -> Iterator[tuple[s
         if one.state is TaskState.LANDED:
             if one.task in left:
                 yield one.task, ""
-        elif one.state is not TaskState.AWAITING_MERGE:
-            commit = one.head or _receive_work(ground, held, one)
-            if commit:
-                yield one.task, commit
-    waits = any(
-        one.state is TaskState.AWAITING_MERGE or one.fault is Fault.STUCK for one in history.tasks
-    )
-    if WHOLE in left and not waits:
+        elif one.state is TaskState.AWAITING_MERGE or _may_reopen(one, left):
+            continue
+        elif commit := _find_work(ground, held, one):
+            yield one.task, commit
+    if WHOLE in left and not any(_keeps_whole(history, one) for one in history.tasks):
         yield WHOLE, ""
 
 
+def _may_reopen(one: TaskHistory, left: Mapping[str, str]) -> bool:
+    """A person may open its closed pull request again, as long as the branch is as it was."""
+    return one.fault is Fault.CLOSED and one.task in left
+
+
+def _keeps_whole(history: History, one: TaskHistory) -> bool:
+    is_closed = one.fault is Fault.CLOSED and history.deciding_pull(one) == history.pull
+    return is_closed or one.state is TaskState.AWAITING_MERGE or one.fault is Fault.STUCK
+
+
+def _find_work(ground: Ground, held: Round, one: TaskHistory) -> str:
+    """The commit of what was done, now in our objects; "" where it may not be on a branch."""
+    commit = one.head or _receive_work(ground, held, one)
+    if commit and commit != one.head and _brings_workflows(ground, commit):
+        ground.job.console.note(
+            f"the work of {one.task} is only in the artifact of its job: its workflows would "
+            "start on a branch, with what the repository keeps secret"
+        )
+        return ""
+    return commit
+
+
+def _brings_workflows(ground: Ground, commit: str) -> bool:
+    """Other ones than the run's base has."""
+    ours, theirs = (
+        ground.objects.git.ask("rev-parse", "--verify", "--quiet", f"{one}:{WORKFLOWS}").out
+        for one in (ground.plan.base, commit)
+    )
+    return bool(theirs) and theirs != ours
+
+
 def _receive_work(ground: Ground, held: Round, one: TaskHistory) -> str:
-    """The commit of unfinished work, now in our objects; "" where it cannot be had."""
-    result = held.shares.results.get(one.task)
-    if result is None or not one.work or result.head == one.work:
+    """ "" where it cannot be had."""
+    if not one.work or ground.objects.holds(one.work):
         return one.work
+    result = held.shares.results.get(one.task)
+    if result is None:
+        return ""
     share = next(n for n, tasks in enumerate(ground.plan.shares) if one.task in tasks)
     folder = folder_of(ground.job.artifacts, share)
     try:
@@ -288,7 +319,7 @@ def _remember(ground: Ground, held: Round, history: History) -> None:
     files = {
         **_earlier_files(ground, state),
         parcel.HISTORY_FILE: parcel.write_history(history),
-        **dict(_round_files(job, history)),
+        **dict(_round_files(job, history, shares=len(ground.plan.shares))),
     }
     pushed = statebranch.write(
         ground.objects,
@@ -308,13 +339,13 @@ def _remember(ground: Ground, held: Round, history: History) -> None:
         )
 
 
-def _round_files(job: Job, history: History) -> Iterator[tuple[str, bytes]]:
+def _round_files(job: Job, history: History, *, shares: int) -> Iterator[tuple[str, bytes]]:
     """Plan, verdict and journals of this round, as the other jobs left them."""
     folder = f"rounds/{history.round}"
     sources = {"plan.json": job.artifacts / "plan" / "plan.json"}
     sources["verdict.json"] = job.artifacts / "verify" / parcel.VERDICT_FILE
-    for share in sorted(job.artifacts.glob("work-*")):
-        sources[f"{share.name}.jsonl"] = share / "journal.jsonl"
+    for share in range(shares):
+        sources[f"work-{share}.jsonl"] = folder_of(job.artifacts, share) / "journal.jsonl"
     for name, path in sources.items():
         is_plain = path.is_file() and not path.is_symlink()
         if is_plain and path.stat().st_size <= MOST_JOURNAL_BYTES:

@@ -150,5 +150,10 @@ def digest(*paths: Path) -> str:
     """
     if not all(path.is_file() for path in paths):
         return ""
-    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    sums = [_digest_file(path) for path in paths]
     return sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()
+
+
+def _digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

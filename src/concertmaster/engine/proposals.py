@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.adapters.issue import Pull
 from concertmaster.adapters.refusal import Invalid, NotAllowed
+from concertmaster.core.history import History
+from concertmaster.core.model import TaskState
 from concertmaster.core.neutral import as_line, read_marks
 from concertmaster.engine.ground import Ground
 
@@ -79,6 +81,19 @@ def _compare(ground: Ground, one: Proposal, error: NotAllowed | Invalid) -> str:
 def is_ours(pull: Pull, viewer: str) -> bool:
     """Written by us, with our mark."""
     return pull.author == viewer and bool(read_marks(pull.body))
+
+
+def name_merged(ground: Ground, history: History) -> History:
+    """With what squashed pull requests became, where the commits of the tasks never landed."""
+    settled = [one for one in history.tasks if one.state is TaskState.LANDED and one.pull]
+    doubtful = [one for one in settled if one.landed_as == one.head]
+    tip = ground.tip() if doubtful else ""
+    missing = [one for one in doubtful if not ground.objects.is_ancestor(one.head, tip)]
+    pulls = {number: ground.job.forge.pulls.get(number) for number in {o.pull for o in missing}}
+    for one in missing:
+        merged = pulls[one.pull].merge_commit or one.head
+        history = history.put(replace(one, landed_as=merged))
+    return history
 
 
 def await_merged(ground: Ground, names: Collection[str], *, since: str) -> list[str]:

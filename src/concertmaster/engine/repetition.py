@@ -23,10 +23,19 @@ def repeat(
     version = git_version()
     if verdict.steps and version != verdict.git_version:
         raise _fault(f"it was made by {verdict.git_version!r}, and here is {version!r}")
+    _check_needs(verdict, history)
     made: dict[str, str] = {}
     for step in verdict.steps:
         made |= _repeat_step(objects, step, history, plan=plan, made=made)
     return made
+
+
+def _check_needs(verdict: Verdict, history: History) -> None:
+    landing = {task for step in verdict.steps for task in step.tasks}
+    waiting = {one.task for one in history.tasks if not one.is_done} - landing
+    for need in history.needs:
+        if need.hard and need.task in landing and need.on in waiting:
+            raise _fault(f"{need.task} needs {need.on}, which does not land")
 
 
 def _repeat_step(

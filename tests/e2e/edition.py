@@ -1,0 +1,97 @@
+"""Our action and workflows as the runner of the tests can run them.
+
+An edition differs from the real files in what that runner does not know: `$/`, keys that only
+GitHub reads, and tokens, of which each job gets one with the permissions that it declares.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.e2e.engine import ROOT
+
+NAME = "concertmaster-dev/concertmaster"
+SELF = f"{NAME}@v1"
+STANDINS = Path(__file__).parent / "standins"
+# Shared by all containers of one job and by nobody else, as RUNNER_TEMP is on GitHub.
+RUNNER_TEMP = "/var/run/act/temp"
+KEPT = "/artifacts/.kept"
+SUMMARY = "/var/run/act/summary.md"  # the runner empties its own before the next step
+UNKNOWN_KEYS = ("cache-mode",)
+OFFICIAL = {"upload-artifact": "upload", "download-artifact": "download"}
+
+Permissions = Mapping[str, str]
+Document = dict[Any, Any]
+
+
+def read_workflow(path: Path) -> Document:
+    """YAML 1.1 takes the key `on` for a boolean."""
+    found = yaml.safe_load(path.read_text())
+    return {("on" if key is True else key): value for key, value in found.items()}
+
+
+def publish(folder: Path, image: str, *, token: Callable[[Permissions], str]) -> None:
+    """Write the edition of this repository, as other repositories use it by `@v1`."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    action["runs"]["image"] = f"docker://{image}"
+    action["runs"]["entrypoint"] = " ".join(
+        ("env", f"RUNNER_TEMP={RUNNER_TEMP}", f"GITHUB_STEP_SUMMARY={SUMMARY}", "concertmaster")
+    )
+    _write(folder / "action.yml", action)
+    for name in ("orchestrate.yml", "control.yml"):
+        path = f".github/workflows/{name}"
+        _write(folder / path, edit(read_workflow(ROOT / path), token=token))
+
+
+def edit(workflow: Document, *, token: Callable[[Permissions], str]) -> Document:
+    """For the runner of the tests; a job that calls another workflow has no token of its own."""
+    kept = {key: value for key, value in workflow.items() if key not in UNKNOWN_KEYS}
+    jobs = {name: _edit_job(name, job, token=token) for name, job in workflow["jobs"].items()}
+    return {**kept, "jobs": jobs}
+
+
+def _edit_job(name: str, job: Document, *, token: Callable[[Permissions], str]) -> Document:
+    kept = {key: value for key, value in job.items() if key != "concurrency"}
+    if "steps" not in job:
+        return kept
+    given = token(job["permissions"])
+    steps = [_edit_step(step, token=given) for step in job["steps"]]
+    return {**kept, "steps": [*steps, _keep(name)]}
+
+
+def _edit_step(step: Document, *, token: str) -> Document:
+    if step.get("uses") not in ("$/.", "$/", SELF):
+        return step
+    return {**step, "uses": SELF, "with": {**step.get("with", {}), "github_token": token}}
+
+
+def _keep(job: str) -> Document:
+    """What people see of a job in Actions, which is gone with its container."""
+    file = f"{KEPT}/{job}-${{{{ matrix.share }}}}.md"
+    run = f"mkdir -p {KEPT}; cp {SUMMARY} {file} || true"
+    return {"if": "${{ always() }}", "run": run}
+
+
+def replacements(folder: Path) -> dict[str, Path]:
+    """`owner/name@ref` to the folder that the runner takes for it."""
+    used = {found for path in ROOT.glob(".github/workflows/*.yml") for found in _uses(path)}
+    official = {one: STANDINS / OFFICIAL.get(_short(one), "absent") for one in sorted(used)}
+    return {SELF: folder, **official}
+
+
+def _uses(path: Path) -> Iterator[str]:
+    yield from re.findall(r"uses: (actions/[\w-]+@\w+)", path.read_text())
+
+
+def _short(uses: str) -> str:
+    return uses.removeprefix("actions/").partition("@")[0]
+
+
+def _write(path: Path, document: Document) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -1,0 +1,110 @@
+"""One repository on the double with Eve who may write to it, and a model that plays its part."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.agents.endpoint import Endpoint, Reply, Say, Use, prompt_of, tool_results_of, turns_of
+from tests.e2e.edition import edit
+from tests.e2e.runner import Ran, Runner
+from tests.github.double import Double
+from tests.github.people import Role, User
+from tests.github.state import Issue, Repository, Run
+
+CALLER = ".github/workflows/orchestrate.yml"
+
+
+@dataclass
+class Model:
+    """What it does for each prompt, as a shell script by a word of the prompt; then it is done.
+
+    `first_seen` says when the first request came for each of the words, in seconds.
+    """
+
+    scripts: dict[str, str] = field(default_factory=dict)
+    first_seen: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+    results: dict[str, list[str]] = field(default_factory=dict)
+
+    def __call__(self, body: dict[str, Any]) -> Reply:
+        prompt = prompt_of(body)
+        word = next((one for one in self.scripts if one in prompt), "")
+        if word not in self.first_seen:
+            self.first_seen[word] = time.time()
+            self.asked[word] = str(body)
+        if turns_of(body) == 0 and self.scripts.get(word):
+            return Use("Bash", {"command": self.scripts[word], "description": "The work"})
+        self.results[word] = tool_results_of(body)
+        return Say("Done." if word else f"I have no script for {prompt[:80]}")
+
+
+@dataclass
+class Stage:
+    """`runs` are kept in folders below `folder`, by number."""
+
+    double: Double
+    repository: Repository
+    runner: Runner
+    endpoint: Endpoint
+    folder: Path
+    eve: User
+    workflow: Path
+    runs: list[Ran] = field(default_factory=list)
+
+    @property
+    def checkout(self) -> Path:
+        """What the runner takes for the workspace."""
+        return self.folder / "checkout"
+
+    def open_issue(self, *names: str, title: str = "Fruit") -> Issue:
+        body = "".join(f"- prompts/{name}.md\n" for name in names)
+        return self.double.open_issue(self.repository, user=self.eve, title=title, body=body)
+
+    def ask(self, issue: Issue, words: str = "/orchestrate", **env: Any) -> Ran:
+        """Eve comments, and the workflow runs."""
+        written = self.double.comment(self.repository, issue, user=self.eve, body=words)
+        payload = self.double.comment_event(self.repository, issue, written)
+        return self.start("issue_comment", payload, **env)
+
+    def start(self, event: str, payload: Any, *, actor: User | None = None, **env: Any) -> Ran:
+        run = self.double.add_run(self.repository, CALLER, event=event, actor=actor or self.eve)
+        self._check_out()
+        path, branch = f"{self.repository.full_name}/{CALLER}", self.repository.default_branch
+        ran = self.runner.run(
+            self.checkout,
+            self.workflow,
+            event=event,
+            payload=payload,
+            folder=self.folder / f"run-{len(self.runs) + 1}",
+            GITHUB_API_URL=self.double.url,
+            GITHUB_SERVER_URL=self.double.url,
+            GITHUB_RUN_ID=run.id,
+            GITHUB_ACTOR=run.actor.login,
+            GITHUB_WORKFLOW_REF=f"{path}@refs/heads/{branch}",
+            ANTHROPIC_BASE_URL=self.endpoint.url,
+            **env,
+        )
+        self.runs.append(ran)
+        return ran
+
+    def follow(self, run: Run) -> Ran:
+        """A dispatched run begins."""
+        payload = self.double.dispatch_event(self.repository, run)
+        return self.start("workflow_dispatch", payload, actor=run.actor)
+
+    def _check_out(self) -> None:
+        """With a remote that tells the runner owner and name."""
+        if not self.checkout.exists():
+            bare = str(self.double.git(self.repository).folder)
+            subprocess.run(("git", "clone", "--quiet", bare, self.checkout), check=True)
+            url = f"https://github.com/{self.repository.full_name}.git"
+            git = ("git", "-C", str(self.checkout))
+            subprocess.run((*git, "remote", "set-url", "origin", url), check=True)

@@ -1,0 +1,265 @@
+"""Inputs, secrets and outputs: what one file gives is what the other takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from concertmaster import __version__
+from concertmaster.engine.actions import JOBS
+from concertmaster.settings import ActionSettings
+from tests.github.double import Double
+from tests.jobs.house import House
+from tests.workflows.files import (
+    ACTION,
+    CALLED,
+    EVERYTHING,
+    EXAMPLES,
+    HERE,
+    HOST,
+    NAME,
+    ROOT,
+    WORKFLOWS,
+    File,
+    read,
+)
+
+INPUTS: dict[str, dict[str, Any]] = ACTION.yaml["inputs"]
+OUTPUTS: dict[str, Any] = ACTION.yaml["outputs"]
+# Those of a workflow that are for its own lines and not for the action.
+OF_WORKFLOWS = {"trusted_runs_on", "app_client_id"}
+SETTINGS = {
+    name: field
+    for name, field in ActionSettings.model_fields.items()
+    if field.validation_alias is None
+}
+
+
+# --- the action and the program -----------------------------------------------------------------
+
+
+def test_the_action_has_an_input_for_each_setting_and_no_other() -> None:
+    assert {*INPUTS} == {*SETTINGS, "job"}
+
+
+def test_every_default_is_the_one_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SETTINGS:
+        monkeypatch.delenv(f"INPUT_{name.upper()}", raising=False)
+    plain = ActionSettings()
+    for name, given in INPUTS.items():
+        if name not in ("job", "github_token"):
+            monkeypatch.setenv(f"INPUT_{name.upper()}", given["default"])
+    assert ActionSettings() == plain
+
+
+def test_the_token_of_the_workflow_is_the_default() -> None:
+    assert INPUTS["github_token"]["default"] == "${{ github.token }}"
+
+
+def test_every_input_and_output_is_described() -> None:
+    for known in (INPUTS, OUTPUTS, HOST.yaml["inputs"], HOST.yaml["outputs"]):
+        assert [name for name, one in known.items() if len(one["description"]) < 20] == []
+
+
+def test_the_action_runs_every_job_of_the_program() -> None:
+    assert ACTION.yaml["runs"]["args"] == ["action", "${{ inputs.job }}"]
+    named = {*re.findall(r"`(\w+)`", INPUTS["job"]["description"])}
+    assert named == {*JOBS}
+    assert INPUTS["job"]["default"] in JOBS
+
+
+def test_the_release_finds_the_image_of_the_action() -> None:
+    lines = ACTION.text.split("\n")
+    assert lines.count("  image: Dockerfile") == 1
+    assert r"s|^  image: Dockerfile\$|" in WORKFLOWS["release"].text
+
+
+def test_the_outputs_are_those_of_the_jobs(double: Double, tmp_path: Path) -> None:
+    house = House.build(double, tmp_path, {"pear": "write pear.txt pear"})
+    held = house.ask(house.open_issue("pear")).hold()
+    assert {*held.outputs} == {*OUTPUTS}
+
+
+# --- on the host --------------------------------------------------------------------------------
+
+
+def test_the_host_takes_what_the_container_takes_but_isolation() -> None:
+    inputs = HOST.yaml["inputs"]
+    assert {*inputs} == {*INPUTS} - {"isolation"}
+    for name, one in inputs.items():
+        assert one["default"] == INPUTS[name]["default"]
+        assert name == "job" or one["description"] == INPUTS[name]["description"]
+
+
+def test_the_host_hands_every_input_to_the_program() -> None:
+    step = HOST.yaml["runs"]["steps"][-1]
+    given = {name: value for name, value in step["env"].items() if name.startswith("INPUT_")}
+    assert given.pop("INPUT_ISOLATION") == "none"
+    taken = {*HOST.yaml["inputs"]} - {"job"}
+    assert given == {f"INPUT_{name.upper()}": f"${{{{ inputs.{name} }}}}" for name in taken}
+
+
+def test_the_host_gives_every_output_back() -> None:
+    step = HOST.yaml["runs"]["steps"][-1]["id"]
+    assert {name: one["value"] for name, one in HOST.yaml["outputs"].items()} == {
+        name: f"${{{{ steps.{step}.outputs.{name} }}}}" for name in OUTPUTS
+    }
+
+
+# --- the workflows that others call -------------------------------------------------------------
+
+
+def called(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = WORKFLOWS[name].yaml["on"]["workflow_call"]
+    return found
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_workflow_takes_only_what_the_action_takes(name: str) -> None:
+    assert {*called(name)["inputs"]} <= {*INPUTS} | OF_WORKFLOWS
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_default_is_the_same_in_workflow_and_action(name: str) -> None:
+    for key, one in called(name)["inputs"].items():
+        if key in INPUTS and one["default"] != "":  # an empty one leaves it to the program
+            assert str(one["default"]) == INPUTS[key]["default"], key
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_every_input_and_secret_of_a_workflow_is_described_and_used(name: str) -> None:
+    jobs = WORKFLOWS[name].text.partition("\njobs:\n")[2]
+    for kind in ("inputs", "secrets"):
+        for key, one in called(name)[kind].items():
+            assert one["description"]
+            assert re.search(rf"\b{kind}\.{key}\b", jobs), key
+
+
+def test_control_takes_no_more_than_orchestrate() -> None:
+    for kind in ("inputs", "secrets"):
+        assert {*called("control")[kind]} <= {*called("orchestrate")[kind]}
+
+
+# --- whoever uses them --------------------------------------------------------------------------
+
+
+def uses(file: File) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every step and job of the file that calls something of ours."""
+    callers = [*file.jobs.values(), *(step for _, step in file.steps())]
+    for one in callers:
+        name = one.get("uses", "")
+        if name == HERE or name.startswith((NAME, "docker:")):
+            yield name, one
+
+
+def test_every_input_that_is_given_exists() -> None:
+    for file in (*WORKFLOWS.values(), *EXAMPLES.values()):
+        for name, one in uses(file):
+            given = one.get("with", {})
+            if "/workflows/" in name:
+                workflow = called(Path(name).name.partition(".")[0])
+                assert {*given} <= {*workflow["inputs"]}, file.name
+                assert {*one.get("secrets", {})} <= {*workflow["secrets"]}, file.name
+            elif name.startswith("docker:"):
+                assert {*given} <= {"args", *INPUTS} - {"job"}, file.name
+                assert given["args"].split()[0] == "action"
+                assert given["args"].split()[1] in JOBS
+            else:
+                assert {*given} <= {*INPUTS}, file.name
+                assert given["job"] in JOBS
+
+
+def test_an_image_of_ones_own_gets_the_token_too() -> None:
+    """The default of action.yml is not there for it."""
+    for file in EXAMPLES.values():
+        for name, one in uses(file):
+            if name.startswith("docker:"):
+                assert one["with"]["github_token"] == "${{ github.token }}"
+
+
+def test_every_output_that_is_read_exists() -> None:
+    for file in (*WORKFLOWS.values(), *EXAMPLES.values()):
+        for step in ("plan", "work", "verify", "finalize"):
+            read_here = {*re.findall(rf"steps\.{step}\.outputs\.(\w+)", file.text)}
+            assert read_here <= {*OUTPUTS}, file.name
+
+
+def test_every_caller_can_be_dispatched_for_a_further_round() -> None:
+    for file in EXAMPLES.values():
+        if "workflow_dispatch" in file.yaml["on"]:
+            inputs = file.yaml["on"]["workflow_dispatch"]["inputs"]
+            assert {*inputs} == {"run", "round", "issue", "prompts"}
+            assert not any("required" in one for one in inputs.values())
+
+
+def test_the_jobs_hand_on_what_they_are_to_check() -> None:
+    for file in (WORKFLOWS["orchestrate"], EXAMPLES["own-image"], EXAMPLES["host"]):
+        handed = {
+            name: {*step["with"]}
+            for name, step in file.steps()
+            if "plan_sha256" in step.get("with", {})
+        }
+        assert {*handed} == {"work", "verify", "finalize"}
+        assert "verdict_sha256" in handed["finalize"]
+
+
+# --- names and numbers --------------------------------------------------------------------------
+
+
+def test_the_major_version_is_the_same_everywhere() -> None:
+    """The first release is 1.0.0; before it there is nothing that `v1` could name."""
+    major = max(1, int(__version__.partition(".")[0]))
+    refs = {
+        found
+        for file in (*EXAMPLES.values(), read("README.md"))
+        for found in re.findall(rf"{NAME}[\w./-]*[@:#]v?(\d+)\b", file.text)
+    }
+    assert refs == {str(major)}
+
+
+def test_the_pinned_agent_of_the_host_example_is_the_tested_one() -> None:
+    pinned = yaml.safe_load((ROOT / "tests/claude/package.json").read_text())["dependencies"]
+    (found,) = re.findall(r"@anthropic-ai/claude-code@(\S+)", EXAMPLES["host"].text)
+    assert found == pinned["@anthropic-ai/claude-code"]
+
+
+def test_the_readme_has_the_table_of_inputs() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.+?) \|$", on_github(), re.MULTILINE)
+    wanted = {name: one["default"] for name, one in called("orchestrate")["inputs"].items()}
+    shown = {name: default.strip("`") for name, default, _ in rows if name in wanted}
+    assert shown == {name: str(default) for name, default in wanted.items()}
+
+
+def test_the_readme_names_every_secret() -> None:
+    shown = {*re.findall(r"`(\w+)`", on_github())}
+    assert {*called("orchestrate")["secrets"]} <= shown
+
+
+def test_the_readme_shows_the_file_to_copy() -> None:
+    copied = f"https://raw.githubusercontent.com/{NAME}/v1/examples/minimal.yml"
+    assert copied in on_github()
+    for path in re.findall(r"\(((?:examples|host)/[\w./-]+)\)", on_github()):
+        assert (ROOT / path).is_file(), path
+    linked = {*re.findall(r"\(examples/([\w-]+)\.yml\)", on_github())}
+    assert linked == {*EXAMPLES, "parent-issue"}
+
+
+def on_github() -> str:
+    """The chapter of the README."""
+    found = re.search(r"^## On GitHub$(.*?)^## ", read("README.md").text, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_everything_is_of_one_owner() -> None:
+    texts = [*(file.text for file in EVERYTHING), read("README.md").text, read("SECURITY.md").text]
+    named = r"(?:github\.com/|githubusercontent\.com/|ghcr\.io/|uses: )([\w-]+)/concertmaster\b"
+    assert {owner for text in texts for owner in re.findall(named, text)} == {
+        NAME.split("/")[0],
+        "you",
+    }
