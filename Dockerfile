@@ -1,4 +1,4 @@
-# Concertmaster as a container: git, the program, and the agents' command lines.
+# Concertmaster as a container: git, make, the program, and the agents' command lines.
 #
 #   docker build --tag concertmaster .
 #   docker build --tag concertmaster --build-arg AGENTS="claude codex" .
@@ -42,7 +42,7 @@ LABEL org.opencontainers.image.title="Concertmaster" \
       org.opencontainers.image.licenses="MIT"
 
 RUN apt-get update --quiet=2 \
- && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends ca-certificates git >/dev/null \
+ && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends ca-certificates git make >/dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/apt /var/log/*.log /usr/share/doc /usr/share/man
 
 COPY --from=parts /opt/agents/ /

@@ -8,10 +8,11 @@ READY := .venv/.ready
 CLAUDE := .cache/claude/.installed
 MERMAID := .cache/mermaid/.installed
 WEBHOOKS := .cache/webhooks/.installed
+ACT := .cache/act/.installed
 WORKFLOWS := .cache/workflows/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format types fast matrix crash bench demo claude lock clean
+.PHONY: help setup test lint format types fast matrix crash e2e image bench demo claude lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,12 @@ matrix: setup $(WEBHOOKS) ## the jobs on GitHub under every fault, order and odd
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
 	$(BIN)/pytest -m crash tests/crash
 
+e2e: setup $(ACT) ## the real image, runner and agent; docker, or podman as root; see build/e2e/
+	$(BIN)/pytest -m e2e -s tests/e2e
+
+image: setup ## the container image, and its size by layer
+	$(BIN)/python -m tests.e2e
+
 bench: setup ## every benchmark
 	set -e; for name in makespan overhead worktrees; do $(BIN)/python benchmarks/$$name.py; done
 
@@ -49,12 +56,15 @@ demo: setup ## a whole run with a pretend agent; no account, no token
 
 claude: $(CLAUDE) ## the real agent CLI, for the tests that drive it
 
-lock: setup ## renew both lock files from pyproject.toml
+lock: setup ## renew the lock files of Python
 	$(LOCK) --output-file=requirements.lock pyproject.toml
 	$(LOCK) --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
+	$(LOCK) --constraint=requirements-dev.lock --output-file=image/tools.lock image/tools.in
+	$(LOCK) --output-file=tests/e2e/act.lock tests/e2e/act.in
+	$(LOCK) --output-file=image/aider/aider.lock image/aider/aider.in
 
 clean: ## remove all that make has made
-	rm -rf .venv .cache .hypothesis dist
+	rm -rf .venv .cache .hypothesis build dist
 
 # No addresses in the locks: any index will do, the hashes decide.
 LOCK = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
@@ -69,6 +79,11 @@ $(INSTALLED): requirements-dev.lock
 $(READY): $(INSTALLED) pyproject.toml
 	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable .
 	$(BIN)/pip check
+	touch $@
+
+$(ACT): tests/e2e/act.lock | $(INSTALLED)
+	rm -rf $(@D)
+	$(BIN)/pip install -qq --require-hashes --no-deps --only-binary=:all: --target $(@D) -r $<
 	touch $@
 
 # npm and the install scripts it runs use the node of the venv, whatever the machine has.

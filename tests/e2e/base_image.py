@@ -11,6 +11,11 @@ from typing import Protocol
 BASE = "localhost/concertmaster-base:bookworm"
 RELEASE = "bookworm"
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
+# What the official slim images leave out as well.
+BALLAST = (
+    *("var/cache/apt/archives", "var/lib/apt/lists", "var/log/apt"),
+    *("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"),
+)
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # For programs with certificates of their own: a machine may reach the registries by a proxy.
 VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
@@ -22,7 +27,7 @@ class Asking(Protocol):
 
 
 def make_base(engine: Asking, cache: Path) -> None:
-    """Take half a minute the first time."""
+    """It takes half a minute the first time."""
     if engine.ask("images", "--quiet", BASE):
         return
     folder, archive = cache / "base", cache / "base.tar"
@@ -45,7 +50,7 @@ def _bootstrap(folder: Path, log: Path) -> None:
 
 def _pack(folder: Path, archive: Path) -> None:
     shutil.copyfile(CERTIFICATES, folder / CERTIFICATES.relative_to("/"))
-    for name in ("var/cache/apt/archives", "var/lib/apt/lists"):
+    for name in BALLAST:
         shutil.rmtree(folder / name)
         (folder / name).mkdir()
     with tarfile.open(archive, "w") as file:

@@ -22,7 +22,7 @@ STANDINS = Path(__file__).parent / "standins"
 RUNNER_TEMP = "/var/run/act/temp"
 KEPT = "/artifacts/.kept"
 SUMMARY = "/var/run/act/summary.md"  # the runner empties its own before the next step
-UNKNOWN_KEYS = ("cache-mode",)
+UNKNOWN_KEYS = ("cache-mode", "concurrency")
 OFFICIAL = {"upload-artifact": "upload", "download-artifact": "download"}
 
 Permissions = Mapping[str, str]
@@ -35,8 +35,17 @@ def read_workflow(path: Path) -> Document:
     return {("on" if key is True else key): value for key, value in found.items()}
 
 
-def publish(folder: Path, image: str, *, token: Callable[[Permissions], str]) -> None:
-    """Write the edition of this repository, as other repositories use it by `@v1`."""
+def publish(
+    folder: Path,
+    image: str,
+    *,
+    token: Callable[[Permissions], str],
+    only: frozenset[str] | None = None,
+) -> None:
+    """Write the edition of this repository, as other repositories use it by `@v1`.
+
+    With `only` these jobs, and no outputs of the others.
+    """
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     action["runs"]["image"] = f"docker://{image}"
     action["runs"]["entrypoint"] = " ".join(
@@ -45,7 +54,8 @@ def publish(folder: Path, image: str, *, token: Callable[[Permissions], str]) ->
     _write(folder / "action.yml", action)
     for name in ("orchestrate.yml", "control.yml"):
         path = f".github/workflows/{name}"
-        _write(folder / path, edit(read_workflow(ROOT / path), token=token))
+        workflow = edit(read_workflow(ROOT / path), token=token)
+        _write(folder / path, workflow if only is None else _cut(workflow, only))
 
 
 def edit(workflow: Document, *, token: Callable[[Permissions], str]) -> Document:
@@ -55,10 +65,20 @@ def edit(workflow: Document, *, token: Callable[[Permissions], str]) -> Document
     return {**kept, "jobs": jobs}
 
 
+def _cut(workflow: Document, only: frozenset[str]) -> Document:
+    jobs = {name: job for name, job in workflow["jobs"].items() if name in only}
+    call = {
+        key: value for key, value in workflow["on"]["workflow_call"].items() if key != "outputs"
+    }
+    return {**workflow, "on": {"workflow_call": call}, "jobs": jobs}
+
+
 def _edit_job(name: str, job: Document, *, token: Callable[[Permissions], str]) -> Document:
     kept = {key: value for key, value in job.items() if key != "concurrency"}
     if "steps" not in job:
         return kept
+    if "strategy" in kept:  # a number cannot be computed
+        kept["strategy"] = {**job["strategy"], "max-parallel": 2}
     given = token(job["permissions"])
     steps = [_edit_step(step, token=given) for step in job["steps"]]
     return {**kept, "steps": [*steps, _keep(name)]}
@@ -73,7 +93,7 @@ def _edit_step(step: Document, *, token: str) -> Document:
 def _keep(job: str) -> Document:
     """What people see of a job in Actions, which is gone with its container."""
     file = f"{KEPT}/{job}-${{{{ matrix.share }}}}.md"
-    run = f"mkdir -p {KEPT}; cp {SUMMARY} {file} || true"
+    run = f"mkdir -p {KEPT}; ! [ -e {SUMMARY} ] || cp {SUMMARY} {file}"
     return {"if": "${{ always() }}", "run": run}
 
 

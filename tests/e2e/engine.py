@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 from tests.e2e.base_image import BASE, make_base
 
@@ -47,22 +48,32 @@ class Engine:
     cli: tuple[str, ...]
     socket: Path
     base: str
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self, *args: str | Path) -> str:
         """What it answers; CalledProcessError, with all it said, if it fails."""
-        done = subprocess.run(
-            [*self.cli, *map(str, args)], capture_output=True, text=True, check=False
-        )
+        done = self._run(*args)
         if done.returncode:
             sys.stderr.write(done.stdout + done.stderr)
             done.check_returncode()
         return done.stdout.strip()
 
+    def _run(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [*self.cli, *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
     def build(self, folder: Path, tag: str, *more: str | Path) -> None:
         """From the folder's Dockerfile."""
-        base = ("--build-arg", f"BASE_IMAGE={self.base}")
-        self.ask("build", "--network=host", "--tag", tag, *base, *more, folder)
+        self.ask(*self._building(*more), "--tag", tag, folder)
+
+    def refuse_build(self, folder: Path, *more: str | Path) -> str:
+        """What a build says that must not work."""
+        done = self._run(*self._building(*more), folder)
+        assert done.returncode
+        return done.stdout + done.stderr
+
+    def _building(self, *more: str | Path) -> tuple[str | Path, ...]:
+        base = f"BASE_IMAGE={self.base}"
+        return ("build", "--network=host", "--build-arg", base, *more)
 
 
 @contextmanager
@@ -104,10 +115,13 @@ def _install_podman() -> None:
             f"Ubuntu: apt-get install {' '.join(PACKAGES)}"
         )
     sys.stderr.write(f"No docker here: installing {' '.join(PACKAGES)}\n")
-    quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "check": True}
-    subprocess.run(("apt-get", "update", "-qq"), **quiet)  # type: ignore[call-overload]
-    install = ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *PACKAGES)
-    subprocess.run(install, stdout=subprocess.DEVNULL, **quiet)  # type: ignore[call-overload]
+    for words in (("update", "-qq"), ("install", "-qq", "--no-install-recommends", *PACKAGES)):
+        subprocess.run(
+            ("apt-get", "--yes", *words),
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
 
 @contextmanager
@@ -115,9 +129,9 @@ def _podman() -> Iterator[Engine]:
     if os.geteuid() != 0:
         raise CannotRun("No docker answers, and the podman of these tests has to be root's.")
     CACHE.mkdir(parents=True, exist_ok=True)
-    settings, socket = CACHE / "containers.conf", CACHE / "podman.sock"
+    settings = CACHE / "containers.conf"
     settings.write_text(PODMAN_SETTINGS)
-    socket.unlink(missing_ok=True)
+    socket = Path(mkdtemp(prefix="concertmaster-podman-")) / "socket"  # no long path will do
     url = f"unix://{socket}"
     storage = f"--root {CACHE}/storage --runroot {CACHE}/run"
     with (CACHE / "podman.log").open("w") as log:
@@ -133,6 +147,7 @@ def _podman() -> Iterator[Engine]:
         finally:
             service.terminate()
             service.wait()
+            shutil.rmtree(socket.parent)
 
 
 def _wait_for(socket: Path, service: subprocess.Popen[bytes]) -> None:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Timer
+from typing import Any, NamedTuple
 
 from tests.e2e.edition import replacements
 from tests.e2e.engine import ROOT, Engine
@@ -17,15 +18,31 @@ ACT = ROOT / ".cache" / "act" / "bin" / "act"
 PATIENCE_SECONDS = 600
 
 
+class Line(NamedTuple):
+    """`at` in seconds of the clock."""
+
+    at: float
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """One workflow run: exit status, log, and the folder of its artifacts."""
 
     code: int
-    log: str
+    lines: tuple[Line, ...]
     artifacts: Path
     started: float
-    ended: float
+
+    @property
+    def log(self) -> str:
+        """With the seconds since the start before each line."""
+        return "".join(f"{one.at - self.started:7.2f} {one.text}\n" for one in self.lines)
+
+    def moment(self, *words: str) -> float:
+        """When a line with all of these words came, in seconds since the start."""
+        found = (one.at for one in self.lines if all(word in one.text for word in words))
+        return next(found) - self.started
 
     def artifact(self, name: str) -> Any:
         """A document of one of the artifacts."""
@@ -43,28 +60,35 @@ class Runner:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
     def run(
-        self, checkout: Path, workflow: Path, *, event: str, payload: Any, folder: Path, **env: Any
+        self, checkout: Path, workflow: Path, *, event: str, payload: Any, folder: Path, **more: Any
     ) -> Ran:
         """All jobs that the event starts in this workflow file of the checkout."""
         artifacts = folder / "artifacts"
         artifacts.mkdir(parents=True)
         file = folder / "event.json"
         file.write_text(json.dumps(payload))
+        command = [
+            *(str(ACT), event, "--eventpath", str(file)),
+            *("--directory", str(checkout), "--workflows", str(workflow)),
+            *self._options(artifacts),
+            *_each("--env", more),
+        ]
         started = time.time()
-        with (folder / "log.txt").open("w") as log:
-            done = subprocess.run(
-                self._command(checkout, workflow, event, file, artifacts, env),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                timeout=PATIENCE_SECONDS,
-                env=self._outside(folder),
-                check=False,
-            )
-        text = (folder / "log.txt").read_text()
-        return Ran(
-            code=done.returncode, log=text, artifacts=artifacts, started=started, ended=time.time()
-        )
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=self._outside(folder),
+        ) as act:
+            deadline = Timer(PATIENCE_SECONDS, act.kill)
+            deadline.start()
+            assert act.stdout
+            lines = tuple(Line(time.time(), line.rstrip("\n")) for line in act.stdout)
+            deadline.cancel()
+        return Ran(code=act.returncode, lines=lines, artifacts=artifacts, started=started)
 
     def _outside(self, folder: Path) -> dict[str, str]:
         """What act itself may know."""
@@ -74,24 +98,18 @@ class Runner:
             "DOCKER_HOST": f"unix://{self.engine.socket}",
         }
 
-    def _command(
-        self,
-        checkout: Path,
-        workflow: Path,
-        event: str,
-        file: Path,
-        artifacts: Path,
-        more: Mapping[str, Any],
-    ) -> list[str]:
-        variables = {**self.environment, **more}
+    def _options(self, artifacts: Path) -> list[str]:
         return [
-            *(str(ACT), event, "--directory", str(checkout), "--workflows", str(workflow)),
-            *("--eventpath", str(file), "--platform", f"ubuntu-latest={self.image}"),
-            *("--pull=false", "--network=host", "--rm", "--no-cache-server"),
+            *("--platform", f"ubuntu-latest={self.image}", "--pull=false", "--network=host"),
+            *(
+                "--rm",
+                "--no-cache-server",
+                "--action-cache-path",
+                str(artifacts.parent / "actions"),
+            ),
             *("--container-options", f"--volume {artifacts}:/artifacts"),
-            *("--action-cache-path", str(artifacts.parent / "actions")),
             *_each("--local-repository", replacements(self.edition)),
-            *_each("--env", variables),
+            *_each("--env", self.environment),
             *_each("--secret", self.secrets),
         ]
 

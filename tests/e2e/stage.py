@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.agents.endpoint import Endpoint, Reply, Say, Use, prompt_of, tool_results_of, turns_of
-from tests.e2e.edition import edit
 from tests.e2e.runner import Ran, Runner
 from tests.github.double import Double
-from tests.github.people import Role, User
+from tests.github.people import User
 from tests.github.state import Issue, Repository, Run
 
 CALLER = ".github/workflows/orchestrate.yml"
@@ -24,26 +20,28 @@ CALLER = ".github/workflows/orchestrate.yml"
 
 @dataclass
 class Model:
-    """What it does for each prompt, as a shell script by a word of the prompt; then it is done.
+    """For each word that a prompt can hold a shell script, which it runs; then it is done.
 
-    `first_seen` says when the first request came for each of the words, in seconds.
+    Of each word: when the first request came, in seconds, what it said, and what the script wrote.
     """
 
     scripts: dict[str, str] = field(default_factory=dict)
     first_seen: dict[str, float] = field(default_factory=dict)
-    asked: dict[str, str] = field(default_factory=dict)
-    results: dict[str, list[str]] = field(default_factory=dict)
+    first_body: dict[str, str] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, body: dict[str, Any]) -> Reply:
         prompt = prompt_of(body)
         word = next((one for one in self.scripts if one in prompt), "")
         if word not in self.first_seen:
             self.first_seen[word] = time.time()
-            self.asked[word] = str(body)
-        if turns_of(body) == 0 and self.scripts.get(word):
+            self.first_body[word] = json.dumps(body)
+        if not word:
+            return Say(f"I have no script for {prompt[:80]}")
+        if turns_of(body) == 0 and self.scripts[word]:
             return Use("Bash", {"command": self.scripts[word], "description": "The work"})
-        self.results[word] = tool_results_of(body)
-        return Say("Done." if word else f"I have no script for {prompt[:80]}")
+        self.results[word] = "\n".join(tool_results_of(body))
+        return Say("Done.")
 
 
 @dataclass
@@ -54,6 +52,7 @@ class Stage:
     repository: Repository
     runner: Runner
     endpoint: Endpoint
+    model: Model
     folder: Path
     eve: User
     workflow: Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,8 @@ from concertmaster.core import message
 from concertmaster.core.command import Candidate
 from concertmaster.core.history import History
 from concertmaster.core.model import Plan
+from concertmaster.engine.acceptance import Gate, read_shares
+from concertmaster.engine.handout import Handout
 from concertmaster.engine.merging import join
 from tests.github.bare import Bare
 from tests.jobs.house import House, Round
@@ -207,6 +210,25 @@ class Forger:
         return sha256(path.read_bytes()).hexdigest()
 
     # --- what comes of it ---
+
+    def copy(self, folder: Path) -> Forger:
+        """With artifacts of its own, for what only reads them."""
+        workflow = replace(self.held.workflow, folder=folder / "workflow")
+        shutil.copytree(self.held.workflow.folder, workflow.folder)
+        held = Round(workflow=workflow, inputs=self.held.inputs)
+        (folder / "forger").mkdir()
+        return Forger(house=self.house, held=held, folder=folder / "forger")
+
+    def accepted(self) -> set[str]:
+        """The short names of the tasks whose results may land, by themselves."""
+        user = Repository.open(self.objects.path.parent / "clone")
+        objects = RunRepository.create(self.folder / "gate.git", user=user, base=self.base)
+        handout = Handout(plan=self.plan, history=self.history, texts={})
+        shares = read_shares(self.plan, self.artifacts, round_number=self.history.round)
+        gate = Gate(
+            handout=handout, shares=shares, artifacts=self.artifacts, objects=objects, fetched={}
+        )
+        return {one.task.rpartition("-")[0] for one in gate.accept().events if one.head}
 
     @property
     def bare(self) -> Bare:

@@ -41,6 +41,7 @@ on:
     inputs:
       run: {type: string, required: true}
       round: {type: string, required: true}
+      issue: {type: string}
 """
 SETTINGS = "check: sh check.sh\nagent_command: sh agent.sh\n"
 # Does what its prompt says, line by line: `write PATH TEXT`, `append PATH TEXT`, `fail`.
@@ -177,7 +178,8 @@ class House:
     def follow(self, run: Run) -> Round:
         """A dispatched run begins."""
         payload = self.double.dispatch_event(self.repository, run)
-        inputs = {"run": run.inputs["run"], "round": int(run.inputs["round"])}
+        inputs = {"run": run.inputs["run"]}
+        inputs |= {name: int(run.inputs[name]) for name in ("round", "issue")}
         return self.start("workflow_dispatch", payload, actor=run.actor, **inputs)
 
     def close_pull(self, issue: Issue) -> None:

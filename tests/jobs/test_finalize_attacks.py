@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,20 @@ def house(double: Double, tmp_path: Path) -> House:
 @pytest.fixture
 def forger(house: House, tmp_path: Path) -> Forger:
     return begin(house, tmp_path / "forger", "apple", "pear", "plum")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forger]:
+    folder = tmp_path_factory.mktemp("made")
+    with Double(folder / "hosting") as double:
+        house = House.build(double, folder, PROMPTS)
+        yield begin(house, folder / "forger", "apple", "pear", "plum")
+
+
+@pytest.fixture
+def copied(made: Forger, tmp_path: Path) -> Forger:
+    """For what is decided before anything is written."""
+    return made.copy(tmp_path)
 
 
 def begin(house: House, folder: Path, *names: str, words: str = "") -> Forger:
@@ -142,10 +156,10 @@ def nothing_acts(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", [".git/hooks/pre-push", ".GIT/config", "a/.git/config"])
-def test_case_10_a_git_folder_in_the_tree_loses_its_task(forger: Forger, path: str) -> None:
-    forger.claim("apple", forger.commit("apple", raw_tree(forger, path, b"#!/bin/sh\n")))
+def test_case_10_a_git_folder_in_the_tree_loses_its_task(copied: Forger, path: str) -> None:
+    copied.claim("apple", copied.commit("apple", raw_tree(copied, path, b"#!/bin/sh\n")))
 
-    only_honest_work_lands(forger)
+    assert copied.accepted() == {"pear", "plum"}
 
 
 def raw_tree(forger: Forger, path: str, data: bytes, *, mode: str = "100644") -> str:
@@ -235,7 +249,7 @@ def with_task_of(name: str) -> Callable[[Forger], None]:
     return change
 
 
-RESULTS = {
+RESULTS: dict[str, Callable[[Forger], object]] = {
     "missing": spoil_file(Path.unlink),
     "the whole share is missing": lambda forger: shutil.rmtree(forger.share_of("apple")),
     "empty": spoil_file(lambda path: path.write_bytes(b"")),
@@ -263,8 +277,15 @@ RESULTS = {
 
 @pytest.mark.parametrize("how", RESULTS)
 def test_case_15_results_that_cannot_be_true_lose_only_their_own_share(
-    forger: Forger, how: str
+    copied: Forger, how: str
 ) -> None:
+    RESULTS[how](copied)
+
+    assert copied.accepted() == {"pear", "plum"}
+
+
+@pytest.mark.parametrize("how", ["missing", "a symbolic link", "wrong run"])
+def test_case_15_whoever_leaves_such_results_the_others_land(forger: Forger, how: str) -> None:
     RESULTS[how](forger)
 
     only_honest_work_lands(forger)
@@ -326,7 +347,7 @@ def bring_a_base_with_more(forger: Forger) -> None:
     forger.claim("apple", head, base=first)
 
 
-BUNDLES = {
+BUNDLES: dict[str, Callable[[Forger], object]] = {
     "missing": spoil_bundle(Path.unlink),
     "empty": spoil_bundle(lambda path: path.write_bytes(b"")),
     "truncated": spoil_bundle(lambda path: path.write_bytes(path.read_bytes()[:-30])),
@@ -351,8 +372,17 @@ BUNDLES = {
 
 @pytest.mark.parametrize("how", BUNDLES)
 def test_case_15_a_bundle_that_is_not_what_the_results_say_loses_only_its_task(
-    forger: Forger, how: str
+    copied: Forger, how: str
 ) -> None:
+    BUNDLES[how](copied)
+
+    assert copied.accepted() == {"pear", "plum"}
+
+
+@pytest.mark.parametrize(
+    "how", ["missing", "truncated", "zip-slip", "a commit more", "another head"]
+)
+def test_case_15_whoever_leaves_such_a_bundle_the_others_land(forger: Forger, how: str) -> None:
     BUNDLES[how](forger)
 
     only_honest_work_lands(forger)
@@ -477,10 +507,17 @@ REFUSED: dict[str, Entry | str | None] = {
 
 
 @pytest.mark.parametrize("path", REFUSED)
-def test_case_16_what_steers_the_platform_is_refused(forger: Forger, path: str) -> None:
-    head = forger.write("apple", {"apple.txt": "apple\n", path: REFUSED[path]})
+def test_case_16_what_steers_the_platform_is_refused(copied: Forger, path: str) -> None:
+    copied.write("apple", {"apple.txt": "apple\n", path: REFUSED[path]})
+
+    assert copied.accepted() == {"pear", "plum"}
+
+
+def test_case_16_what_is_refused_is_told_and_the_others_land(forger: Forger) -> None:
+    head = forger.write("apple", {"apple.txt": "apple\n", "CODEOWNERS": "* @mallory\n"})
 
     only_honest_work_lands(forger)
+    assert "CODEOWNERS" in reason_of(forger, "apple")
     assert head not in forger.brought()
 
 
@@ -643,7 +680,14 @@ ODD: dict[str, dict[str, Entry | str | None]] = {
 
 
 @pytest.mark.parametrize("how", ODD)
-def test_case_17_what_no_repository_should_get_loses_its_task(forger: Forger, how: str) -> None:
+def test_case_17_what_no_repository_should_get_loses_its_task(copied: Forger, how: str) -> None:
+    copied.write("apple", ODD[how])
+
+    assert copied.accepted() == {"pear", "plum"}
+
+
+@pytest.mark.parametrize("how", ["a submodule", "a line break in a name", "an LFS pointer"])
+def test_case_17_whoever_leaves_that_the_others_land(forger: Forger, how: str) -> None:
     forger.write("apple", ODD[how])
 
     only_honest_work_lands(forger)
@@ -720,7 +764,8 @@ def test_case_18_only_the_tested_commit_is_merged_where_nobody_may_push(forger: 
 
 
 def test_case_18_a_required_check_that_is_missing_merges_nothing(forger: Forger) -> None:
-    required = {"required_status_checks": [{"context": "ci"}]}
+    checks = {"required_status_checks": [{"context": "ci"}]}
+    required = {**checks, "strict_required_status_checks_policy": False}
     repository = forger.house.repository
     forger.house.double.add_rule(repository, "required_status_checks", parameters=required)
     forger.held.verify()

@@ -4,6 +4,7 @@ clearly; and whatever they say, nothing of it acts."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -39,11 +40,12 @@ CALM = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-BY_GIT = settings(CALM, max_examples=60)
+BY_GIT = settings(CALM, max_examples=40)
 RUN, BASE = "i1-c2", "b" * 40
 TEXTS = written_with(*MARKDOWN, "Closes #1", "/orchestrate", BEGIN, END, "### ") | st.just(WORDS)
 COMMITS = st.sampled_from(["", "a" * 40, BASE, "c" * 64])
-ODD = st.sampled_from([None, True, -1, 1e400, "", "x" * 5000, "1" * 40, [], {}, [[]], "../../x"])
+UNEXPECTED: list[Any] = [None, True, -1, 1e400, "", "x" * 5000, "1" * 40, [], {}, [[]], "../../x"]
+ODD = st.sampled_from(UNEXPECTED)
 
 
 # --- what a work job leaves --------------------------------------------------------------------
@@ -191,8 +193,7 @@ def test_any_change_of_a_verdict_is_a_clear_stop_or_lands_the_merge_of_true_head
         verdict = read_verdict(tmp_path, history=landing)
         made = repeat(forger.objects, verdict, landing, plan=forger.plan)
     except EnvironmentFault as error:
-        assert error.why  # noqa: PT017 - either way is fine
-        assert error.next_step
+        assert error.why and error.next_step  # noqa: PT017, PT018 - either way is fine
         return
 
     paths = forger.objects.git.run("ls-tree", "-r", "--name-only", verdict.commit).split("\n")
@@ -305,7 +306,7 @@ def check_words(text: str) -> None:
     assert "\n/orchestrate" not in plain
 
 
-@settings(CALM, max_examples=150)
+@settings(CALM, max_examples=60)
 @given(data=st.data())
 def test_no_words_of_anybody_act_in_what_we_write_on_github(data: st.DataObject) -> None:
     history = data.draw(histories())
@@ -316,7 +317,7 @@ def test_no_words_of_anybody_act_in_what_we_write_on_github(data: st.DataObject)
         body = notice.pull_body(history, one, closes=True, together=everyone)
         check_words(body)
         closing = [f"Closes #{one.issue}"] if one.issue else []
-        assert [line for line in prose(body).split("\n") if line.startswith("Closes")] == closing
+        assert re.findall(r"^.*Closes #.*$", prose(body), re.MULTILINE) == closing
         title = notice.pull_title(one)
         assert 0 < len(title) <= notice.LONGEST_TITLE
         assert "\n" not in title
@@ -353,11 +354,8 @@ def test_any_memory_keeps_what_is_not_ours_and_has_the_run_once(
     lines = [line.rstrip("\r") for line in between.split("\n")]
     assert all(not line or line.startswith(("- ", "### ")) for line in lines)
     assert write_memory(new, history, at=1_700_000_000) == new
-    if old:
-        kept = old.decode()
-        first, _, rest = kept.rpartition(BEGIN)
-        if END not in rest and END not in kept:
-            assert text.startswith(kept.rstrip("\r\n")[:50])
+    for line in (old or b"").decode().rpartition(BEGIN)[0].split("\n"):
+        assert line.rstrip("\r") in text
 
 
 @settings(CALM, max_examples=150)

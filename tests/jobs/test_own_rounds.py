@@ -59,7 +59,7 @@ def test_a_culprit_gets_one_round_with_the_evidence_and_is_left_out_then(
     left = [name for name, one in tasks(house, first).items() if one.state is TaskState.LEFT_OUT]
     assert len(left) == 1
     assert [dict(run.inputs) for run in house.dispatched] == [
-        {"run": first.outputs["run"], "round": "2"}
+        {"run": first.outputs["run"], "round": "2", "issue": "1"}
     ]
     assert "no room for both" not in told(house)
     assert issue.state == "open"
@@ -120,7 +120,9 @@ def test_a_limited_run_goes_on_when_the_limit_ends_and_that_is_not_counted(
     assert house.dispatched == []
     double.clock.advance(3600 + 60)
     strike(house)
-    assert [dict(one.inputs) for one in house.dispatched] == [{"run": run, "round": "2"}]
+    assert [dict(one.inputs) for one in house.dispatched] == [
+        {"run": run, "round": "2", "issue": "1"}
+    ]
 
     house.follow(house.dispatched[-1]).hold()
     history = house.history(run)

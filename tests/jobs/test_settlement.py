@@ -58,7 +58,7 @@ def test_a_closed_pull_request_that_a_task_waits_for_begins_a_round(house: House
     issue = open_pull(house)
     keep(house, make_history(house, pull=issue.number))
     close(house, issue, ref=ref)
-    assert asked(house) == [{"run": RUN, "round": "2"}]
+    assert asked(house) == [{"run": RUN, "round": "2", "issue": "1"}]
 
 
 def test_the_one_pull_request_of_a_whole_run_begins_a_round(house: House) -> None:
@@ -66,7 +66,7 @@ def test_the_one_pull_request_of_a_whole_run_begins_a_round(house: House) -> Non
     history = replace(make_history(house), pull=issue.number)
     keep(house, history)
     close(house, issue)
-    assert asked(house) == [{"run": RUN, "round": "2"}]
+    assert asked(house) == [{"run": RUN, "round": "2", "issue": "1"}]
 
 
 def test_a_pull_request_of_anybody_else_begins_nothing(house: House) -> None:
@@ -122,13 +122,16 @@ def test_what_is_due_begins_and_what_is_due_later_does_not(house: House) -> None
     keep(house, make_history(house, "i1-c7", due=due(house, seconds=1800)))
     keep(house, make_history(house, "i1-c8"))
     strike(house)
-    expected = [{"run": "i1-c5", "round": "2"}, {"run": "i1-c6", "round": "4"}]
+    expected = [
+        {"run": "i1-c5", "round": "2", "issue": "1"},
+        {"run": "i1-c6", "round": "4", "issue": "1"},
+    ]
     assert sorted(asked(house), key=lambda one: one["run"]) == expected
 
     before = len(house.dispatched)
     house.double.clock.advance(1900)
     strike(house)
-    assert {"run": "i1-c7", "round": "2"} in asked(house)[before:]
+    assert {"run": "i1-c7", "round": "2", "issue": "1"} in asked(house)[before:]
 
 
 @pytest.mark.parametrize("data", ["{", '{"version": 99}'])
@@ -137,7 +140,7 @@ def test_a_broken_state_branch_of_one_run_does_not_stop_the_others(house: House,
         keep(house, make_history(house, run), data=data)
     keep(house, make_history(house, "i1-c5", due=due(house, seconds=-5)))
     held = strike(house)
-    assert asked(house) == [{"run": "i1-c5", "round": "2"}]
+    assert asked(house) == [{"run": "i1-c5", "round": "2", "issue": "1"}]
     assert "run i1-c4 is left alone" in held.said
 
 
@@ -161,7 +164,7 @@ def test_a_run_whose_issue_is_gone_is_left_alone(house: House) -> None:
     keep(house, make_history(house, "i7-c5", due=due(house, seconds=-5), parent=77))
     keep(house, make_history(house, due=due(house, seconds=-5)))
     strike(house)
-    assert asked(house) == [{"run": RUN, "round": "2"}]
+    assert asked(house) == [{"run": RUN, "round": "2", "issue": "1"}]
 
 
 def test_two_dispatches_of_one_round_hold_it_once(house: House) -> None:

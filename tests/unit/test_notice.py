@@ -260,13 +260,13 @@ def test_the_failure_issue_of_many_tasks_keeps_the_how_to(number: int) -> None:
     assert ("There is no room here for" in body) == (number == 1000)
 
 
-def test_the_lines_for_a_dispatch_are_yaml_with_both_inputs() -> None:
+def test_the_lines_for_a_dispatch_are_yaml_with_all_inputs() -> None:
     text = notice.dispatch_help(".github/workflows/orchestra.yml")
     [block] = [token.content for token in render(text) if token.type == "fence"]
 
     inputs = yaml.safe_load(block)[True]["workflow_dispatch"]["inputs"]
 
-    assert set(inputs) == {"run", "round"}
+    assert set(inputs) == {"run", "round", "issue"}
     assert faults(notice.dispatch_help("`@octo` <b>").partition("```yaml")[0]) == []
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import pytest
 import yaml
 
 from concertmaster import __version__
+from concertmaster.core.listing import read_prompt_list
 from concertmaster.engine.actions import JOBS
-from concertmaster.settings import ActionSettings
+from concertmaster.settings import ActionSettings, load_settings
 from tests.github.double import Double
 from tests.jobs.house import House
 from tests.workflows.files import (
@@ -263,3 +266,51 @@ def test_everything_is_of_one_owner() -> None:
         NAME.split("/")[0],
         "you",
     }
+
+
+# --- tried --------------------------------------------------------------------------------------
+
+
+def test_the_first_step_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    """In a repository with a remote; the download is a copy of what would be downloaded."""
+    (block,) = re.findall(r"```sh\n(\s+mkdir.*?)```", on_github(), re.DOTALL)
+    download = f'curl() {{ cp "{ROOT}/examples/minimal.yml" .github/workflows/orchestrate.yml; }}'
+    who = "git config user.name Ada && git config user.email ada@example.org"
+    made = "git init -q --bare origin && git clone -q origin work && cd work"
+    script = f"set -eu\n{made}\n{who}\ngit config push.default current\n{download}\n{block}"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    shown = ["git", "-C", str(tmp_path / "origin"), "show"]
+    file = subprocess.check_output([*shown, "HEAD:concertmaster.yml"])
+    settings = load_settings({}, file=file, name="concertmaster.yml")
+    assert (settings.setup, settings.check) == ("npm ci", "npm test")
+    copied = subprocess.check_output([*shown, "HEAD:.github/workflows/orchestrate.yml"], text=True)
+    assert copied == EXAMPLES["minimal"].text
+
+
+def test_the_host_starts_the_program_with_its_inputs(tmp_path: Path) -> None:
+    """As the runner would, but for the libraries, which are there."""
+    step = HOST.yaml["runs"]["steps"][-1]
+    given = {name: one["default"] for name, one in HOST.yaml["inputs"].items()} | {"job": "plan"}
+    variables = {
+        name: re.sub(r"\$\{\{ inputs\.(\w+) \}\}", lambda found: given[found[1]], value)
+        for name, value in step["env"].items()
+    }
+    surroundings = {"VENV": sys.prefix, "INPUT_GITHUB_TOKEN": "none", "RUNNER_TEMP": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
+        env={**variables, **surroundings, "GITHUB_OUTPUT": str(tmp_path / "output")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "shares<<" in (tmp_path / "output").read_text()
+
+
+def test_the_form_of_a_parent_issue_gives_a_list_of_prompts() -> None:
+    """A form's answers become headings with the texts below them."""
+    form = yaml.safe_load((ROOT / "examples/parent-issue.yml").read_text())
+    parts = {part["id"]: part["attributes"] for part in form["body"] if "id" in part}
+    body = f"### Prompts\n\n{parts['prompts']['value']}\n### Why\n\n_No response_"
+    found = read_prompt_list(body, repository_url=f"https://github.com/{NAME}")
+    assert (found.paths, found.problems) == (("prompts/first.md", "prompts/second.md"), ())

@@ -128,6 +128,11 @@ def test_an_event_starts_the_jobs_that_are_for_it(parser: Parser, name: str) -> 
         assert started == {*wanted.split()}, event
 
 
+def test_the_label_that_starts_a_run_is_the_one_that_the_jobs_know() -> None:
+    job = EXAMPLES["labels"].jobs["orchestrate"]
+    assert f"label.name == '{job['with']['label']}'" in job["if"]
+
+
 def test_all_events_of_the_table_are_subscribed() -> None:
     for name, cases in CASES.items():
         wanted = {event["event_name"] for event, started in cases if started}

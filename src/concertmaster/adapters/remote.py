@@ -22,6 +22,10 @@ TRIES = 4
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
 T = TypeVar("T")
+_NEEDS_WRITE = (
+    "If the token lacks that permission, add the line `contents: write` to the job's "
+    "`permissions:` in the workflow file."
+)
 
 BRANCHES = "refs/heads/"
 FETCHED = "refs/concertmaster/fetched/"
@@ -64,7 +68,8 @@ def clone(url: str, folder: Path, *, token: str, branch: str = "") -> Repository
     named = ("--branch", branch) if branch else ()
     options = ("--quiet", "--no-checkout", "--single-branch", "--no-tags", "--template=", *named)
     git = Git(folder.parent, private=True)
-    answer = git.ask("clone", *options, "--", url, str(folder), env=_authorised(url, token))
+    command = ("clone", *options, "--", url, str(folder))
+    answer = _ask_patiently(git, url, command, env=_authorised(url, token))
     if answer.code != 0:
         raise _fault(f"the repository {url} could not be cloned", answer)
     if Git(folder, private=True).ask("rev-parse", "--verify", "--quiet", "HEAD").code != 0:
@@ -82,7 +87,8 @@ def fetch_branch(repository: Repository, url: str, *, token: str, branch: str) -
     ref = f"refs/heads/{branch}"
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
     git = Git(repository.root, private=True)
-    answer = git.ask("fetch", *options, url, f"+{ref}:{ref}", env=_authorised(url, token))
+    command = ("fetch", *options, url, f"+{ref}:{ref}")
+    answer = _ask_patiently(git, url, command, env=_authorised(url, token))
     if answer.code != 0 and "couldn't find remote ref" in answer.err:
         raise UsageError(
             f"there is no branch {branch!r} to land on",
@@ -261,21 +267,28 @@ class _Server:
             return Pushed(state=PushState.MOVED, reason=reason)
         if wording.may_pass(words or answer.err):
             raise Passing(reason)
-        if words or wording.forbids(answer.err):
+        if words:
             return Pushed(state=PushState.FORBIDDEN, reason=reason)
+        if wording.forbids(answer.err):
+            return Pushed(state=PushState.FORBIDDEN, reason=f"{reason} {_NEEDS_WRITE}")
         raise _fault(f"could not push to {self.url}", answer)
 
     def _ask(self, *args: str) -> Answer:
         return self.git.ask("-c", "credential.helper=", *args, env=self._environment)
 
     def _ask_patiently(self, *args: str) -> Answer:
-        def ask() -> Answer:
-            answer = self._ask(*args)
-            if answer.code != 0 and wording.may_pass(answer.err):
-                raise Passing(wording.reason(answer))
-            return answer
+        command = ("-c", "credential.helper=", *args)
+        return _ask_patiently(self.git, self.url, command, env=self._environment)
 
-        return _patiently(f"{self.url} does not answer", ask)
+
+def _ask_patiently(git: Git, url: str, command: Sequence[str], *, env: Mapping[str, str]) -> Answer:
+    def ask() -> Answer:
+        answer = git.ask(*command, env=env)
+        if answer.code != 0 and wording.may_pass(answer.err):
+            raise Passing(wording.reason(answer))
+        return answer
+
+    return _patiently(f"{url} does not answer", ask)
 
 
 def _patiently(what: str, call: Callable[[], T]) -> T:

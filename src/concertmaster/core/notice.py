@@ -44,7 +44,8 @@ on:
   workflow_dispatch:
     inputs:
       run: {description: the run to go on with, type: string, required: true}
-      round: {description: its round, type: string, required: true}"""
+      round: {description: its round, type: string, required: true}
+      issue: {description: its parent issue, type: string}"""
 
 
 def pull_title(one: TaskHistory) -> str:
@@ -227,6 +228,6 @@ def dispatch_help(workflow: str) -> str:
     """What to add to the caller's `workflow`, where a round cannot be begun without it."""
     return (
         f"The next round could not begin by itself: {as_code(workflow)} cannot be dispatched with "
-        f"`run` and `round`. Add these lines to it, on the default branch:\n\n"
+        f"`run`, `round` and `issue`. Add these lines to it, on the default branch:\n\n"
         f"```yaml\n{_DISPATCH}\n```"
     )

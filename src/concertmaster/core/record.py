@@ -106,11 +106,20 @@ def _receive(state: RunState, event: ResultReceived) -> RunState:
     return state.put(received)
 
 
+def _comes_too_late(state: RunState) -> bool:
+    """The check was stopped, and what had passed before is already on its way to the target."""
+    return state.landing.asked is Asked.LAND
+
+
 def _note_check(state: RunState, event: BatchChecked) -> RunState:
+    if _comes_too_late(state):
+        return state
     return replace(state, landing=train.record_check(state.landing, event))
 
 
 def _note_conflict(state: RunState, event: MergeConflicted) -> RunState:
+    if _comes_too_late(state):
+        return state
     state = replace(state, landing=train.record_conflict(state.landing, event))
     if event.behind:
         return state

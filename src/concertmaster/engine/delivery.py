@@ -105,7 +105,7 @@ def _land(
     for task, commit in made.items():
         landed = rounds.land(landed, task, landed_as=commit)
     if made and ground.objects.is_ancestor(verdict.commit, tip):  # a try before this one did it
-        return _remember(ground, _recall_pulls(ground, landed, made))
+        return _remember(ground, _recall(ground, landed, made, tip=tip))
     if not made:
         return Delivery(history=history)
     is_moved = tip != verdict.tip
@@ -151,8 +151,8 @@ def _unland(history: History, made: Mapping[str, str]) -> History:
     return history
 
 
-def _recall_pulls(ground: Ground, landed: History, made: Mapping[str, str]) -> History:
-    """With the pull requests that the try before this one opened for them."""
+def _recall(ground: Ground, landed: History, made: Mapping[str, str], *, tip: str) -> History:
+    """With the pull requests and branches that the try before this one made for them."""
     names = {name: ground.branch(name) for name in (*made, WHOLE)}
     found = ground.job.forge.pulls.find(
         names.values(), since=_since(landed), is_ours=lambda pull: is_ours(pull, ground.viewer)
@@ -161,7 +161,11 @@ def _recall_pulls(ground: Ground, landed: History, made: Mapping[str, str]) -> H
     whole = numbers.get(WHOLE, landed.pull)
     for task in made:
         landed = landed.put(replace(landed.task(task), pull=numbers.get(task, whole)))
-    return replace(landed, pull=whole)
+    there = {name: ground.seen[branch] for name, branch in names.items() if branch in ground.seen}
+    # What the target holds is lost with no branch; with more on it, it is not as we left it.
+    mine = {name: at for name, at in there.items() if ground.objects.is_ancestor(at, tip)}
+    tips = tuple(sorted({**dict(landed.tips), **mine}.items()))
+    return replace(landed, pull=whole, tips=tips)
 
 
 def _remember(ground: Ground, landed: History) -> Delivery:

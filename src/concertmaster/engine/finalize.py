@@ -21,7 +21,14 @@ from concertmaster.core.model import LandingMode, TaskState
 from concertmaster.core.neutral import as_code
 from concertmaster.core.verdict import Fault, Verdict
 from concertmaster.engine import remembrance
-from concertmaster.engine.acceptance import Accepted, Gate, Shares, folder_of, read_shares
+from concertmaster.engine.acceptance import (
+    Accepted,
+    Gate,
+    Shares,
+    doubt_head,
+    folder_of,
+    read_shares,
+)
 from concertmaster.engine.conclusion import Closing, conclude, count_by
 from concertmaster.engine.delivery import WHOLE, Delivery, Reached, deliver
 from concertmaster.engine.ground import Ground
@@ -214,13 +221,22 @@ def _keeps_whole(history: History, one: TaskHistory) -> bool:
 def _find_work(ground: Ground, held: Round, one: TaskHistory) -> str:
     """The commit of what was done, now in our objects; "" where it may not be on a branch."""
     commit = one.head or _receive_work(ground, held, one)
-    if commit and commit != one.head and _brings_workflows(ground, commit):
-        ground.job.console.note(
-            f"the work of {one.task} is only in the artifact of its job: its workflows would "
-            "start on a branch, with what the repository keeps secret"
-        )
+    doubt = _doubt_work(ground, held, one, commit) if commit and commit != one.head else ""
+    if doubt:
+        note = f"the work of {one.task} is only in the artifact of its job: {doubt}"
+        ground.job.console.note(note)
         return ""
     return commit
+
+
+def _doubt_work(ground: Ground, held: Round, one: TaskHistory, commit: str) -> str:
+    """Why it would do harm on a branch: GitHub acts on workflows and words there too."""
+    if _brings_workflows(ground, commit):
+        return "its workflows would start there, with what the repository keeps secret"
+    result = held.shares.results.get(one.task)
+    if result is None or result.head != commit:
+        return ""
+    return doubt_head(ground.objects, result, plan=ground.plan)
 
 
 def _brings_workflows(ground: Ground, commit: str) -> bool:
@@ -233,7 +249,7 @@ def _brings_workflows(ground: Ground, commit: str) -> bool:
 
 
 def _receive_work(ground: Ground, held: Round, one: TaskHistory) -> str:
-    """ "" where it cannot be had."""
+    """The commit of unfinished or refused work; "" where it cannot be had."""
     if not one.work or ground.objects.holds(one.work):
         return one.work
     result = held.shares.results.get(one.task)

@@ -75,7 +75,8 @@ def _carries(ground: Ground, merged: Pull) -> bool:
 def _compare(ground: Ground, one: Proposal, error: NotAllowed | Invalid) -> str:
     target, branch = ground.plan.target, ground.branch(one.branch)
     url = f"{ground.job.repository_url}/compare/{target}...{branch}"
-    return f"No pull request for [`{branch}`]({url}): {as_line(error.why or error.what)}"
+    remedy = f"; {error.next_step}" if isinstance(error, NotAllowed) else ""  # words of ours
+    return f"No pull request for [`{branch}`]({url}): {as_line(error.why or error.what)}{remedy}"
 
 
 def is_ours(pull: Pull, viewer: str) -> bool:

@@ -95,7 +95,8 @@ def dispatch(job: Job, history: History, *, number: int, ref: str = "") -> None:
     """
     workflow = job.settings.workflow_ref
     ref = ref or workflow.partition("@")[2].removeprefix("refs/heads/")
-    inputs = {"run": history.run, "round": str(number)}
+    # The issue is for the concurrency group of the workflow, which no run's id can be made of.
+    inputs = {"run": history.run, "round": str(number), "issue": str(history.parent)}
     try:
         job.forge.workflows.dispatch(workflow, ref=ref, inputs=inputs)
     except NotDispatchable as error:

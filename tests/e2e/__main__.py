@@ -1,0 +1,18 @@
+"""`make image`: builds the image and prints what it weighs, layer by layer."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.e2e.engine import ROOT, CannotRun, running
+from tests.e2e.weight import weigh
+
+NAME = "localhost/concertmaster:latest"
+
+if __name__ == "__main__":
+    try:
+        with running() as engine:
+            engine.build(ROOT, NAME)
+            sys.stdout.write(weigh(engine, NAME))
+    except CannotRun as reason:
+        sys.exit(str(reason))

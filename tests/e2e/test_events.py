@@ -1,0 +1,71 @@
+"""Whatever starts a workflow comes as far as a plan, and one job alone can do it all."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.e2e.conftest import Built, git
+from tests.e2e.runner import Ran
+
+pytestmark = pytest.mark.e2e
+
+FILES = {
+    "concertmaster.yml": "check: sh check.sh\nschedule: [prompts/apple.md]\n",
+    "check.sh": "true\n",
+    "Makefile": "test:\n\ttrue\n",
+    "prompts/apple.md": "# Write apple.txt\n",
+}
+PLAN = frozenset({"plan", "control"})
+
+
+def outputs(ran: Ran) -> dict[str, str]:
+    """Those of the plan, as the log shows them."""
+    found = (re.search(r"/plan\].*\| output (\w+) = (.*)", line.text) for line in ran.lines)
+    return {one[1]: one[2] for one in found if one}
+
+
+def check_planned(ran: Ran) -> None:
+    assert ran.code == 0, ran.log
+    said = outputs(ran)
+    assert said["run"]
+    assert (said["shares"], said["verify"]) == ("[0]", "true")
+    assert ran.artifact("concertmaster-plan/plan.json")["run"] == said["run"]
+
+
+def test_a_label_starts_a_run(build_stage: Built) -> None:
+    stage = build_stage("label", FILES, example="labels.yml", jobs=PLAN)
+    issue = stage.open_issue("apple")
+    payload = stage.double.label_event(
+        stage.repository, issue, name="orchestrate", sender=stage.eve
+    )
+    check_planned(stage.start("issues", payload))
+
+
+def test_the_clock_starts_a_run(build_stage: Built) -> None:
+    stage = build_stage("schedule", FILES, example="schedule.yml", jobs=PLAN)
+    payload = {"schedule": "23 2 * * 1-5"}
+    check_planned(stage.start("schedule", payload, actor=stage.repository.owner))
+
+
+def test_a_person_starts_a_run_by_hand(build_stage: Built) -> None:
+    stage = build_stage("dispatch", FILES, example="workflow-dispatch.yml", jobs=PLAN)
+    payload = {
+        "inputs": {"prompts": "prompts/apple.md"},
+        "ref": "refs/heads/main",
+        "sender": {"login": "Eve", "type": "User"},
+    }
+    check_planned(stage.start("workflow_dispatch", payload))
+
+
+def test_one_job_does_it_all_for_a_repository_that_only_names_the_action(
+    build_stage: Built,
+) -> None:
+    stage = build_stage("market", FILES, example="marketplace.yml")
+    stage.model.scripts = {"Write apple.txt": "echo apple > apple.txt"}
+    issue = stage.open_issue("apple")
+    ran = stage.ask(issue)
+    assert ran.code == 0, ran.log
+    assert git(stage, "show", "main:apple.txt") == "apple"
+    assert issue.state == "closed"

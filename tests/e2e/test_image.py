@@ -1,0 +1,67 @@
+"""What is in the image, and what is not."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from concertmaster import __version__
+from tests.e2e.engine import ROOT, Engine
+from tests.e2e.weight import MEGABYTE, layers, weigh
+
+pytestmark = pytest.mark.e2e
+
+MOST_ON_DISK = 700 * MEGABYTE
+STRANGER = "70001"
+
+
+def ask(engine: Engine, image: str, *words: str, user: str = "0") -> str:
+    """What a program in the image says to somebody without a home."""
+    program, *args = words
+    options = ("--rm", f"--user={user}:{user}", "--env=HOME=/tmp", f"--entrypoint={program}")
+    return engine.ask("run", *options, image, *args)
+
+
+def test_the_image_starts_the_program_with_what_it_is_given(engine: Engine, image: str) -> None:
+    assert engine.ask("run", "--rm", image, "--version") == f"concertmaster {__version__}"
+
+
+def test_every_user_can_run_the_pinned_agent(engine: Engine, image: str) -> None:
+    pinned = json.loads((ROOT / "tests/claude/package.json").read_text())["dependencies"]
+    said = ask(engine, image, "claude", "--version", user=STRANGER)
+    assert said.split()[0] == pinned["@anthropic-ai/claude-code"]
+    assert ask(engine, image, "git", "--version", user=STRANGER)
+
+
+def test_the_image_keeps_no_cache_and_no_tools_of_its_build(engine: Engine, image: str) -> None:
+    places = "/root /tmp /var/tmp /var/cache/apt /var/lib/apt/lists /parts"
+    found = ask(engine, image, "sh", "-c", f"find {places} -type f -size +8k 2>/dev/null; true")
+    assert found == ""
+    assert ask(engine, image, "sh", "-c", "command -v node npm pip hatchling gcc; true") == ""
+
+
+def test_the_image_knows_no_secret_and_no_user(engine: Engine, image: str) -> None:
+    (config,) = json.loads(engine.ask("inspect", "--type=image", image))
+    names = [one.partition("=")[0] for one in config["Config"]["Env"]]
+    assert not [one for one in names if re.search("KEY(?!_0)|TOKEN|SECRET|PASSWORD", one)]
+    assert not config["Config"].get("User")
+    assert config["Config"]["Entrypoint"] == ["concertmaster"]
+
+
+def test_the_image_is_no_larger_than_it_may_be(engine: Engine, image: str) -> None:
+    print("\n" + weigh(engine, image))
+    assert sum(one.on_disk for one in layers(engine, image)) <= MOST_ON_DISK
+
+
+def test_a_toolchain_goes_on_top_of_the_image(engine: Engine, image: str) -> None:
+    tag = "localhost/concertmaster-own:e2e"
+    engine.build(ROOT / "examples/own-image", tag, "--build-arg", f"CONCERTMASTER={image}")
+    assert engine.ask("run", "--rm", tag, "--version") == f"concertmaster {__version__}"
+    assert "gcc" in ask(engine, tag, "gcc", "--version", user=STRANGER)
+
+
+def test_an_unknown_agent_is_refused_by_name(engine: Engine) -> None:
+    said = engine.refuse_build(ROOT, "--build-arg", "AGENTS=claude copilot")
+    assert "no agent copilot" in said

@@ -1,0 +1,78 @@
+"""From a comment to landed commits and back: the real image, runner, workflow and agent."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.clock import tell_times
+from tests.e2e.conftest import Built, git
+from tests.e2e.runner import Ran
+from tests.e2e.stage import Stage
+from tests.github.state import Issue
+
+pytestmark = pytest.mark.e2e
+
+FILES = {
+    "concertmaster.yml": "check: sh check.sh\nattempts: 1\n",
+    "check.sh": "! test -e rotten.txt\n",
+    "prompts/apple.md": "# Write apple.txt\n",
+    "prompts/pear.md": "# Write pear.txt\n",
+    "prompts/plum.md": "---\nneeds: [pear.md]\n---\n# Write plum.txt\n",
+}
+LOOK = "pwd; git rev-parse --show-toplevel --git-dir; id -u; git remote; git log --oneline;"
+SCRIPTS = {
+    "Write apple.txt": f"{LOOK} echo apple > apple.txt",
+    "Write pear.txt": f"{LOOK} echo pear > pear.txt",
+    "Write plum.txt": f"{LOOK} cat pear.txt",  # at first it has no idea
+}
+
+
+def play(stage: Stage) -> Issue:
+    """Two rounds: plum fails in the first one and lands in the second."""
+    stage.model.scripts = dict(SCRIPTS)
+    issue = stage.open_issue("apple", "pear", "plum")
+    assert stage.ask(issue).code == 0, stage.runs[-1].log
+    assert git(stage, "ls-tree", "--name-only", "main").split() == [
+        *(".github", "apple.txt", "check.sh", "concertmaster.yml", "pear.txt", "prompts"),
+    ]
+    stage.model.scripts["Write plum.txt"] = f"{LOOK} cat pear.txt > plum.txt"
+    assert stage.ask(issue, "/orchestrate retry").code == 0, stage.runs[-1].log
+    return issue
+
+
+def test_a_comment_lands_what_passes_and_a_retry_the_rest(build_stage: Built) -> None:
+    stage = build_stage("opera", FILES, options={"slots": 1})
+
+    issue = play(stage)
+
+    first, second = stage.runs
+    assert [*map(count_shares, stage.runs)] == [2, 1]
+    assert git(stage, "show", "main:plum.txt") == "pear"
+    assert "Write plum.txt" in git(stage, "show", "main:.github/Memory.md")
+    assert issue.state == "closed", [one.body for one in issue.comments]
+    assert " 2 of 3 tasks landed" in issue.comments[-3].body
+    pulls = [one for one in stage.repository.issues.values() if one.pull]
+    assert len(pulls) == 3
+    assert all(one.pull and one.pull.merged_at for one in pulls)
+    failure = next(one for one in stage.repository.issues.values() if "fail" in one.title.lower())
+    assert failure.state == "closed"
+    summaries = [path.read_text() for path in (first.artifacts / ".kept").glob("*.md")]
+    assert any("3 tasks in 2 shares" in text for text in summaries)
+    assert second.artifact("concertmaster-plan/history.json")["round"] == 2
+    check_surroundings(stage)
+    print(tell_times(stage, first))
+
+
+def count_shares(ran: Ran) -> int:
+    return len([*ran.artifacts.glob("concertmaster-work-*")])
+
+
+def check_surroundings(stage: Stage) -> None:
+    """Each agent began in a worktree and a repository of its own, as a user of its own."""
+    told = [stage.model.results[word].splitlines() for word in SCRIPTS]
+    worktrees, tops, repositories, users = zip(*(one[:4] for one in told), strict=True)
+    assert worktrees == tops
+    assert len({*worktrees}) == len({*repositories}) == len({*users}) == len(SCRIPTS)
+    assert "0" not in users
+    for word, folder in zip(SCRIPTS, worktrees, strict=True):
+        assert folder in stage.model.first_body[word]
