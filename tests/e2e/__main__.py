@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.e2e.engine import ROOT, CannotRun, running
-from tests.e2e.weight import weigh
+from tests.e2e.weight import layers, tabulate
 
 NAME = "localhost/concertmaster:latest"
 
@@ -13,6 +13,6 @@ if __name__ == "__main__":
     try:
         with running() as engine:
             engine.build(ROOT, NAME)
-            sys.stdout.write(weigh(engine, NAME))
+            sys.stdout.write(tabulate(layers(engine, NAME)))
     except CannotRun as reason:
         sys.exit(str(reason))

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from concertmaster.adapters import journal
 from concertmaster.adapters.page import render_report
+from concertmaster.core.share import take_share
 from concertmaster.engine import run as runs
 from tests.e2e.engine import ROOT
 from tests.e2e.runner import Ran
@@ -57,7 +59,9 @@ def _keep_run(ran: Ran, folder: Path) -> None:
 
 def _report(artifacts: Path, share: Path) -> str:
     """The page that a run on one machine shows, of one share."""
+    plan = journal.read_plan(artifacts / "concertmaster-plan")
+    number = int(share.name.rpartition("-")[2])
     with TemporaryDirectory() as place:
-        shutil.copyfile(artifacts / "concertmaster-plan" / "plan.json", Path(place) / "plan.json")
+        journal.write_plan(Path(place), take_share(plan, number, slots=plan.slots))
         shutil.copyfile(share / "journal.jsonl", Path(place) / "journal.jsonl")
         return render_report(runs.report(Path(place)))

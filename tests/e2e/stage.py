@@ -20,9 +20,9 @@ CALLER = ".github/workflows/orchestrate.yml"
 
 @dataclass
 class Model:
-    """For each word that a prompt can hold a shell script, which it runs; then it is done.
+    """For each title of a prompt a shell script, which it runs; then it is done.
 
-    Of each word: when the first request came, in seconds, what it said, and what the script wrote.
+    Of each title: when the first request came, in seconds, what it said, what the script wrote.
     """
 
     scripts: dict[str, str] = field(default_factory=dict)
@@ -32,15 +32,15 @@ class Model:
 
     def __call__(self, body: dict[str, Any]) -> Reply:
         prompt = prompt_of(body)
-        word = next((one for one in self.scripts if one in prompt), "")
-        if word not in self.first_seen:
-            self.first_seen[word] = time.time()
-            self.first_body[word] = json.dumps(body)
-        if not word:
-            return Say(f"I have no script for {prompt[:80]}")
-        if turns_of(body) == 0 and self.scripts[word]:
-            return Use("Bash", {"command": self.scripts[word], "description": "The work"})
-        self.results[word] = "\n".join(tool_results_of(body))
+        title = next((one for one in self.scripts if f"\n# {one}\n" in prompt), "")
+        if title not in self.first_seen:
+            self.first_seen[title] = time.time()
+            self.first_body[title] = json.dumps(body)
+        if not title:
+            return Say(f"I have no script for {prompt[-80:]}")
+        if turns_of(body) == 0:
+            return Use("Bash", {"command": self.scripts[title], "description": "The work"})
+        self.results[title] = "\n".join(tool_results_of(body))
         return Say("Done.")
 
 

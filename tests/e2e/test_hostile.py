@@ -29,7 +29,7 @@ ATTACKS = {
     "environment-of-others": "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | "
     f"grep -e '{A_TOKEN}' -e '{ANOTHER_KEY}'",
     "environment-of-init": "cat /proc/1/environ",
-    "memory-of-init": "dd if=/proc/1/mem of=/dev/null bs=1 count=1 skip=65536",
+    "memory-of-init": "cat /proc/1/maps",
     "files-of-init": "ls /proc/1/fd/ /proc/1/cwd/ /proc/1/root/",
     "token-in-files": f"grep -rlsI -e '{A_TOKEN}' -e '{ANOTHER_KEY}' {PLACES} | grep .",
     "token-in-configuration": "git config --list --show-origin | grep -i -e token -e extraheader",
@@ -42,11 +42,11 @@ ATTACKS = {
     },
     "summary": f"echo x >> {RUNNER}/summary.md || cat {RUNNER}/summary.md",
     "workflow-folder": f"ls {RUNNER}/workflow/ || touch {RUNNER}/workflow/x",
-    "runner-folder": f"ls {RUNNER}/ || touch {RUNNER}/x || mv {RUNNER}/workflow {RUNNER}/w",
+    "runner-folder": f"touch {RUNNER}/x",
     "engine": f"for it in {ENGINE}; do [ -w $it ] && exit 0; done; false",
-    "code": "echo x >> $(ls -d /opt/concertmaster/lib/python*/site-packages/concertmaster/"
-    "__init__.py) || touch /opt/concertmaster/x /usr/local/bin/x",
-    "programs": "mv /usr/local/bin/concertmaster /tmp/x || echo x >> /usr/bin/git",
+    "code": "for it in /opt/concertmaster/lib/python*/site-packages/concertmaster/*.py; do "
+    "[ -w $it ] && exit 0; done; touch /opt/concertmaster/x",
+    "programs": "[ -w /usr/bin/git ] || [ -w /usr/local/bin/claude ] || touch /usr/local/bin/x",
     "settings-of-git": "git config --system a.b c || git config --file /etc/gitconfig a.b c",
     "home-of-the-job": "touch ~root/x /root/.gitconfig || ls /root/",
     "job-folder": f"ls {JOB}/ || touch {JOB}/x",
@@ -55,8 +55,8 @@ ATTACKS = {
     "other-attempts": f"ls {JOB}/attempts/",
     "repository": f"touch {JOB}/repository/x {JOB}/repository/.git/config",
     "journal": f"cat {JOB}/repository/.git/concertmaster/runs/*/journal.jsonl",
-    "journal-for-writing": f"for it in {JOB}/repository/.git/concertmaster/runs/RUN/*; do "
-    "echo x >> $it && exit 0; done; false",
+    "journal-for-writing": f"for it in {JOB}/repository/.git/concertmaster/runs/*/*; do "
+    "[ -w $it ] && exit 0; done; false",
     "signal-to-init": "kill -0 1",
     "signal-to-others": "for it in $(ls /proc | grep -x '[0-9]*'); do "
     '[ "$(stat -c %u /proc/$it)" != "$(id -u)" ] && kill -0 $it && exit 0; done; false',
@@ -85,6 +85,11 @@ WITNESS = (
     f"grep -x '{SURVIVOR} *' && echo survived; ls -a /tmp /var/tmp /dev/shm 2>/dev/null | "
     "grep pwned && echo left; echo honest > honest.txt"
 )
+# Agents get no such variables in any case, git knows no token, and root needs no more.
+NOT_EVEN_THEN = {
+    *("token-in-environment", "variables-of-the-job", "token-in-configuration", "token-in-files"),
+    *("groups", "signal-to-others"),
+}
 FILES = {
     "concertmaster.yml": "check: sh check.sh\nattempts: 1\n",
     "prompts/hostile.md": "# Write hostile.txt\n",
@@ -109,6 +114,21 @@ def without_commands(text: str) -> list[str]:
     """What the attacks said."""
     lines = re.split(r"[\r\n]+", text)
     return [line for line in lines if line and "::" not in line and "##[" not in line]
+
+
+def test_the_attacks_of_these_tests_work_where_nothing_protects(build_stage: Built) -> None:
+    stage = build_stage(
+        "unprotected",
+        FILES,
+        options={"isolation": "none"},
+        jobs=frozenset({"plan", "work", "control"}),
+    )
+
+    play(stage)
+
+    loot = {*without_commands(stage.model.results["Write hostile.txt"])}
+    missed = {*ATTACKS} - loot
+    assert missed == NOT_EVEN_THEN
 
 
 def test_hostile_agents_and_checks_get_nothing_in_the_container(build_stage: Built) -> None:

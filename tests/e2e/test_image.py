@@ -9,7 +9,7 @@ import pytest
 
 from concertmaster import __version__
 from tests.e2e.engine import ROOT, Engine
-from tests.e2e.weight import MEGABYTE, layers, weigh
+from tests.e2e.weight import MEGABYTE, layers, tabulate
 
 pytestmark = pytest.mark.e2e
 
@@ -51,8 +51,9 @@ def test_the_image_knows_no_secret_and_no_user(engine: Engine, image: str) -> No
 
 
 def test_the_image_is_no_larger_than_it_may_be(engine: Engine, image: str) -> None:
-    print("\n" + weigh(engine, image))
-    assert sum(one.on_disk for one in layers(engine, image)) <= MOST_ON_DISK
+    found = layers(engine, image)
+    print("\n" + tabulate(found))
+    assert sum(one.on_disk for one in found) <= MOST_ON_DISK
 
 
 def test_a_toolchain_goes_on_top_of_the_image(engine: Engine, image: str) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
@@ -35,15 +35,14 @@ def layers(engine: Engine, image: str) -> list[Layer]:
             return list(_read(file))
 
 
-def weigh(engine: Engine, image: str) -> str:
+def tabulate(found: Sequence[Layer]) -> str:
     """A table to print."""
-    found = layers(engine, image)
     total = Layer("total", sum(it.on_disk for it in found), sum(it.compressed for it in found))
     rows = [
         f"{it.on_disk / MEGABYTE:8.1f} MB {it.compressed / MEGABYTE:8.1f} MB  {it.made_by[:80]}"
         for it in (*found, total)
     ]
-    return "\n".join([f"{'on disk':>11} {'gzip':>11}  {image}", *rows, ""])
+    return "\n".join([f"{'on disk':>11} {'gzip':>11}  layer", *rows, ""])
 
 
 def _read(file: tarfile.TarFile) -> Iterator[Layer]:
