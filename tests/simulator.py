@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from concertmaster.core.command import (
+    AwaitTime,
     Candidate,
     CheckBase,
     CheckBatch,
@@ -29,6 +30,7 @@ from concertmaster.core.events import (
     CancelRequested,
     Event,
     MergeConflicted,
+    PauseEnded,
     PhaseFailed,
     PhaseFinished,
     RunFinished,
@@ -39,6 +41,7 @@ from concertmaster.core.events import (
 )
 from concertmaster.core.machine import begin, fold, handle
 from concertmaster.core.model import (
+    LEAN_PHASES,
     Built,
     Exclusion,
     LandingMode,
@@ -65,6 +68,7 @@ Answer = (
     | BatchLanded
     | TargetMoved
     | WorkKept
+    | PauseEnded
     | RunFinished
 )
 
@@ -79,6 +83,9 @@ def make_plan(
     attempts: int = 1,
     budget_usd: float | None = None,
     landing: LandingMode = LandingMode.MERGE,
+    phases: tuple[Phase, ...] = LEAN_PHASES,
+    fix_attempts: int = 3,
+    longest_pause_seconds: float | None = None,
 ) -> Plan:
     """A plan of tasks named by one letter; "ba" in `hard` or `soft` is b after a."""
     return Plan(
@@ -87,7 +94,13 @@ def make_plan(
         target="main",
         slots=slots,
         settings=RunSettings(
-            agent="command", attempts=attempts, budget_usd=budget_usd, landing=landing
+            agent="command",
+            attempts=attempts,
+            budget_usd=budget_usd,
+            landing=landing,
+            phases=phases,
+            fix_attempts=fix_attempts,
+            longest_pause_seconds=longest_pause_seconds,
         ),
         tasks=tuple(
             Task(id=one, prompt=f"{one}.md", blob=one, title=one, estimate_seconds=60.0)
@@ -109,6 +122,8 @@ class World:
     """What will happen. Changes of other people are numbered: "1", "2"."""
 
     fails: Mapping[tuple[str, int], tuple[Phase, Outcome]] = field(default_factory=dict)
+    returns: Mapping[tuple[str, Phase], int] = field(default_factory=dict)  # times it sends back
+    documented: Changes = frozenset()  # those whose document phase changes the tree
     no_ops: Changes = frozenset()
     red: tuple[Changes, ...] = ()  # a tree that contains one of these does not pass
     conflicts: frozenset[Changes] = frozenset()  # pairs that do not merge
@@ -163,7 +178,10 @@ class Simulator:
         self.checks: list[Changes] = []  # those that were really run
         self.landings = 0
         self.moved = 0
-        self.finished_phases: set[tuple[str, int, Phase]] = set()
+        self.limited: set[tuple[str, int]] = set()  # a limit is met once
+        self.sent_back: dict[tuple[str, Phase], int] = {}
+        self.judged: dict[Phase, set[str]] = {Phase.TEST: set(), Phase.REVIEW: set()}
+        self.drafts = 0
 
     # --- the engine ----------------------------------------------------------------------------
 
@@ -184,7 +202,9 @@ class Simulator:
 
     def _most_steps(self) -> int:
         attempts = self.plan.settings.attempts + len(self.world.fails)
-        return 100 + len(self.plan.tasks) * (8 * attempts + 40) + 20 * len(self.disturbance.moves)
+        phases = 8 + 8 * sum(self.world.returns.values())
+        tasks = len(self.plan.tasks) * (phases * attempts + 40)
+        return 100 + tasks + 20 * len(self.disturbance.moves)
 
     def _disturb(self, step: int) -> None:
         if step in self.disturbance.moves:
@@ -249,20 +269,28 @@ class Simulator:
             waits = self.state.is_halted or not any(isinstance(p, train) for p in self.pending)
             assert waits, "the train is asked for two things at once"
         if isinstance(command, RunPhase):
-            key = (command.task.id, command.attempt, command.phase)
-            assert key not in self.finished_phases, f"{key} is asked again"
+            assert command.phase not in command.holds, f"{command.phase} holds and is asked again"
             assert not any(p.task == command.task for p in self.pending if isinstance(p, RunPhase))
             assert not self.state.cancelled, "an agent starts after the cancellation"
             assert not self.state.stopped, "an agent starts after the stop"
             assert self.state.base_green, "an agent starts on a base that is not green"
+            assert not self.state.paused_until, "a phase begins in a pause"
             if command.phase is Phase.PREPARE:
                 self._hold_needs(command)
+            if command.phase is Phase.DELIVER:
+                self._hold_evidence(command)
         if isinstance(command, RemoveWorktree):
             for one in self.state.tasks.values():
                 in_use = one.is_busy and one.attempt and one.attempt.folder == command.folder
                 assert not in_use, "a folder in use is removed"
         if isinstance(command, FinishRun):
             assert not any(isinstance(p, RunPhase | LandBatch | KeepWork) for p in self.pending)
+
+    def _hold_evidence(self, command: RunPhase) -> None:
+        """What is delivered has passed the check and, where it is asked for, the review."""
+        assert command.checkpoint in self.judged[Phase.TEST], "what is delivered was not checked"
+        if Phase.REVIEW in self.plan.settings.phases:
+            assert command.checkpoint in self.judged[Phase.REVIEW], "nobody approved of it"
 
     def _hold_needs(self, command: RunPhase) -> None:
         """What is needed is over and in the base, also behind a need that changed nothing."""
@@ -324,7 +352,8 @@ class Simulator:
                 assert {key} | self._hard(key) <= on_target, f"{key} landed without what it needs"
             if self.plan.settings.landing is LandingMode.MERGE and not state.cancelled:
                 assert one.state is not TaskState.SUCCEEDED or not one.head, f"{key} is forgotten"
-            if one.work and (lost or state.cancelled) and key not in on_target:
+            keeps = self.plan.settings.landing is not LandingMode.NONE
+            if keeps and one.work and (lost or state.cancelled) and key not in on_target:
                 assert one.kept_on, f"the work of {key} is lost"
             for attempt in one.attempts:
                 over = attempt.outcome or one.state.is_over
@@ -387,6 +416,8 @@ class Simulator:
             case KeepWork():
                 branch = f"concertmaster/run/{command.task}"
                 return WorkKept(task=command.task, branch=branch, commit=command.commit)
+            case AwaitTime():
+                return PauseEnded(at=command.until)
             case FinishRun():
                 return RunFinished()
             case StopAttempt() | StopCheck() | RemoveWorktree():
@@ -405,14 +436,25 @@ class Simulator:
         if (task, attempt) in self.stopped and next(self.order, 0) % 4:
             return self._failed(command, Outcome.CANCELLED, "stopped")
         where, outcome = self.world.fails.get((task, attempt), (None, Outcome.FAILED))
-        if where is phase:
+        if where is phase and (task, attempt) not in self.limited:
+            if outcome is Outcome.LIMITED:
+                self.limited.add((task, attempt))
             return self._failed(command, outcome, f"{outcome} in {phase}")
-        answer = self._prepare(command) if phase is Phase.PREPARE else self._work(command)
-        if isinstance(answer, PhaseFinished):
-            self.finished_phases.add((task, attempt, phase))
-        return answer
+        if self._returns(task, phase):
+            return self._failed(command, Outcome.FAILED, "red", evidence=f"{phase} says no")
+        return self._prepare(command) if phase is Phase.PREPARE else self._work(command)
 
-    def _failed(self, command: RunPhase, outcome: Outcome, reason: str) -> PhaseFailed:
+    def _returns(self, task: str, phase: Phase) -> bool:
+        """The phase sends the work back, so often as the world says."""
+        done = self.sent_back.get((task, phase), 0)
+        if done >= self.world.returns.get((task, phase), 0):
+            return False
+        self.sent_back[task, phase] = done + 1
+        return True
+
+    def _failed(
+        self, command: RunPhase, outcome: Outcome, reason: str, *, evidence: str = ""
+    ) -> PhaseFailed:
         saved = ""
         if command.phase is not Phase.PREPARE:
             contents = self.commits[command.checkpoint].contents | {command.task.id}
@@ -424,6 +466,7 @@ class Simulator:
             seconds=1.0,
             outcome=outcome,
             reason=reason,
+            evidence=evidence,
             saved=saved,
             usage=Usage(cost_usd=1.0),
         )
@@ -458,9 +501,15 @@ class Simulator:
         )
         if phase is Phase.IMPLEMENT and task in self.world.no_ops:
             return replace(finished, no_op="it is done already")
-        if phase in (Phase.IMPLEMENT, Phase.DELIVER):
-            made = self._commit(base | {task}, of=f"{phase} {task} {attempt}", base=base)
+        is_changed = phase is Phase.DOCUMENT and task in self.world.documented
+        if phase in (Phase.IMPLEMENT, Phase.DELIVER) or is_changed:
+            self.drafts += 1
+            made = self._commit(
+                base | {task}, of=f"{phase} {task} {attempt} {self.drafts}", base=base
+            )
             return replace(finished, checkpoint=made)
+        if phase in self.judged:
+            self.judged[phase].add(command.checkpoint)
         return finished
 
     def _check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted:

@@ -72,7 +72,11 @@ def make_plan(
         target="main",
         slots=3,
         settings=RunSettings(
-            agent="command", check="make check", landing=landing, budget_usd=budget
+            agent="command",
+            check="make check",
+            landing=landing,
+            budget_usd=budget,
+            longest_pause_seconds=0.0,
         ),
         tasks=chosen or standard,
         order=tuple(task.id for task in chosen or standard),

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     agent_command: str = ""
     agent_environment: tuple[str, ...] = ()
     parallel: int | None = Field(default=None, ge=1, le=256)
-    phases: tuple[Phase, ...] = LEAN_PHASES
+    phases: tuple[Phase, ...] | None = None
     budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     timeout: float = Field(default=2700.0, gt=0, allow_inf_nan=False)
     check_timeout: float = Field(default=1800.0, gt=0, allow_inf_nan=False)
@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     protected: tuple[str, ...] = ()
     schedule: tuple[str, ...] = ()
     attempts: int = Field(default=2, ge=1, le=10)
+    fix_attempts: int = Field(default=3, ge=0, le=20)
     repairs: int = Field(default=1, ge=0, le=10)
     rounds: int = Field(default=3, ge=0, le=20)
 

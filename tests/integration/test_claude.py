@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -18,6 +19,7 @@ from concertmaster.adapters.account import Account, Accounts, give
 from concertmaster.adapters.agents.agent import Activity, Agent, Report, Request
 from concertmaster.adapters.agents.catalog import find_agent
 from concertmaster.adapters.process import Guard
+from concertmaster.core.review import REVIEW_SCHEMA
 from tests.agents.endpoint import (
     CACHE_READ_TOKENS,
     CACHE_WRITE_TOKENS,
@@ -55,8 +57,11 @@ class Stage:
         self.activities: list[Activity] = []
 
     def play(self, text: str, *, session: str = "", **identity: Any) -> Report:
-        with self._process(Request(text=text, session=session), **identity) as process:
-            output, _ = process.communicate(text.encode(), timeout=PATIENCE_SECONDS)
+        return self.play_request(Request(text=text, session=session), **identity)
+
+    def play_request(self, request: Request, **identity: Any) -> Report:
+        with self._process(request, **identity) as process:
+            output, _ = process.communicate(request.text.encode(), timeout=PATIENCE_SECONDS)
         return self._read(output, process.returncode)
 
     def play_until(self, moment: Event, text: str) -> Report:
@@ -88,7 +93,7 @@ class Stage:
                 process.kill()
 
     def _read(self, output: bytes, code: int) -> Report:
-        reader = self.agent.reader()
+        reader = self.agent.reader(Request(text=""))
         self.activities = [shown for line in output.splitlines() if (shown := reader.feed(line))]
         return reader.finish(exit_ok=code == 0, exit_text=f"exit {code}")
 
@@ -198,6 +203,59 @@ def test_it_works_as_another_user_as_it_does_as_root(
     assert who == f"{STRANGER}\n"
 
 
+def test_a_reviewer_can_read_and_do_nothing_else(stage: Stage, endpoint: Endpoint) -> None:
+    (stage.worktree / "a.txt").write_text("sesame\n")
+    endpoint.script = one_by_one(
+        Use("Read", {"file_path": "a.txt"}),
+        Use("Write", {"file_path": "b.txt", "content": "b"}),
+        Use("Edit", {"file_path": "a.txt", "old_string": "sesame", "new_string": "no"}),
+        Use("Bash", {"command": "touch c.txt"}),
+        Say("Read it."),
+    )
+
+    report = stage.play_request(Request(text="Judge.", reads_only=True))
+
+    assert report.ok, report.reason
+    assert "sesame" in tool_results_of(endpoint.turns[-1])[0]
+    assert [path.name for path in stage.worktree.iterdir()] == ["a.txt"]
+    assert (stage.worktree / "a.txt").read_text() == "sesame\n"
+
+
+def test_a_reviewer_answers_in_the_form_of_its_schema(stage: Stage, endpoint: Endpoint) -> None:
+    verdict = {"task": "t", "tree": "0", "verdict": "approve", "comments": []}
+    endpoint.script = one_by_one(Use("StructuredOutput", verdict), Say("Approved."))
+
+    report = stage.play_request(Request(text="Judge.", reads_only=True, schema=REVIEW_SCHEMA))
+
+    assert report.ok, report.reason
+    assert json.loads(report.final_text) == verdict
+
+
+def test_prose_instead_of_a_verdict_stays_prose(stage: Stage, endpoint: Endpoint) -> None:
+    endpoint.script = one_by_one(Say("LGTM"))
+
+    report = stage.play_request(Request(text="Judge.", reads_only=True, schema=REVIEW_SCHEMA))
+
+    assert report.final_text == "LGTM"
+
+
+def test_a_session_that_is_gone_is_told(stage: Stage) -> None:
+    report = stage.play("Go on.", session="632624b1-6c13-49b1-aa46-2a260a6cc4bd")
+
+    assert (report.ok, report.session_missing) == (False, True)
+
+
+@pytest.mark.parametrize("reply", [Fault(529), Fault(500), Drop()], ids=["529", "500", "drop"])
+def test_a_service_out_of_reach_is_transient(
+    stage: Stage, endpoint: Endpoint, reply: Reply
+) -> None:
+    endpoint.script = one_by_one(reply)
+
+    report = stage.play("Work.")
+
+    assert (report.ok, report.limited, report.transient) == (False, False, True)
+
+
 @needs_root
 def test_it_works_below_the_guard_without_any_right(
     claude_program: Path, endpoint: Endpoint
@@ -210,7 +268,7 @@ def test_it_works_below_the_guard_without_any_right(
         for name in ("worktree", "home"):
             (folder / name).mkdir()
             give(folder / name, user.uid)
-        reader, lines = agent.reader(), list[bytes]()
+        reader, lines = agent.reader(Request(text="")), list[bytes]()
         ended = guard.run(
             agent.argv(Request(text="Who?")),
             mark="claude/account",

@@ -50,6 +50,7 @@ def test_the_real_claude_does_three_prompts_at_once_and_all_three_land(
 
     done = concertmaster(
         *("run", *names, "--check", "test -d prompts", "--parallel", "3", "--json"),
+        *("--phases", "lean"),
         cwd=project.root,
         env=environment,
     )

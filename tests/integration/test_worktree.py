@@ -103,6 +103,17 @@ def test_an_agent_finds_tags_identity_and_ignore_rules(
     assert set(changed(run, base, snap(worktree, base))) == {"d.kept"}
 
 
+def test_what_an_agent_s_program_leaves_behind_is_no_change(
+    run: RunRepository, worktrees: Worktrees, base: str
+) -> None:
+    worktree = worktrees.create(base, task="task", attempt=1, branch=BRANCH)
+    cache = worktree.files / ".aider.tags.cache.v4"
+    cache.mkdir()
+    (cache / "cache.db").touch()
+
+    assert changed(run, base, snap(worktree, base)) == {}
+
+
 def test_many_threads_make_worktrees_at_once(worktrees: Worktrees, base: str) -> None:
     def make(number: int) -> str:
         worktree = worktrees.create(base, task="task", attempt=number, branch=BRANCH)

@@ -151,11 +151,12 @@ def test_a_schedule_takes_its_prompts_from_the_settings_file(
     assert titles == {"Fruit", "Concertmaster run w7001", "Write plum.txt", "Write pear.txt"}
 
 
-def test_a_single_task_cannot_be_tried_again_yet_and_that_is_said(
+def test_where_there_is_no_run_nothing_is_tried_again_and_that_is_said(
     comment: Callable[..., Workflow], repository: Repository
 ) -> None:
-    run_plan(comment("/orchestrate retry", issue_body=LIST).job())
-    assert "cannot try single tasks again" in repository.issues[1].comments[-1].body
+    with pytest.raises(UsageError):
+        run_plan(comment("/orchestrate retry", issue_body=LIST).job())
+    assert "there is no run on issue #1" in repository.issues[1].comments[-1].body
     assert len(repository.issues) == 1
 
 

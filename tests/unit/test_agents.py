@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from concertmaster.adapters.agents.agent import (
     FINAL_TEXT_LIMIT,
     Activity,
+    Agent,
     Report,
     Request,
     find_program,
@@ -19,9 +20,12 @@ from concertmaster.adapters.agents.agent import (
     one_line,
     read_no_op,
 )
+from concertmaster.adapters.agents.aider import Aider
 from concertmaster.adapters.agents.catalog import find_agent
 from concertmaster.adapters.agents.claude import Claude, ClaudeReader
+from concertmaster.adapters.agents.codex import Codex
 from concertmaster.adapters.agents.command import Command, CommandReader
+from concertmaster.adapters.agents.gemini import Gemini
 from concertmaster.core.model import Usage
 from concertmaster.errors import EnvironmentFault, UsageError
 
@@ -33,6 +37,7 @@ EVENT_KEYS = st.sampled_from(
     """
     subtype is_error message content result errors session_id cwd rate_limit_info status resetsAt
     isUsingOverage usage total_cost_usd model_usage_since_last_result api_error_status input name
+    terminal_reason error_status structured_output
     """.split()
 )
 SCALARS = (
@@ -72,6 +77,11 @@ def result(**more: object) -> dict[str, Any]:
 def limit(status: str, **more: object) -> dict[str, Any]:
     info = {"status": status, "resetsAt": RESET_AT, "rateLimitType": "five_hour", **more}
     return {"type": "rate_limit_event", "rate_limit_info": info}
+
+
+def retry(status: object) -> dict[str, Any]:
+    event = {"type": "system", "subtype": "api_retry", "attempt": 1, "error_status": status}
+    return {**event, "session_id": SESSION}
 
 
 def tool_use(name: object, given_input: object) -> dict[str, Any]:
@@ -271,6 +281,60 @@ class TestClaudeReader:
     def test_the_session_is_known_from_the_first_event(self) -> None:
         assert read(init()).session == SESSION
 
+    @pytest.mark.parametrize(
+        "events",
+        [
+            [result(is_error=True, api_error_status=529, terminal_reason="api_error")],
+            [result(is_error=True, api_error_status=500)],
+            [result(is_error=True, api_error_status=None, terminal_reason="api_error")],
+            [retry(503), result(is_error=True)],
+            [retry(None), result(is_error=True)],
+            [retry(None)],
+        ],
+    )
+    def test_overload_and_broken_connections_are_transient(self, events: list[object]) -> None:
+        report = read(init(), *events, exit_ok=False, exit_text="exit 1")
+
+        assert (report.ok, report.limited, report.transient) == (False, False, True)
+
+    @pytest.mark.parametrize(
+        "events",
+        [
+            [result()],
+            [retry(529), result()],
+            [retry(529), tool_use("Read", {}), result(is_error=True)],
+            [retry(401), result(is_error=True)],
+            [result(is_error=True, api_error_status=401, terminal_reason="api_error")],
+            [result(is_error=True, api_error_status=429, terminal_reason="api_error")],
+            [result(is_error=True, api_error_status="529")],
+            [result(is_error=True, api_error_status=[529], terminal_reason="api_error")],
+            [result(subtype="error_max_turns", is_error=True)],
+            [],
+        ],
+    )
+    def test_nothing_else_is_transient(self, events: list[object]) -> None:
+        assert not read(init(), *events).transient
+
+    def test_a_session_that_is_gone_is_known_by_its_error_or_by_the_last_words(self) -> None:
+        words = f"No conversation found with session ID: {SESSION}"
+        event = result(subtype="error_during_execution", is_error=True, result=None, errors=[words])
+
+        assert read(event, exit_ok=False, exit_text="exit 1").session_missing
+        assert read(exit_ok=False, exit_text=f"exit 1: {words}").session_missing
+        assert not read(init(), result(result=words)).session_missing
+
+    def test_the_words_tell_the_end_of_a_limit_where_no_event_does(self) -> None:
+        words = "You've hit your session limit - resets 8:30am (Europe/Berlin)"
+        report = read(result(is_error=True, api_error_status=429, result=words), exit_ok=False)
+
+        assert report.limited_until
+
+    def test_an_answer_in_the_form_of_a_schema_is_the_last_word(self) -> None:
+        report = read(init(), result(result="I approve.", structured_output={"verdict": "approve"}))
+
+        assert json.loads(report.final_text) == {"verdict": "approve"}
+        assert read(init(), result(structured_output=None)).final_text == "done"
+
     @pytest.mark.parametrize("session", ["--model=x", "a b", "", "x" * 200, None, 7, "a\n", "../a"])
     def test_what_is_no_id_never_becomes_a_session(self, session: object) -> None:
         assert read(init(session_id=session), result(session_id=session)).session == ""
@@ -400,11 +464,14 @@ def test_one_line_is_printable_and_within_its_limit(text: str, limit: int) -> No
     assert len(line) <= limit
 
 
+AGENTS: tuple[Agent, ...] = (Claude(""), Codex(""), Gemini(""), Aider(""), Command("cat"))
+
+
 class TestCommandLines:
     def test_the_prompt_is_never_an_argument(self) -> None:
         request = Request(text="SECRET PROMPT")
 
-        for agent in (Claude(""), Command("cat")):
+        for agent in AGENTS:
             assert "SECRET" not in " ".join(agent.argv(request))
 
     def test_a_session_is_resumed_by_one_argument(self) -> None:
@@ -417,9 +484,31 @@ class TestCommandLines:
         assert argv == ("/bin/sh", "-c", "my-agent --fast | tee log")
 
     def test_no_foreign_secret_is_let_through(self) -> None:
-        for agent in (Claude(""), Command("cat")):
+        for agent in AGENTS:
             assert not {"CLAUDECODE", "GITHUB_TOKEN", "GH_TOKEN", "PATH"} & agent.environment
         assert {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"} <= Claude("").environment
+        assert not {"OPENAI_API_KEY", "GEMINI_API_KEY"} & Claude("").environment
+        assert {"OPENAI_API_KEY", "CODEX_HOME"} <= Codex("").environment
+        assert {"GEMINI_API_KEY", "GOOGLE_API_KEY"} <= Gemini("").environment
+        assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AIDER_MODEL"} <= Aider("").environment
+
+    def test_claude_can_be_held_to_reading(self) -> None:
+        argv = Claude("").argv(Request(text="", reads_only=True))
+
+        assert argv[argv.index("--tools") + 1] == "Read,Grep,Glob,LS"
+        assert argv[argv.index("--allowedTools") + 1] == "Read,Grep,Glob,LS"
+        forbidden = argv[argv.index("--disallowedTools") + 1].split(",")
+        assert {"Bash", "Edit", "Write", "NotebookEdit", "WebFetch", "SendMessage"} <= set(
+            forbidden
+        )
+        assert "acceptEdits" not in argv
+
+    def test_claude_gets_a_schema_and_a_model_only_where_there_is_one(self) -> None:
+        argv = Claude("", "opus").argv(Request(text="", schema={"type": "object"}))
+
+        assert json.loads(argv[argv.index("--json-schema") + 1]) == {"type": "object"}
+        assert argv[argv.index("--model") + 1] == "opus"
+        assert not {"--json-schema", "--model"} & set(Claude("").argv(Request(text="")))
 
 
 def program_in(folder: Path, name: str) -> Path:
@@ -431,20 +520,24 @@ def program_in(folder: Path, name: str) -> Path:
 
 
 class TestFindAgent:
-    def test_claude_is_started_by_its_absolute_path(self, tmp_path: Path) -> None:
-        program = program_in(tmp_path, "claude")
+    @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "aider"])
+    def test_it_is_started_by_its_absolute_path(self, tmp_path: Path, name: str) -> None:
+        program = program_in(tmp_path, name)
 
-        agent = find_agent("claude", command="", path=f"/nowhere{os.pathsep}{tmp_path}")
+        agent = find_agent(name, command="", path=f"/nowhere{os.pathsep}{tmp_path}")
 
-        assert agent.name == "claude"
+        assert agent.name == name
         assert agent.argv(Request(text=""))[0] == str(program)
 
-    def test_a_missing_program_is_named_with_the_way_to_get_it(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "aider"])
+    def test_a_missing_program_is_named_with_the_way_to_get_it(
+        self, tmp_path: Path, name: str
+    ) -> None:
         with pytest.raises(EnvironmentFault) as caught:
-            find_agent("claude", command="", path=str(tmp_path))
+            find_agent(name, command="", path=str(tmp_path))
 
-        assert "looked for claude" in caught.value.why
-        assert "npm install" in caught.value.why
+        assert f"looked for {name}" in caught.value.why
+        assert "install" in caught.value.why
         assert "--agent-command" in caught.value.next_step
 
     def test_a_program_of_the_repository_is_never_found(
@@ -465,10 +558,9 @@ class TestFindAgent:
         [
             ("command", " ", "--agent-command"),
             ("cluade", "", "did you mean claude?"),
-            ("codex", "", "not there yet"),
-            ("gemini", "", "not there yet"),
-            ("aider", "", "not there yet"),
-            ("", "", "claude, command"),
+            ("codx", "", "did you mean codex?"),
+            ("gemeni", "", "did you mean gemini?"),
+            ("", "", "claude, codex, gemini, aider, command"),
         ],
     )
     def test_what_cannot_be_meant_is_a_usage_error(

@@ -8,7 +8,6 @@ import pytest
 
 from concertmaster.core import phases
 from concertmaster.core.model import LEAN_PHASES, Outcome, Phase
-from concertmaster.errors import UsageError
 
 EVERY = tuple(Phase)
 
@@ -41,13 +40,13 @@ def test_the_lean_phases_are_always_in_and_the_order_is_fixed(
 @pytest.mark.parametrize("count", range(len(EVERY)))
 def test_the_next_phase_is_the_first_without_evidence(count: int) -> None:
     for done in combinations(EVERY, count):
-        found = phases.next_phase(EVERY, done=done, no_op=False)
+        found = phases.next_phase(EVERY, holds=done, no_op=False)
         assert found == min((p for p in EVERY if p not in done), key=EVERY.index)
 
 
 def test_an_attempt_is_over_when_all_is_done_or_nothing_was_to_do() -> None:
-    assert phases.next_phase(EVERY, done=EVERY, no_op=False) is None
-    assert phases.next_phase(EVERY, done=EVERY[:3], no_op=True) is None
+    assert phases.next_phase(EVERY, holds=EVERY, no_op=False) is None
+    assert phases.next_phase(EVERY, holds=EVERY[:3], no_op=True) is None
 
 
 def test_an_outcome_has_one_consequence_at_most() -> None:
@@ -57,7 +56,22 @@ def test_an_outcome_has_one_consequence_at_most() -> None:
     assert set(Outcome) - phases.WORTH_ANOTHER_ATTEMPT - phases.STOPS_THE_RUN == final
 
 
-def test_a_phase_that_is_not_there_yet_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match=r"one\.md asks for the phases research, review"):
-        phases.refuse_missing([Phase.REVIEW, Phase.TEST, Phase.RESEARCH], source="one.md")
-    phases.refuse_missing([Phase.TEST, Phase.DELIVER], source="one.md")
+@pytest.mark.parametrize(
+    ("phase", "changed", "holds"),
+    [
+        (Phase.DOCUMENT, True, {Phase.PREPARE, Phase.IMPLEMENT, Phase.DOCUMENT}),
+        (Phase.DOCUMENT, False, {Phase.PREPARE, Phase.IMPLEMENT, Phase.TEST, Phase.DOCUMENT}),
+    ],
+)
+def test_a_check_is_void_with_the_next_tree(phase: Phase, changed: bool, holds: set[Phase]) -> None:
+    before = (Phase.PREPARE, Phase.IMPLEMENT, Phase.TEST)
+    assert set(phases.finish(before, phase, changed=changed)) == holds
+
+
+def test_work_that_goes_back_is_implemented_checked_and_reviewed_anew() -> None:
+    assert phases.send_back(EVERY) == (
+        Phase.PREPARE,
+        Phase.RESEARCH,
+        Phase.DOCUMENT,
+        Phase.DELIVER,
+    )

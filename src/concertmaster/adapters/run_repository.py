@@ -22,6 +22,8 @@ from concertmaster.errors import EnvironmentFault
 
 ABSENT = "000000"
 SYMLINK = "120000"
+# What an agent's own program leaves beside the files, and no option of it puts elsewhere.
+_LEFT_BY_AGENTS = b".aider.tags.cache.v*/\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class RunRepository:
         if shallow.exists():
             shutil.copyfile(shallow, draft / "shallow")
         (draft / "info").mkdir(exist_ok=True)
-        (draft / "info" / "exclude").write_bytes(user.excludes())
+        (draft / "info" / "exclude").write_bytes(_LEFT_BY_AGENTS + user.excludes())
         with (draft / "config").open("a", encoding="utf-8") as config:
             config.write("[gc]\n\tauto = 0\n[uploadpack]\n\tallowAnySHA1InWant = true\n")
             config.write(_lfs_config(user, base))
@@ -187,6 +189,16 @@ class RunRepository:
             git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
             tree = git.run("write-tree")
         return self.commit(tree, parents=(commit,), message=message, at=at)
+
+    def paths(self, commit: str) -> tuple[str, ...]:
+        """Every file, symlink and submodule of the commit."""
+        return tuple(records(self.git.run("ls-tree", "-r", "-z", "--name-only", object_id(commit))))
+
+    def show_change(self, old: str, new: str, *, limit: int) -> str:
+        """The difference as people read it, its first `limit` characters."""
+        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
+        shown = self.git.run("diff", *options, object_id(old), object_id(new))
+        return shown if len(shown) <= limit else f"{shown[:limit]}\n(there is more)"
 
     def changes(self, old: str, new: str) -> tuple[PathChange, ...]:
         """Every path that differs between two commits or trees; a rename is two of them."""

@@ -33,8 +33,7 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
     """Ask for the next phase of the running attempt."""
     attempt = record.attempts[-1]
     chosen = phases.select(record.task.phases or state.plan.settings.phases)
-    done = [finished.phase for finished in attempt.done]
-    phase = phases.next_phase(chosen, done=done, no_op=bool(attempt.no_op))
+    phase = phases.next_phase(chosen, holds=attempt.holds, no_op=bool(attempt.no_op))
     assert phase is not None, "an attempt without a next phase has ended"
     wanted, required = _wanted(state, record) if phase is Phase.PREPARE else ((), frozenset())
     command = RunPhase(
@@ -47,13 +46,19 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         base=attempt.base,
         checkpoint=attempt.checkpoint,
         folder=attempt.folder,
-        session=attempt.session,
-        evidence=next(
-            (a.reason for a in reversed(record.attempts[:-1]) if counts(a)), record.task.evidence
-        ),
+        session=attempt.session if phase in phases.AGENTS_OWN else "",
+        evidence=attempt.evidence or _earlier_evidence(record),
+        findings=attempt.findings,
+        holds=attempt.holds,
     )
     asked = replace(attempt, asked=phase, redo=False)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command
+
+
+def _earlier_evidence(record: TaskRecord) -> str:
+    """Why the attempt before this one failed, or what an earlier round had against it."""
+    reasons = (one.reason for one in reversed(record.attempts[:-1]) if counts(one))
+    return next(reasons, record.task.evidence)
 
 
 def _wanted(state: RunState, record: TaskRecord) -> tuple[tuple[Built, ...], frozenset[str]]:
@@ -98,13 +103,22 @@ def finish_phase(
 ) -> TaskRecord:
     """Take the phase's evidence as the attempt's checkpoint; after the last phase it succeeded."""
     attempt = record.attempts[-1]
-    done = PhaseRecord(phase=event.phase, seconds=event.seconds, usage=event.usage)
+    done = PhaseRecord(
+        phase=event.phase, seconds=event.seconds, usage=event.usage, session=event.session
+    )
+    changed = event.checkpoint not in ("", attempt.checkpoint)
+    session = event.session if event.phase in phases.AGENTS_OWN else ""
     attempt = replace(
         attempt,
         asked=None,
         done=(*attempt.done, done),
+        holds=phases.finish(attempt.holds, event.phase, changed=changed),
+        evidence="" if event.phase is Phase.IMPLEMENT else attempt.evidence,
+        reason="",
+        findings=event.findings if event.phase is Phase.RESEARCH else attempt.findings,
+        follow_ups=(*attempt.follow_ups, *event.follow_ups),
         checkpoint=event.checkpoint or attempt.checkpoint,
-        session=event.session or attempt.session,
+        session=session or attempt.session,
         no_op=event.no_op,
         sensitive=event.sensitive,
         notes=(*attempt.notes, *event.notes),
@@ -138,18 +152,60 @@ def _closure(merged: Iterable[Built], sources: Mapping[str, Attempt | None]) -> 
     return tuple(found.values())
 
 
-def fail_phase(record: TaskRecord, event: PhaseFailed, *, limit: int) -> TaskRecord:
-    """End the attempt; the task waits for another one while that may help."""
+def fail_phase(
+    record: TaskRecord, event: PhaseFailed, *, limit: int, fix_attempts: int
+) -> TaskRecord:
+    """The work goes back to the agent while that may help; else the attempt is over, and the task
+    waits for another one while that may help."""
     attempt = record.attempts[-1]
+    attempt = replace(attempt, lost_usage=attempt.lost_usage + event.usage)
+    if event.evidence and attempt.returned.count(event.phase) < fix_attempts:
+        return _send_back(record, attempt, event)
+    return _end_attempt(record, attempt, event, limit=limit)
+
+
+def _send_back(record: TaskRecord, attempt: Attempt, event: PhaseFailed) -> TaskRecord:
+    returned = replace(
+        attempt,
+        asked=None,
+        holds=phases.send_back(attempt.holds),
+        returned=(*attempt.returned, event.phase),
+        evidence=event.evidence,
+        reason=event.reason,
+        notes=(*attempt.notes, *event.notes),
+    )
+    return replace(record, attempts=(*record.attempts[:-1], returned), stopping=False)
+
+
+def pause(record: TaskRecord, event: PhaseFailed) -> TaskRecord:
+    """The phase met a usage limit: it is asked again when that has ended, where it stopped."""
+    attempt = record.attempts[-1]
+    session = event.session if event.phase in phases.AGENTS_OWN else ""
+    paused = replace(
+        attempt,
+        asked=None,
+        checkpoint=event.saved or attempt.checkpoint,
+        session=session or attempt.session,
+        notes=(*attempt.notes, *event.notes),
+        lost_usage=attempt.lost_usage + event.usage,
+    )
+    return replace(record, attempts=(*record.attempts[:-1], paused), stopping=False)
+
+
+def _end_attempt(
+    record: TaskRecord, attempt: Attempt, event: PhaseFailed, *, limit: int
+) -> TaskRecord:
+    # What sent the work back tells more than that the agent could not mend it.
+    reason = f"{attempt.reason}; then {event.reason}" if attempt.reason else event.reason
     ended = replace(
         attempt,
         asked=None,
         outcome=event.outcome,
-        reason=event.reason,
+        reason=reason,
         saved=event.saved,
         notes=(*attempt.notes, *event.notes),
         folder_stays=event.unsaved,
-        lost_usage=event.usage,
+        resumes_at=event.resumes_at,
         started_at=attempt.started_at or event.at - event.seconds,
         ended_at=event.at,
     )
@@ -160,7 +216,7 @@ def fail_phase(record: TaskRecord, event: PhaseFailed, *, limit: int) -> TaskRec
     return replace(
         record,
         state=TaskState.WAITING if waits else TaskState.FAILED,
-        reason=event.reason,
+        reason=reason,
         attempts=attempts,
         stopping=False,
     )

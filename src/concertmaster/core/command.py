@@ -29,7 +29,16 @@ class RunPhase:
     checkpoint: str = ""
     folder: str = ""
     session: str = ""
-    evidence: str = ""  # why the attempt before this one failed
+    evidence: str = ""  # what has to be mended: of the attempt before, or of a phase of this one
+    findings: str = ""  # the plan that the agent made in research
+    holds: tuple[Phase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitTime:
+    """Answered by PauseEnded, not before `until` (epoch seconds)."""
+
+    until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +112,7 @@ class FinishRun:
 Command = (
     CheckBase
     | RunPhase
+    | AwaitTime
     | StopAttempt
     | CheckBatch
     | StopCheck

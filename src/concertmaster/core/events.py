@@ -47,6 +47,8 @@ class PhaseFinished:
     folder: str = ""  # where the attempt's worktree lies (prepare)
     built_on: tuple[Built, ...] = ()  # those of the wanted changes that merged (prepare)
     no_op: str = ""  # why there is nothing to change (implement)
+    findings: str = ""  # what the phase has to tell: a plan (research), a verdict (review)
+    follow_ups: tuple[str, ...] = ()  # further work that the agent saw
     sensitive: tuple[str, ...] = ()  # paths a person should look at (deliver)
     notes: tuple[str, ...] = ()
     session: str = ""
@@ -64,6 +66,10 @@ class PhaseFailed:
     seconds: float
     outcome: Outcome
     reason: str
+    evidence: str = ""  # what an agent needs to mend it; "" = nothing that it could
+    agent_failed: bool = False  # the agent itself, not its work
+    resumes_at: float = 0.0  # when a usage limit ends, 0 = nobody knows
+    session: str = ""
     saved: str = ""  # commit that holds the work done so far
     unsaved: bool = False  # the work could not be saved, so its folder must stay
     notes: tuple[str, ...] = ()
@@ -144,6 +150,21 @@ class WorkKept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseEnded:
+    """The time has come that the run had paused for."""
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled:
+    """The machine is short of something, so nothing new is started; "" = no more."""
+
+    reason: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
     at: float = 0.0
 
@@ -173,6 +194,8 @@ Event = (
     | BatchLanded
     | TargetMoved
     | WorkKept
+    | PauseEnded
+    | Throttled
     | CancelRequested
     | StopRequested
     | RunFinished

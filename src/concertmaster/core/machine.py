@@ -14,6 +14,7 @@ from concertmaster.core import landing as train
 from concertmaster.core import scheduler
 from concertmaster.core.attempts import abandon, find_changes, next_command, start_attempt
 from concertmaster.core.command import (
+    AwaitTime,
     CheckBase,
     Command,
     FinishRun,
@@ -30,6 +31,10 @@ from concertmaster.core.scheduler import Network
 from concertmaster.core.state import RunState, TaskRecord
 
 Moved = tuple[RunState, tuple[Command, ...]]
+
+# Of agents themselves, in a row: from then on one at a time, and then none any more.
+FAILURES_THAT_SLOW = 5
+FAILURES_THAT_STOP = 8
 
 ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
@@ -60,6 +65,8 @@ def handle(state: RunState, event: Event) -> Moved:
     commands: list[Command] = []
     steps = (
         _watch_budget,
+        _watch_agents,
+        _pause,
         _block,
         _halt_train,
         _drive_train,
@@ -81,6 +88,23 @@ def _watch_budget(state: RunState) -> Moved:
     if budget is None or cost < budget or state.stopped:
         return state, ()
     return replace(state, stopped=f"the budget of ${budget:.2f} is used up (${cost:.2f})"), ()
+
+
+def _watch_agents(state: RunState) -> Moved:
+    """Agents that fail one after the other in whatever tasks have a common cause."""
+    if state.failures < FAILURES_THAT_STOP or state.stopped:
+        return state, ()
+    last = next((one.reason for one in state.tasks.values() if one.reason), "")
+    reason = f"{state.failures} agents in a row have failed, at last: {last}"
+    return replace(state, stopped=reason), ()
+
+
+def _pause(state: RunState) -> Moved:
+    """One pause for the whole run, until the latest of the limits has ended."""
+    is_over = state.stopped or state.cancelled or state.is_awaiting
+    if not state.paused_until or is_over:
+        return state, ()
+    return replace(state, is_awaiting=True), (AwaitTime(until=state.paused_until),)
 
 
 def _block(state: RunState) -> Moved:
@@ -119,7 +143,7 @@ def _go_on(state: RunState) -> Moved:
                 commands.extend(more)
         elif state.cancelled:
             state = state.put(abandon(one, TaskState.FAILED, reason="the run was cancelled"))
-        elif not state.stopped:
+        elif not (state.stopped or state.paused_until):
             changed, command = next_command(one, state)
             state = state.put(changed)
             commands.append(command)
@@ -132,16 +156,19 @@ def _start(state: RunState) -> Moved:
         return state, ()
     if state.base_green is None:
         return _check_base(state)
+    if state.paused_until or state.throttled:
+        return state, ()
     busy = frozenset(key for key, one in state.tasks.items() if one.is_busy)
     ready = frozenset(key for key in state.tasks if _is_ready(state, key))
-    if not ready or len(busy) >= state.plan.slots:
+    slots = 1 if state.failures >= FAILURES_THAT_SLOW else state.plan.slots
+    if not ready or len(busy) >= slots:
         return state, ()
     chosen = scheduler.pick(
         state.network,
         ready=ready,
         running=busy,
         open_tasks=frozenset(k for k, one in state.tasks.items() if not one.state.is_over),
-        free_slots=state.plan.slots - len(busy),
+        free_slots=slots - len(busy),
     )
     commands: list[Command] = []
     for key in chosen:
@@ -277,7 +304,8 @@ def _finish(state: RunState) -> Moved:
     busy = any(r.attempt and r.attempt.asked for r in state.tasks.values())
     waiting = any(r.state in (TaskState.WAITING, TaskState.RUNNING) for r in state.tasks.values())
     going_on = waiting and not (state.cancelled or state.stopped or state.base_green is False)
-    idle = not (busy or going_on or state.landing.asked or state.keeping)
+    pausing = state.is_awaiting and not (state.cancelled or state.stopped)
+    idle = not (busy or going_on or pausing or state.landing.asked or state.keeping)
     if not idle or state.finishing or state.finished:
         return state, ()
     return replace(state, finishing=True), (FinishRun(),)

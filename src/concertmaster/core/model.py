@@ -159,6 +159,8 @@ class RunSettings:
     check_timeout_seconds: float = 1800.0
     budget_usd: float | None = None
     attempts: int = 2
+    fix_attempts: int = 3  # how often a phase may send the work back to the agent
+    longest_pause_seconds: float | None = None  # a longer usage limit stops the run
     repairs: int = 1  # further rounds for a task that did not land with the others
     rounds: int = 3  # that a run on GitHub begins by itself
     protected: tuple[str, ...] = ()
@@ -203,6 +205,16 @@ class Usage:
     cost_usd: float | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    is_estimated: bool = False  # the cost, from a table of prices
+
+    def __add__(self, other: Usage) -> Usage:
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return Usage(
+            cost_usd=sum(costs) if costs else None,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            is_estimated=self.is_estimated or other.is_estimated,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from concertmaster.core.events import (
     CancelRequested,
     Event,
     MergeConflicted,
+    PauseEnded,
     PhaseFailed,
     PhaseFinished,
     ResultReceived,
@@ -20,6 +21,7 @@ from concertmaster.core.events import (
     RunStarted,
     StopRequested,
     TargetMoved,
+    Throttled,
     WorkKept,
 )
 from concertmaster.core.landing import Asked, Landing
@@ -41,6 +43,9 @@ def tell(before: RunState, after: RunState, event: Event) -> Iterator[str]:
         yield f"flaky: the check failed behind {after.landing.flaky[-1]}, then passed unchanged"
     if after.landing.stuck and not before.landing.stuck:
         yield f"nothing more can land: {show_reason(after.landing.stuck)}"
+    if after.paused_until > before.paused_until:
+        wait = duration(after.paused_until - event.at)
+        yield f"usage limit: the run pauses for {wait}; no attempt is spent"
     if after.stopped and not before.stopped:
         yield f"no further agent starts: {show_reason(after.stopped)}"
 
@@ -168,6 +173,16 @@ def name_tasks(tasks: tuple[str, ...]) -> str:
     return ", ".join(tasks[:MOST_TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def _tell_end_of_pause(state: RunState, event: PauseEnded) -> str:
+    return "" if state.paused_until else "the run goes on after its pause"
+
+
+def _tell_throttle(state: RunState, event: Throttled) -> str:
+    if event.reason:
+        return f"nothing new starts for now: {show_reason(event.reason)}"
+    return "there is room again, so tasks start again"
+
+
 _TELLERS: Mapping[type, Callable[..., str]] = {
     RunStarted: _tell_start,
     RunResumed: _tell_resume,
@@ -180,6 +195,8 @@ _TELLERS: Mapping[type, Callable[..., str]] = {
     BatchLanded: _tell_landed,
     TargetMoved: _tell_moved,
     WorkKept: _tell_kept,
+    PauseEnded: _tell_end_of_pause,
+    Throttled: _tell_throttle,
     CancelRequested: _tell_cancel,
     StopRequested: _tell_stop,
     RunFinished: _tell_end,

@@ -39,6 +39,17 @@ STEERS_CHECKS_AND_AGENTS = (
 )
 
 
+DOCUMENTS = (
+    *("*.md", "*.markdown", "*.rst", "*.adoc", "*.txt", "*.1", "*.pod", "*.texi"),
+    *("**/doc/**", "**/docs/**", "**/man/**", "CHANGELOG*", "README*", "CHANGES*"),
+)
+
+
+def is_document(path: str) -> bool:
+    """Whether the file is there to be read by people."""
+    return pattern.match(DOCUMENTS, path)
+
+
 class Place(StrEnum):
     """Where the run takes place; on one machine the user wrote the prompts and looks on."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from concertmaster.core import landing as train
 from concertmaster.core import phases
-from concertmaster.core.attempts import fail_phase, finish_phase, forget_asking
+from concertmaster.core.attempts import fail_phase, finish_phase, forget_asking, pause
 from concertmaster.core.events import (
     BaseChecked,
     BatchChecked,
@@ -15,6 +15,7 @@ from concertmaster.core.events import (
     CancelRequested,
     Event,
     MergeConflicted,
+    PauseEnded,
     PhaseFailed,
     PhaseFinished,
     ResultReceived,
@@ -23,13 +24,22 @@ from concertmaster.core.events import (
     RunStarted,
     StopRequested,
     TargetMoved,
+    Throttled,
     WorkKept,
 )
 from concertmaster.core.landing import Asked
-from concertmaster.core.model import Outcome, TaskState
+from concertmaster.core.model import Outcome, Phase, TaskState
 from concertmaster.core.state import Attempt, RunState
 
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
+
+
+# Where nobody says when a usage limit ends; doubled while nothing gets done.
+FIRST_PAUSE_SECONDS = 60.0
+LONGEST_GUESS_SECONDS = 3600.0
+MOST_DOUBLINGS = 10
+
+AGENT_PHASES = phases.AGENTS_OWN | {Phase.REVIEW}
 
 
 def record(state: RunState, event: Event) -> RunState:
@@ -52,6 +62,9 @@ def _resume(state: RunState, event: RunResumed) -> RunState:
         keeping=frozenset(),
         stopped="",
         is_halted=False,
+        is_awaiting=False,
+        throttled="",
+        failures=0,
         finishing=False,
         finished=False,
     )
@@ -70,12 +83,19 @@ def _note_base(state: RunState, event: BaseChecked) -> RunState:
 
 def _finish_phase(state: RunState, event: PhaseFinished) -> RunState:
     attempts = {key: record.attempt for key, record in state.tasks.items()}
+    if event.phase in AGENT_PHASES:
+        state = replace(state, pauses=0, failures=0)
     return state.put(finish_phase(state.tasks[event.task], event, sources=attempts))
 
 
 def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
-    limit = state.plan.settings.attempts
-    state = state.put(fail_phase(state.tasks[event.task], event, limit=limit))
+    settings, failed = state.plan.settings, state.tasks[event.task]
+    state = replace(state, failures=state.failures + 1 if event.agent_failed else state.failures)
+    if event.outcome is Outcome.LIMITED and (until := _pause_until(state, event)):
+        state = replace(state, paused_until=max(state.paused_until, until))
+        return state.put(pause(failed, event))
+    ended = fail_phase(failed, event, limit=settings.attempts, fix_attempts=settings.fix_attempts)
+    state = state.put(ended)
     if event.outcome in phases.STOPS_THE_RUN:
         return replace(state, stopped=event.reason or event.outcome.value)
     if event.outcome is Outcome.CANCELLED and state.cancelled:
@@ -104,6 +124,29 @@ def _receive(state: RunState, event: ResultReceived) -> RunState:
         held=held,
     )
     return state.put(received)
+
+
+def _pause_until(state: RunState, event: PhaseFailed) -> float:
+    """When the run may go on; 0 where that is too late for it."""
+    doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(state.pauses, MOST_DOUBLINGS)
+    until = event.resumes_at or event.at + min(doubled, LONGEST_GUESS_SECONDS)
+    longest = state.plan.settings.longest_pause_seconds
+    is_too_late = longest is not None and until - event.at > longest
+    return 0.0 if is_too_late else max(until, event.at)
+
+
+def _end_pause(state: RunState, event: PauseEnded) -> RunState:
+    is_over = event.at >= state.paused_until
+    return replace(
+        state,
+        is_awaiting=False,
+        paused_until=0.0 if is_over else state.paused_until,
+        pauses=state.pauses + 1 if is_over else state.pauses,
+    )
+
+
+def _throttle(state: RunState, event: Throttled) -> RunState:
+    return replace(state, throttled=event.reason)
 
 
 def _comes_too_late(state: RunState) -> bool:
@@ -171,6 +214,8 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
     BatchLanded: _note_landed,
     TargetMoved: _note_moved,
     WorkKept: _note_kept,
+    PauseEnded: _end_pause,
+    Throttled: _throttle,
     CancelRequested: _cancel,
     StopRequested: _stop,
     RunFinished: _note_finished,

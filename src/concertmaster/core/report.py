@@ -28,6 +28,7 @@ from concertmaster.core.model import (
     TaskState,
     Usage,
 )
+from concertmaster.core.phases import AGENTS_OWN
 from concertmaster.core.state import Attempt, RunState, TaskRecord
 
 REPORT_VERSION = 1
@@ -45,6 +46,9 @@ class PhaseRow:
     started_at: float
     ended_at: float
     usage: Usage
+    session: str
+    reason: str
+    transcript: str  # relative to the run's folder, "" where no agent spoke
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,17 +303,21 @@ def _phase_row(event: PhaseFinished | PhaseFailed) -> PhaseRow:
         started_at=event.at - event.seconds,
         ended_at=event.at,
         usage=event.usage,
+        session=event.session,
+        reason=event.reason if isinstance(event, PhaseFailed) else event.findings,
+        transcript=_transcript(event),
     )
+
+
+def _transcript(event: PhaseFinished | PhaseFailed) -> str:
+    folder = f"tasks/{event.task}/{event.attempt}"
+    if event.phase is Phase.REVIEW:
+        return f"{folder}/review.jsonl"
+    return f"{folder}/transcript.jsonl" if event.phase in AGENTS_OWN else ""
 
 
 def _sum_usage(usages: Iterable[Usage]) -> Usage:
-    found = tuple(usages)
-    costs = [usage.cost_usd for usage in found if usage.cost_usd is not None]
-    return Usage(
-        cost_usd=sum(costs) if costs else None,
-        input_tokens=sum(usage.input_tokens for usage in found),
-        output_tokens=sum(usage.output_tokens for usage in found),
-    )
+    return sum(usages, start=Usage())
 
 
 def _find_tip(events: Sequence[Event]) -> str:

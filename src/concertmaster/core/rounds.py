@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from concertmaster.core import graph
 from concertmaster.core.history import Due, History, TaskHistory
-from concertmaster.core.model import LandingMode, Outcome, Plan, RunSettings, TaskState, Usage
+from concertmaster.core.model import LandingMode, Outcome, Plan, RunSettings, TaskState
 from concertmaster.core.result import Result
 from concertmaster.core.verdict import Fault, LeftOut, Verdict
 
@@ -62,17 +62,8 @@ def _take_result(one: TaskHistory, result: Result) -> TaskHistory:
         notes=result.notes,
         evidence=result.evidence,
         seconds=one.seconds + result.seconds,
-        usage=_add(one.usage, result.usage),
+        usage=one.usage + result.usage,
         resumes_at=result.resumes_at,
-    )
-
-
-def _add(a: Usage, b: Usage) -> Usage:
-    costs = [cost for cost in (a.cost_usd, b.cost_usd) if cost is not None]
-    return Usage(
-        cost_usd=sum(costs) if costs else None,
-        input_tokens=a.input_tokens + b.input_tokens,
-        output_tokens=a.output_tokens + b.output_tokens,
     )
 
 

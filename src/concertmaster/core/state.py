@@ -17,11 +17,13 @@ class PhaseRecord:
     phase: Phase
     seconds: float
     usage: Usage = Usage()
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of one task. `asked` is the phase that has no answer yet."""
+    """One try of one task. `asked` is the phase that has no answer yet, `done` the log of those
+    that met their exit condition, `holds` those of them that do so for the tree as it is."""
 
     number: int
     asked: Phase | None = None
@@ -35,12 +37,18 @@ class Attempt:
     session: str = ""
     no_op: str = ""
     done: tuple[PhaseRecord, ...] = ()
+    holds: tuple[Phase, ...] = ()
+    returned: tuple[Phase, ...] = ()  # the phases that sent the work back, each time
+    evidence: str = ""  # what they want to be mended
+    findings: str = ""
+    follow_ups: tuple[str, ...] = ()
     outcome: Outcome | None = None
     reason: str = ""
     saved: str = ""
     sensitive: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lost_usage: Usage = Usage()
+    resumes_at: float = 0.0  # when the usage limit ends that it ended by
     started_at: float = 0.0
     ended_at: float = 0.0
 
@@ -104,6 +112,11 @@ class RunState:
     base_reason: str = ""
     cancelled: bool = False
     stopped: str = ""
+    paused_until: float = 0.0  # epoch seconds, 0 = it is not paused
+    pauses: int = 0  # in a row, with nothing finished between them
+    is_awaiting: bool = False
+    throttled: str = ""  # why nothing new is started for the moment
+    failures: int = 0  # of agents themselves, in a row, in whatever tasks
     budget_usd: float | None = None
     is_halted: bool = False  # what runs is ended as well, not only nothing new begun
     keeping: frozenset[str] = field(default_factory=frozenset)

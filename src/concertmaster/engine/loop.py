@@ -7,6 +7,7 @@ the state.
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from typing import Protocol, TypeVar
 from concertmaster.adapters.journal import Journal
 from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import (
+    AwaitTime,
     CheckBase,
     CheckBatch,
     Command,
@@ -29,7 +31,7 @@ from concertmaster.core.command import (
     StopAttempt,
     StopCheck,
 )
-from concertmaster.core.events import Event, RunFinished, WorkKept
+from concertmaster.core.events import Event, PauseEnded, RunFinished, WorkKept
 from concertmaster.core.machine import fold, handle
 from concertmaster.core.state import RunState
 from concertmaster.engine.site import Site
@@ -109,7 +111,7 @@ class Loop:
                 self._perform(command)
         return state
 
-    def _perform(self, command: Command) -> None:
+    def _perform(self, command: Command) -> None:  # noqa: C901  one case for each command
         match command:
             case RunPhase():
                 self._submit(self._slots, self._worker.perform, command)
@@ -125,6 +127,8 @@ class Loop:
                 self._submit(self._chores, self._keep, command)
             case RemoveWorktree():
                 self._submit(self._chores, self._remove, command)
+            case AwaitTime():
+                self._await(command.until)
             case StopAttempt():
                 self._site.guard.stop(self._site.mark(command.task, command.attempt))
             case FinishRun():
@@ -148,6 +152,11 @@ class Loop:
             self._site.objects.path, command.commit, ref=f"refs/heads/{branch}"
         )
         return WorkKept(task=command.task, branch=branch, commit=command.commit)
+
+    def _await(self, until: float) -> None:
+        timer = threading.Timer(max(0.0, until - time.time()), self.post, [PauseEnded()])
+        timer.daemon = True
+        timer.start()
 
     def _discard(self, worktree: Worktree) -> None:
         self._perform(RemoveWorktree(folder=str(worktree.folder)))

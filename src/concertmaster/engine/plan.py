@@ -25,6 +25,7 @@ from concertmaster.engine.snapshot import Snapshot
 from concertmaster.engine.work import usable_seconds
 from concertmaster.errors import Error
 
+LONGEST_PAUSE_SECONDS = 600.0
 _STARTS = (Verb.RUN, Verb.PLAN, Verb.RETRY)
 
 
@@ -117,8 +118,10 @@ def _plan_files(
 
 
 def _freeze(found: Snapshot, trigger: Trigger) -> RunSettings:
-    """Where nobody looks on, people merge, if nothing else was said."""
+    """Where nobody looks on, people merge, if nothing else was said. A job that only waits for a
+    usage limit to end costs its time, so a later round waits instead."""
     settings = freeze(found.settings, requester=trigger.requester)
+    settings = replace(settings, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
     is_watched = trigger.kind not in (Kind.LABEL, Kind.SCHEDULE)
     if is_watched or "landing" in found.settings.model_fields_set:
         return settings

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from concertmaster.adapters.repository import Repository
-from concertmaster.core import phases, planner
-from concertmaster.core.model import Plan, Prompt, RunSettings
+from concertmaster.core import planner
+from concertmaster.core.model import LEAN_PHASES, Phase, Plan, Prompt, RunSettings
 from concertmaster.core.planner import Candidate, Hint
 from concertmaster.core.prompt import MAX_BYTES, parse, task_id
 from concertmaster.errors import UsageError
@@ -137,19 +137,21 @@ def freeze(settings: Settings, *, requester: str) -> RunSettings:
             why="neither --check nor `check:` in concertmaster.yml at the base names a command",
             next_step="give one, for example --check 'pytest -q' (or --check true, to trust all)",
         )
-    phases.refuse_missing(settings.phases, source="the setting `phases`")
+    agent = "command" if settings.agent_command else settings.agent
+    usual = LEAN_PHASES if agent == "command" else tuple(Phase)
     return RunSettings(
-        agent="command" if settings.agent_command else settings.agent,
+        agent=agent,
         agent_command=settings.agent_command,
         agent_environment=settings.agent_environment,
         setup=settings.setup,
         check=settings.check,
         landing=settings.landing,
-        phases=settings.phases,
+        phases=settings.phases or usual,
         timeout_seconds=settings.timeout,
         check_timeout_seconds=settings.check_timeout,
         budget_usd=settings.budget,
         attempts=settings.attempts,
+        fix_attempts=settings.fix_attempts,
         repairs=settings.repairs,
         rounds=settings.rounds,
         protected=settings.protected,
@@ -229,7 +231,6 @@ def _study(files: Sequence[PromptFile], tree: TreePaths, *, object_format: str) 
     found = []
     for file in files:
         prompt = parse(file.data, path=file.path)
-        phases.refuse_missing(prompt.phases, source=file.path)
         entries, notes = footprint.predict(prompt, tree=tree)
         found.append(
             Candidate(

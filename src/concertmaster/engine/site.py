@@ -13,9 +13,11 @@ from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Worktree, Worktrees
 from concertmaster.core.model import Plan
 from concertmaster.core.policy import Place
+from concertmaster.templates import Template, load
 
 LOG_TAIL_BYTES = 4096
 PROMPTS = "prompts"
+PHASES = ".github/concertmaster/phases"  # where a repository overrides what agents are told
 # They say who the engine's user is, and where it keeps things that another may not even read.
 _OF_OUR_USER = frozenset(
     {
@@ -54,6 +56,11 @@ class Site:
         """The prompt as it was when the run was planned."""
         return (self.folder / PROMPTS / blob).read_text("utf-8")
 
+    def template(self, name: str) -> Template:
+        """What is said in a phase: the repository's own words at the base, else ours."""
+        data = self.repository.read_file(self.plan.base, f"{PHASES}/{name}.md")
+        return Template(data.decode(errors="replace")) if data else load(f"phases/{name}.md")
+
     def run_shell(self, command: str, worktree: Worktree, *, mark: str, log: Path) -> Exit:
         """Run a command of the repository (setup, check) in a worktree."""
         settings = self.plan.settings
@@ -85,6 +92,15 @@ def describe_failure(what: str, ended: Exit, log: Path) -> str:
     """One line on how a command failed, with the last words it said."""
     words = last_lines(log)
     return f"{what} failed ({ended.describe()})" + (f": {words}" if words else "")
+
+
+def read_end(log: Path) -> str:
+    """The end of a log, for whoever has to mend what it tells of."""
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        return file.read().decode(errors="replace").strip()
 
 
 def last_lines(log: Path, *, count: int = 3) -> str:

@@ -115,6 +115,7 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
         evidence=evidence,
         seconds=sum(tried.seconds for tried in row.attempts),
         usage=_plausible(row.usage),
+        resumes_at=min(max(attempt.resumes_at, 0.0), LARGEST_NUMBER),
     )
 
 

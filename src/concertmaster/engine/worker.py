@@ -7,45 +7,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from concertmaster.adapters.agents.agent import Report, Request, read_no_op
-from concertmaster.adapters.process import Exit
+from concertmaster.adapters.agents.agent import Report, read_no_op
 from concertmaster.adapters.run_repository import Conflict
 from concertmaster.adapters.worktree import Snapshot, Worktree
 from concertmaster.core import message, policy
 from concertmaster.core.command import RunPhase
 from concertmaster.core.events import PhaseFailed, PhaseFinished
 from concertmaster.core.model import Built, Outcome, Phase, Usage
+from concertmaster.core.policy import is_document
+from concertmaster.core.review import (
+    Unreadable,
+    WorkPlan,
+    describe_plan,
+    describe_review,
+    read_follow_ups,
+    read_plan,
+    read_reason,
+)
+from concertmaster.engine.conversation import Conversation, Question, Tell
+from concertmaster.engine.failure import Failure, outcome_of
 from concertmaster.engine.merging import build_base
-from concertmaster.engine.site import Site, describe_failure, last_lines
+from concertmaster.engine.reviewing import review
+from concertmaster.engine.site import Site, describe_failure, read_end
 from concertmaster.errors import Error
-from concertmaster.templates import fill
+from concertmaster.insight.tree import TreePaths
 
-Tell = Callable[[str, str], None]
 Answer = PhaseFinished | PhaseFailed
 
+_EARLIER = "An earlier attempt at this task failed:"
+_SO_FAR = "What was done so far lies in the working tree. It is not done yet:"
 
 # A folder that is gone is the attempt's misfortune; a disk that is full is the run's.
 _BROKEN_BY_AN_AGENT = (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError)
-
-
-class Failure(Exception):
-    """A phase did not meet its exit condition; the arguments are those of PhaseFailed."""
-
-    def __init__(
-        self,
-        outcome: Outcome,
-        reason: str,
-        *,
-        saved: str = "",
-        unsaved: bool = False,
-        usage: Usage = Usage(),
-    ) -> None:
-        super().__init__(reason)
-        self.outcome = outcome
-        self.reason = reason
-        self.saved = saved
-        self.unsaved = unsaved
-        self.usage = usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +70,10 @@ class Worker:
             seconds=0.0,
             outcome=failure.outcome,
             reason=failure.reason,
+            evidence=failure.evidence,
+            agent_failed=failure.agent_failed,
+            resumes_at=failure.resumes_at,
+            session=failure.session,
             saved=failure.saved,
             unsaved=failure.unsaved,
             notes=self._half_done_notes(command) if command.redo else (),
@@ -141,24 +138,56 @@ class Worker:
         ended = self.site.run_shell(setup, worktree, mark=mark, log=log)
         if not ended.ok:
             worktree.remove()
-            raise Failure(_outcome(ended), describe_failure(f"setup `{setup}`", ended, log))
+            raise Failure(outcome_of(ended), describe_failure(f"setup `{setup}`", ended, log))
 
-    # --- implement -----------------------------------------------------------------------------
+    # --- research, implement, document ---------------------------------------------------------
+
+    def research(self, command: RunPhase) -> Answer:
+        """The agent makes a plan; its evidence is one that names paths of the repository."""
+        worktree, notes = self._enter(command)
+        talk = self._talk(command, worktree)
+        report = self._ask(talk, Question(text=talk.say("research"), reads_only=True))
+        usage = report.usage
+        try:
+            plan = self._read_plan(command, report.final_text)
+        except Unreadable as problem:
+            again = Question(text=self._again(talk, "research", report, problem), reads_only=True)
+            report = self._ask(talk, again, session=report.session, before=usage)
+            usage += report.usage
+            plan = self._read_last_plan(command, report.final_text, usage=usage)
+        self._undo_changes(command, worktree)
+        return replace(
+            self._finished(command),
+            findings=describe_plan(plan),
+            notes=notes,
+            session=report.session,
+            usage=usage,
+        )
+
+    def _read_plan(self, command: RunPhase, text: str) -> WorkPlan:
+        plan = read_plan(text)
+        known = TreePaths(self.site.objects.paths(command.base))
+        strange = [path for path in plan.paths if not known.could_hold(path)]
+        if strange:
+            raise Unreadable(f"the repository has no place {strange[0]}")
+        return plan
+
+    def _read_last_plan(self, command: RunPhase, text: str, *, usage: Usage) -> WorkPlan:
+        try:
+            return self._read_plan(command, text)
+        except Unreadable as problem:
+            reason = f"research gave no plan that can be used: {problem}"
+            raise Failure(Outcome.FAILED, reason, usage=usage) from problem
 
     def implement(self, command: RunPhase) -> Answer:
         """The agent does the task; its evidence is a difference, or a reasoned no-op."""
         worktree, notes = self._enter(command)
-        report, ended = self._run_agent(command, worktree)
+        talk = self._talk(command, worktree)
+        report = self._ask(talk, self._task(command, talk), session=command.session)
         snapshot = self._snapshot(command, worktree)
         changed = snapshot.tree != self.site.objects.tree(command.checkpoint)
-        if not report.ok:
-            raise Failure(
-                Outcome.LIMITED if report.limited else _outcome(ended),
-                report.reason if report.limited else f"the agent failed: {report.reason}",
-                saved=snapshot.commit if changed else "",
-                usage=report.usage,
-            )
-        no_op = "" if changed else read_no_op(report.final_text)
+        is_first = command.checkpoint == command.base
+        no_op = "" if changed or not is_first else read_no_op(report.final_text)
         if not changed and not no_op:
             reason = "the agent ended without changing anything, and without saying why"
             raise Failure(Outcome.FAILED, reason, usage=report.usage)
@@ -166,50 +195,93 @@ class Worker:
             self._finished(command),
             checkpoint=snapshot.commit if changed else "",
             no_op=no_op,
+            follow_ups=read_follow_ups(report.final_text),
             notes=(*notes, *snapshot.notes),
             session=report.session,
             usage=report.usage,
         )
 
-    def _run_agent(self, command: RunPhase, worktree: Worktree) -> tuple[Report, Exit]:
-        agent = self.site.agents[command.task.agent or self.site.plan.settings.agent]
-        reader = agent.reader()
+    def _task(self, command: RunPhase, talk: Conversation) -> Question:
+        """The whole task; in a conversation that goes on only what is to be mended."""
+        evidence = command.evidence
+        is_mending = command.checkpoint != command.base and evidence != ""
+        if is_mending and command.session:
+            return Question(text=talk.say("mend", evidence=evidence))
+        told = f"\n{_EARLIER}\n\n{evidence}\n" if evidence else ""
+        if is_mending:
+            told = f"\n{_SO_FAR}\n\n{evidence}\n"
+        findings = f"\nThe plan you made:\n\n{command.findings}\n" if command.findings else ""
+        text = talk.say("implement", evidence=told, findings=findings)
+        return Question(text=text)
 
-        def read(line: bytes) -> None:
-            activity = reader.feed(line)
-            if activity:
-                self.tell(command.task.id, f"{activity.tool} {activity.subject}".strip())
-
-        log = self._folder(command) / "transcript.jsonl"
-        request = Request(text=self._prompt(command), session=command.session)
-        ended = self.site.guard.run(
-            agent.argv(request),
-            mark=self._mark(command),
-            cwd=worktree.files,
-            env=self.site.environment_in(
-                worktree, *agent.environment, *self.site.plan.settings.agent_environment
-            ),
-            stdin=request.text.encode("utf-8", "replace"),
-            log=log,
-            on_line=read,
-            timeout_seconds=self.site.plan.settings.timeout_seconds,
-            account=worktree.account,
+    def document(self, command: RunPhase) -> Answer:
+        """The agent brings the documents up to date; its evidence is a change of them, or why
+        there is none."""
+        worktree, notes = self._enter(command)
+        talk = self._talk(command, worktree)
+        question = Question(text=talk.say("document"))
+        report = self._ask(talk, question, session=command.session)
+        snapshot = self._snapshot(command, worktree)
+        objects = self.site.objects
+        changed = snapshot.tree != objects.tree(command.checkpoint)
+        changes = objects.changes(command.checkpoint, snapshot.commit) if changed else ()
+        reason = read_reason(report.final_text, "no_docs")
+        if not reason and not any(is_document(change.path) for change in changes):
+            why = "the agent changed no document, and did not say why"
+            raise Failure(
+                Outcome.FAILED,
+                why,
+                evidence=f"{why}. Do that now.",
+                saved=snapshot.commit if changed else command.checkpoint,
+                usage=report.usage,
+            )
+        return replace(
+            self._finished(command),
+            checkpoint=snapshot.commit if changed else "",
+            findings=reason,
+            notes=(*notes, *snapshot.notes),
+            session=report.session,
+            usage=report.usage,
         )
-        words = "" if ended.ok else last_lines(log.with_suffix(".stderr"), count=1)
-        ending = f"{ended.describe()}: {words}" if words else ended.describe()
-        return reader.finish(exit_ok=ended.ok, exit_text=ending), ended
 
-    def _prompt(self, command: RunPhase) -> str:
-        task, evidence = command.task, ""
-        if command.evidence:
-            evidence = f"\nAn earlier attempt at this task failed: {command.evidence}\n"
-        return fill(
-            "implement.md",
-            check=task.check or self.site.plan.settings.check,
-            evidence=evidence,
-            prompt=task.prompt,
-            text=self.site.prompt_text(task.blob),
+    def review(self, command: RunPhase) -> Answer:
+        """A fresh agent that cannot write approves of exactly this tree."""
+        found = review(self.site, command, tell=self.tell)
+        return replace(
+            self._finished(command),
+            findings=describe_review(found.review),
+            session=found.session,
+            usage=found.usage,
         )
+
+    def _talk(self, command: RunPhase, worktree: Worktree) -> Conversation:
+        return Conversation(site=self.site, command=command, worktree=worktree, tell=self.tell)
+
+    def _ask(
+        self,
+        talk: Conversation,
+        question: Question,
+        *,
+        session: str = "",
+        before: Usage = Usage(),
+    ) -> Report:
+        """The agent's report; where it failed, what it had done is saved."""
+        try:
+            return talk.ask(question, session=session, before=before)
+        except Failure as failure:
+            snapshot = self._snapshot(talk.command, talk.worktree)
+            if snapshot.tree != self.site.objects.tree(talk.command.checkpoint):
+                failure.saved = snapshot.commit
+            raise
+
+    def _again(self, talk: Conversation, name: str, report: Report, problem: Unreadable) -> str:
+        again = talk.say("again", evidence=str(problem))
+        return again if report.session else f"{talk.say(name)}\n\n{again}"
+
+    def _undo_changes(self, command: RunPhase, worktree: Worktree) -> None:
+        snapshot = self._snapshot(command, worktree)
+        if snapshot.tree != self.site.objects.tree(command.checkpoint):
+            worktree.restore(command.checkpoint)
 
     # --- test and deliver ----------------------------------------------------------------------
 
@@ -222,7 +294,8 @@ class Worker:
         ended = self.site.run_shell(check, worktree, mark=mark, log=log)
         if not ended.ok:
             reason = describe_failure(f"check `{check}`", ended, log)
-            raise Failure(_outcome(ended), reason, saved=command.checkpoint)
+            tail = f"The check `{check}` failed:\n\n{read_end(log)}" if ended.code else ""
+            raise Failure(outcome_of(ended), reason, evidence=tail, saved=command.checkpoint)
         return replace(self._finished(command), notes=notes)
 
     def deliver(self, command: RunPhase) -> Answer:
@@ -302,17 +375,12 @@ class Worker:
         return self.site.attempt_folder(command.task.id, command.attempt)
 
 
-def _outcome(ended: Exit) -> Outcome:
-    if ended.timed_out:
-        return Outcome.TIMED_OUT
-    if ended.stopped:
-        return Outcome.CANCELLED
-    return Outcome.LOST if ended.lost else Outcome.FAILED
-
-
 _PHASES: Mapping[Phase, Callable[[Worker, RunPhase], Answer]] = {
     Phase.PREPARE: Worker.prepare,
+    Phase.RESEARCH: Worker.research,
     Phase.IMPLEMENT: Worker.implement,
     Phase.TEST: Worker.test,
+    Phase.DOCUMENT: Worker.document,
+    Phase.REVIEW: Worker.review,
     Phase.DELIVER: Worker.deliver,
 }

@@ -23,6 +23,11 @@ class TreePaths:
         """Whether files lie under `path`; the root, "", is always there."""
         return not path or bool(self._span(path))
 
+    def could_hold(self, path: str) -> bool:
+        """Whether the path is there, or a folder in which it could be made."""
+        folder = path.rstrip("/").rpartition("/")[0]
+        return path in self or self.has_directory(path.rstrip("/")) or self.has_directory(folder)
+
     def under(self, directory: str) -> tuple[str, ...]:
         """The files below the directory."""
         span = self._span(directory)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import string
+from dataclasses import dataclass
 from importlib.resources import files
-from string import Template
 
 
-def fill(name: str, **values: str) -> str:
-    """The template file with its `$names` replaced; what is put in is taken as it is."""
-    return Template(files(__name__).joinpath(name).read_text("utf-8")).substitute(values)
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with `$names`; those that nobody fills stay as they are."""
+
+    text: str
+
+    def fill(self, **values: str) -> str:
+        """What is put in is taken as it is."""
+        return string.Template(self.text).safe_substitute(values)
+
+
+def load(name: str) -> Template:
+    """A template file of ours."""
+    return Template(files(__name__).joinpath(name).read_text("utf-8"))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +26,15 @@ class Request:
     """What an agent is to do. `text` is the whole prompt and goes to its standard input."""
 
     text: str
-    session: str = ""  # of an earlier report; the agent goes on where that one ended
+    session: str = ""  # as an earlier report gave it; the agent goes on where that one ended
+    reads_only: bool = False  # it may change nothing
+    schema: Mapping[str, Any] = field(default_factory=dict)  # of the JSON to answer with, if any
+    folder: str = ""  # for temporary files
+
+    @property
+    def schema_file(self) -> str:
+        """Where the schema has to lie as a file before the agent starts; "" = there is none."""
+        return f"{self.folder}/answer-schema.json" if self.schema and self.folder else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,8 @@ class Report:
     usage: Usage = Usage()
     limited: bool = False  # it met a usage limit, which is no failure of the task
     limited_until: float | None = None
+    transient: bool = False  # the same may go well at once: overload, a broken connection
+    session_missing: bool = False  # the session to resume is gone
     final_text: str = ""  # its last word, several lines, at most FINAL_TEXT_LIMIT
 
 
@@ -78,7 +89,9 @@ class Agent(Protocol):
 
     def argv(self, request: Request) -> tuple[str, ...]: ...
 
-    def reader(self) -> Reader: ...
+    def reader(self, request: Request) -> Reader:
+        """For the output of one process, started with the arguments of this request."""
+        ...
 
 
 def activity(tool: str, subject: str) -> Activity:

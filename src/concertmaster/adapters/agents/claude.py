@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,18 @@ from concertmaster.adapters.agents.agent import (
     one_line,
     parse_object,
 )
+from concertmaster.adapters.agents.event import (
+    count_in,
+    first_text_in,
+    list_in,
+    object_in,
+    session_in,
+    text_in,
+)
+from concertmaster.adapters.agents.symptom import (
+    read_reset,
+    tells_missing_session,
+)
 from concertmaster.core.model import Usage
 
 # Not bypassPermissions: root is refused it, and an organisation can forbid it. This pair works
@@ -28,6 +40,14 @@ _ALLOWED_TOOLS = "Bash,Edit,Monitor,NotebookEdit,Read,Skill,WebFetch,WebSearch,W
 # The first works where nobody looks for results, the next two keep the process waiting for ever,
 # the last two reach the agents of other tasks and the user's own.
 _FORBIDDEN_TOOLS = "EnterWorktree,ScheduleWakeup,CronCreate,ListAgents,SendMessage"
+
+# For who may only read. Its tools are listed three times, as settings of the user may allow more.
+_READING_MODE = "dontAsk"
+_READING_TOOLS = "Read,Grep,Glob,LS"
+_WRITING_TOOLS = (
+    "Agent,Bash,BashOutput,Edit,KillShell,Monitor,MultiEdit,NotebookEdit,Skill,SlashCommand,Task,"
+    "TodoWrite,WebFetch,WebSearch,Write"
+)
 
 _ENVIRONMENT = frozenset(
     """
@@ -46,7 +66,7 @@ _ENVIRONMENT = frozenset(
 _SUBJECTS = ("file_path", "notebook_path", "command", "path", "pattern", "url", "description")
 _INPUT_TOKENS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _MODEL_INPUT_TOKENS = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens")
-_SESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+_BUSY = frozenset({408, *range(500, 600)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +74,7 @@ class Claude:
     """Claude Code; `path` is the search path on which its program is looked for."""
 
     path: str
+    model: str = ""
     name: str = "claude"
     environment: frozenset[str] = _ENVIRONMENT
 
@@ -67,16 +88,32 @@ class Claude:
 
     def argv(self, request: Request) -> tuple[str, ...]:
         program = find_program("claude", self.path) or "claude"
-        resume = (f"--resume={request.session}",) if request.session else ()
         return (
             *(program, "-p", "--output-format", "stream-json", "--verbose"),
-            *("--permission-mode", _MODE, "--allowedTools", _ALLOWED_TOOLS),
-            *("--disallowedTools", _FORBIDDEN_TOOLS),
-            *resume,
+            *(_reading() if request.reads_only else _writing()),
+            *(("--model", self.model) if self.model else ()),
+            *(("--json-schema", json.dumps(dict(request.schema))) if request.schema else ()),
+            *((f"--resume={request.session}",) if request.session else ()),
         )
 
-    def reader(self) -> Reader:
+    def reader(self, request: Request) -> Reader:
         return ClaudeReader()
+
+
+def _writing() -> tuple[str, ...]:
+    return (
+        *("--permission-mode", _MODE, "--allowedTools", _ALLOWED_TOOLS),
+        *("--disallowedTools", _FORBIDDEN_TOOLS),
+    )
+
+
+def _reading() -> tuple[str, ...]:
+    return (
+        *("--permission-mode", _READING_MODE, "--tools", _READING_TOOLS),
+        *("--allowedTools", _READING_TOOLS),
+        *("--disallowedTools", f"{_WRITING_TOOLS},{_FORBIDDEN_TOOLS}"),
+        "--strict-mcp-config",
+    )
 
 
 class ClaudeReader:
@@ -86,6 +123,7 @@ class ClaudeReader:
         self._folder = ""
         self._session = ""
         self._limit: dict[str, Any] = {}
+        self._retry: dict[str, Any] = {}  # what it last waited for, as long as nothing came
         self._result: dict[str, Any] = {}
         self._usage = Usage()
         self._total_cost_usd = 0.0
@@ -96,14 +134,17 @@ class ClaudeReader:
         if event is None:
             self._ignored_lines += bool(line.strip())
             return None
-        self._session = _session_in(event) or self._session
+        self._session = session_in(event, "session_id") or self._session
         match event.get("type"):
             case "system":
-                self._folder = _text(event, "cwd") or self._folder
+                self._folder = text_in(event, "cwd") or self._folder
+                if event.get("subtype") == "api_retry":
+                    self._retry = event
             case "assistant":
-                return self._activity_in(_object(event, "message"))
+                self._retry = {}
+                return self._activity_in(object_in(event, "message"))
             case "rate_limit_event":
-                self._limit = _object(event, "rate_limit_info")
+                self._limit = object_in(event, "rate_limit_info")
             case "result":
                 self._take_result(event)
             case _:
@@ -120,18 +161,25 @@ class ClaudeReader:
             usage=self._usage,
             limited=limited,
             limited_until=self._limited_until() if limited else None,
-            final_text=last_text(_text(self._result, "result")),
+            transient=not limited and self._is_transient(),
+            session_missing=not self._succeeded() and tells_missing_session(reason),
+            final_text=last_text(self._answer()),
         )
 
+    def _answer(self) -> str:
+        structured = self._result.get("structured_output")
+        if isinstance(structured, dict):
+            return json.dumps(structured)
+        return text_in(self._result, "result")
+
     def _activity_in(self, message: dict[str, Any]) -> Activity | None:
-        for block in _list(message, "content"):
+        for block in list_in(message, "content"):
             if isinstance(block, dict) and block.get("type") == "tool_use":
-                return activity(_text(block, "name"), self._subject_in(_object(block, "input")))
+                return activity(text_in(block, "name"), self._subject_in(object_in(block, "input")))
         return None
 
     def _subject_in(self, given: dict[str, Any]) -> str:
-        subject = next((text for key in _SUBJECTS if (text := _text(given, key))), "")
-        return subject.removeprefix(f"{self._folder}/")
+        return first_text_in(given, _SUBJECTS).removeprefix(f"{self._folder}/")
 
     def _take_result(self, event: dict[str, Any]) -> None:
         """The last one counts: what ends in the background makes the agent speak again."""
@@ -149,9 +197,9 @@ class ClaudeReader:
         if not self._result:
             ignored = f" ({self._ignored_lines} lines were no events)" * bool(self._ignored_lines)
             return f"ended without its final event: {exit_text}{ignored}"
-        subtype = _text(self._result, "subtype").replace("success", "error")
-        errors = [error for error in _list(self._result, "errors") if isinstance(error, str)]
-        details = _text(self._result, "result") or "; ".join(errors)
+        subtype = text_in(self._result, "subtype").replace("success", "error")
+        errors = [error for error in list_in(self._result, "errors") if isinstance(error, str)]
+        details = text_in(self._result, "result") or "; ".join(errors)
         return f"{'usage limit' if self._is_limited() else subtype}: {details or exit_text}"
 
     def _is_limited(self) -> bool:
@@ -161,9 +209,23 @@ class ClaudeReader:
         return not self._succeeded() and (told or (rejected and not goes_on))
 
     def _limited_until(self) -> float | None:
-        if self._limit.get("status") == "allowed":  # so another limit was met
-            return None
-        return number_in(self._limit.get("resetsAt")) or None
+        if self._limit.get("status") != "allowed":  # else another limit was met
+            at = number_in(self._limit.get("resetsAt"))
+            if at:
+                return at
+        return read_reset(text_in(self._result, "result"))
+
+    def _is_transient(self) -> bool:
+        """The model was out of reach: nothing answered, or only that it is busy."""
+        if self._succeeded():
+            return False
+        if self._result.get("terminal_reason") == "api_error":
+            status = self._result.get("api_error_status")
+        elif self._retry:
+            status = self._retry.get("error_status")
+        else:
+            status = self._result.get("api_error_status") or 0
+        return status is None or (isinstance(status, int) and status in _BUSY)
 
 
 def _usage_in(event: dict[str, Any], cost_usd_before: float) -> Usage:
@@ -173,18 +235,18 @@ def _usage_in(event: dict[str, Any], cost_usd_before: float) -> Usage:
     from versions that tell no better.
     """
     if not isinstance(event.get("model_usage_since_last_result"), dict):
-        usage = _object(event, "usage")
+        usage = object_in(event, "usage")
         return Usage(
             cost_usd=max(0.0, number_in(event.get("total_cost_usd")) - cost_usd_before),
-            input_tokens=_count(usage, *_INPUT_TOKENS),
-            output_tokens=_count(usage, "output_tokens"),
+            input_tokens=count_in(usage, *_INPUT_TOKENS),
+            output_tokens=count_in(usage, "output_tokens"),
         )
-    by_model = _object(event, "model_usage_since_last_result")
+    by_model = object_in(event, "model_usage_since_last_result")
     models = [model for model in by_model.values() if isinstance(model, dict)]
     return Usage(
         cost_usd=sum(number_in(model.get("costUSD")) for model in models),
-        input_tokens=sum(_count(model, *_MODEL_INPUT_TOKENS) for model in models),
-        output_tokens=sum(_count(model, "outputTokens") for model in models),
+        input_tokens=sum(count_in(model, *_MODEL_INPUT_TOKENS) for model in models),
+        output_tokens=sum(count_in(model, "outputTokens") for model in models),
     )
 
 
@@ -194,28 +256,3 @@ def _sum_of(one: Usage, other: Usage) -> Usage:
         input_tokens=one.input_tokens + other.input_tokens,
         output_tokens=one.output_tokens + other.output_tokens,
     )
-
-
-def _count(counts: dict[str, Any], *keys: str) -> int:
-    return sum(int(number_in(counts.get(key))) for key in keys)
-
-
-def _session_in(event: dict[str, Any]) -> str:
-    """It becomes an argument of a later command, so nothing but an id passes."""
-    session = _text(event, "session_id")
-    return session if _SESSION.fullmatch(session) else ""
-
-
-def _text(event: dict[str, Any], key: str) -> str:
-    value = event.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _list(event: dict[str, Any], key: str) -> list[Any]:
-    value = event.get(key)
-    return value if isinstance(value, list) else []
-
-
-def _object(event: dict[str, Any], key: str) -> dict[str, Any]:
-    value = event.get(key)
-    return value if isinstance(value, dict) else {}

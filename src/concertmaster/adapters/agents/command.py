@@ -31,7 +31,7 @@ class Command:
     def argv(self, request: Request) -> tuple[str, ...]:
         return ("/bin/sh", "-c", self.command)
 
-    def reader(self) -> Reader:
+    def reader(self, request: Request) -> Reader:
         return CommandReader()
 
 

@@ -1,0 +1,132 @@
+"""Drives the aider command line, which prints only text and ends well even when it failed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from concertmaster.adapters.agents.agent import (
+    REASON_LIMIT,
+    Activity,
+    Reader,
+    Report,
+    Request,
+    activity,
+    find_program,
+    number_in,
+    one_line,
+)
+from concertmaster.adapters.agents.command import CommandReader
+from concertmaster.adapters.agents.symptom import read_reset, tells_limit, tells_transient
+from concertmaster.core.model import Usage
+
+_ENVIRONMENT = frozenset(
+    """
+    OPENAI_API_KEY OPENAI_API_BASE OPENAI_BASE_URL ANTHROPIC_API_KEY GEMINI_API_KEY DEEPSEEK_API_KEY
+    OPENROUTER_API_KEY AIDER_MODEL AIDER_WEAK_MODEL AIDER_EDITOR_MODEL AIDER_EDIT_FORMAT
+    AIDER_ARCHITECT AIDER_REASONING_EFFORT AIDER_THINKING_TOKENS AIDER_MAP_TOKENS AIDER_TIMEOUT
+    AIDER_CACHE_PROMPTS AIDER_OPENAI_API_BASE AIDER_MODEL_SETTINGS_FILE AIDER_MODEL_METADATA_FILE
+    """.split()
+)
+# It asks nobody, commits nothing, leaves `.gitignore` alone and looks at no address in a prompt.
+_OPTIONS = (
+    "--yes-always --no-auto-commits --no-dirty-commits --no-gitignore --no-stream --no-pretty "
+    "--no-fancy-input --no-suggest-shell-commands --no-detect-urls --no-check-update "
+    "--no-show-release-notes --no-show-model-warnings --no-analytics"
+).split()
+
+_EDIT = re.compile(r"Applied edit to (.+)")
+_TOKENS = re.compile(r"Tokens: ([\d.]+)(k?) sent,.*?([\d.]+)(k?) received\.")
+_COST = re.compile(r"Cost: \$[\d.]+ message, \$([\d.]+) session\.")
+_FAULT = re.compile(r"(litellm\.\w+|The API provider.*(?:rate limited|down|authenticate)).*")
+# Lines of its own; a line of more than 80 characters goes on in the next.
+_REPORTS = re.compile(r"Tokens: [\d.]+k? sent|Cost: \$\d|message, \$\d|(\$[\d.]+ )?session\.$")
+
+
+@dataclass(frozen=True, slots=True)
+class Aider:
+    """Aider; `path` is the search path on which its program is looked for. It has no sessions."""
+
+    path: str
+    model: str = ""
+    name: str = "aider"
+    environment: frozenset[str] = _ENVIRONMENT
+
+    def missing(self) -> str | None:
+        if find_program("aider", self.path):
+            return None
+        return "the program `aider` is not on PATH; `pip install aider-chat` installs it"
+
+    def argv(self, request: Request) -> tuple[str, ...]:
+        kept = request.folder or "/dev"  # its histories belong to nobody's repository
+        return (
+            *(find_program("aider", self.path) or "aider", "--message-file", "/dev/stdin"),
+            *_OPTIONS,
+            *("--input-history-file", f"{kept}/aider-input" if request.folder else "/dev/null"),
+            *("--chat-history-file", f"{kept}/aider-chat" if request.folder else "/dev/null"),
+            *(("--chat-mode", "ask") if request.reads_only else ()),
+            *(("--model", self.model) if self.model else ()),
+        )
+
+    def reader(self, request: Request) -> Reader:
+        return AiderReader()
+
+
+class AiderReader:
+    """Keeps what the model said; what is left of a fault at the end tells that it failed."""
+
+    def __init__(self) -> None:
+        self._text = CommandReader()
+        self._fault = ""
+        self._line_before = ""
+        self._input_tokens = 0
+        self._output_tokens = 0
+        self._cost_usd: float | None = None
+
+    def feed(self, line: bytes) -> Activity | None:
+        words = line.decode("utf-8", "replace").rstrip()
+        if edit := _EDIT.fullmatch(words):
+            return activity("edit", edit[1])
+        if fault := _FAULT.match(words):
+            self._fault = f"{self._fault} {fault[0]}".strip()[-4 * REASON_LIMIT :]
+        self._take_report(words)
+        return None if _REPORTS.match(words) else self._text.feed(line)
+
+    def finish(self, *, exit_ok: bool, exit_text: str) -> Report:
+        told = self._fault or ("" if exit_ok else exit_text)
+        limited = tells_limit(told)
+        return Report(
+            ok=not told,
+            reason=one_line(told, REASON_LIMIT),
+            usage=Usage(
+                cost_usd=self._cost_usd,
+                input_tokens=self._input_tokens,
+                output_tokens=self._output_tokens,
+                is_estimated=self._cost_usd is not None,
+            ),
+            limited=limited,
+            limited_until=read_reset(told) if limited else None,
+            transient=tells_transient(told),
+            final_text=self._text.finish(exit_ok=True, exit_text="").final_text,
+        )
+
+    def _take_report(self, words: str) -> None:
+        """Tokens are told for each message, the cost also for all of them."""
+        if tokens := _TOKENS.match(words):
+            self._fault = ""  # the model has answered after all
+            self._input_tokens += _tokens(tokens[1], tokens[2])
+            self._output_tokens += _tokens(tokens[3], tokens[4])
+        if cost := _COST.search(f"{self._line_before} {words}"):
+            self._cost_usd = max(self._cost_usd or 0.0, _number(cost[1]))
+        self._line_before = words
+
+
+def _tokens(digits: str, thousand: str) -> int:
+    return int(_number(digits) * (1000 if thousand else 1))
+
+
+def _number(digits: str) -> float:
+    try:
+        return number_in(float(digits))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,123 @@
+"""What the words of a failed agent tell: a usage limit and its end, a fault that passes, a lost
+session. Only for words of the command line itself, never for what a model says."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+_LIMIT = re.compile(
+    r"hit your \w+ limit|(usage|session|weekly|5-hour) limit reached|exceeded your current quota"
+    r"|exhausted your (daily quota|capacity|quota)|quota exceeded|quota will reset"
+    r"|RESOURCE_EXHAUSTED|insufficient_quota|usage_limit_reached|429 Too Many Requests"
+    r"|\bRateLimitError\b|rate limited you|rate limit (reached|exceeded)",
+    re.IGNORECASE,
+)
+_TRANSIENT = re.compile(
+    r"overloaded|at capacity|high demand|stream (disconnected|error)|internal server error"
+    r"|service unavailable|bad gateway|gateway time-?out|\(status: (UNAVAILABLE|INTERNAL)\)"
+    r"|(status|error):? (408|5\d\d)\b|connection (reset|refused|dropped|closed|error)"
+    r"|error sending request|fetch failed|socket hang up|(request|connection) timed out"
+    r"|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|APIConnectionError|InternalServerError"
+    r"|ServiceUnavailableError|BadGatewayError|servers are down",
+    re.IGNORECASE,
+)
+_SESSION_MISSING = re.compile(
+    r"no conversation found|no (archived )?rollout found|thread not (found|loaded)"
+    r"|thread [\w-]+ not found|no saved session found|invalid session identifier"
+    r"|no previous sessions found|--list-sessions to see available",
+    re.IGNORECASE,
+)
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_AMOUNT = r"\d{1,6}(?:\.\d{1,9})?\s?[dhms][a-z]{0,6}"
+_SPAN = re.compile(
+    rf"(?:reset|again|retry)s? (?:after|in) ({_AMOUNT}(?:[\s,]{{0,2}}{_AMOUNT}){{0,3}})",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s?([dhms])", re.IGNORECASE)
+_EPOCH = re.compile(r"limit reached\|(\d{10})\b")
+_DAY = r"(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:st|nd|rd|th)?(?:,? (\d{4}))?,? (?:at )?)?"
+_TIME = r"(\d{1,2})(?::(\d{2}))? ?([ap]m)\b"
+_RESETS = re.compile(rf"resets (?:at )?{_DAY}{_TIME} \(([A-Za-z_/+-]{{1,40}})\)", re.IGNORECASE)
+_TRY_AGAIN = re.compile(rf"try again at {_DAY}{_TIME}", re.IGNORECASE)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+_JUST_PAST = timedelta(minutes=2)
+_FURTHEST = timedelta(days=40)  # no plan has a longer period than a month
+
+
+def tells_limit(text: str) -> bool:
+    """A usage limit was met."""
+    return bool(_LIMIT.search(text))
+
+
+def tells_transient(text: str) -> bool:
+    """The same may go well at once."""
+    return bool(_TRANSIENT.search(text)) and not tells_limit(text)
+
+
+def tells_missing_session(text: str) -> bool:
+    """The session to resume is gone."""
+    return bool(_SESSION_MISSING.search(text))
+
+
+def read_reset(text: str) -> float | None:
+    """When the limit that the text tells of ends: epoch seconds, None where that is not sure."""
+    return find_reset(text, now=datetime.now().astimezone())
+
+
+def find_reset(text: str, *, now: datetime) -> float | None:
+    """The same; `now` is aware, and its zone the one of this machine."""
+    at = _after_span(text, now) or _at_epoch(text, now) or _at_clock(text, now)
+    if at is None or not now - _JUST_PAST <= at <= now + _FURTHEST:
+        return None
+    return at.timestamp()
+
+
+def _after_span(text: str, now: datetime) -> datetime | None:
+    found = _SPAN.search(text)
+    if not found:
+        return None
+    parts = _PART.findall(found[1])
+    return now + timedelta(seconds=sum(float(n) * _UNITS[unit.lower()] for n, unit in parts))
+
+
+def _at_epoch(text: str, now: datetime) -> datetime | None:
+    found = _EPOCH.search(text)
+    return datetime.fromtimestamp(int(found[1]), tz=now.tzinfo) if found else None
+
+
+def _at_clock(text: str, now: datetime) -> datetime | None:
+    """claude names its zone where it is sure; codex tells the time of our machine."""
+    if found := _RESETS.search(text):
+        zone = _zone(found[7])
+    else:
+        found, zone = _TRY_AGAIN.search(text), now.tzinfo
+    if not found or zone is None:
+        return None
+    month, day, year, hour, minute, half = found.groups()[:6]
+    here = now.astimezone(zone)
+    try:
+        clock = here.replace(
+            hour=int(hour) % 12 + 12 * (half.lower() == "pm"),
+            minute=int(minute or 0),
+            second=0,
+            microsecond=0,
+        )
+        if not month:
+            return clock if clock >= here - _JUST_PAST else clock + timedelta(days=1)
+        number = _MONTHS.index(month.lower()) + 1
+        dated = clock.replace(year=int(year or here.year), month=number, day=int(day))
+    except ValueError:
+        return None
+    over = not year and dated < here - _FURTHEST
+    return dated.replace(year=dated.year + 1) if over else dated
+
+
+def _zone(name: str) -> tzinfo | None:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None

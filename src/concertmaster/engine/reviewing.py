@@ -1,0 +1,98 @@
+"""The review phase: a fresh agent that can only read judges the tree that would be delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concertmaster.adapters.worktree import Worktree
+from concertmaster.core.command import RunPhase
+from concertmaster.core.model import Outcome, Usage
+from concertmaster.core.review import (
+    REVIEW_SCHEMA,
+    Decision,
+    Review,
+    Unreadable,
+    describe_review,
+    read_review,
+)
+from concertmaster.engine.conversation import Conversation, Question, Tell
+from concertmaster.engine.failure import Failure
+from concertmaster.engine.site import Site
+
+MOST_DIFF = 60_000  # characters; a reviewer can read the rest in its files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """An approval, and what it cost."""
+
+    review: Review
+    session: str
+    usage: Usage
+
+
+def review(site: Site, command: RunPhase, *, tell: Tell) -> Reviewed:
+    """The approval of exactly the checkpoint's tree. Raises Failure: with evidence where changes
+    are requested, without where the reviewer did not do its work."""
+    worktree = site.worktrees.create(
+        command.checkpoint,
+        task=command.task.id,
+        attempt=command.attempt,
+        branch=f"concertmaster/{site.plan.run}/review",
+    )
+    try:
+        return _judge(site, command, worktree, tell=tell)
+    finally:
+        site.worktrees.remove(worktree.folder)
+
+
+def _judge(site: Site, command: RunPhase, worktree: Worktree, *, tell: Tell) -> Reviewed:
+    talk = Conversation(site=site, command=command, worktree=worktree, tell=tell)
+    found = _ask(talk, command, tree=site.objects.tree(command.checkpoint))
+    _check_untouched(site, command, worktree, usage=found.usage)
+    if found.review.decision is Decision.APPROVE:
+        return found
+    comments = describe_review(found.review)
+    raise Failure(
+        Outcome.FAILED,
+        f"the review requests changes: {comments.partition(chr(10))[0]}",
+        evidence=f"A reviewer of your change requests:\n\n{comments}",
+        saved=command.checkpoint,
+        usage=found.usage,
+    )
+
+
+def _ask(talk: Conversation, command: RunPhase, *, tree: str) -> Reviewed:
+    """A verdict that cannot be read is asked for once more."""
+    objects = talk.site.objects
+    change = objects.show_change(command.base, command.checkpoint, limit=MOST_DIFF)
+    text = talk.say("review", task=command.task.id, tree=tree, change=change)
+    report = talk.ask(_question(text))
+    usage = report.usage
+    try:
+        found = read_review(report.final_text, task=command.task.id, tree=tree)
+    except Unreadable as problem:
+        again = talk.say("again", evidence=str(problem))
+        if not report.session:
+            again = f"{text}\n\n{again}"
+        report = talk.ask(_question(again), session=report.session, before=usage)
+        usage += report.usage
+        try:
+            found = read_review(report.final_text, task=command.task.id, tree=tree)
+        except Unreadable as second:
+            reason = f"the review gave no verdict that can be read: {second}"
+            raise Failure(Outcome.FAILED, reason, saved=command.checkpoint, usage=usage) from second
+    return Reviewed(review=found, session=report.session, usage=usage)
+
+
+def _question(text: str) -> Question:
+    return Question(text=text, is_fresh=True, reads_only=True, schema=REVIEW_SCHEMA)
+
+
+def _check_untouched(site: Site, command: RunPhase, worktree: Worktree, *, usage: Usage) -> None:
+    snapshot = worktree.snapshot(
+        parent=command.checkpoint, message="review\n", at=site.plan.settings.made_at
+    )
+    if snapshot.tree != site.objects.tree(command.checkpoint):
+        reason = "the reviewer changed files, so its verdict counts for nothing"
+        raise Failure(Outcome.FAILED, reason, saved=command.checkpoint, usage=usage)

@@ -1,0 +1,34 @@
+"""Lines as an agent might print them: bytes of any kind, and events with odd parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+_KEYS = st.sampled_from(
+    """
+    type message content role delta status error stats models input_tokens cached output_tokens
+    total_tokens cached_input_tokens usage item text command changes path thread_id session_id
+    model severity parameters tool_name
+    """.split()
+)
+_SCALARS = st.sampled_from(
+    (None, True, False, -1, 7, 10**400, 0.5, float("nan"), float("inf"), "success", "\ud800")
+)
+_VALUES = st.recursive(
+    _SCALARS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def lines_of_events(kinds: Sequence[str]) -> st.SearchStrategy[list[bytes]]:
+    """A few lines: any bytes, or an event of one of these kinds with any parts."""
+    events = st.builds(
+        lambda kind, event: json.dumps({**event, "type": kind}).encode(),
+        st.sampled_from(kinds),
+        st.dictionaries(_KEYS, _VALUES, max_size=4),
+    )
+    return st.lists(st.binary() | events, max_size=5)
