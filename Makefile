@@ -1,4 +1,5 @@
-# Every target sets itself up; nothing outside this folder is changed.
+# Every target sets itself up. Nothing outside this folder is changed, but for podman, which `make e2e`
+# and `make image` install where root has no docker.
 # Needs git, make and Python >= 3.11 with venv.
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ WORKFLOWS := .cache/workflows/.installed
 .PHONY: help setup test lint format types fast matrix crash e2e image bench demo claude lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with the locked libraries
 

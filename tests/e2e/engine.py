@@ -32,6 +32,7 @@ cgroups="disabled"
 [engine]
 cgroup_manager="cgroupfs"
 events_logger="file"
+exit_command_delay=20
 """
 # A mount namespace of its own, without the second tree of a hybrid /sys/fs/cgroup.
 SERVE = "umount /sys/fs/cgroup/unified 2>/dev/null; exec podman {} system service --time=0 {}"
@@ -72,8 +73,7 @@ class Engine:
         return done.stdout + done.stderr
 
     def _building(self, *more: str | Path) -> tuple[str | Path, ...]:
-        base = f"BASE_IMAGE={self.base}"
-        return ("build", "--network=host", "--build-arg", base, *more)
+        return ("build", "--network=host", "--build-arg", f"BASE_IMAGE={self.base}", *more)
 
 
 @contextmanager
@@ -137,6 +137,7 @@ def _podman() -> Iterator[Engine]:
     with (CACHE / "podman.log").open("w") as log:
         service = subprocess.Popen(
             ("unshare", "--mount", "sh", "-c", SERVE.format(storage, url)),
+            cwd="/",  # it takes a Dockerfile that lies where it runs for that of every build
             env={**os.environ, "CONTAINERS_CONF": str(settings)},
             stdout=log,
             stderr=log,

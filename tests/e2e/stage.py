@@ -22,7 +22,8 @@ CALLER = ".github/workflows/orchestrate.yml"
 class Model:
     """For each title of a prompt a shell script, which it runs; then it is done.
 
-    Of each title: when the first request came, in seconds, what it said, what the script wrote.
+    Of each title: when the first request came, in seconds, what it said, and what the script wrote
+    in that first attempt.
     """
 
     scripts: dict[str, str] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Model:
             return Say(f"I have no script for {prompt[-80:]}")
         if turns_of(body) == 0:
             return Use("Bash", {"command": self.scripts[title], "description": "The work"})
-        self.results[title] = "\n".join(tool_results_of(body))
+        self.results.setdefault(title, "\n".join(tool_results_of(body)))
         return Say("Done.")
 
 

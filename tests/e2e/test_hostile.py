@@ -91,7 +91,7 @@ NOT_EVEN_THEN = {
     *("groups", "signal-to-others"),
 }
 FILES = {
-    "concertmaster.yml": "check: sh check.sh\nattempts: 1\n",
+    "concertmaster.yml": "check: sh check.sh\nattempts: 1\nphases: lean\n",
     "prompts/hostile.md": "# Write hostile.txt\n",
     "prompts/honest.md": "---\nneeds: [hostile.md]\n---\n# Write honest.txt\n",
     "check.sh": f"{COMMANDS}{LOOT}\n{DAEMON}\n"

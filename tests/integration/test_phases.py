@@ -27,8 +27,7 @@ def verdict(prompt: str, decision: str, *comments: str) -> dict[str, Any]:
     found = re.search(r'"task": "([^"]+)", "tree": "([0-9a-f]+)"', prompt)
     assert found, prompt
     remarks = [
-        {"file": "answer.txt", "line": 1, "comment": text, "severity": "major"}
-        for text in comments
+        {"file": "answer.txt", "line": 1, "comment": text, "severity": "major"} for text in comments
     ]
     return {"task": found[1], "tree": found[2], "verdict": decision, "comments": remarks}
 

@@ -46,11 +46,11 @@ class Forger:
 
     @cached_property
     def plan(self) -> Plan:
-        return journal.read_plan(self.artifacts / "plan")
+        return journal.read_plan(self.artifacts / "concertmaster-plan")
 
     @cached_property
     def history(self) -> History:
-        return read_history_file(self.artifacts / "plan")
+        return read_history_file(self.artifacts / "concertmaster-plan")
 
     @property
     def base(self) -> str:
@@ -111,7 +111,7 @@ class Forger:
 
     def share_of(self, name: str) -> Path:
         number = next(n for n, ids in enumerate(self.plan.shares) if self.id_of(name) in ids)
-        return self.artifacts / f"work-{number}"
+        return self.artifacts / f"concertmaster-work-{number}"
 
     def results(self, name: str) -> Document:
         """The document that has the task's result."""
@@ -200,7 +200,7 @@ class Forger:
 
     def hand_over(self, verdict: bytes) -> None:
         """With the digest that goes with it."""
-        path = self.artifacts / "verify" / "verdict.json"
+        path = self.artifacts / "concertmaster-verify" / "verdict.json"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(verdict)
         self.given["verdict_sha256"] = self.digest(path)

@@ -326,7 +326,7 @@ def test_case_06_a_prompt_that_changes_after_the_plan_runs_as_it_was_planned(sce
     plan(workflow)
     scene.double.commit(scene.repository, "main", {"prompts/apple.md": "# Evil\n"})
 
-    folder = workflow.job().artifacts / "plan"
+    folder = workflow.job().artifacts / "concertmaster-plan"
     (task,) = json.loads((folder / "plan.json").read_text())["tasks"]
 
     assert (folder / "prompts" / task["blob"]).read_text() == "# Write apple.txt\n"
@@ -576,7 +576,7 @@ def test_case_24_what_tasks_say_they_touch_only_decides_who_waits(scene: Scene) 
     plan(workflow)
 
     # Landing merges and checks every tree; no word of the plan takes the place of that.
-    made = json.loads((workflow.job().artifacts / "plan" / "plan.json").read_text())
+    made = json.loads((workflow.job().artifacts / "concertmaster-plan" / "plan.json").read_text())
     assert len(made["tasks"]) == 3
     assert made["settings"]["check"] == "sh check.sh"
     assert all(task["check"] == "" for task in made["tasks"])
@@ -660,7 +660,9 @@ def test_case_25_a_body_is_cut_to_what_github_takes_and_the_whole_is_kept(scene:
     assert len(scene.children) == 240
     shown = issue.comments[-1].body
     assert BODY_LIMIT - 1000 < len(shown) <= BODY_LIMIT
-    whole = (workflow.job().artifacts / "plan" / "texts" / "plan-comment.md").read_text()
+    whole = (
+        workflow.job().artifacts / "concertmaster-plan" / "texts" / "plan-comment.md"
+    ).read_text()
     assert all(read_marks(child.body or "")[0].task in whole for child in scene.children)
 
 
@@ -862,7 +864,9 @@ def test_case_28_an_issue_that_somebody_else_marked_as_ours_is_not_taken(scene: 
 
     plan(workflow)
 
-    links = json.loads((workflow.job().artifacts / "plan" / "issues.json").read_text())
+    links = json.loads(
+        (workflow.job().artifacts / "concertmaster-plan" / "issues.json").read_text()
+    )
     assert links["children"][task] == ours.number
     assert forged.title == "Forged"
 

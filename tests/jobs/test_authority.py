@@ -74,7 +74,7 @@ def tasks_of(held: Round) -> list[str]:
     held.plan()
     if held.outputs["run"] == "":
         return []
-    found = json.loads((held.artifacts / "plan" / "plan.json").read_text())["tasks"]
+    found = json.loads((held.artifacts / "concertmaster-plan" / "plan.json").read_text())["tasks"]
     return [one["id"] for one in found]
 
 
@@ -163,7 +163,7 @@ def test_what_we_begin_as_a_person_is_no_wish_of_that_person(house: House) -> No
     assert (
         plan(replace(job, settings=job.settings.model_copy(update={"github_token": secret}))) == 0
     )
-    begun = json.loads((held.artifacts / "plan" / "history.json").read_text())
+    begun = json.loads((held.artifacts / "concertmaster-plan" / "history.json").read_text())
     assert begun["own_rounds"] >= 1
 
 
@@ -273,9 +273,9 @@ def everything(house: House) -> list[Any]:
 
 def text_of(held: Round) -> str:
     held.plan()
-    (task,) = json.loads((held.artifacts / "plan" / "plan.json").read_text())["tasks"]
+    (task,) = json.loads((held.artifacts / "concertmaster-plan" / "plan.json").read_text())["tasks"]
     blob: str = task["blob"]
-    return (held.artifacts / "plan" / "prompts" / blob).read_text()
+    return (held.artifacts / "concertmaster-plan" / "prompts" / blob).read_text()
 
 
 @pytest.mark.parametrize("then", [NEW, None])
@@ -316,7 +316,9 @@ def spent(house: House, usd: float, **more: Any) -> History:
 
 def budget_of(held: Round) -> float:
     held.plan()
-    settings = json.loads((held.artifacts / "plan" / "plan.json").read_text())["settings"]
+    settings = json.loads((held.artifacts / "concertmaster-plan" / "plan.json").read_text())[
+        "settings"
+    ]
     found: float = settings["budget_usd"]
     return found
 

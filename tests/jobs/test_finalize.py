@@ -22,7 +22,8 @@ def test_what_passed_lands_and_everything_says_so(house: House) -> None:
     assert house.read("apple.txt") == "apple\n"
     assert house.read("pear.txt") == "pear\n"
     memory = house.read(".github/Memory.md")
-    assert memory and held.outputs["run"] in memory
+    assert memory is not None
+    assert held.outputs["run"] in memory
     assert issue.state == "closed"
     assert house.branches() == ["state"]
     children = house.issues("task")

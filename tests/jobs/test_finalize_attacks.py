@@ -397,9 +397,10 @@ def test_case_15_results_that_change_after_they_were_checked_land_nothing(forger
 
 def test_case_15_artifacts_of_jobs_that_are_not_ours_are_not_looked_at(forger: Forger) -> None:
     honest = forger.share_of("apple")
-    for name in ("work-7", "work-00", "work-0 2", "work-\n", "work-..", "work-é\x1b", "evil"):
-        shutil.copytree(honest, forger.artifacts / name)
-        (forger.artifacts / name / "journal.jsonl").write_text(WORDS)
+    for name in ("7", "00", "0 2", "\n", "..", "é\x1b", "x"):
+        folder = forger.artifacts / f"concertmaster-work-{name}"
+        shutil.copytree(honest, folder)
+        (folder / "journal.jsonl").write_text(WORDS)
     forger.held.verify()
     forger.finalize()
 
@@ -440,7 +441,7 @@ def test_case_15_what_was_swapped_on_the_way_lands_nothing(forger: Forger, key: 
 
 def test_case_15_a_verdict_of_500_mb_is_not_even_read(forger: Forger) -> None:
     forger.held.verify()
-    sparse(forger.artifacts / "verify" / "verdict.json", 500 << 20)
+    sparse(forger.artifacts / "concertmaster-verify" / "verdict.json", 500 << 20)
 
     nothing_lands(forger, "verdict")
 
@@ -459,7 +460,7 @@ def test_case_15_the_verdict_of_an_earlier_round_lands_nothing_in_a_later_one(
     forger: Forger,
 ) -> None:
     forger.held.verify()
-    old = (forger.artifacts / "verify" / "verdict.json").read_bytes()
+    old = (forger.artifacts / "concertmaster-verify" / "verdict.json").read_bytes()
     forger.finalize(cancelled=True)
     again = forger.house.ask(forger.house.repository.issues[1], "/orchestrate retry")
     again.plan()

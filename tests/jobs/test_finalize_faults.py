@@ -278,27 +278,30 @@ def swap_bundles(artifacts: Path) -> None:
 
 
 def bundle(artifacts: Path, name: str) -> Path:
-    return next(artifacts.glob(f"work-*/bundles/{name}-*.bundle"))
+    return next(artifacts.glob(f"concertmaster-work-*/bundles/{name}-*.bundle"))
 
 
 def claim(artifacts: Path) -> None:
     """A verdict by which what fails the check lands as well."""
-    path = artifacts / "verify" / "verdict.json"
+    path = artifacts / "concertmaster-verify" / "verdict.json"
     verdict = json.loads(path.read_text())
     verdict["steps"][0]["tasks"] += [left["task"] for left in verdict["left_out"]]
     path.write_text(json.dumps({**verdict, "left_out": []}))
 
 
 def add_foreign(artifacts: Path) -> None:
-    for name in ("work-7", "work-x", "verify", "plan", "plan/prompts", "work-0", "stray"):
+    for name in (
+        *("concertmaster-work-7", "concertmaster-work-x", "concertmaster-verify"),
+        *("concertmaster-plan", "concertmaster-plan/prompts", "concertmaster-work-0", "stray"),
+    ):
         (artifacts / name).mkdir(exist_ok=True)
         for file in ("foreign.json", "journal.json", ".git", "results.json.old"):
             (artifacts / name / file).write_text("{}")
-    for name in ("work-7", "work-x", "work-a:b"):
+    for name in ("concertmaster-work-7", "concertmaster-work-x", "concertmaster-work-a:b"):
         (artifacts / name).mkdir(exist_ok=True)
         for file in ("results.json", "journal.jsonl"):
-            shutil.copy(artifacts / "work-0" / file, artifacts / name / file)
-    (artifacts / "work-0" / "link").symlink_to("/etc")
+            shutil.copy(artifacts / "concertmaster-work-0" / file, artifacts / name / file)
+    (artifacts / "concertmaster-work-0" / "link").symlink_to("/etc")
 
 
 def replace_by_link(path: Path) -> None:
@@ -320,31 +323,33 @@ def swapped(one: str, other: str) -> Damage:
     return lambda artifacts: swap(artifacts / one, artifacts / other)
 
 
-CHERRY = "work-*/bundles/cherry-*.bundle"
+CHERRY = "concertmaster-work-*/bundles/cherry-*.bundle"
 STOPS: dict[str, Damage] = {
     "nothing is there": shutil.rmtree,
-    "no plan": each_of("plan", shutil.rmtree),
+    "no plan": each_of("concertmaster-plan", shutil.rmtree),
     "half a plan": each_of("plan/plan.json", cut),
     "half a history": each_of("plan/history.json", cut),
     "history for plan": swapped("plan/plan.json", "plan/history.json"),
     "no prompts": each_of("plan/prompts", shutil.rmtree),
-    "no verdict": each_of("verify", shutil.rmtree),
+    "no verdict": each_of("concertmaster-verify", shutil.rmtree),
     "half a verdict": each_of("verify/verdict.json", cut),
-    "verdict for plan": swapped("verify", "plan"),
+    "verdict for plan": swapped("concertmaster-verify", "concertmaster-plan"),
     "a verdict that claims more": claim,
-    "no work": each_of("work-*", shutil.rmtree),
-    "half of the results": each_of("work-*/results.json", cut),
-    "shares swapped": swapped("work-0", "work-1"),
+    "no work": each_of("concertmaster-work-*", shutil.rmtree),
+    "half of the results": each_of("concertmaster-work-*/results.json", cut),
+    "shares swapped": swapped("concertmaster-work-0", "concertmaster-work-1"),
     "bundles swapped": swap_bundles,
     "half a bundle": each_of(CHERRY, cut),
     "no bundle": each_of(CHERRY, Path.unlink),
     "a link for a bundle": each_of(CHERRY, replace_by_link),
 }
 GOES_ON: dict[str, Damage] = {
-    "no bundle of what failed": each_of("work-*/bundles/damson-*.bundle", Path.unlink),
-    "half a bundle for a person": each_of("work-*/bundles/quince-*.bundle", cut),
-    "no journals": each_of("work-*/journal.jsonl", Path.unlink),
-    "half of the journals": each_of("work-*/journal.jsonl", cut),
+    "no bundle of what failed": each_of(
+        "concertmaster-work-*/bundles/damson-*.bundle", Path.unlink
+    ),
+    "half a bundle for a person": each_of("concertmaster-work-*/bundles/quince-*.bundle", cut),
+    "no journals": each_of("concertmaster-work-*/journal.jsonl", Path.unlink),
+    "half of the journals": each_of("concertmaster-work-*/journal.jsonl", cut),
 }
 
 

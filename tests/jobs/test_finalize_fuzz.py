@@ -94,7 +94,7 @@ def test_any_change_of_results_lets_in_the_true_heads_or_none(
     true = accept(forger, handout, artifacts)
     assert len(true) == 3
     for share in range(len(handout.plan.shares)):
-        path = artifacts / f"work-{share}" / "results.json"
+        path = artifacts / f"concertmaster-work-{share}" / "results.json"
         document = json.loads(path.read_text())
         for _ in range(data.draw(st.integers(0, 2))):
             place = data.draw(st.sampled_from([*spots(document)]))
@@ -136,7 +136,9 @@ def test_any_bytes_as_a_journal_are_kept_as_text_that_tells_no_secret(
     forger: Forger, handout: Handout, copied: Callable[[], Path], data: bytes
 ) -> None:
     job = forger.held.job("finalize", artifacts=str(copied()))
-    (job.artifacts / "work-0" / "journal.jsonl").write_bytes(data + job.token.encode())
+    (job.artifacts / "concertmaster-work-0" / "journal.jsonl").write_bytes(
+        data + job.token.encode()
+    )
 
     kept = dict(_round_files(job, handout.history, shares=len(handout.plan.shares)))
 
@@ -169,7 +171,7 @@ def verdicts_of_all(forger: Forger) -> list[Any]:
     found = []
     for steps in ([apple, rest], [forger.step(forger.base, "pear", "plum", "apple")]):
         forger.judge(*steps)
-        path = forger.artifacts / "verify" / "verdict.json"
+        path = forger.artifacts / "concertmaster-verify" / "verdict.json"
         found.append(json.loads(path.read_text()))
     return found
 

@@ -108,7 +108,7 @@ def open_pull(house: House, held: Round) -> Issue:
 
 
 def plan_of(held: Round) -> Any:
-    return json.loads((held.artifacts / "plan" / "plan.json").read_text())
+    return json.loads((held.artifacts / "concertmaster-plan" / "plan.json").read_text())
 
 
 def task_branch(held: Round) -> str:
@@ -116,7 +116,7 @@ def task_branch(held: Round) -> str:
 
 
 def checked_commit(held: Round) -> str:
-    verdict = json.loads((held.artifacts / "verify" / "verdict.json").read_text())
+    verdict = json.loads((held.artifacts / "concertmaster-verify" / "verdict.json").read_text())
     return str(verdict["steps"][-1]["commit"])
 
 

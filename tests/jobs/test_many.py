@@ -239,7 +239,7 @@ def test_of_a_plan_too_long_for_a_comment_the_whole_is_in_the_artifact(
     run_plan(job)
 
     shown = plan_comment(repository)
-    whole = (job.artifacts / "plan" / "texts" / "plan-comment.md").read_text()
+    whole = (job.artifacts / "concertmaster-plan" / "texts" / "plan-comment.md").read_text()
     assert len(shown) <= BODY_LIMIT < len(whole)
     assert shown.endswith("The whole text is plan-comment.md in the artifact of the plan.")
     assert whole.startswith(shown[:1000])

@@ -84,7 +84,7 @@ def hold_limited(house: House, held: Round, *, resumes_at: float, cost: float = 
     """A round in which all tasks have run into a usage limit."""
     held.plan()
     held.work()
-    for share in held.artifacts.glob("work-*"):
+    for share in held.artifacts.glob("concertmaster-work-*"):
         change_results(share, resumes_at=resumes_at, cost=cost)
     held.verify()
     held.finalize()
@@ -155,7 +155,7 @@ def test_a_round_has_what_is_left_of_the_budget_and_none_begins_without(
 
 
 def budget_of(held: Round) -> float:
-    found: Any = json.loads((held.artifacts / "plan" / "plan.json").read_text())
+    found: Any = json.loads((held.artifacts / "concertmaster-plan" / "plan.json").read_text())
     budget: float = found["settings"]["budget_usd"]
     return budget
 

@@ -38,7 +38,7 @@ def titles(repository: Repository) -> set[str]:
 
 def planned(workflow: Workflow) -> dict[str, Any]:
     """plan.json of the artifact."""
-    file = workflow.job().artifacts / "plan" / "plan.json"
+    file = workflow.job().artifacts / "concertmaster-plan" / "plan.json"
     found: dict[str, Any] = json.loads(file.read_text())
     return found
 

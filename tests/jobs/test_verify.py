@@ -59,7 +59,7 @@ class Round:
 
     @property
     def history(self) -> History:
-        return read_history_file(self.artifacts / "plan")
+        return read_history_file(self.artifacts / "concertmaster-plan")
 
     @property
     def base(self) -> str:
@@ -69,15 +69,15 @@ class Round:
         return next(one.task for one in self.history.tasks if one.task.startswith(name))
 
     def verify(self, **more: Any) -> Verdict:
-        inputs = {"plan_sha256": digest_plan(self.artifacts / "plan"), **more}
+        inputs = {"plan_sha256": digest_plan(self.artifacts / "concertmaster-plan"), **more}
         assert perform_verify(self.workflow.job(**inputs)) == 0
-        data = (self.artifacts / "verify" / "verdict.json").read_bytes()
+        data = (self.artifacts / "concertmaster-verify" / "verdict.json").read_bytes()
         assert self.workflow.outputs["verdict_sha256"] == sha256(data).hexdigest()
-        return read_verdict(self.artifacts / "verify", history=self.history)
+        return read_verdict(self.artifacts / "concertmaster-verify", history=self.history)
 
     def share_of(self, name: str) -> Path:
         """The artifact with the task's result."""
-        for folder in sorted(self.artifacts.glob("work-*")):
+        for folder in sorted(self.artifacts.glob("concertmaster-work-*")):
             if self.id_of(name) in (folder / "results.json").read_text():
                 return folder
         raise AssertionError(f"no share has {name}")
@@ -108,7 +108,7 @@ class Round:
 
     def commit(self, parent: str, files: Mapping[str, str], *, name: str = "apple") -> str:
         """As we would make it of these files."""
-        plan = journal.read_plan(self.artifacts / "plan")
+        plan = journal.read_plan(self.artifacts / "concertmaster-plan")
         task = next(one for one in plan.tasks if one.id == self.id_of(name))
         text = message.task_message(
             task.title, task=task.id, prompt=task.prompt, run=plan.run, settings=plan.settings
@@ -229,7 +229,7 @@ def test_what_a_person_has_to_merge_is_held_and_so_is_what_needs_it(worked: Work
 
 def test_a_red_base_lands_nothing(worked: Worked) -> None:
     done = worked()
-    for folder in done.artifacts.glob("work-*"):
+    for folder in done.artifacts.glob("concertmaster-work-*"):
         document = json.loads((folder / "results.json").read_text())
         changed = {**document, "base_green": False, "base_reason": "it is red"}
         (folder / "results.json").write_text(json.dumps(changed))
@@ -331,7 +331,7 @@ def test_a_share_that_left_nothing_does_not_keep_the_others(worked: Worked) -> N
 def test_a_history_that_was_changed_is_refused(worked: Worked) -> None:
     done = worked()
     given = done.workflow.outputs["plan_sha256"]
-    path = done.artifacts / "plan" / "history.json"
+    path = done.artifacts / "concertmaster-plan" / "history.json"
     path.write_text(path.read_text().replace('"round": 1', '"round": 2'))
     with pytest.raises(EnvironmentFault, match="not the plan that was made"):
         done.verify(plan_sha256=given)
@@ -390,7 +390,7 @@ def carry_over(done: Round, *, gone: str) -> None:
             subprocess.run(["git", "-C", done.repository.folder, *fetch], check=True)
     tasks = tuple(carry(one, done.result(one.task)) for one in done.history.tasks)
     history = replace(done.history, round=2, tasks=tasks)
-    folder = done.artifacts / "plan"
+    folder = done.artifacts / "concertmaster-plan"
     (folder / HISTORY_FILE).write_bytes(write_history(history))
     plan = replace(journal.read_plan(folder), tasks=(), needs=(), exclusions=(), shares=())
     journal.write_plan(folder, plan)

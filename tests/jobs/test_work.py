@@ -48,13 +48,13 @@ def work(workflow: Workflow, share: int, **more: Any) -> int:
 
 
 def results(workflow: Workflow, share: int) -> dict[str, Any]:
-    path = workflow.folder / "temp" / "concertmaster" / "artifacts" / f"work-{share}"
+    path = workflow.folder / "temp" / "concertmaster" / "artifacts" / f"concertmaster-work-{share}"
     document: dict[str, Any] = json.loads((path / "results.json").read_text())
     return document
 
 
 def artifact(workflow: Workflow, share: int) -> Path:
-    return workflow.folder / "temp" / "concertmaster" / "artifacts" / f"work-{share}"
+    return workflow.folder / "temp" / "concertmaster" / "artifacts" / f"concertmaster-work-{share}"
 
 
 def test_each_share_leaves_results_bundles_and_redacted_logs(

@@ -15,6 +15,7 @@ from concertmaster.core.model import Plan, TaskState
 from concertmaster.core.policy import Judgement, Place, judge
 from concertmaster.core.result import Result, ShareResults
 from concertmaster.engine.handout import Handout
+from concertmaster.engine.job import WORK
 from concertmaster.engine.merging import build_base
 from concertmaster.errors import EnvironmentFault
 
@@ -73,7 +74,7 @@ def read_shares(plan: Plan, artifacts: Path, *, round_number: int) -> Shares:
 
 def folder_of(artifacts: Path, share: int) -> Path:
     """The artifact of a work job."""
-    return artifacts / f"work-{share}"
+    return artifacts / f"{WORK}{share}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ from concertmaster.engine.conclusion import Closing, conclude, count_by
 from concertmaster.engine.delivery import WHOLE, Delivery, Reached, deliver
 from concertmaster.engine.ground import Ground
 from concertmaster.engine.handout import Handout, read_handout
-from concertmaster.engine.job import Job, digest
+from concertmaster.engine.job import PLAN, VERIFY, Job, digest
 from concertmaster.engine.next_round import reconcile
 from concertmaster.engine.proposals import await_merged, name_merged
 from concertmaster.engine.repetition import repeat
@@ -108,7 +108,7 @@ def _prepare(job: Job, handout: Handout) -> Ground:
 
 def _read_verdict(job: Job, handout: Handout) -> Verdict | None:
     """None where the verify job left none, which is no reason to land anything."""
-    folder, wanted = job.artifacts / "verify", job.settings.verdict_sha256
+    folder, wanted = job.artifacts / VERIFY, job.settings.verdict_sha256
     if not wanted:
         return None
     if digest(folder / parcel.VERDICT_FILE) != wanted:
@@ -358,8 +358,8 @@ def _remember(ground: Ground, held: Round, history: History) -> None:
 def _round_files(job: Job, history: History, *, shares: int) -> Iterator[tuple[str, bytes]]:
     """Plan, verdict and journals of this round, as the other jobs left them."""
     folder = f"rounds/{history.round}"
-    sources = {"plan.json": job.artifacts / "plan" / "plan.json"}
-    sources["verdict.json"] = job.artifacts / "verify" / parcel.VERDICT_FILE
+    sources = {"plan.json": job.artifacts / PLAN / "plan.json"}
+    sources["verdict.json"] = job.artifacts / VERIFY / parcel.VERDICT_FILE
     for share in range(shares):
         sources[f"work-{share}.jsonl"] = folder_of(job.artifacts, share) / "journal.jsonl"
     for name, path in sources.items():

@@ -10,7 +10,7 @@ from concertmaster.adapters import journal
 from concertmaster.adapters.parcel import HISTORY_FILE, read_history_file, write_history
 from concertmaster.core.history import History
 from concertmaster.core.model import Plan
-from concertmaster.engine.job import Job, digest
+from concertmaster.engine.job import PLAN, Job, digest
 from concertmaster.engine.site import PROMPTS
 from concertmaster.errors import EnvironmentFault
 
@@ -29,7 +29,7 @@ def read_handout(job: Job) -> Handout:
 
     Raises EnvironmentFault.
     """
-    folder = job.artifacts / "plan"
+    folder = job.artifacts / PLAN
     wanted = job.settings.plan_sha256
     if not wanted or digest_plan(folder) != wanted:
         raise EnvironmentFault(

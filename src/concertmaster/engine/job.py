@@ -20,6 +20,9 @@ from concertmaster.core.trigger import Ignored, Trigger, Workflow, read_trigger
 from concertmaster.errors import EnvironmentFault
 from concertmaster.settings import ActionSettings
 
+# What the jobs leave for one another; the artifacts of GitHub bear the same names.
+PLAN, VERIFY, WORK = "concertmaster-plan", "concertmaster-verify", "concertmaster-work-"
+
 
 @dataclass(frozen=True)
 class Job:

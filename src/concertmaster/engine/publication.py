@@ -16,7 +16,7 @@ from concertmaster.core.history import History, begin
 from concertmaster.core.model import Plan
 from concertmaster.engine.children import LABEL, LABELS, QUEUED, RUNNING, Family, raise_parent
 from concertmaster.engine.handout import digest_plan, write_handout
-from concertmaster.engine.job import Job
+from concertmaster.engine.job import PLAN, Job
 from concertmaster.engine.planning import Planned
 from concertmaster.engine.reception import Request
 
@@ -89,7 +89,7 @@ def _numbers(children: Mapping[str, Issue]) -> dict[str, int]:
 
 
 def _folder(job: Job) -> Path:
-    return job.artifacts / "plan"
+    return job.artifacts / PLAN
 
 
 def _keep_text(job: Job, name: str, text: str) -> None:

@@ -27,7 +27,7 @@ from concertmaster.core.verdict import Verdict
 from concertmaster.engine import run as runs
 from concertmaster.engine.acceptance import Accepted, Gate, Shares, read_shares
 from concertmaster.engine.handout import Handout, read_handout
-from concertmaster.engine.job import Job, digest
+from concertmaster.engine.job import VERIFY, Job, digest
 from concertmaster.engine.leavings import copy_logs, write_document
 from concertmaster.engine.loop import Progress
 from concertmaster.engine.shelter import sheltered
@@ -160,7 +160,7 @@ class Clerk:
 
     @property
     def _folder(self) -> Path:
-        return self.job.artifacts / "verify"
+        return self.job.artifacts / VERIFY
 
     def update(self, state: RunState, event: Event) -> None:
         """The run has gone on."""

@@ -18,6 +18,7 @@ from concertmaster.core.result import Result, ShareResults
 from concertmaster.core.share import take_share
 from concertmaster.core.state import Attempt, RunState, TaskRecord
 from concertmaster.engine import run as runs
+from concertmaster.engine.acceptance import folder_of
 from concertmaster.engine.handout import read_handout
 from concertmaster.engine.job import Job, digest
 from concertmaster.engine.leavings import copy_logs, read_tail, write_document
@@ -68,7 +69,7 @@ def home(job: Job, accounts: Accounts | None) -> runs.Home:
 
 def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> None:
     """The artifact of this share."""
-    folder = job.artifacts / f"work-{job.settings.share}"
+    folder = folder_of(job.artifacts, job.settings.share)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     state, events = runs.look(run_folder)
