@@ -107,7 +107,9 @@ def test_with_a_user_for_each_attempt_the_results_are_the_same(
 
 
 def test_a_plan_that_was_changed_is_refused(planned: Workflow) -> None:
-    plan = planned.folder / "temp" / "concertmaster" / "artifacts" / "plan" / "plan.json"
+    plan = (
+        planned.folder / "temp" / "concertmaster" / "artifacts" / "concertmaster-plan" / "plan.json"
+    )
     plan.write_text(plan.read_text().replace("sh agent.sh", "sh evil.sh"))
     with pytest.raises(EnvironmentFault, match="not the plan that was made"):
         work(planned, 0)
@@ -148,7 +150,14 @@ def test_a_job_ends_in_time_with_what_it_has(
 
 
 def plan_text(workflow: Workflow) -> str:
-    path = workflow.folder / "temp" / "concertmaster" / "artifacts" / "plan" / "plan.json"
+    path = (
+        workflow.folder
+        / "temp"
+        / "concertmaster"
+        / "artifacts"
+        / "concertmaster-plan"
+        / "plan.json"
+    )
     return path.read_text()
 
 
