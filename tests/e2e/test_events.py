@@ -12,7 +12,7 @@ from tests.e2e.runner import Ran
 pytestmark = pytest.mark.e2e
 
 FILES = {
-    "concertmaster.yml": "check: sh check.sh\nschedule: [prompts/apple.md]\n",
+    "concertmaster.yml": "check: sh check.sh\nphases: lean\nschedule: [prompts/apple.md]\n",
     "check.sh": "true\n",
     "Makefile": "test:\n\ttrue\n",
     "prompts/apple.md": "# Write apple.txt\n",

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from concertmaster.adapters.parcel import read_history, read_verdict, write_history
-from concertmaster.core import account, notice
+from concertmaster.core import notice, tidings
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.memory import BEGIN, END, LARGEST_FILE, write_memory
 from concertmaster.core.model import Built, Outcome, TaskState, Usage
@@ -24,8 +24,8 @@ from concertmaster.core.neutral import BODY_LIMIT, read_marks
 from concertmaster.core.text import is_visible
 from concertmaster.core.verdict import Fault, LeftOut, Step, Verdict
 from concertmaster.engine.acceptance import Gate, read_shares
-from concertmaster.engine.finalize import _round_files
 from concertmaster.engine.handout import Handout, read_handout
+from concertmaster.engine.ledger import round_files
 from concertmaster.engine.repetition import repeat
 from concertmaster.errors import EnvironmentFault
 from tests.github.double import Double
@@ -140,7 +140,7 @@ def test_any_bytes_as_a_journal_are_kept_as_text_that_tells_no_secret(
         data + job.token.encode()
     )
 
-    kept = dict(_round_files(job, handout.history, shares=len(handout.plan.shares)))
+    kept = dict(round_files(job, handout.history, shares=len(handout.plan.shares)))
 
     text = kept["rounds/1/work-0.jsonl"].decode()
     assert job.token not in text
@@ -329,7 +329,7 @@ def test_no_words_of_anybody_act_in_what_we_write_on_github(data: st.DataObject)
     title, body = notice.failure_issue(history)
     check_words(body)
     assert all(map(is_visible, title))
-    check_words(account.report_comment(history, verdict, speed=None, notes=[], next_steps=[]))
+    check_words(tidings.report_comment(history, verdict, speed=None, notes=[], next_steps=[]))
 
 
 @settings(CALM, max_examples=300)

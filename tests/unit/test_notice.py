@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concertmaster.core import account, notice
+from concertmaster.core import notice, tidings
 from concertmaster.core.comment import Order, Verb, read_comment
 from concertmaster.core.history import Due, History, TaskHistory
 from concertmaster.core.model import Built, Outcome, Skipped, TaskState, Usage
@@ -21,7 +21,7 @@ from tests.unit.test_neutral import hostile
 RUN = "20260101-120000-ab12"
 PARENT, CHILD, PULL, FAILURES = 9001, 9002, 9003, 9004  # none of them in a hostile text
 COMMIT = "abcdef9" * 5 + "00000"
-SPEED = account.Speed(
+SPEED = tidings.Speed(
     agent_seconds=11_400, check_seconds=300, wall_seconds=3480, cost_usd=4.2, tokens=12_000
 )
 
@@ -83,7 +83,7 @@ def closed_by(body: str) -> list[str]:
 
 def report(history: History, verdict: Verdict | None = None, **changes: object) -> str:
     options = {"speed": SPEED, **changes}
-    return account.report_comment(history, verdict, **options)  # type: ignore[arg-type]
+    return tidings.report_comment(history, verdict, **options)  # type: ignore[arg-type]
 
 
 def test_a_pull_request_says_what_it_is_and_closes_its_issue() -> None:
@@ -194,7 +194,7 @@ def test_a_task_without_a_change_is_said_to_have_none() -> None:
 def test_the_summary_is_the_report_without_its_mark() -> None:
     text = report(HISTORY)
 
-    assert text.partition("\n")[2] == account.summary_markdown(HISTORY, None, speed=SPEED)
+    assert text.partition("\n")[2] == tidings.summary_markdown(HISTORY, None, speed=SPEED)
 
 
 def test_a_report_of_many_tasks_keeps_what_comes_next() -> None:

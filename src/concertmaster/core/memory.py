@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from concertmaster.core.account import commit_link, is_commit, known_cost, read_clock
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.model import TaskState
 from concertmaster.core.neutral import as_line
 from concertmaster.core.summary import say_state
 from concertmaster.core.text import count, duration
+from concertmaster.core.tidings import commit_link, is_commit, known_cost, read_clock
 
 BEGIN, END = "<!-- concertmaster:begin -->", "<!-- concertmaster:end -->"
 MOST_ENTRIES = 60

@@ -4,15 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from concertmaster.core.account import (
-    commit_link,
-    fit,
-    known_cost,
-    number,
-    result,
-    say_state,
-    table,
-)
 from concertmaster.core.history import History, TaskHistory
 from concertmaster.core.message import inert
 from concertmaster.core.neutral import (
@@ -24,6 +15,15 @@ from concertmaster.core.neutral import (
     mark,
 )
 from concertmaster.core.text import count, duration
+from concertmaster.core.tidings import (
+    commit_link,
+    fit,
+    known_cost,
+    number,
+    result,
+    say_state,
+    table,
+)
 from concertmaster.core.verdict import Verdict
 
 PULL_KIND, RUN_PULL_KIND, MEMORY_PULL_KIND = "pull", "run-pull", "memory-pull"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from concertmaster.adapters.forge import Forge
 from concertmaster.adapters.issue import Comment, Draft, Issue
 from concertmaster.adapters.refusal import Locked
-from concertmaster.core import account, notice
-from concertmaster.core.account import Speed
+from concertmaster.core import notice, tidings
 from concertmaster.core.history import History
 from concertmaster.core.neutral import read_marks
+from concertmaster.core.tidings import Speed
 from concertmaster.core.verdict import Verdict
 from concertmaster.engine.children import (
     FAILED,
@@ -104,14 +104,14 @@ def _is_failure_of(body: str, run: str) -> bool:
 def _report(job: Job, closing: Closing, *, viewer: str) -> str:
     """The page of the comment."""
     history = closing.history
-    body = account.report_comment(
+    body = tidings.report_comment(
         history,
         closing.verdict,
         speed=closing.speed,
         notes=closing.notes,
         next_steps=closing.next_steps,
     )
-    kind = account.report_kind(history.round)
+    kind = tidings.report_kind(history.round)
 
     def is_ours(comment: Comment) -> bool:
         marks = {(one.run, one.kind) for one in read_marks(comment.body)}
@@ -139,7 +139,7 @@ def _mark_parent(forge: Forge, history: History, parent: Issue) -> None:
 
 
 def _summary(closing: Closing) -> str:
-    return account.summary_markdown(
+    return tidings.summary_markdown(
         closing.history,
         closing.verdict,
         speed=closing.speed,

@@ -5,25 +5,31 @@ Everything may be done again: what is there already is found by name and commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import replace
 
-from concertmaster.adapters.issue import MergeState, Merging, Pull
 from concertmaster.adapters.remote import Move, PushState
-from concertmaster.adapters.run_repository import Conflict
-from concertmaster.core import notice, rounds
-from concertmaster.core.history import History, TaskHistory
+from concertmaster.core import rounds
+from concertmaster.core.history import History
 from concertmaster.core.model import LandingMode, TaskState
-from concertmaster.core.neutral import as_code, as_line
+from concertmaster.core.neutral import as_code
 from concertmaster.core.verdict import Fault, Verdict
 from concertmaster.engine import remembrance
+from concertmaster.engine.carriage import carry
 from concertmaster.engine.ground import Ground
-from concertmaster.engine.proposals import Proposal, is_ours, propose
+from concertmaster.engine.offering import offer
+from concertmaster.engine.proposals import is_ours, propose
+from concertmaster.engine.reach import (
+    WHOLE,
+    Delivery,
+    Reached,
+    closes_issues,
+    propose_task,
+    propose_whole,
+    set_fault,
+)
 
 FEW_TASKS = 20  # from so many on, one pull request carries them all
-WHOLE = "landed"  # the branch of a run's one pull request
-HELD = "only a person may merge it"
 
 _AS_ASKED = {
     LandingMode.BRANCHES: "Nothing lands, as it was asked for: what succeeded lies on the branches "
@@ -31,28 +37,6 @@ _AS_ASKED = {
     LandingMode.NONE: "Nothing lands, as it was asked for: what succeeded lies in the artifacts of "
     "this workflow run alone.",
 }
-
-
-class Reached(StrEnum):
-    """How far the tested commit came."""
-
-    TARGET = "target"
-    PULL = "pull"  # a pull request carries it
-    MOVED = "moved"  # somebody else moved the target; it has to be checked again
-    NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """The history with all that was delivered, and what people should know of it (Markdown)."""
-
-    history: History
-    reached: Reached = Reached.NOTHING
-    notes: tuple[str, ...] = ()
-
-    def note(self, *notes: str) -> Delivery:
-        """With these notes as well."""
-        return replace(self, notes=(*self.notes, *notes))
 
 
 def deliver(
@@ -66,16 +50,16 @@ def deliver(
     mode = ground.plan.settings.landing
     if mode in (LandingMode.NONE, LandingMode.BRANCHES):
         reason = "the run was asked to land nothing"
-        history = _set_fault(history, _ready(history), Fault.UNASKED, reason)
+        history = set_fault(history, _ready(history), Fault.UNASKED, reason)
         return Delivery(history=history, notes=(_AS_ASKED[mode],))
     if mode is LandingMode.PULL_REQUESTS:
-        return _offer(ground, history, [*made, *_held(history)])
+        return offer(ground, history, [*made, *_held(history)])
     # First, so that Memory.md, which lands in the same push, can name their pull requests.
-    offered = _offer(ground, history, _held(history))
+    offered = offer(ground, history, _held(history))
     delivery = _land(ground, offered.history, verdict, made, last=last).note(*offered.notes)
     if delivery.reached is Reached.MOVED:
         return delivery
-    rest = _offer(ground, delivery.history, _held(delivery.history))
+    rest = offer(ground, delivery.history, _held(delivery.history))
     return replace(delivery, history=rest.history).note(*rest.notes)
 
 
@@ -85,16 +69,6 @@ def _ready(history: History) -> list[str]:
 
 def _held(history: History) -> list[str]:
     return [task for task in _ready(history) if history.task(task).sensitive]
-
-
-def _set_fault(history: History, tasks: Iterable[str], fault: Fault, reason: str) -> History:
-    for task in tasks:
-        one = replace(history.task(task), fault=fault, reason=as_line(reason))
-        history = history.put(one)
-    return history
-
-
-# --- straight onto the target ------------------------------------------------------------------
 
 
 def _land(
@@ -119,7 +93,7 @@ def _land(
     if not reason:
         return _push(ground, landed, verdict, made)
     may_merge = mode is LandingMode.MERGE and not is_moved
-    return _carry(ground, history, verdict, made, reason=reason, may_merge=may_merge)
+    return carry(ground, history, verdict, made, reason=reason, may_merge=may_merge)
 
 
 def _give_way(ground: Ground, history: History) -> Delivery:
@@ -141,7 +115,7 @@ def _push(ground: Ground, landed: History, verdict: Verdict, made: Mapping[str, 
     history = _unland(landed, made)
     if pushed.state is PushState.MOVED:
         return _give_way(ground, history).note(*notes)
-    return _carry(ground, history, verdict, made, reason=pushed.reason, may_merge=True)
+    return carry(ground, history, verdict, made, reason=pushed.reason, may_merge=True)
 
 
 def _unland(history: History, made: Mapping[str, str]) -> History:
@@ -155,7 +129,7 @@ def _recall(ground: Ground, landed: History, made: Mapping[str, str], *, tip: st
     """With the pull requests and branches that the try before this one made for them."""
     names = {name: ground.branch(name) for name in (*made, WHOLE)}
     found = ground.job.forge.pulls.find(
-        names.values(), since=_since(landed), is_ours=lambda pull: is_ours(pull, ground.viewer)
+        names.values(), since=landed.created_at, is_ours=lambda pull: is_ours(pull, ground.viewer)
     )
     numbers = {name: found[branch].number for name, branch in names.items() if branch in found}
     whole = numbers.get(WHOLE, landed.pull)
@@ -180,13 +154,13 @@ def _show(
     if len(landed.tasks) >= FEW_TASKS:
         return _show_whole(ground, landed, verdict, made)
     history, failed = ground.set_branches(landed, made)
-    closes = _closes(ground)
+    closes = closes_issues(ground)
     proposals = [
-        _proposal(history, task, closes=closes, together=made)
+        propose_task(history, task, closes=closes, together=made)
         for task in made
         if task not in failed and not _is_there(ground, made[task], verdict)
     ]
-    proposed = propose(ground, proposals, since=_since(history))
+    proposed = propose(ground, proposals, since=history.created_at)
     for task, pull in proposed.pulls.items():
         history = history.put(replace(history.task(task), pull=pull.number))
     return history, (*failed.values(), *proposed.notes)
@@ -205,187 +179,9 @@ def _show_whole(
         return history, tuple(failed.values())
     reason = f"a run of {len(history.tasks)} tasks has one pull request for all of them"
     proposed = propose(
-        ground, [_whole(history, verdict, made, reason=reason)], since=_since(history)
+        ground, [propose_whole(history, verdict, made, reason=reason)], since=history.created_at
     )
     number = next((pull.number for pull in proposed.pulls.values()), 0)
     for task in made:
         history = history.put(replace(history.task(task), pull=number))
     return replace(history, pull=number), proposed.notes
-
-
-def _proposal(
-    history: History,
-    task: str,
-    *,
-    closes: bool,
-    together: Iterable[str] = (),
-    notes: tuple[str, ...] = (),
-) -> Proposal:
-    one = history.task(task)
-    body = notice.pull_body(history, one, closes=closes, together=[*together], notes=notes)
-    return Proposal(branch=task, title=notice.pull_title(one), body=body)
-
-
-def _whole(history: History, verdict: Verdict, made: Iterable[str], *, reason: str) -> Proposal:
-    body = notice.run_pull_body(
-        history, verdict, landed=[history.task(task) for task in made], reason=reason
-    )
-    return Proposal(branch=WHOLE, title=notice.run_pull_title(history), body=body)
-
-
-def _closes(ground: Ground) -> bool:
-    """GitHub closes issues by what is merged into the default branch, and by no other."""
-    return ground.repository.current_branch() == ground.plan.target
-
-
-def _since(history: History) -> str:
-    return history.created_at
-
-
-# --- one pull request for all ------------------------------------------------------------------
-
-
-def _carry(
-    ground: Ground,
-    history: History,
-    verdict: Verdict,
-    made: Mapping[str, str],
-    *,
-    reason: str,
-    may_merge: bool,
-) -> Delivery:
-    """The tested commit, with Memory.md on top, as a pull request; merged where that is allowed."""
-    landed = history
-    for task, commit in made.items():
-        landed = rounds.land(landed, task, landed_as=commit)
-    final = remembrance.write_on(ground, verdict.commit, landed)
-    history, failed = ground.set_branches(history, {WHOLE: final.commit})
-    if failed:
-        held_back = _set_fault(history, made, Fault.STUCK, f"{reason}, and it has no branch")
-        return Delivery(history=held_back, notes=tuple(failed.values()))
-    proposal = _whole(history, verdict, made, reason=reason)
-    proposed = propose(ground, [proposal], since=_since(history))
-    pull = proposed.pulls.get(WHOLE)
-    history = replace(history, pull=pull.number if pull else 0)
-    if pull is None:
-        words = f"{reason}, and none could be opened"
-        held_back = _set_fault(history, made, Fault.STUCK, words)
-        return Delivery(history=held_back, reached=Reached.PULL, notes=proposed.notes)
-    merging = _merge(ground, pull, final.commit) if may_merge else None
-    if merging and merging.state is MergeState.MERGED:
-        return _take_merged(ground, history, made, final.commit, pull).note(*final.notes)
-    # One pull request holds it all now, and those of its tasks go with their branches.
-    shown = {task: "" for task, _ in history.tips if task in made}
-    history, failed = ground.set_branches(history, shown)
-    words = "; ".join(filter(None, (reason, _say_merging(merging))))
-    return _await(history, made, reason=words).note(*final.notes, *failed.values())
-
-
-def _say_merging(merging: Merging | None) -> str:
-    if merging is None:
-        return ""
-    match merging.state:
-        case MergeState.PENDING:
-            return "GitHub merges it by itself when nothing is in the way any more"
-        case MergeState.QUEUED:
-            return "it is in the merge queue"
-        case MergeState.MOVED:
-            return "somebody changed its branch, so it is not what was checked"
-        case _:
-            return merging.reason
-
-
-def _merge(ground: Ground, pull: Pull, commit: str) -> Merging:
-    """At once, else as soon as the rules are met, else by the queue."""
-    pulls = ground.job.forge.pulls
-    if pull.is_merged:
-        return Merging(state=MergeState.MERGED, commit=pull.merge_commit)
-    merging = pulls.merge(pull, commit=commit, title="", message="")
-    if merging.state is not MergeState.REFUSED:
-        return merging
-    later = pulls.enable_auto_merge(pull, commit=commit, title="", message="")
-    if later.state is not MergeState.REFUSED:
-        return later
-    queued = pulls.enqueue(pull, commit=commit)
-    return merging if queued.state is MergeState.REFUSED else queued
-
-
-def _take_merged(
-    ground: Ground, history: History, made: Mapping[str, str], commit: str, pull: Pull
-) -> Delivery:
-    tip = ground.tip()
-    for task, its_commit in made.items():
-        is_there = ground.objects.is_ancestor(its_commit, tip)  # not where it was squashed
-        history = rounds.land(history, task, landed_as=its_commit if is_there else tip)
-        history = history.put(replace(history.task(task), pull=pull.number))
-    delivery = Delivery(history=history, reached=Reached.PULL)
-    if ground.objects.tree(tip) == ground.objects.tree(commit):
-        return delivery
-    return delivery.note(
-        f"The target moved while #{pull.number} was merged: its tree is not the one that was "
-        "checked. Run the check on it."
-    )
-
-
-def _await(history: History, made: Iterable[str], *, reason: str) -> Delivery:
-    for task in made:
-        history = rounds.await_merge(history, task, pull=history.pull, reason=as_line(reason))
-    return Delivery(history=history, reached=Reached.PULL)
-
-
-# --- a pull request for each -------------------------------------------------------------------
-
-
-def _offer(ground: Ground, history: History, tasks: Iterable[str]) -> Delivery:
-    """A pull request for each task that can be merged by itself; the others wait for those that
-    they are built on."""
-    tip = ground.tip()
-    commits: dict[str, str] = {}
-    for task in tasks:
-        commit = _standalone(ground, history, history.task(task), tip)
-        if isinstance(commit, Conflict):
-            history = _set_aside(history, task, commit)
-        elif commit:
-            commits[task] = commit
-    history, failed = ground.set_branches(history, commits)
-    closes = _closes(ground)
-    proposals = [
-        _proposal(history, task, closes=closes, together=())
-        for task in commits
-        if task not in failed
-    ]
-    proposed = propose(ground, proposals, since=_since(history))
-    for task in commits:
-        pull = proposed.pulls.get(task)
-        reason = HELD if history.task(task).sensitive else "a person merges it"
-        number = pull.number if pull else 0
-        history = rounds.await_merge(history, task, pull=number, reason=reason)
-        if pull and pull.is_merged:  # since a try before this one
-            history = rounds.land(history, task, landed_as=pull.merge_commit)
-    reached = Reached.PULL if commits else Reached.NOTHING
-    return Delivery(history=history, reached=reached, notes=(*failed.values(), *proposed.notes))
-
-
-def _standalone(ground: Ground, history: History, one: TaskHistory, tip: str) -> str | Conflict:
-    """A commit with the task's change and nothing of others that have not landed; "" = wait."""
-    known = {other.task: other for other in history.tasks}
-    hard = [need.on for need in history.needs if need.hard and need.task == one.task]
-    if any(on in known and not known[on].is_done for on in hard):
-        return ""
-    objects = ground.objects
-    is_foreign = objects.is_foreign(one.base, tip)
-    if not is_foreign and all(objects.is_ancestor(built.head, tip) for built in one.built_on):
-        return one.head
-    text, at = objects.message(one.head), ground.plan.settings.made_at
-    result = objects.reapply(tip, base=one.base, head=one.head, message=text, at=at)
-    if not isinstance(result, Conflict):
-        return result.commit
-    before = [known[built.task] for built in one.built_on if built.task in known]
-    waits = any(not (other.is_done or other.state.is_lost) for other in before)
-    return "" if waits else result
-
-
-def _set_aside(history: History, task: str, conflict: Conflict) -> History:
-    reason = f"does not merge onto the target: conflict in {', '.join(conflict.paths[:5])}"
-    one = replace(history.task(task), state=TaskState.LEFT_OUT, fault=Fault.CONFLICT, reason=reason)
-    return history.put(one)

@@ -1,0 +1,104 @@
+"""The one pull request of a run: the tested commit, where a push is not wanted or not allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from concertmaster.adapters.issue import MergeState, Merging, Pull
+from concertmaster.core import rounds
+from concertmaster.core.history import History
+from concertmaster.core.neutral import as_line
+from concertmaster.core.verdict import Fault, Verdict
+from concertmaster.engine import remembrance
+from concertmaster.engine.ground import Ground
+from concertmaster.engine.proposals import propose
+from concertmaster.engine.reach import WHOLE, Delivery, Reached, propose_whole, set_fault
+
+
+def carry(
+    ground: Ground,
+    history: History,
+    verdict: Verdict,
+    made: Mapping[str, str],
+    *,
+    reason: str,
+    may_merge: bool,
+) -> Delivery:
+    """The tested commit, with Memory.md on top, as a pull request; merged where that is allowed."""
+    landed = history
+    for task, commit in made.items():
+        landed = rounds.land(landed, task, landed_as=commit)
+    final = remembrance.write_on(ground, verdict.commit, landed)
+    history, failed = ground.set_branches(history, {WHOLE: final.commit})
+    if failed:
+        held_back = set_fault(history, made, Fault.STUCK, f"{reason}, and it has no branch")
+        return Delivery(history=held_back, notes=tuple(failed.values()))
+    proposal = propose_whole(history, verdict, made, reason=reason)
+    proposed = propose(ground, [proposal], since=history.created_at)
+    pull = proposed.pulls.get(WHOLE)
+    history = replace(history, pull=pull.number if pull else 0)
+    if pull is None:
+        words = f"{reason}, and none could be opened"
+        held_back = set_fault(history, made, Fault.STUCK, words)
+        return Delivery(history=held_back, reached=Reached.PULL, notes=proposed.notes)
+    merging = _merge(ground, pull, final.commit) if may_merge else None
+    if merging and merging.state is MergeState.MERGED:
+        return _take_merged(ground, history, made, final.commit, pull).note(*final.notes)
+    # One pull request holds it all now, and those of its tasks go with their branches.
+    shown = {task: "" for task, _ in history.tips if task in made}
+    history, failed = ground.set_branches(history, shown)
+    words = "; ".join(filter(None, (reason, _say_merging(merging))))
+    return _await(history, made, reason=words).note(*final.notes, *failed.values())
+
+
+def _say_merging(merging: Merging | None) -> str:
+    if merging is None:
+        return ""
+    match merging.state:
+        case MergeState.PENDING:
+            return "GitHub merges it by itself when nothing is in the way any more"
+        case MergeState.QUEUED:
+            return "it is in the merge queue"
+        case MergeState.MOVED:
+            return "somebody changed its branch, so it is not what was checked"
+        case _:
+            return merging.reason
+
+
+def _merge(ground: Ground, pull: Pull, commit: str) -> Merging:
+    """At once, else as soon as the rules are met, else by the queue."""
+    pulls = ground.job.forge.pulls
+    if pull.is_merged:
+        return Merging(state=MergeState.MERGED, commit=pull.merge_commit)
+    merging = pulls.merge(pull, commit=commit, title="", message="")
+    if merging.state is not MergeState.REFUSED:
+        return merging
+    later = pulls.enable_auto_merge(pull, commit=commit, title="", message="")
+    if later.state is not MergeState.REFUSED:
+        return later
+    queued = pulls.enqueue(pull, commit=commit)
+    return merging if queued.state is MergeState.REFUSED else queued
+
+
+def _take_merged(
+    ground: Ground, history: History, made: Mapping[str, str], commit: str, pull: Pull
+) -> Delivery:
+    tip = ground.tip()
+    for task, its_commit in made.items():
+        is_there = ground.objects.is_ancestor(its_commit, tip)  # not where it was squashed
+        history = rounds.land(history, task, landed_as=its_commit if is_there else tip)
+        history = history.put(replace(history.task(task), pull=pull.number))
+    delivery = Delivery(history=history, reached=Reached.PULL)
+    if ground.objects.tree(tip) == ground.objects.tree(commit):
+        return delivery
+    return delivery.note(
+        f"The target moved while #{pull.number} was merged: its tree is not the one that was "
+        "checked. Run the check on it."
+    )
+
+
+def _await(history: History, made: Iterable[str], *, reason: str) -> Delivery:
+    for task in made:
+        history = rounds.await_merge(history, task, pull=history.pull, reason=as_line(reason))
+    return Delivery(history=history, reached=Reached.PULL)
