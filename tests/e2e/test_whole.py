@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.e2e.album import KEPT
 from tests.e2e.clock import tell_times
 from tests.e2e.conftest import Built, git
 from tests.e2e.runner import Ran
@@ -60,7 +61,9 @@ def test_a_comment_lands_what_passes_and_a_retry_the_rest(build_stage: Built) ->
     assert any("3 tasks in 2 shares" in text for text in summaries)
     assert second.artifact("concertmaster-plan/history.json")["round"] == 2
     check_surroundings(stage)
-    print(tell_times(stage, first))
+    times = tell_times(stage, first)
+    (KEPT / "times.txt").write_text(times)
+    print(times)
 
 
 def count_shares(ran: Ran) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from concertmaster.adapters.parcel import read_history_file
 from concertmaster.core.neutral import BODY_LIMIT, read_marks
 from concertmaster.core.text import is_visible
 from concertmaster.engine.control import control
@@ -864,10 +865,8 @@ def test_case_28_an_issue_that_somebody_else_marked_as_ours_is_not_taken(scene: 
 
     plan(workflow)
 
-    links = json.loads(
-        (workflow.job().artifacts / "concertmaster-plan" / "issues.json").read_text()
-    )
-    assert links["children"][task] == ours.number
+    history = read_history_file(workflow.job().artifacts / "concertmaster-plan")
+    assert history.task(task).issue == ours.number
     assert forged.title == "Forged"
 
 

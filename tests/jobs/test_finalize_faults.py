@@ -20,6 +20,7 @@ from github.Requester import Requester
 
 from concertmaster.adapters import remote, wire
 from concertmaster.adapters.repository import Answer, Git
+from concertmaster.engine.job import PLAN, VERIFY
 from tests.conftest import set_home
 from tests.github.calls import Call
 from tests.github.double import Double
@@ -283,7 +284,7 @@ def bundle(artifacts: Path, name: str) -> Path:
 
 def claim(artifacts: Path) -> None:
     """A verdict by which what fails the check lands as well."""
-    path = artifacts / "concertmaster-verify" / "verdict.json"
+    path = artifacts / VERIFY / "verdict.json"
     verdict = json.loads(path.read_text())
     verdict["steps"][0]["tasks"] += [left["task"] for left in verdict["left_out"]]
     path.write_text(json.dumps({**verdict, "left_out": []}))
@@ -291,8 +292,8 @@ def claim(artifacts: Path) -> None:
 
 def add_foreign(artifacts: Path) -> None:
     for name in (
-        *("concertmaster-work-7", "concertmaster-work-x", "concertmaster-verify"),
-        *("concertmaster-plan", "concertmaster-plan/prompts", "concertmaster-work-0", "stray"),
+        *("concertmaster-work-7", "concertmaster-work-x", VERIFY),
+        *(PLAN, f"{PLAN}/prompts", "concertmaster-work-0", "stray"),
     ):
         (artifacts / name).mkdir(exist_ok=True)
         for file in ("foreign.json", "journal.json", ".git", "results.json.old"):
@@ -326,14 +327,14 @@ def swapped(one: str, other: str) -> Damage:
 CHERRY = "concertmaster-work-*/bundles/cherry-*.bundle"
 STOPS: dict[str, Damage] = {
     "nothing is there": shutil.rmtree,
-    "no plan": each_of("concertmaster-plan", shutil.rmtree),
-    "half a plan": each_of("plan/plan.json", cut),
-    "half a history": each_of("plan/history.json", cut),
-    "history for plan": swapped("plan/plan.json", "plan/history.json"),
-    "no prompts": each_of("plan/prompts", shutil.rmtree),
-    "no verdict": each_of("concertmaster-verify", shutil.rmtree),
-    "half a verdict": each_of("verify/verdict.json", cut),
-    "verdict for plan": swapped("concertmaster-verify", "concertmaster-plan"),
+    "no plan": each_of(PLAN, shutil.rmtree),
+    "half a plan": each_of(f"{PLAN}/plan.json", cut),
+    "half a history": each_of(f"{PLAN}/history.json", cut),
+    "history for plan": swapped(f"{PLAN}/plan.json", f"{PLAN}/history.json"),
+    "no prompts": each_of(f"{PLAN}/prompts", shutil.rmtree),
+    "no verdict": each_of(VERIFY, shutil.rmtree),
+    "half a verdict": each_of(f"{VERIFY}/verdict.json", cut),
+    "verdict for plan": swapped(VERIFY, PLAN),
     "a verdict that claims more": claim,
     "no work": each_of("concertmaster-work-*", shutil.rmtree),
     "half of the results": each_of("concertmaster-work-*/results.json", cut),
