@@ -212,7 +212,7 @@ def test_a_report_of_many_tasks_keeps_what_comes_next() -> None:
 def test_the_failure_issue_tells_why_where_and_how_to_retry() -> None:
     title, body = notice.failure_issue(HISTORY)
 
-    assert title == f"1 task of run {RUN} did not land"
+    assert title == f"1 task did not land (run {RUN})"
     assert read_marks(body) == (Mark(run=RUN, kind="failure"),)
     assert f"`/orchestrate retry` as a comment on #{PARENT}" in body
     assert "`/orchestrate retry pay-3f2b`" in body
@@ -235,8 +235,8 @@ def test_what_is_left_over_fails_only_when_no_round_is_to_come() -> None:
     left = replace(FAILED, state=TaskState.WAITING, outcome=None)
     history = replace(HISTORY, tasks=(LANDED, left, WAITING))
 
-    assert notice.failures(history) == (left,)
-    assert notice.failures(replace(history, due=Due(round=3, at=0.0, reason="limit"))) == ()
+    assert history.failures == (left,)
+    assert replace(history, due=Due(round=3, at=0.0, reason="limit")).failures == ()
 
 
 def test_long_evidence_is_shortened_alike_and_its_end_stays() -> None:

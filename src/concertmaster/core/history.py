@@ -124,6 +124,15 @@ class History:
         return (one.pull or self.pull) if is_open else 0
 
     @property
+    def failures(self) -> tuple[TaskHistory, ...]:
+        """The tasks for the failure issue: lost, or left over with no round to come."""
+        return tuple(
+            one
+            for one in self.tasks
+            if one.state.is_lost or not (self.due or one.is_done or self.waits_for_person(one))
+        )
+
+    @property
     def is_complete(self) -> bool:
         """Nothing is left that could land."""
         return all(one.is_done for one in self.tasks)

@@ -154,30 +154,21 @@ def memory_pull_body(history: History) -> str:
     )
 
 
-def failures(history: History) -> tuple[TaskHistory, ...]:
-    """The tasks for the failure issue: lost, or left over with no round to come."""
-    return tuple(
-        one
-        for one in history.tasks
-        if one.state.is_lost or not (history.due or one.is_done or history.waits_for_person(one))
-    )
-
-
 def failure_issue(history: History) -> tuple[str, str]:
     """Title and body of the one issue that tells what did not land, why, and what to do."""
-    lost = failures(history)
-    amount = count(len(lost), "task")
-    target = as_code(history.target)
+    lost = history.failures
+    amount = f"{count(len(lost), 'task')} did not land" if lost else "All that had failed landed"
+    words = f"{amount} on {as_code(history.target)}"
     above = [
         mark(run=history.run, kind=FAILURE_KIND),
-        f"{amount} did not land on {target}; {_part_of(history)}, as of round {history.round}.",
+        f"{words}; {_part_of(history)}, as of round {history.round}.",
         "",
         *_how_to_retry(history, lost),
         "",
     ]
     room = BODY_LIMIT - sum(len(line) + 1 for line in above)
     body = "\n".join([*above, *_describe(lost, limit=room)])
-    return f"{amount} of run {history.run} did not land", body
+    return f"{amount} (run {history.run})", body
 
 
 def _how_to_retry(history: History, lost: Sequence[TaskHistory]) -> Iterator[str]:

@@ -227,7 +227,7 @@ def _next(history: History) -> Iterator[str]:
         yield f"{number(pull)} waits to be merged{whole}."
     if history.memory_pull > 0:
         yield f"{number(history.memory_pull)} brings Memory.md up to date."
-    if history.failure_issue > 0:
+    if history.failure_issue > 0 and history.failures:
         yield f"{number(history.failure_issue)} tells what failed, and why."
     due = history.due
     if due:

@@ -73,7 +73,7 @@ def _label(history: History, task: str) -> str:
 
 def _file_failures(forge: Forge, history: History, *, viewer: str) -> History:
     """One issue for all that did not land, which closes itself when there is nothing left."""
-    is_needed = bool(notice.failures(history))
+    is_needed = bool(history.failures)
     if not is_needed and not history.failure_issue:
         return history
     title, body = notice.failure_issue(history)
