@@ -378,6 +378,7 @@ def test_a_restricted_plan_names_only_its_tasks() -> None:
     assert made.needs == (needs[1],)
     assert made.exclusions == (exclusions[1],)
     assert made.order == ("a", "c", "d")
+    assert made.sequential_seconds == sum(task.estimate_seconds for task in made.tasks)
     assert [set(share) for share in made.shares] == [{"a", "c", "d"}]
 
 

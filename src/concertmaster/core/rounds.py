@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -324,4 +325,5 @@ def restrict(plan: Plan, tasks: Collection[str], *, evidence: Mapping[str, str])
         exclusions=exclusions,
         order=tuple(key for key in plan.order if key in tasks),
         shares=graph.components([task.id for task in kept], links),
+        sequential_seconds=math.fsum(task.estimate_seconds for task in kept),
     )
