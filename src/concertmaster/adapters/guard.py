@@ -26,6 +26,11 @@ ORPHAN_GRACE_SECONDS = 0.5  # nobody waits any more, and a new process may want 
 KILL_SECONDS = 10.0  # a process in an uninterruptible call must not hold the answer forever
 RESCAN_SECONDS = 0.05
 REQUEST_FDS = 5  # request, stdin, stdout, stderr, control
+# Python ignores the first two, `nohup` and shells that start us in the background the others.
+IGNORED = {
+    *(signal.SIGPIPE, signal.SIGXFSZ),
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT),
+}
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
@@ -156,7 +161,6 @@ def start(request: dict[str, Any], stdio: list[int]) -> int:
     env = request["env"]
     os.putenv("PATH", env.get("PATH", os.defpath))  # posix_spawnp looks in its caller's
     os.chdir(request["cwd"])
-    ignored = {signal.SIGPIPE, signal.SIGXFSZ}  # Python ignores these two, programs must not
     pid = os.posix_spawnp(
         request["argv"][0],
         request["argv"],
@@ -164,7 +168,7 @@ def start(request: dict[str, Any], stdio: list[int]) -> int:
         file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(stdio)],
         setsid=True,
         setsigmask=(),
-        setsigdef=ignored,
+        setsigdef=IGNORED,
     )
     os.chdir("/")  # a worktree in use could not be unmounted
     for fd in stdio:
@@ -196,7 +200,7 @@ def execute_as(uid: int, request: dict[str, Any], stdio: list[int], tell: int) -
         os.setsid()
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+        for ignored in IGNORED:
             signal.signal(ignored, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         what = f"user {uid}"
