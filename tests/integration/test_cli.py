@@ -157,6 +157,36 @@ def test_a_plan_needs_no_agent(shop: Shop) -> None:
     assert shop.call("plan", *shop.prompts, "--agent", "claude").code == 0
 
 
+def test_a_plan_tells_the_check_and_the_setup_that_it_found(project: Project) -> None:
+    prompt = write_prompt(project, "one", "true")
+    lock = {"uv.lock": "", "pyproject.toml": "", "Makefile": "test:\n\ttrue\n"}
+    project.commit("Tools", lock)
+    told = concertmaster("plan", prompt, cwd=project.root)
+    assert told.code == 0, told
+    assert "check: `make test` (found: the Makefile has a target test)" in told.out
+    assert "setup: `uv sync` (found: uv.lock)" in told.out
+    commands = [
+        (plan["settings"]["setup"], plan["settings"]["check"])
+        for options in ([], ["--setup", ""], ["--setup", "true"], ["--check", "true"])
+        for plan in [concertmaster("plan", prompt, *options, "--json", cwd=project.root).document]
+    ]
+    assert commands == [
+        ("uv sync", "make test"),
+        ("", "make test"),
+        ("true", "make test"),
+        ("", "true"),
+    ]
+
+
+def test_a_run_lands_what_passes_a_check_that_was_found(project: Project) -> None:
+    prompt = write_prompt(project, "one", "echo 1 > one.txt")
+    project.commit("Rules", {"Makefile": "test:\n\ttest -e a.txt\n"})
+    told = concertmaster("run", prompt, *AGENT, cwd=project.root)
+    assert told.code == 0, told
+    assert "check: `make test` (found: " in told.out
+    assert (project.root / "one.txt").read_text() == "1\n"
+
+
 def test_a_plan_explains_a_pair(shop: Shop) -> None:
     told = shop.call("plan", *shop.prompts, "--explain", "one.md", "prompts/two.md")
     first, second = told.out.splitlines()[:2]

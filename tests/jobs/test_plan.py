@@ -151,6 +151,25 @@ def test_a_schedule_takes_its_prompts_from_the_settings_file(
     assert titles == {"Fruit", "Concertmaster run w7001", "Write plum.txt", "Write pear.txt"}
 
 
+@pytest.mark.parametrize("makefile", ["test:\n\tsh check.sh\n", "all:\n"])
+def test_a_check_that_nobody_gave_is_found_in_the_target_branch_or_asked_for(
+    comment: Callable[..., Workflow], repository: Repository, double: Double, makefile: str
+) -> None:
+    files = {"concertmaster.yml": "agent_command: sh agent.sh\n", "Makefile": makefile}
+    double.commit(repository, "main", files)
+    workflow = comment("/orchestrate", issue_body=LIST)
+    if "test" in makefile:
+        assert run_plan(workflow.job()) == 0
+        plan = planned(workflow)
+        assert plan["settings"]["check"] == "make test"
+        assert "check: `make test` (found: the Makefile has a target test)" in plan["notes"]
+    else:
+        with pytest.raises(UsageError, match="which command must pass"):
+            run_plan(workflow.job())
+        assert "which command must pass" in repository.issues[1].comments[-1].body
+    assert (workflow.outputs["count"] == "0") == ("test" not in makefile)
+
+
 def test_where_there_is_no_run_nothing_is_tried_again_and_that_is_said(
     comment: Callable[..., Workflow], repository: Repository
 ) -> None:

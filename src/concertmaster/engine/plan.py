@@ -18,12 +18,13 @@ from concertmaster.core.trigger import Kind, Trigger
 from concertmaster.engine import next_round, publication, snapshot
 from concertmaster.engine.job import Job
 from concertmaster.engine.next_round import NotDue, Succession
-from concertmaster.engine.planning import Planned, PromptFile, freeze, plan_files
+from concertmaster.engine.planning import Planned, PromptFile, fill_commands, freeze, plan_files
 from concertmaster.engine.publication import NOTHING, key_of
 from concertmaster.engine.reception import Rejected, Request, answer, read_parent, receive
 from concertmaster.engine.snapshot import Snapshot
 from concertmaster.engine.work import usable_seconds
 from concertmaster.errors import Error
+from concertmaster.settings import Settings
 
 LONGEST_PAUSE_SECONDS = 600.0
 _STARTS = (Verb.RUN, Verb.PLAN, Verb.RETRY)
@@ -104,6 +105,9 @@ def _plan_files(
     trigger: Trigger,
     notes: tuple[str, ...] = (),
 ) -> Planned:
+    settings, told = fill_commands(
+        found.settings, found.repository, base=found.base, paths=found.paths
+    )
     return plan_files(
         files,
         repository=found.repository,
@@ -112,18 +116,18 @@ def _plan_files(
         base=found.base,
         target=found.target,
         slots=found.settings.parallel or job.settings.slots,
-        settings=_freeze(found, trigger),
-        notes=notes,
+        settings=_freeze(settings, trigger),
+        notes=(*notes, *told),
     )
 
 
-def _freeze(found: Snapshot, trigger: Trigger) -> RunSettings:
+def _freeze(given: Settings, trigger: Trigger) -> RunSettings:
     """Where nobody looks on, people merge, if nothing else was said. A job that only waits for a
     usage limit to end costs its time, so a later round waits instead."""
-    settings = freeze(found.settings, requester=trigger.requester)
+    settings = freeze(given, requester=trigger.requester)
     settings = replace(settings, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
     is_watched = trigger.kind not in (Kind.LABEL, Kind.SCHEDULE)
-    if is_watched or "landing" in found.settings.model_fields_set:
+    if is_watched or "landing" in given.model_fields_set:
         return settings
     return replace(settings, landing=LandingMode.PULL_REQUESTS)
 

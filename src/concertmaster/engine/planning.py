@@ -18,6 +18,7 @@ from concertmaster.core.planner import Candidate, Hint
 from concertmaster.core.prompt import MAX_BYTES, parse, task_id
 from concertmaster.errors import UsageError
 from concertmaster.insight import footprint
+from concertmaster.insight.commands import FILES, find_commands
 from concertmaster.insight.order import infer_order
 from concertmaster.insight.tree import TreePaths
 from concertmaster.settings import FILE_NAMES, Settings, count_cores, load_settings
@@ -63,6 +64,7 @@ def make_plan(asked: Asked) -> Planned:
         target = settings.target
         base = repository.resolve(asked.base) if asked.base else repository.branch_tip(target)
         paths = repository.paths(base)
+    settings, found = fill_commands(settings, repository, base=base, paths=paths)
     files, notes = _read_files(asked, repository.root)
     return plan_files(
         files,
@@ -73,7 +75,7 @@ def make_plan(asked: Asked) -> Planned:
         target=target,
         slots=settings.parallel or min(MOST_SLOTS, 2 * count_cores()),
         settings=freeze(settings, requester=repository.requester()),
-        notes=notes,
+        notes=(*notes, *found),
     )
 
 
@@ -129,13 +131,30 @@ def read_settings(
     return load_settings(options)
 
 
+def fill_commands(
+    settings: Settings, repository: Repository, *, base: str, paths: Sequence[str]
+) -> tuple[Settings, tuple[str, ...]]:
+    """Where no check is given, the one that the base's files tell, with its setup if none is
+    given either; notes say which and why. A run with a check of its own gets nothing new."""
+    if settings.check.strip():
+        return settings, ()
+    read = {name: repository.read_file(base, name) for name in FILES if name in paths}
+    files = {name: data for name, data in read.items() if data is not None}
+    found = find_commands(paths, files, has_setup="setup" in settings.model_fields_set)
+    named = [(key, c) for key, c in (("check", found.check), ("setup", found.setup)) if c]
+    filled = settings.model_copy(update={key: c.command for key, c in named})
+    return filled, tuple(f"{key}: `{c.command}` (found: {c.reason})" for key, c in named)
+
+
 def freeze(settings: Settings, *, requester: str) -> RunSettings:
     """What a plan keeps of the settings. Raises UsageError without a check."""
     if not settings.check.strip():
         raise UsageError(
-            "there is no check, so nothing could be said about any result",
-            why="neither --check nor `check:` in concertmaster.yml at the base names a command",
-            next_step="give one, for example --check 'pytest -q' (or --check true, to trust all)",
+            "there is no check: which command must pass before a result may land?",
+            why="none is given, and the base has neither a Makefile with a target test, nor "
+            "pytest, a script test in package.json, Cargo.toml or go.mod",
+            next_step="answer with --check, for example --check 'pytest -q', or with `check:` in "
+            "concertmaster.yml at the base (`true` trusts every result)",
         )
     agent = "command" if settings.agent_command else settings.agent
     usual = LEAN_PHASES if agent == "command" else tuple(Phase)
