@@ -2,10 +2,13 @@
 
 It runs the last fenced block of shell in its prompt, or where there is none the one that its
 session remembers. The block finds the prompt in the file $PROMPT_FILE, its options in $OPTIONS,
-and in $TURN how often its session was asked, from 1. What it prints is the agent's last word. Lines
-that it writes to $ORDERS make the command line do what the real ones do at times:
+its session in $SESSION and in $TURN how often that was asked, from 1. What it prints is the
+agent's last word. Lines that it writes to $ORDERS make the command line do what the real ones do
+at times:
 
-    limit WORDS     end at a usage limit, told in these words or in its own
+    limit WORDS     end at a usage limit, told in these words or in its own (claude: its reset,
+                    in epoch seconds)
+    cost USD        tell that this turn cost so much (claude)
     overload        end as when the service is overloaded
     silent          end well, but without the final event
     empty           end a turn in which nothing was done (codex)
@@ -74,6 +77,7 @@ def play(sessions: Sessions, session: str, *, prompt: str | None = None) -> Turn
             "PROMPT_FILE": str(file),
             "OPTIONS": " ".join(sys.argv[1:]),
             "TURN": str(number),
+            "SESSION": session,
         }
         done = subprocess.run(
             ["/bin/sh", "-eu", "-c", script],

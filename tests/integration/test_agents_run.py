@@ -20,7 +20,7 @@ CHECK = "! test -f answer.txt || grep -q right answer.txt"
 STORY = """
 if head -n 1 "$PROMPT_FILE" | grep -q "^Review a change"; then
   echo '```json'
-  echo "$(grep -m1 '^{"task"' "$PROMPT_FILE") \\"comments\\": []}"
+  echo "$(grep -m1 '^{"task"' "$PROMPT_FILE" | sed "s/ or request_changes//") \\"comments\\": []}"
   echo '```'
 elif test -f answer.txt; then
   echo right > answer.txt; echo "Mended in turn $TURN."

@@ -45,6 +45,7 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         required=required,
         base=attempt.base,
         checkpoint=attempt.checkpoint,
+        interrupted_at=attempt.interrupted_at,
         folder=attempt.folder,
         session=attempt.session if phase in phases.AGENTS_OWN else "",
         evidence=attempt.evidence or _earlier_evidence(record),
@@ -106,7 +107,8 @@ def finish_phase(
     done = PhaseRecord(
         phase=event.phase, seconds=event.seconds, usage=event.usage, session=event.session
     )
-    changed = event.checkpoint not in ("", attempt.checkpoint)
+    is_new = event.checkpoint not in ("", attempt.checkpoint)
+    changed = is_new or attempt.interrupted_at != ""
     session = event.session if event.phase in phases.AGENTS_OWN else ""
     attempt = replace(
         attempt,
@@ -118,6 +120,7 @@ def finish_phase(
         findings=event.findings if event.phase is Phase.RESEARCH else attempt.findings,
         follow_ups=(*attempt.follow_ups, *event.follow_ups),
         checkpoint=event.checkpoint or attempt.checkpoint,
+        interrupted_at="",
         session=session or attempt.session,
         no_op=event.no_op,
         sensitive=event.sensitive,
@@ -170,6 +173,8 @@ def _send_back(record: TaskRecord, attempt: Attempt, event: PhaseFailed) -> Task
         asked=None,
         holds=phases.send_back(attempt.holds),
         returned=(*attempt.returned, event.phase),
+        checkpoint=event.saved or attempt.checkpoint,
+        interrupted_at="",
         evidence=event.evidence,
         reason=event.reason,
         notes=(*attempt.notes, *event.notes),
@@ -181,10 +186,12 @@ def pause(record: TaskRecord, event: PhaseFailed) -> TaskRecord:
     """The phase met a usage limit: it is asked again when that has ended, where it stopped."""
     attempt = record.attempts[-1]
     session = event.session if event.phase in phases.AGENTS_OWN else ""
+    saved = event.saved if event.phase is not Phase.RESEARCH else ""  # it may change nothing
     paused = replace(
         attempt,
         asked=None,
-        checkpoint=event.saved or attempt.checkpoint,
+        checkpoint=saved or attempt.checkpoint,
+        interrupted_at=attempt.interrupted_at or (attempt.checkpoint if saved else ""),
         session=session or attempt.session,
         notes=(*attempt.notes, *event.notes),
         lost_usage=attempt.lost_usage + event.usage,

@@ -27,6 +27,7 @@ class RunPhase:
     required: frozenset[str] = frozenset()  # prepare: tasks of `wanted` that may not be dropped
     base: str = ""
     checkpoint: str = ""
+    interrupted_at: str = ""  # where the phase began that a usage limit has cut in two
     folder: str = ""
     session: str = ""
     evidence: str = ""  # what has to be mended: of the attempt before, or of a phase of this one

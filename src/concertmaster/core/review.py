@@ -112,6 +112,8 @@ def read_review(text: str, *, task: str, tree: str) -> Review:
     decision = Decision(found["verdict"])
     if decision is Decision.REQUEST_CHANGES and not read:
         raise Unreadable("it requests changes without saying which")
+    if decision is Decision.APPROVE and any(one.severity.lower() == "blocker" for one in read):
+        raise Unreadable("it approves, and names a blocker")
     return Review(decision=decision, comments=read)
 
 
@@ -124,7 +126,7 @@ def _read_comment(found: Any) -> Comment:
     return Comment(
         file=display(file, limit=200),
         line=line if type(line) is int and line > 0 else 0,
-        comment=comment[:LONGEST_COMMENT],
+        comment=_writable(comment[:LONGEST_COMMENT]),
         severity=display(str(fields.get("severity") or "major"), limit=20),
     )
 
@@ -167,4 +169,10 @@ def read_follow_ups(text: str) -> tuple[str, ...]:
 
 def _texts(value: Any) -> tuple[str, ...]:
     items: Sequence[Any] = value if isinstance(value, list) else []
-    return tuple(one[:LONGEST_COMMENT] for one in items if isinstance(one, str) and one.strip())
+    texts = (one for one in items if isinstance(one, str) and one.strip())
+    return tuple(_writable(one[:LONGEST_COMMENT]) for one in texts)
+
+
+def _writable(text: str) -> str:
+    """JSON can hold halves of characters, which neither a file nor the journal can."""
+    return text.encode("utf-8", "replace").decode()

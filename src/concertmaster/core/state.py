@@ -34,6 +34,7 @@ class Attempt:
     folder_released: bool = False
     folder_stays: bool = False  # it holds work that could not be saved
     checkpoint: str = ""
+    interrupted_at: str = ""  # the checkpoint before that of a phase that met a usage limit
     session: str = ""
     no_op: str = ""
     done: tuple[PhaseRecord, ...] = ()

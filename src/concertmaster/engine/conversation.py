@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +58,17 @@ class Conversation:
 
     def _ask_patiently(self, question: Question, *, session: str) -> tuple[Report, Exit]:
         """Overload and broken connections pass; a session that is gone is begun anew."""
+        usage = Usage()
         for number in range(TRANSIENT_TRIES):
             report, ended = self._ask_once(question, session=session)
+            usage += report.usage
             if report.session_missing and session:
                 session = ""
             elif not report.transient or number == TRANSIENT_TRIES - 1:
                 break
             else:
                 session = report.session or session
-        return report, ended
+        return replace(report, usage=usage), ended
 
     def _ask_once(self, question: Question, *, session: str) -> tuple[Report, Exit]:
         site, command, worktree = self.site, self.command, self.worktree

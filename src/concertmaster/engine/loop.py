@@ -83,9 +83,10 @@ class Loop:
             self._slots = stack.enter_context(ThreadPoolExecutor(self._site.plan.slots, "slot"))
             self._rails = stack.enter_context(ThreadPoolExecutor(1, "train"))
             stack.callback(self._site.guard.stop_all)
-            while not state.finished:
+            while True:  # the opening counts also where the past had come to an end
                 state = self._turn(state, self._take())
-        return state
+                if state.finished:
+                    return state
 
     def _take(self) -> list[Event]:
         """All that has happened; waits until something has.

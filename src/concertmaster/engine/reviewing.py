@@ -15,6 +15,7 @@ from concertmaster.core.review import (
     describe_review,
     read_review,
 )
+from concertmaster.core.text import display
 from concertmaster.engine.conversation import Conversation, Question, Tell
 from concertmaster.engine.failure import Failure
 from concertmaster.engine.site import Site
@@ -55,7 +56,7 @@ def _judge(site: Site, command: RunPhase, worktree: Worktree, *, tell: Tell) -> 
     comments = describe_review(found.review)
     raise Failure(
         Outcome.FAILED,
-        f"the review requests changes: {comments.partition(chr(10))[0]}",
+        display(f"the review requests changes: {comments.removeprefix('- ')}", limit=500),
         evidence=f"A reviewer of your change requests:\n\n{comments}",
         saved=command.checkpoint,
         usage=found.usage,

@@ -185,8 +185,9 @@ class Worker:
         talk = self._talk(command, worktree)
         report = self._ask(talk, self._task(command, talk), session=command.session)
         snapshot = self._snapshot(command, worktree)
-        changed = snapshot.tree != self.site.objects.tree(command.checkpoint)
-        is_first = command.checkpoint == command.base
+        began_at = _began_at(command)
+        changed = snapshot.tree != self.site.objects.tree(began_at)
+        is_first = began_at == command.base
         no_op = "" if changed or not is_first else read_no_op(report.final_text)
         if not changed and not no_op:
             reason = "the agent ended without changing anything, and without saying why"
@@ -204,7 +205,7 @@ class Worker:
     def _task(self, command: RunPhase, talk: Conversation) -> Question:
         """The whole task; in a conversation that goes on only what is to be mended."""
         evidence = command.evidence
-        is_mending = command.checkpoint != command.base and evidence != ""
+        is_mending = _began_at(command) != command.base and evidence != ""
         if is_mending and command.session:
             return Question(text=talk.say("mend", evidence=evidence))
         told = f"\n{_EARLIER}\n\n{evidence}\n" if evidence else ""
@@ -224,7 +225,7 @@ class Worker:
         snapshot = self._snapshot(command, worktree)
         objects = self.site.objects
         changed = snapshot.tree != objects.tree(command.checkpoint)
-        changes = objects.changes(command.checkpoint, snapshot.commit) if changed else ()
+        changes = objects.changes(_began_at(command), snapshot.commit)
         reason = read_reason(report.final_text, "no_docs")
         if not reason and not any(is_document(change.path) for change in changes):
             why = "the agent changed no document, and did not say why"
@@ -373,6 +374,11 @@ class Worker:
 
     def _folder(self, command: RunPhase) -> Path:
         return self.site.attempt_folder(command.task.id, command.attempt)
+
+
+def _began_at(command: RunPhase) -> str:
+    """What the phase's change is a change of: also what it did before a usage limit counts."""
+    return command.interrupted_at or command.checkpoint
 
 
 _PHASES: Mapping[Phase, Callable[[Worker, RunPhase], Answer]] = {
