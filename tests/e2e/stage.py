@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.agents.endpoint import Endpoint, Reply, Say, Use, prompt_of, tool_results_of, turns_of
+from tests.agents.judgement import judge, make_plan
 from tests.e2e.runner import Ran, Runner
 from tests.github.double import Double
 from tests.github.people import User
@@ -17,19 +18,28 @@ from tests.github.state import Issue, Repository, Run
 
 CALLER = ".github/workflows/orchestrate.yml"
 
+JUDGING = {
+    "Find out how the task": "research",
+    "bring the documentation": "document",
+    "Review a change": "review",
+}
+NO_DOCS = '```json\n{"no_docs": "fruit needs no words"}\n```'
+
 
 @dataclass
 class Model:
-    """For each title of a prompt a shell script, which it runs; then it is done.
+    """For each title of a prompt a shell script, which it runs; then it is done. Where it is asked
+    for a judgement instead, it is content.
 
     Of each title: when the first request came, in seconds, what it said, and what the script wrote
-    in that first attempt.
+    in that first attempt; `judged` are the phases that asked for a judgement.
     """
 
     scripts: dict[str, str] = field(default_factory=dict)
     first_seen: dict[str, float] = field(default_factory=dict)
     first_body: dict[str, str] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
+    judged: dict[str, list[str]] = field(default_factory=dict)
 
     def __call__(self, body: dict[str, Any]) -> Reply:
         prompt = prompt_of(body)
@@ -39,10 +49,21 @@ class Model:
             self.first_body[title] = json.dumps(body)
         if not title:
             return Say(f"I have no script for {prompt[-80:]}")
+        phase = next((name for words, name in JUDGING.items() if words in prompt), "")
+        if phase:
+            return self._judge(title, phase, body)
         if turns_of(body) == 0:
             return Use("Bash", {"command": self.scripts[title], "description": "The work"})
         self.results.setdefault(title, "\n".join(tool_results_of(body)))
         return Say("Done.")
+
+    def _judge(self, title: str, phase: str, body: dict[str, Any]) -> Reply:
+        if turns_of(body):
+            return Say("Done.")
+        self.judged.setdefault(title, []).append(phase)
+        if phase == "review":
+            return Use("StructuredOutput", judge(prompt_of(body), "approve"))
+        return Say(make_plan("README.md") if phase == "research" else NO_DOCS)
 
 
 @dataclass

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 FILES = {
     "concertmaster.yml": "check: sh check.sh\nattempts: 1\nphases: lean\n",
     "check.sh": "! test -e rotten.txt\n",
-    "prompts/apple.md": "# Write apple.txt\n",
+    "prompts/apple.md": "---\nphases: full\n---\n# Write apple.txt\n",
     "prompts/pear.md": "# Write pear.txt\n",
     "prompts/plum.md": "---\nneeds: [pear.md]\n---\n# Write plum.txt\n",
 }
@@ -50,6 +50,7 @@ def test_a_comment_lands_what_passes_and_a_retry_the_rest(build_stage: Built) ->
     assert [*map(count_shares, stage.runs)] == [2, 1]
     assert git(stage, "show", "main:plum.txt") == "pear"
     assert "Write plum.txt" in git(stage, "show", "main:.github/Memory.md")
+    assert stage.model.judged == {"Write apple.txt": ["research", "document", "review"]}
     assert issue.state == "closed", [one.body for one in issue.comments]
     assert " 2 of 3 tasks landed" in issue.comments[-3].body
     issues = stage.repository.issues.values()

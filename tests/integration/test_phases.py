@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.agents.endpoint import Endpoint, Reply, Say, Use, prompt_of, tool_results_of
+from tests.agents.judgement import judge, make_plan
 from tests.commandline import concertmaster
 from tests.conftest import Project
 
@@ -16,20 +16,6 @@ pytest_plugins = ["tests.agents.fixtures"]
 pytestmark = pytest.mark.claude
 
 CHECK = "grep -q right answer.txt"
-
-
-def plan() -> str:
-    return '```json\n{"steps": ["write answer.txt"], "paths": ["answer.txt"]}\n```'
-
-
-def verdict(prompt: str, decision: str, *comments: str) -> dict[str, Any]:
-    """On the task and the tree that the prompt names."""
-    found = re.search(r'"task": "([^"]+)", "tree": "([0-9a-f]+)"', prompt)
-    assert found, prompt
-    remarks = [
-        {"file": "answer.txt", "line": 1, "comment": text, "severity": "major"} for text in comments
-    ]
-    return {"task": found[1], "tree": found[2], "verdict": decision, "comments": remarks}
 
 
 class Story:
@@ -44,7 +30,7 @@ class Story:
         if "Review a change" in prompt:
             return Say("Done.") if tool_results_of(body) else self._review(prompt)
         if "Find out how the task" in prompt:
-            return self._first(body, "research", plan())
+            return self._first(body, "research", make_plan("answer.txt"))
         if "bring the documentation" in prompt:
             return self._write(body, "document", "README.md", "# Answers are right\n")
         if "A reviewer of your change" in prompt:
@@ -61,8 +47,8 @@ class Story:
         self.reviews += 1
         self.phases.append(f"review {self.reviews}")
         if self.reviews == 1:
-            return Use("StructuredOutput", verdict(prompt, "request_changes", "be polite"))
-        return Use("StructuredOutput", verdict(prompt, "approve"))
+            return Use("StructuredOutput", judge(prompt, "request_changes", "be polite"))
+        return Use("StructuredOutput", judge(prompt, "approve"))
 
     def _write(self, body: dict[str, Any], phase: str, path: str, content: str) -> Reply:
         if phase not in self.phases:

@@ -205,6 +205,10 @@ def test_a_dropped_path_is_noted_once_with_its_line() -> None:
     )
 
 
+def test_a_file_that_is_to_be_created_is_not_missed() -> None:
+    assert notes("Create gone.py") == ()
+
+
 def test_notes_are_bounded() -> None:
     many = notes(" ".join(f"gone{number}.py" for number in range(100)))
     assert len(many) == footprint.MAX_NOTES + 1

@@ -190,7 +190,8 @@ def _create(mention: Mention, tree: TreePaths) -> _Finding:
         asked = CREATED if mention.verb is Verb.CREATE else MISNAMED
         reason = f"not there yet: {_where(mention)}"
         return [_Guess(path=path, probability=asked * _trust(mention), reason=reason)], ""
-    if mention.place is Place.TEXT and has_known_name(mention.path):
+    should_be_there = mention.verb is not Verb.CREATE and has_known_name(mention.path)
+    if mention.place is Place.TEXT and should_be_there:
         return [], f"line {mention.line} names {mention.path}, which is not in the repository"
     return [], ""
 
