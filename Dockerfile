@@ -30,7 +30,7 @@ RUN python3 -m venv --without-pip /opt/concertmaster \
  && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --require-hashes --no-deps --only-binary=:all: --requirement requirements.lock
 
 COPY pyproject.toml README.md LICENSE ./
-COPY examples/demo/ examples/demo/
+COPY examples/ examples/
 COPY src/ src/
 RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels . \
  && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --no-deps wheels/*.whl

@@ -50,7 +50,7 @@ image: setup ## the container image, and its size by layer
 	$(BIN)/python -m tests.e2e
 
 bench: setup ## every benchmark
-	set -e; for name in makespan overhead worktrees; do $(BIN)/python benchmarks/$$name.py; done
+	set -e; for name in makespan overhead worktrees downloads; do $(BIN)/python benchmarks/$$name.py; done
 
 demo: setup ## a whole run with a pretend agent; no account, no token
 	$(BIN)/concertmaster demo

@@ -11,9 +11,11 @@ import pytest
 
 from concertmaster.adapters.repository import Repository
 
-# Whoever starts the tests in the background has interrupts ignored, also in all that they start.
+# Whoever starts the tests in the background has these ignored, also in all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

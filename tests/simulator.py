@@ -6,6 +6,7 @@ will happen; `Simulator` holds the core to the rules that hold in every world.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from concertmaster.core.command import (
     FinishRun,
     KeepWork,
     LandBatch,
+    MeasureRoom,
     RemoveWorktree,
     RunPhase,
     StopAttempt,
@@ -37,8 +39,10 @@ from concertmaster.core.events import (
     RunResumed,
     RunStarted,
     TargetMoved,
+    Throttled,
     WorkKept,
 )
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.machine import begin, fold, handle
 from concertmaster.core.model import (
     LEAN_PHASES,
@@ -54,6 +58,8 @@ from concertmaster.core.model import (
     TaskState,
     Usage,
 )
+from concertmaster.core.phases import AGENTS_OWN
+from concertmaster.core.record import AGENT_PHASES
 from concertmaster.core.state import RunState
 
 BASE = "base"
@@ -69,6 +75,7 @@ Answer = (
     | TargetMoved
     | WorkKept
     | PauseEnded
+    | Throttled
     | RunFinished
 )
 
@@ -123,6 +130,7 @@ class World:
 
     fails: Mapping[tuple[str, int], tuple[Phase, Outcome]] = field(default_factory=dict)
     returns: Mapping[tuple[str, Phase], int] = field(default_factory=dict)  # times it sends back
+    limits: Mapping[tuple[str, Phase], int] = field(default_factory=dict)  # times it meets one
     documented: Changes = frozenset()  # those whose document phase changes the tree
     no_ops: Changes = frozenset()
     red: tuple[Changes, ...] = ()  # a tree that contains one of these does not pass
@@ -139,6 +147,7 @@ class Disturbance:
     moves: frozenset[int] = frozenset()  # somebody pushes to the target
     crashes: frozenset[int] = frozenset()  # the process dies and the run is resumed
     cancel: int | None = None
+    shortages: Mapping[int, Shortage | None] = field(default_factory=dict)  # from then on
     resumes: int = 3  # how often a run that a limit or a budget stopped is resumed
 
 
@@ -179,9 +188,11 @@ class Simulator:
         self.landings = 0
         self.moved = 0
         self.limited: set[tuple[str, int]] = set()  # a limit is met once
-        self.sent_back: dict[tuple[str, Phase], int] = {}
+        self.happened: Counter[tuple[str, str, Phase]] = Counter()
+        self.now = 0.0
         self.judged: dict[Phase, set[str]] = {Phase.TEST: set(), Phase.REVIEW: set()}
         self.drafts = 0
+        self.short: Shortage | None = None  # of what the machine is
 
     # --- the engine ----------------------------------------------------------------------------
 
@@ -195,6 +206,7 @@ class Simulator:
                     self._check_end()
                     return self.state
                 resumes -= 1
+                self.short = None  # somebody has made room
                 self._resume()
             self._disturb(step)
             self._answer_one()
@@ -202,7 +214,7 @@ class Simulator:
 
     def _most_steps(self) -> int:
         attempts = self.plan.settings.attempts + len(self.world.fails)
-        phases = 8 + 8 * sum(self.world.returns.values())
+        phases = 8 + 8 * sum(self.world.returns.values()) + 4 * sum(self.world.limits.values())
         tasks = len(self.plan.tasks) * (phases * attempts + 40)
         return 100 + tasks + 20 * len(self.disturbance.moves)
 
@@ -211,6 +223,9 @@ class Simulator:
             self.moved += 1
             contents = self.commits[self.target].contents | {str(self.moved)}
             self.target = self._commit(contents, of=f"push {self.moved}")
+        if step in self.disturbance.shortages:
+            self.short = self.disturbance.shortages[step]
+            self._happen(self._measure())
         if step == self.disturbance.cancel:
             self._happen(CancelRequested())
         if step in self.disturbance.crashes:
@@ -238,6 +253,8 @@ class Simulator:
         self._happen(RunResumed(budget_usd=budget))
 
     def _happen(self, event: Event) -> None:
+        self.now = max(self.now + 1.0, event.at)
+        event = replace(event, at=self.now)
         self.journal.append(event)
         before = self.state
         self.state, commands = handle(self.state, event)
@@ -251,6 +268,7 @@ class Simulator:
             else:
                 self.pending.append(command)
         self._hold_slots()
+        self._hold_starts(before)
         self._hold_accusations(before, event)
 
     def _stop_check(self) -> None:
@@ -279,6 +297,8 @@ class Simulator:
                 self._hold_needs(command)
             if command.phase is Phase.DELIVER:
                 self._hold_evidence(command)
+        if isinstance(command, AwaitTime):
+            assert not any(isinstance(p, AwaitTime) for p in self.pending), "two pauses at once"
         if isinstance(command, RemoveWorktree):
             for one in self.state.tasks.values():
                 in_use = one.is_busy and one.attempt and one.attempt.folder == command.folder
@@ -316,6 +336,16 @@ class Simulator:
         assert len(busy) <= self.plan.slots
         for exclusion in self.plan.exclusions:
             assert not busy.issuperset(exclusion.tasks), f"{exclusion.tasks} run together"
+
+    def _hold_starts(self, before: RunState) -> None:
+        """Nothing new starts without room; but with little memory, one where nothing else runs."""
+        tasks = self.state.tasks
+        began = [k for k, one in tasks.items() if len(one.attempts) > len(before.tasks[k].attempts)]
+        if began:
+            busy = [key for key, one in tasks.items() if one.is_busy]
+            assert self.state.short is not Shortage.DISK, "an agent starts on a full disk"
+            alone = busy == began and len(began) == 1 and not self.state.landing.asked
+            assert alone or self.state.short is None, "too many agents for the memory"
 
     def _hold_accusations(self, before: RunState, event: Event) -> None:
         """A culprit turns red what is green without it: the target and what goes there first."""
@@ -356,6 +386,8 @@ class Simulator:
             if keeps and one.work and (lost or state.cancelled) and key not in on_target:
                 assert one.kept_on, f"the work of {key} is lost"
             for attempt in one.attempts:
+                has_stopped_run = self.plan.settings.longest_pause_seconds is not None
+                assert attempt.outcome is not Outcome.LIMITED or has_stopped_run
                 over = attempt.outcome or one.state.is_over
                 released = attempt.folder_released or attempt.folder_stays
                 assert released or not over or not attempt.folder, f"a folder of {key} is left"
@@ -418,10 +450,15 @@ class Simulator:
                 return WorkKept(task=command.task, branch=branch, commit=command.commit)
             case AwaitTime():
                 return PauseEnded(at=command.until)
+            case MeasureRoom():
+                return self._measure(is_answer=True)
             case FinishRun():
                 return RunFinished()
             case StopAttempt() | StopCheck() | RemoveWorktree():
                 return None
+
+    def _measure(self, *, is_answer: bool = False) -> Throttled:
+        return Throttled(short=self.short, reason=self.short or "", is_answer=is_answer)
 
     def _check_base(self) -> BaseChecked:
         passed = not self.world.base_red
@@ -440,25 +477,28 @@ class Simulator:
             if outcome is Outcome.LIMITED:
                 self.limited.add((task, attempt))
             return self._failed(command, outcome, f"{outcome} in {phase}")
-        if self._returns(task, phase):
+        if self._happens("limit", self.world.limits, command):
+            return self._failed(command, Outcome.LIMITED, f"limited in {phase}")
+        if self._happens("return", self.world.returns, command):
             return self._failed(command, Outcome.FAILED, "red", evidence=f"{phase} says no")
         return self._prepare(command) if phase is Phase.PREPARE else self._work(command)
 
-    def _returns(self, task: str, phase: Phase) -> bool:
-        """The phase sends the work back, so often as the world says."""
-        done = self.sent_back.get((task, phase), 0)
-        if done >= self.world.returns.get((task, phase), 0):
+    def _happens(
+        self, what: str, times: Mapping[tuple[str, Phase], int], command: RunPhase
+    ) -> bool:
+        """So often in this phase of the task as the world says."""
+        key = (command.task.id, command.phase)
+        if self.happened[what, *key] >= times.get(key, 0):
             return False
-        self.sent_back[task, phase] = done + 1
+        self.happened[what, *key] += 1
         return True
 
     def _failed(
         self, command: RunPhase, outcome: Outcome, reason: str, *, evidence: str = ""
     ) -> PhaseFailed:
-        saved = ""
-        if command.phase is not Phase.PREPARE:
-            contents = self.commits[command.checkpoint].contents | {command.task.id}
-            saved = self._commit(contents, of=f"saved {command.task.id} {command.attempt}")
+        is_agents = command.phase in AGENT_PHASES and not evidence
+        failed = is_agents and outcome in (Outcome.FAILED, Outcome.LOST)
+        until = self.now + next(self.order, 0) % 3 * 25.0
         return PhaseFailed(
             task=command.task.id,
             attempt=command.attempt,
@@ -467,9 +507,21 @@ class Simulator:
             outcome=outcome,
             reason=reason,
             evidence=evidence,
-            saved=saved,
+            agent_failed=failed and next(self.order, 0) % 2 == 1,
+            resumes_at=until if outcome is Outcome.LIMITED and until > self.now else 0.0,
+            saved=self._save(command),
             usage=Usage(cost_usd=1.0),
         )
+
+    def _save(self, command: RunPhase) -> str:
+        """An agent may have changed something; who only looks has not."""
+        if command.phase is Phase.PREPARE or next(self.order, 0) % 4 == 3:
+            return ""
+        if command.phase not in AGENTS_OWN:
+            return "" if command.phase is Phase.REVIEW else command.checkpoint
+        self.drafts += 1
+        base = self.commits[command.base].contents
+        return self._commit(base | {command.task.id}, of=f"saved {self.drafts}", base=base)
 
     def _prepare(self, command: RunPhase) -> PhaseFinished | PhaseFailed:
         contents, merged = frozenset[str](), list[Built]()
@@ -496,11 +548,14 @@ class Simulator:
         base = self.commits[command.base].contents
         assert self.commits[command.checkpoint].contents in (base, base | {task})
         assert command.folder == f"folder {task} {attempt}"
+        assert phase is not Phase.RESEARCH or command.checkpoint == command.base
         finished = PhaseFinished(
             task=task, attempt=attempt, phase=phase, seconds=1.0, usage=Usage(cost_usd=1.0)
         )
         if phase is Phase.IMPLEMENT and task in self.world.no_ops:
             return replace(finished, no_op="it is done already")
+        if phase is Phase.IMPLEMENT and command.interrupted_at and next(self.order, 0) % 2:
+            return replace(finished, checkpoint=command.checkpoint)  # all of it was done before
         is_changed = phase is Phase.DOCUMENT and task in self.world.documented
         if phase in (Phase.IMPLEMENT, Phase.DELIVER) or is_changed:
             self.drafts += 1

@@ -113,6 +113,8 @@ def succeed(
     cost: float | None = None,
     sensitive: tuple[str, ...] = (),
     built_on: tuple[Built, ...] = (),
+    follow_ups: tuple[str, ...] = (),
+    estimated: bool = False,
 ) -> tuple[Event, ...]:
     """The four lean phases, one after another; the first begins `at` seconds into the run."""
     return tuple(
@@ -125,7 +127,9 @@ def succeed(
             folder=f"/srv/{task}",
             built_on=built_on if phase is Phase.PREPARE else (),
             sensitive=sensitive if phase is Phase.DELIVER else (),
-            usage=Usage(cost_usd=cost, input_tokens=100, output_tokens=10)
+            follow_ups=follow_ups if phase is Phase.IMPLEMENT else (),
+            session=f"session-of-{task}" if phase is Phase.IMPLEMENT else "",
+            usage=Usage(cost_usd=cost, input_tokens=1200, output_tokens=10, is_estimated=estimated)
             if phase is Phase.IMPLEMENT
             else Usage(),
             at=START + at + seconds * number,

@@ -29,6 +29,7 @@ OWNERS = {
     "click": "cli",
     "git": "adapters.repository",
     "github3": "adapters.watch",
+    "psutil": "adapters.host",
     "rich": "adapters.console",
     "subprocess": "adapters.process",
 }

@@ -16,16 +16,20 @@ import click
 from concertmaster import __version__
 from concertmaster.adapters import journal
 from concertmaster.adapters.console import Console, PlanForm
+from concertmaster.adapters.folder import add_files
 from concertmaster.adapters.page import render_report
 from concertmaster.adapters.process import Guard
 from concertmaster.adapters.repository import Repository
 from concertmaster.core.model import LandingMode
 from concertmaster.core.report import exit_code
 from concertmaster.engine import run as runs
+from concertmaster.engine.branches import land_branches, plan_branches
 from concertmaster.engine.cleaning import clean_runs
 from concertmaster.engine.demonstration import make_demo
 from concertmaster.engine.examination import examine
+from concertmaster.engine.groundwork import lay, plan_groundwork
 from concertmaster.engine.planning import Asked, Planned, make_plan
+from concertmaster.engine.splitting import Splitting, split_prompt
 from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
 from concertmaster.settings import (
     drop_git_environment,
@@ -97,6 +101,7 @@ _planning = _with(
     click.option("--target", metavar="BRANCH", help="Where results land (default: this branch)."),
     click.option("--agent", metavar="NAME", help="Who does the work (default: claude)."),
     click.option("--agent-command", metavar="CMD", help="A program of yours that does the work."),
+    click.option("--agent-model", metavar="NAME", help="The model (default: as the agent is set)."),
     click.option("--parallel", metavar="N|auto", help="How many agents work at the same time."),
     click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable, e.g. 'uv sync'."),
     click.option("--check", metavar="CMD", help="What must pass, e.g. 'pytest -q'."),
@@ -177,7 +182,9 @@ def plan(console: Console, /, form: str, explain: tuple[str, str] | None, **give
 
 
 def _ask(given: dict[str, Any]) -> Asked:
-    names = "target agent agent_command parallel setup check landing phases budget timeout".split()
+    names = (
+        "target agent agent_command agent_model parallel setup check landing phases budget timeout"
+    ).split()
     return Asked(
         repository=given["repo"],
         prompts=given["prompts"],
@@ -185,6 +192,87 @@ def _ask(given: dict[str, Any]) -> Asked:
         all_prompts=given["all_prompts"],
         options={name: given[name] for name in names if given[name] is not None},
     )
+
+
+@commands.command()
+@click.argument("prompt", type=click.Path(path_type=Path, readable=False, dir_okay=False))
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where the files go (default: beside PROMPT, in a folder of its name).",
+)
+@_repo
+@click.option("--base", default="", metavar="REF", help="What the agent reads (default: HEAD).")
+@click.option("--agent", metavar="NAME", help="Who splits it (default: claude).")
+@click.option("--agent-command", metavar="CMD", help="A program of yours that splits it.")
+@click.option("--agent-model", metavar="NAME", help="The model (default: as the agent is set).")
+@click.option("--timeout", metavar="45m", help="The longest that the agent may take.")
+@click.option("--yes", is_flag=True, help="Write the files without asking.")
+@_json
+@click.pass_obj
+def split(
+    console: Console, /, prompt: Path, into: Path | None, yes: bool, json: bool, **given: Any
+) -> int:
+    """Let an agent split a prompt that is a list of tasks.
+
+    It can only read. Its prompt files, with `needs` where one builds on another, are shown before
+    they are written. No file is written over, and PROMPT stays as it is.
+    """
+    names = ("agent", "agent_command", "agent_model", "timeout")
+    options = {name: given[name] for name in names if given[name]}
+    asked = Asked(repository=given["repo"], prompts=(prompt,), base=given["base"], options=options)
+    try:
+        console.note(f"an agent reads {prompt}; this may take some minutes")
+        with Guard() as guard:
+            found = split_prompt(asked, _home(), into=into, guard=guard)
+        return _offer(console, found, yes=yes, json=json)
+    except (KeyboardInterrupt, click.Abort) as error:
+        again = "give the command again; nothing was written"
+        raise Interrupted("interrupted", next_step=again) from error
+
+
+def _offer(console: Console, found: Splitting, *, yes: bool, json: bool) -> int:
+    """Show the files, and write them if that is wanted."""
+    for line in found.drafts():
+        console.line(line)
+    can_ask = not json and sys.stdin.isatty() and sys.stdout.isatty()
+    written = False
+    try:
+        if found.files and (yes or (can_ask and click.confirm("write these files?"))):
+            add_files(found.folder, found.files)
+            written = True
+    finally:
+        ending = found.ending(written=written, decided=yes or can_ask)
+        console.result("\n".join(ending), found.document(written=written))
+    return 0
+
+
+@commands.command()
+@click.argument("branches", metavar="BRANCH...", nargs=-1, required=True)
+@_repo
+@click.option("--target", metavar="BRANCH", help="Where they land (default: this branch).")
+@click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable, e.g. 'uv sync'.")
+@click.option("--check", metavar="CMD", help="What must pass, e.g. 'pytest -q'.")
+@_json
+@click.pass_obj
+def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: Any) -> int:
+    """Land branches that exist already, as `run` lands its results.
+
+    They are merged and checked together. What conflicts or breaks the check is left out, and its
+    branch stays as it is. Remote-tracking branches such as origin/x will do; no agent runs.
+    """
+    options = {
+        name: given[name] for name in ("target", "setup", "check") if given[name] is not None
+    }
+    asked = Asked(repository=given["repo"], prompts=(), options=options)
+    with Guard() as guard:
+        planned = plan_branches(asked, branches)
+        for note in planned.plan.notes:
+            console.note(note)
+        with console.progress(planned.plan) as progress:
+            folder = land_branches(planned, _home(), progress=progress, guard=guard)
+    return _end(console, folder)
 
 
 @commands.command()
@@ -206,11 +294,11 @@ def _home() -> runs.Home:
     return runs.Home(cache=find_cache(), environment=read_environment())
 
 
-def _end(console: Console, folder: Path) -> int:
+def _end(console: Console, folder: Path, *, is_full: bool = False) -> int:
     """Write and show the report; its exit code."""
     found = runs.report(folder)
     runs.write_report(folder, render_report(found), found)
-    console.show_report(found, folder)
+    console.show_report(found, folder, is_full=is_full)
     return exit_code(found)
 
 
@@ -238,7 +326,7 @@ def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
 @click.pass_obj
 def report(console: Console, /, run: str, repo: Path, json: bool) -> int:
     """Write and show the report of a run (default: the newest)."""
-    return _end(console, runs.find_run(Repository.open(repo), run))
+    return _end(console, runs.find_run(Repository.open(repo), run), is_full=True)
 
 
 @commands.command()
@@ -314,6 +402,26 @@ def clean(console: Console, /, repo: Path, dry_run: bool, json: bool) -> int:
 
 @commands.command()
 @_repo
+@click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable (default: found).")
+@click.option("--check", metavar="CMD", help="What must pass before anything lands.")
+@click.option("--github", is_flag=True, help="Also the workflow, and a form for issues.")
+@_json
+@click.pass_obj
+def init(console: Console, /, repo: Path, github: bool, json: bool, **given: str | None) -> int:
+    """Write concertmaster.yml, with the check and setup that are found.
+
+    No file is written over and nothing is committed; what remains to be done is told.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    asked = Asked(repository=repo, prompts=(), options=options)
+    groundwork = plan_groundwork(asked, github=github)
+    lay(groundwork)
+    console.result("\n".join(groundwork.sentences()), groundwork.document())
+    return 0
+
+
+@commands.command()
+@_repo
 @_json
 @click.pass_obj
 def doctor(console: Console, /, repo: Path, json: bool) -> int:
@@ -348,6 +456,7 @@ def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) ->
     return 0 if code == Error.exit_code else code  # one task is a culprit on purpose
 
 
+_AGAIN = "run the job again, or write `/orchestrate retry` on the issue of the run"
 _JOBS = ("plan", "work", "verify", "finalize", "control", "run")
 
 
@@ -362,4 +471,9 @@ def action(console: Console, /, job: str) -> int:
 
     settings = load_action_settings()
     drop_token()
-    return JOBS[job](Job(settings=settings, console=console, environment=read_environment()))
+    try:
+        return JOBS[job](Job(settings=settings, console=console, environment=read_environment()))
+    except (Interrupted, KeyboardInterrupt) as stop:
+        raise Interrupted("interrupted", next_step=_AGAIN) from stop
+    except OSError as error:
+        raise EnvironmentFault(str(error), next_step=f"mend this; {_AGAIN}") from error

@@ -26,15 +26,16 @@ from pydantic_settings import (
 )
 
 from concertmaster.core.model import LEAN_PHASES, LandingMode, Phase
+from concertmaster.core.text import read_duration
 from concertmaster.errors import EnvironmentFault, UsageError
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 MAX_FILE_BYTES = 256 * 1024
+LONGEST_MODEL = 200
 
 _WHO_THE_USER_IS = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
 # PyYAML lets through what Python says of a value with a wrong tag, such as `!!int ''`.
 _UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
 
 
 def read_environment() -> dict[str, str]:
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     check: str = ""
     agent: str = "claude"
     agent_command: str = ""
+    agent_model: str = ""
     agent_environment: tuple[str, ...] = ()
     parallel: int | None = Field(default=None, ge=1, le=256)
     phases: tuple[Phase, ...] | None = None
@@ -94,10 +96,22 @@ class Settings(BaseSettings):
     repairs: int = Field(default=1, ge=0, le=10)
     rounds: int = Field(default=3, ge=0, le=20)
 
+    @field_validator("agent_model")
+    @classmethod
+    def _check_model(cls, value: str) -> str:
+        """It becomes an argument of a command line."""
+        if value.startswith("-") or not value.isprintable() or len(value) > LONGEST_MODEL:
+            raise ValueError("a model's name is one line, of some length, and begins with no dash")
+        return value
+
     @field_validator("timeout", "check_timeout", mode="before")
     @classmethod
     def _read_duration(cls, value: object) -> object:
-        return parse_duration(value) if isinstance(value, str) else value
+        """A bare number is one of minutes, whether YAML takes it for a number or not."""
+        seconds = read_duration(str(value))
+        if not seconds:
+            raise ValueError(f"{value!r} is no duration; write 90s, 45m or 1h30m")
+        return seconds
 
     @field_validator("phases", mode="before")
     @classmethod
@@ -120,17 +134,9 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of "90s", "45m", "1h30m" or plain minutes. Raises ValueError."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text.strip().lower())
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip().lower():
-        raise ValueError(f"{text!r} is no duration; write 90s, 45m or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
 def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = "") -> Settings:
     """Join all sources. `options` holds only what the user gave; raises UsageError."""
-    values = _read_file(file, name)
+    values = overrule(_read_file(file, name), by=options)
 
     class Layered(Settings):
         @classmethod
@@ -148,6 +154,25 @@ def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = 
         return Layered(**options)
     except ValidationError as error:
         raise _explain(error, name, options) from error
+
+
+def overrule(options: Mapping[str, Any], *, by: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, and `by` wins. A model is one of the agent that it was named with, and of no other."""
+    usual = Settings.model_fields["agent"].default
+    agent = options.get("agent", usual)
+    is_other = by.get("agent", agent) != agent
+    kept = {k: value for k, value in options.items() if not (is_other and k == "agent_model")}
+    return {**kept, **by}
+
+
+def write_settings(values: Mapping[str, str], *, reasons: Mapping[str, str]) -> bytes:
+    """A concertmaster.yml that `load_settings` reads back; a reason stands above its key."""
+    lines = []
+    for key, value in values.items():
+        if reason := reasons.get(key):
+            lines.append(f"# {reason}\n")
+        lines.append(yaml.safe_dump({key: value}, allow_unicode=True, width=MAX_FILE_BYTES))
+    return "".join(lines).encode()
 
 
 def _read_file(data: bytes, name: str) -> dict[str, Any]:
@@ -234,6 +259,7 @@ class ActionSettings(BaseSettings):
     setup: str = ""
     agent: str = ""
     agent_command: str = ""
+    agent_model: str = ""
     target: str = ""
     artifacts: str = ""
     isolation: Isolation = Isolation.AUTO
@@ -257,7 +283,7 @@ class ActionSettings(BaseSettings):
 
     def options(self) -> dict[str, Any]:
         """The settings of a run that the workflow file names."""
-        names = ("check", "setup", "agent", "agent_command", "target")
+        names = ("check", "setup", "agent", "agent_command", "agent_model", "target")
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value}
 

@@ -137,7 +137,7 @@ def test_a_prompt_listed_twice_makes_one_task_and_a_note(call: Call, shop: Proje
     done = call("plan", "prompts/good.md", same, "./prompts/good.md", "--json", cwd=shop.root)
     plan = done.document
     assert [task["prompt"] for task in plan["tasks"]] == ["prompts/good.md"]
-    assert plan["notes"] == ["prompts/good.md is listed more than once; it makes one task"]
+    assert "prompts/good.md is listed more than once; it makes one task" in plan["notes"]
 
 
 def test_files_of_the_same_name_in_two_folders_make_two_tasks(call: Call, shop: Project) -> None:

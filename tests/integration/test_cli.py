@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from tests.commandline import OBEDIENT_COMMAND, Done, concertmaster, fingerprint
 from tests.conftest import Project, set_home
 
 AGENT = ("--agent-command", OBEDIENT_COMMAND)
-COMMANDS = "run plan resume status report cancel watch clean doctor demo".split()
+COMMANDS = "run plan split land resume status report cancel watch clean init doctor demo".split()
 
 
 class Shop:
@@ -104,7 +105,11 @@ def test_status_and_report_tell_the_same_afterwards(done: tuple[Shop, Done]) -> 
     assert f"run {run} on main: landed; 2 landed" in shop.call("status", run).out
     report = shop.call("report", run)
     assert report.code == 0
-    assert told.out.endswith(report.out)
+    table = re.search(r"^task +state ", told.out, re.MULTILINE)
+    assert table
+    ending = told.out[table.start() :]
+    assert report.out.endswith(ending)
+    assert "implement" in report.out.removesuffix(ending)
 
 
 def test_documents_hold_the_same_as_the_words(done: tuple[Shop, Done]) -> None:
@@ -157,6 +162,17 @@ def test_a_plan_needs_no_agent(shop: Shop) -> None:
     assert shop.call("plan", *shop.prompts, "--agent", "claude").code == 0
 
 
+def test_a_plan_chooses_its_slots_and_says_why_unless_it_is_told_a_number(shop: Shop) -> None:
+    chosen, same, told = (
+        shop.call("plan", *shop.prompts, "--json", *more).document
+        for more in ([], ["--parallel", "auto"], ["--parallel", "2"])
+    )
+
+    assert chosen["slots"] == same["slots"] == 1  # one of the two tasks needs the other
+    assert [note for note in chosen["notes"] if note.startswith("1 slot: ")]
+    assert (told["slots"], told["notes"]) == (2, [])
+
+
 def test_a_plan_tells_the_check_and_the_setup_that_it_found(project: Project) -> None:
     prompt = write_prompt(project, "one", "true")
     lock = {"uv.lock": "", "pyproject.toml": "", "Makefile": "test:\n\ttrue\n"}
@@ -176,6 +192,40 @@ def test_a_plan_tells_the_check_and_the_setup_that_it_found(project: Project) ->
         ("true", "make test"),
         ("", "true"),
     ]
+
+
+def test_beside_a_check_of_the_users_a_setup_is_found_and_can_be_switched_off(
+    project: Project,
+) -> None:
+    prompt = write_prompt(project, "one", "true")
+    lock = {"uv.lock": "", "pyproject.toml": "", "concertmaster.yml": "check: uv run pytest\n"}
+    project.commit("Tools", lock)
+    told = concertmaster("plan", prompt, cwd=project.root)
+    assert "setup: `uv sync` (found: uv.lock)" in told.out
+    plan = concertmaster("plan", prompt, "--json", cwd=project.root).document
+    assert plan["settings"]["setup_reason"] == "uv.lock"
+
+    project.commit("None", {"concertmaster.yml": "check: uv run pytest\nsetup: ''\n"})
+    plan = concertmaster("plan", prompt, "--json", cwd=project.root).document
+    assert (plan["settings"]["setup"], plan["settings"]["setup_reason"]) == ("", "")
+    assert not any("setup" in note for note in plan["notes"])
+
+
+def test_a_setup_that_was_found_and_fails_says_how_to_give_another(project: Project) -> None:
+    prompt = write_prompt(project, "one", "true")
+    project.commit("Tools", {"uv.lock": "", "pyproject.toml": "", "Makefile": "test:\n\ttrue\n"})
+    broken = project.root.parent / "bin" / "uv"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho no line to the index >&2\nexit 7\n")
+    broken.chmod(0o755)
+    path = {"PATH": f"{broken.parent}:{os.environ['PATH']}"}
+    found = concertmaster("run", prompt, *AGENT, cwd=project.root, env=path)
+    given = concertmaster("run", prompt, *AGENT, "--setup", "uv x", cwd=project.root, env=path)
+    assert (found.code, given.code) == (3, 3)
+    assert "setup `uv sync` failed (exit 7): no line to the index" in found.out
+    assert "it was found (uv.lock): name another with `setup:` in concertmaster.yml" in found.out
+    assert "setup `uv x` failed (exit 7): no line to the index" in given.out
+    assert "it was found" not in given.out
 
 
 def test_a_run_lands_what_passes_a_check_that_was_found(project: Project) -> None:

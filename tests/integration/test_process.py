@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from concertmaster.adapters import process
-from concertmaster.adapters.process import Exit, Guard, allowed_environment, shell_argv, sweep
+from concertmaster.adapters.host import MARK, sweep
+from concertmaster.adapters.process import Exit, Guard, allowed_environment, shell_argv
 
 SOURCE = Path(process.__file__).parents[2]
 PATIENCE_SECONDS = 20.0
@@ -409,10 +410,10 @@ def _parent_of_guard(run: Run, folder: Path) -> str:
 
 def test_sweep_ends_every_process_of_the_mark_and_no_other(mark: str) -> None:
     start = partial(subprocess.Popen, ["/bin/sh", "-c", "exec sleep 1000"])
-    left = [start(env=PATH | {process.MARK: f"{mark}{number}"}) for number in range(3)]
-    others = [start(env=PATH | {process.MARK: "other"}), start(env=PATH)]
+    left = [start(env=PATH | {MARK: f"{mark}{number}"}) for number in range(3)]
+    others = [start(env=PATH | {MARK: "other"}), start(env=PATH)]
     try:
-        wait_until(lambda: all(process.MARK in psutil.Process(p.pid).environ() for p in left))
+        wait_until(lambda: all(MARK in psutil.Process(p.pid).environ() for p in left))
         assert sweep(mark) == 3
         assert [p.wait() for p in left] == [-signal.SIGKILL] * 3
         assert [p.poll() for p in others] == [None, None]

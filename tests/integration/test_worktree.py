@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -585,3 +586,38 @@ def test_an_index_that_the_disk_has_only_in_part_deletes_nothing(
     index.write_bytes(index.read_bytes()[:50])
     worktree.forget_index()
     assert changed(run, base, snap(worktree, base)) == {"new.txt": "100644"}
+
+
+DEEPEN = """
+import os
+for number in range(3000):
+    open("file", "w").close()
+    os.mkdir("d")
+    os.chdir("d")
+os.chmod("..", 0o500)
+"""
+
+
+def test_folders_that_lie_too_deep_for_anybody_are_removed(
+    worktrees: Worktrees, worktree: Worktree, base: str, tmp_path: Path
+) -> None:
+    """Deeper than calls can be nested, by a path that is longer than a path may be."""
+    (worktree.files / ".venv").mkdir()
+    before = worktree.list_contents()
+    for place in (worktree.files / ".venv", worktree.temporary):
+        subprocess.run([sys.executable, "-c", DEEPEN], cwd=place, check=True)
+
+    assert worktree.remove_new(before)
+    assert not list((worktree.files / ".venv").iterdir())
+    worktrees.remove(worktree.folder)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_restoring_can_undo_what_is_ignored_as_well(worktree: Worktree, base: str) -> None:
+    (worktree.files / "kept.ignored").touch()
+    worktree.restore(base)
+    assert (worktree.files / "kept.ignored").exists()
+
+    (worktree.files / ".venv/bin").mkdir(parents=True)
+    worktree.restore(base, with_ignored=True)
+    assert git(worktree, "status", "--porcelain", "--ignored") == ""

@@ -52,3 +52,16 @@ def test_a_job_without_its_variables_says_where_it_belongs(
     done = concertmaster("action", "plan", cwd=workflow.folder.parent, env=lost)
     assert done.code == 3
     assert "RUNNER_TEMP is not set" in done.err
+
+
+def test_a_job_that_cannot_write_says_how_a_job_is_begun_again(
+    comment: Callable[..., Workflow],
+) -> None:
+    workflow = comment("/orchestrate", issue_body=LIST)
+    full = workflow.folder.parent / "no-folder"
+    full.write_text("")
+    lost = {**variables(workflow), "RUNNER_TEMP": str(full)}
+    done = concertmaster("action", "plan", cwd=workflow.folder.parent, env=lost)
+    assert done.code == 3
+    assert "/orchestrate retry" in done.err
+    assert "resume" not in done.err

@@ -102,7 +102,8 @@ def test_twelve_prompts_become_children_links_labels_a_plan_and_results(
     assert tasks["task11"]["bundle"]  # its work is kept
     for share in (0, 1):
         found = {path.name for path in artifact(workflow, share).iterdir()}
-        assert found == {"results.json", "journal.jsonl", "bundles", "tasks"}
+        kept = {"results.json", "journal.jsonl", "bundles", "tasks"}
+        assert found == {*kept, "report.html", "report.json"}
 
 
 def test_the_picture_of_the_plan_parses(workflow: Workflow, repository: Repository) -> None:

@@ -21,7 +21,7 @@ from concertmaster.core.text import is_visible
 from concertmaster.core.trigger import Ignored, Trigger, Workflow, read_trigger
 from concertmaster.engine.control import control
 from concertmaster.engine.plan import plan as run_plan
-from concertmaster.engine.planning import PromptFile, freeze, plan_files
+from concertmaster.engine.planning import Filled, PromptFile, freeze, plan_files
 from concertmaster.engine.publication import NOTHING
 from concertmaster.errors import Error
 from concertmaster.settings import Settings, load_settings
@@ -299,7 +299,7 @@ def check_issues(repository: Repository, files: Sequence[PromptFile]) -> None:
         base="0" * 40,
         target="main",
         slots=2,
-        settings=freeze(load_settings({"check": "true"}), requester=""),
+        settings=freeze(Filled(settings=load_settings({"check": "true"})), requester=""),
     ).plan
     for task in made.tasks:
         title = bulletin.child_title(task)

@@ -124,5 +124,24 @@ def test_a_retry_lands_what_was_mended_and_closes_failure_issue_and_parent(  # n
     assert len(reports) == 3
 
 
+def test_a_failure_issue_that_was_closed_is_opened_again_by_the_next_failure(
+    double: Double, tmp_path: Path
+) -> None:
+    house = House.build(double, tmp_path, {"pear": prompt("pear", "fail\n")})
+    first = house.ask(house.open_issue("pear")).hold()
+    (number,) = _failure_issues(house)
+    double.close(house.repository.issues[number], user=house.eve)
+
+    second = house.ask(house.repository.issues[1], "/orchestrate retry").hold()
+
+    assert second.outputs["run"] == first.outputs["run"]
+    assert _failure_issues(house) == {number: "open"}
+
+
+def _failure_issues(house: House) -> dict[int, str]:
+    issues = house.repository.issues
+    return {n: one.state for n, one in issues.items() if "kind=failure" in (one.body or "")}
+
+
 def _issue(house: House, number: int) -> Any:
     return house.repository.issues[number]

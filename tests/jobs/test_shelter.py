@@ -131,8 +131,11 @@ class Outcome:
     users: set[int]
 
 
-def perform(scene: Scene, prompts: dict[str, str], *, check: str) -> Outcome:
+def perform(
+    scene: Scene, prompts: dict[str, str], *, check: str, isolation: str = "user", **options: Any
+) -> Outcome:
     """A run of these scripts in the shelter of a job."""
+    command = {"agent": "command", "agent_command": "sh agent.sh"}
     texts = {f"prompts/{k}.md": f"# Do {k}\n\n```sh\n{v}\n```\n" for k, v in prompts.items()}
     scene.project.commit("Prompts", {**texts, "agent.sh": AGENT})
     repository = Repository.open(scene.project.root)
@@ -141,9 +144,9 @@ def perform(scene: Scene, prompts: dict[str, str], *, check: str) -> Outcome:
         prompts=tuple(scene.project.root / path for path in texts),
         base="",
         all_prompts=False,
-        options={"agent": "command", "agent_command": "sh agent.sh", "check": check, "parallel": 2},
+        options={**command, "check": check, "parallel": 2, **options},
     )
-    planned, job = make_plan(asked), scene.job()
+    planned, job = make_plan(asked), scene.job(isolation=isolation)
     run = runs.runs_folder(repository) / planned.plan.run
     texts_of = {
         blob: data.replace(b"RUN", planned.plan.run.encode())

@@ -335,6 +335,12 @@ class TestClaudeReader:
         assert json.loads(report.final_text) == {"verdict": "approve"}
         assert read(init(), result(structured_output=None)).final_text == "done"
 
+    def test_an_answer_in_another_script_takes_no_more_room_than_its_letters(self) -> None:
+        answer = {"text": "\N{CJK UNIFIED IDEOGRAPH-5B57}" * 50_000}
+        report = read(init(), result(structured_output=answer))
+
+        assert json.loads(report.final_text) == answer
+
     @pytest.mark.parametrize("session", ["--model=x", "a b", "", "x" * 200, None, 7, "a\n", "../a"])
     def test_what_is_no_id_never_becomes_a_session(self, session: object) -> None:
         assert read(init(session_id=session), result(session_id=session)).session == ""

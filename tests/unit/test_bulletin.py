@@ -120,8 +120,28 @@ def test_the_headline_says_that_nothing_is_known_yet_to_predict_the_cost_from() 
     limited = bulletin.plan_comment(make_plan(budget=20.0), children={})
     unlimited = bulletin.plan_comment(PLAN, children={})
 
-    assert "Cost: at most $20.00 (no past run to predict it from)." in limited
-    assert "Cost: not limited by a budget (no past run to predict it from)." in unlimited
+    unknown = (
+        "Predicted cost: unknown (too few past tasks of the same agent and phases tell theirs)"
+    )
+    assert f"{unknown}; limited to $20.00." in limited
+    assert f"{unknown}; not limited by a budget." in unlimited
+
+
+def test_a_plan_that_has_learned_says_what_from_and_what_it_will_cost() -> None:
+    one, two, three = PLAN.tasks
+    reason = "the median of 14 tasks of 3 past runs (0.7 x the guess by size)"
+    learned = (
+        replace(one, estimate_cost_usd=1.25, estimate_reason=reason),
+        replace(two, estimate_cost_usd=0.5, estimate_reason=reason),
+        replace(three, estimate_reason="front matter"),
+    )
+
+    said = bulletin.plan_comment(replace(PLAN, tasks=learned), children={})
+
+    assert "Predicted cost: at least $1.75 (nothing tells what 1 task will cost);" in said
+    assert f"2 by {reason}; 1 by front matter" in said
+    assert "| 1m 00s, $1.25 |" in said
+    assert "- estimate: 1m 00s, $1.25\n" in bulletin.child_body(learned[0], PLAN, parent=1)
 
 
 def test_the_headline_calls_no_shares_independent_where_links_between_them_were_cut() -> None:

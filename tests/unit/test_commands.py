@@ -17,9 +17,13 @@ PACKAGE = '[project]\nname = "shop"\n'
 TESTS = {"tests/cli/test_main.py": ""}
 
 
-def find(files: dict[str, str], *, has_setup: bool = False) -> Commands:
+LOCKS = {"package-lock.json": "", "go.sum": "", "Cargo.lock": "", "requirements.txt": ""}
+ALL = {**MAKE, **NODE, **TESTS, **LOCKS, "go.mod": "", "Cargo.toml": ""}
+
+
+def find(files: dict[str, str], *, check: str = "", has_setup: bool = False) -> Commands:
     data = {name: text.encode() for name, text in files.items() if name in FILES}
-    return find_commands(files, data, has_setup=has_setup)
+    return find_commands(files, data, check=check, has_setup=has_setup)
 
 
 def check_of(files: dict[str, str]) -> str:
@@ -89,14 +93,49 @@ def test_no_check_is_found_where_no_file_speaks_for_one(files: dict[str, str]) -
         ({**NODE, **MAKE, "package-lock.json": ""}, "npm ci"),
         ({**NODE, **TESTS, "package-lock.json": ""}, ""),  # pytest is the check
         ({**MAKE, "requirements.txt": ""}, ""),  # make would not look into our .venv
-        ({"Cargo.toml": "", "Cargo.lock": ""}, ""),
-        ({"go.mod": "", "go.sum": ""}, ""),
+        ({"Cargo.toml": "", "Cargo.lock": ""}, "cargo fetch"),
+        ({"Cargo.toml": ""}, ""),  # it would write a lock file into the result
+        ({"go.mod": "", "go.sum": ""}, "go mod download"),
+        ({"go.mod": ""}, ""),
+        ({"go.mod": "", "go.sum": "", "vendor/modules.txt": ""}, ""),  # all is there
         ({"uv.lock": "", "pyproject.toml": PACKAGE, "requirements.txt": ""}, ""),  # no check
     ],
     ids=str,
 )
 def test_a_setup_is_found_that_serves_the_check(files: dict[str, str], command: str) -> None:
     assert setup_of(files) == command
+
+
+@pytest.mark.parametrize(
+    ("check", "files", "command"),
+    [
+        ("npm test", ALL, "npm ci"),
+        ("npx vitest run", {**NODE, "yarn.lock": ""}, "yarn install --immutable"),
+        ("pnpm -r test", {**NODE, "pnpm-lock.yaml": ""}, "pnpm install --frozen-lockfile"),
+        ("cargo test --workspace", ALL, "cargo fetch"),
+        ("CGO_ENABLED=0 go test ./...", ALL, "go mod download"),
+        ("uv run pytest -q", {"uv.lock": "", "pyproject.toml": ""}, "uv sync"),
+        (".venv/bin/pytest -q", {"uv.lock": "", "pyproject.toml": ""}, "uv sync"),
+        ("npm test", {"go.mod": "", "go.sum": ""}, ""),
+        ("pytest -q", ALL, ""),  # it would not look into our .venv
+        ("make test", ALL, ""),  # nobody sees what it sets up by itself
+        ("sh check.sh", ALL, ""),
+        ("./going/mynpm --cargos", ALL, ""),
+    ],
+)
+def test_beside_a_given_check_the_setup_of_the_tool_is_found_that_it_names(
+    check: str, files: dict[str, str], command: str
+) -> None:
+    found = find(files, check=check)
+    assert found.check is None
+    assert (found.setup.command if found.setup else "") == command
+    assert find(files, check=check, has_setup=True) == Commands()
+
+
+def test_a_check_that_names_the_virtual_environment_gets_one() -> None:
+    found = find({**TESTS, "requirements.txt": ""}, check=".venv/bin/python -m pytest")
+    assert found.setup
+    assert found.setup.command.endswith(" -m pip install --quiet pytest -r requirements.txt")
 
 
 def test_pip_installs_lists_and_the_package_into_an_ignored_folder() -> None:
@@ -162,12 +201,14 @@ OTHERS = ["uv.lock", "yarn.lock", "package-lock.json", "requirements.txt", "go.m
 @given(
     files=st.dictionaries(st.sampled_from(FILES), CONTENT),
     others=st.sets(st.sampled_from(OTHERS) | st.text(max_size=20)),
+    check=st.just("") | st.sampled_from(["npm test", "go vet", "uv run x"]) | st.text(max_size=20),
     has_setup=st.booleans(),
 )
-def test_no_tree_crashes_and_a_setup_never_comes_alone(
-    files: dict[str, bytes], others: set[str], *, has_setup: bool
+def test_no_tree_crashes_and_a_setup_never_comes_without_a_check(
+    files: dict[str, bytes], others: set[str], check: str, *, has_setup: bool
 ) -> None:
-    found = find_commands({*files, *others}, files, has_setup=has_setup)
-    assert found == find_commands({*others, *files}, files, has_setup=has_setup)
-    assert found.check or not found.setup
+    found = find_commands({*files, *others}, files, check=check, has_setup=has_setup)
+    assert found == find_commands({*others, *files}, files, check=check, has_setup=has_setup)
+    assert check or found.check or not found.setup
+    assert not (check and found.check)
     assert not (has_setup and found.setup)

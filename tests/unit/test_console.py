@@ -14,7 +14,14 @@ import pytest
 
 from concertmaster.adapters.console import Console, PlanForm
 from concertmaster.core import machine
-from concertmaster.core.events import CancelRequested, Event, MergeConflicted, TargetMoved
+from concertmaster.core.events import (
+    CancelRequested,
+    Event,
+    MergeConflicted,
+    TargetMoved,
+    Throttled,
+)
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.model import Outcome, Plan
 from concertmaster.errors import Error, UsageError
 from tests import stories
@@ -256,6 +263,47 @@ def test_in_a_terminal_a_live_table_shows_what_runs() -> None:
     assert "\x1b[31m" not in screen.err
 
 
+WAITING = {
+    "little memory": (
+        [Throttled(short=Shortage.MEMORY, reason="0.4 GiB of memory is free", at=START + 3)],
+        "no room: 0.4 GiB of memory is free",
+    ),
+    "a hostile reason": (
+        [Throttled(short=Shortage.DISK, reason=HOSTILE, at=START + 3)],
+        "no room: a",
+    ),
+    "a usage limit": (
+        [
+            stories.succeed("one", at=2)[0],
+            replace(
+                stories.fail("one", at=4, outcome=Outcome.LIMITED),
+                resumes_at=time.time() + 2.5 * 3600,
+            ),
+        ],
+        "usage limit: the run goes on in 2h",
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "words"), WAITING.values(), ids=WAITING)
+def test_the_live_table_shows_what_the_run_waits_for(events: list[Event], words: str) -> None:
+    screen = Screen(terminal=True)
+    settings = replace(TWO.settings, longest_pause_seconds=None)
+    state = machine.begin(replace(TWO, settings=settings))
+    for event in (*stories.begin(), *events):
+        state, _ = machine.handle(state, event)
+    limit = time.monotonic() + 20
+
+    with screen.console.progress(TWO) as progress:
+        progress.update(state, stories.begin()[1])
+        while words not in screen.err and time.monotonic() < limit:
+            time.sleep(0.02)
+
+    assert words in screen.err
+    assert "\u202e" not in screen.err
+    assert "\x1b[31m" not in screen.err
+
+
 def test_in_a_terminal_what_is_over_stays_above_the_table() -> None:
     screen = Screen(terminal=True)
 
@@ -352,3 +400,32 @@ def test_outside_a_terminal_rich_is_never_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", places + program], check=False)
 
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_full_report_tells_what_each_phase_took(terminal: bool) -> None:
+    screen, brief = Screen(terminal=terminal), Screen(terminal=terminal)
+    one = stories.succeed("one", at=2, cost=0.5, estimated=True)
+    _, report = stories.tell_story(make_plan(), (*stories.begin(), *one))
+
+    screen.console.show_report(report, FOLDER, is_full=True)
+    brief.console.show_report(report, FOLDER)
+
+    for word in ("~$0.50", "1,200", "session-of-one", "deliver"):
+        assert word in screen.out
+    assert "session-of-one" not in brief.out
+    assert "by phase: implement ~$0.50" in brief.out
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_report_tells_where_the_drafts_of_follow_ups_lie(terminal: bool) -> None:
+    screen = Screen(terminal=terminal)
+    one = stories.succeed("one", at=2, follow_ups=("Use one clock", f"Mend {HOSTILE}"))
+    _, report = stories.tell_story(make_plan(), (*stories.begin(), *one))
+
+    screen.console.show_report(report, FOLDER)
+
+    assert "follow-ups: 2 drafts in /runs/one/follow-ups" in screen.out
+    assert f"{report.follow_ups[0].file}: Use one clock (one)" in screen.out
+    assert "\u202e" not in screen.out
+    assert screen.out.count("\x1b[31m") == 0

@@ -633,7 +633,7 @@ def test_a_run_is_cancelled_even_when_it_has_ended(
     forge.cancel_run(7)
 
 
-# --- closing and reopening ----------------------------------------------------------------------
+# --- closing ------------------------------------------------------------------------------------
 
 
 def test_an_issue_is_closed_with_a_reason(github: Registry, forge: Forge) -> None:
@@ -641,13 +641,6 @@ def test_an_issue_is_closed_with_a_reason(github: Registry, forge: Forge) -> Non
     github.patch(f"{REPOSITORY}/issues/3", json=issue_json(3), match=[wanted])
 
     forge.close_issue(3, reason="not_planned")
-
-
-def test_an_issue_is_reopened(github: Registry, forge: Forge) -> None:
-    wanted = json_params_matcher({"state": "open"})
-    github.patch(f"{REPOSITORY}/issues/3", json=issue_json(3), match=[wanted])
-
-    forge.reopen_issue(3)
 
 
 def test_open_issues_are_closed_in_one_request(github: Registry, forge: Forge) -> None:

@@ -14,10 +14,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concertmaster.core.command import CheckBase, CheckBatch, KeepWork, LandBatch, RunPhase
-from concertmaster.core.events import BaseChecked, PhaseFailed, PhaseFinished, RunResumed
+from concertmaster.core.command import (
+    CheckBase,
+    CheckBatch,
+    FinishRun,
+    KeepWork,
+    LandBatch,
+    RemoveWorktree,
+    RunPhase,
+)
+from concertmaster.core.events import (
+    BaseChecked,
+    CancelRequested,
+    PhaseFailed,
+    PhaseFinished,
+    RunFinished,
+    RunResumed,
+    WorkKept,
+)
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.machine import fold, handle
 from concertmaster.core.model import LEAN_PHASES, LandingMode, Outcome, Phase, Plan, TaskState
+from concertmaster.core.record import AGENT_PHASES
 from tests.simulator import Disturbance, Simulator, World, make_plan
 
 NAMES = "abcdefg"
@@ -50,12 +68,13 @@ def plans(
         landing=landing,
         phases=draw(st.sampled_from([LEAN_PHASES, LEAN_PHASES, tuple(Phase)])),
         fix_attempts=draw(st.integers(0, 2)),
-        longest_pause_seconds=draw(st.sampled_from([None, 0.0])),
+        longest_pause_seconds=draw(st.sampled_from([None, None, 0.0, 30.0])),
     )
 
 
 changes = st.sampled_from(NAMES + OTHERS)
 own_changes = st.sampled_from(NAMES)
+speakers = st.sampled_from(sorted(AGENT_PHASES))
 judges = st.sampled_from([Phase.TEST, Phase.REVIEW, Phase.DOCUMENT])
 failures = st.tuples(st.sampled_from(list(Phase)), st.sampled_from([*Outcome][1:]))
 calm_failures = st.tuples(
@@ -73,6 +92,9 @@ def worlds(draw: st.DrawFn) -> World:
         returns=draw(
             st.dictionaries(st.tuples(own_changes, judges), st.integers(1, 4), max_size=3)
         ),
+        limits=draw(
+            st.dictionaries(st.tuples(own_changes, speakers), st.integers(1, 3), max_size=4)
+        ),
         documented=draw(st.frozensets(own_changes)),
         no_ops=draw(st.frozensets(own_changes, max_size=2)),
         red=tuple(draw(st.lists(st.frozensets(changes, min_size=1, max_size=3), max_size=3))),
@@ -88,6 +110,7 @@ disturbances = st.builds(
     moves=st.frozensets(steps, max_size=2),
     crashes=st.frozensets(steps, max_size=3),
     cancel=st.one_of(st.none(), st.none(), steps),
+    shortages=st.dictionaries(steps, st.sampled_from([*Shortage, None]), max_size=3),
 )
 
 
@@ -117,6 +140,7 @@ def test_what_is_lost_is_lost_for_a_reason(
 
     in_trouble = {
         *(task for task, _ in world.fails),
+        *(task for task, _ in world.returns),
         *(change for bad in world.red for change in bad),
         *(change for pair in world.conflicts for change in pair),
     }
@@ -327,6 +351,21 @@ def test_a_cancelled_run_keeps_all_work_on_branches() -> None:
     worked = {key for key, one in simulator.state.tasks.items() if one.work}
     assert worked
     assert kept == worked - simulator.landed
+
+
+def test_a_run_that_is_cancelled_at_its_very_end_still_keeps_its_work_first() -> None:
+    stopped = Simulator(make_plan("a", budget_usd=1.0), disturbance=Disturbance(resumes=0))
+    stopped.run()
+    before = fold(stopped.plan, stopped.journal[:-1])
+
+    state, commands = handle(before, CancelRequested())
+    state, nothing = handle(state, RunFinished())
+    assert [type(c) for c in commands if not isinstance(c, RemoveWorktree)] == [KeepWork]
+    assert (state.finished, nothing) == (False, ())
+
+    state, commands = handle(state, WorkKept(task="a", branch="b", commit="c"))
+    assert commands == (FinishRun(),)
+    assert handle(state, RunFinished())[0].finished
 
 
 def test_a_used_up_budget_stops_before_the_next_phase_and_resume_goes_on() -> None:

@@ -22,7 +22,10 @@ RUN = "20260101-120000-ab12"
 PARENT, CHILD, PULL, FAILURES = 9001, 9002, 9003, 9004  # none of them in a hostile text
 COMMIT = "abcdef9" * 5 + "00000"
 SPEED = tidings.Speed(
-    agent_seconds=11_400, check_seconds=300, wall_seconds=3480, cost_usd=4.2, tokens=12_000
+    agent_seconds=11_400,
+    check_seconds=300,
+    wall_seconds=3480,
+    usage=Usage(cost_usd=4.2, input_tokens=11_000, output_tokens=1000),
 )
 
 LANDED = TaskHistory(
@@ -158,7 +161,7 @@ def test_a_report_says_what_landed_and_what_it_took() -> None:
 
 
 def test_what_nobody_measured_is_not_told() -> None:
-    unknown = replace(SPEED, cost_usd=None, tokens=0, wall_seconds=0)
+    unknown = replace(SPEED, usage=Usage(), wall_seconds=0)
 
     assert "at unknown cost. Checks" in report(HISTORY, speed=unknown)
     assert "times)" not in report(HISTORY, speed=unknown)
@@ -189,6 +192,19 @@ def test_a_task_without_a_change_is_said_to_have_none() -> None:
     text = report(replace(HISTORY, tasks=(replace(LANDED, state=TaskState.SUCCEEDED, head=""),)))
 
     assert "had nothing to change" in text
+
+
+def test_a_report_folds_away_what_agents_saw_beside_their_task() -> None:
+    stated = ("Mend @octo, closes #1", *(f"Thing {n}" for n in range(12)))
+    seen = replace(LANDED, follow_ups=stated[:2]), replace(FAILED, follow_ups=stated)
+    body = report(replace(HISTORY, tasks=seen))
+
+    assert "<details><summary>10 follow-ups, not started</summary>\n\n" in body
+    assert "- Mend `@octo`, closes `#1` (from `login-3f2a`, `pay-3f2b`)\n" in body
+    assert "- Thing 8 (from `pay-3f2b`)\n" in body
+    assert body.endswith("\n</details>")
+    assert closed_by(body) == []
+    assert "<details>" not in report(HISTORY)
 
 
 def test_the_summary_is_the_report_without_its_mark() -> None:
@@ -290,6 +306,7 @@ task_histories = st.builds(
     pull=st.sampled_from([0, PULL]),
     evidence=hostile,
     notes=st.lists(hostile, max_size=2).map(tuple),
+    follow_ups=st.lists(hostile, max_size=2).map(tuple),
     seconds=amounts,
     usage=st.builds(Usage, cost_usd=st.none() | amounts),
 )
@@ -323,10 +340,14 @@ verdicts = st.builds(
 )
 
 
+FOLDED = r"\n<details><summary>\d+ follow-ups?, not started</summary>\n(.*)\n</details>"
+
+
 def living(body: str) -> list[str]:
     """What acts in a body beside what is ours: the mark, our numbers and commit, one table."""
     text = body.partition("\n")[2]
-    ours = re.sub(r"#900\d|\$(?:[\d.]+|inf|nan)|\babcdef9\b", "", text)
+    ours = re.sub(FOLDED, r"\1", text, flags=re.DOTALL)
+    ours = re.sub(r"#900\d|\$(?:[\d.]+|inf|nan)|\babcdef9\b", "", ours)
     return [fault for fault in faults(ours) if not fault.startswith("table_open")]
 
 

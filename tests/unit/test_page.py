@@ -109,3 +109,34 @@ def test_a_run_that_has_only_begun_has_a_page() -> None:
     page = Page(render_report(stories.tell_story(make_plan(), ())[1]))
 
     assert "unfinished" in page.text
+
+
+def test_each_phase_tells_what_it_took() -> None:
+    events = (
+        *stories.begin(),
+        *stories.succeed("one", at=2, cost=0.5),
+        *stories.succeed("two", at=2, cost=0.25, estimated=True),
+    )
+    page = Page(render_report(stories.tell_story(make_plan(), events)[1]))
+
+    for word in ("1.0s$0.501,20010session-of-one", "1.0s~$0.251,20010session-of-two"):
+        assert word in page.text  # cell by cell
+    assert "implement2.0s~$0.752,4002022" in page.text.replace("\n", "")  # of the whole run
+    links = {attributes.get("href") for attributes in page.find("a")}
+    assert "tasks/one/1/transcript.jsonl" in links
+    assert page.open == []
+
+
+def test_follow_ups_can_be_read_and_copied() -> None:
+    stated = (f"Mend {HOSTILE}", "---\nagent: command\n---\n</pre></details>@octo")
+    events = (*stories.begin(), *stories.succeed("one", at=2, follow_ups=stated))
+    report = stories.tell_story(make_plan(), events)[1]
+    html = render_report(report)
+    page = Page(html)
+
+    for draft in report.follow_ups:
+        assert draft.text in page.text
+        assert {"href": f"follow-ups/{draft.file}"} in page.find("a")
+    assert page.open == []
+    assert page.find("script") == []
+    assert not {"\x1b", "\u202e", "\u200b"} & set(html)

@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concertmaster.core.command import CheckBase, CheckBatch, RunPhase
-from concertmaster.core.events import ResultReceived, StopRequested
+from concertmaster.core.command import CheckBase, CheckBatch, FinishRun, KeepWork, RunPhase
+from concertmaster.core.events import (
+    BaseChecked,
+    ResultReceived,
+    RunFinished,
+    RunStarted,
+    StopRequested,
+)
 from concertmaster.core.machine import begin, fold, handle
 from concertmaster.core.model import LandingMode, Outcome, Phase, Plan, TaskState
 from concertmaster.core.state import RunState
@@ -244,3 +250,40 @@ def test_a_green_prefix_lands_when_the_time_is_over() -> None:
     assert counts == sorted(counts)
     assert {0, 1, 2} == {*counts}
     assert not stopped[counts.index(1)].in_state(TaskState.LEFT_OUT), "an accusation too early"
+
+
+# --- results that stand in the journal before the run begins ------------------------------------
+
+
+def receive(state: TaskState, *, sensitive: tuple[str, ...] = ()) -> ResultReceived:
+    return ResultReceived(
+        task="a", state=state, base="b", head="h", sensitive=sensitive, lands_anyway=True
+    )
+
+
+def test_a_start_asks_again_for_what_results_before_it_made_us_ask() -> None:
+    before = fold(make_plan("a"), [receive(TaskState.FAILED)])
+    _, commands = handle(before, RunStarted(run="r"))
+    assert set(map(type, commands)) == {CheckBase, KeepWork}
+
+
+def test_where_its_user_looks_on_a_sensitive_result_lands() -> None:
+    event = receive(TaskState.SUCCEEDED, sensitive=("Makefile",))
+    one = handle(begin(make_plan("a")), event)[0].tasks["a"]
+    assert (one.state, one.held) == (TaskState.SUCCEEDED, False)
+    assert one.attempt
+    assert one.attempt.sensitive == ("Makefile",)
+
+
+def test_a_result_is_kept_where_the_base_is_red() -> None:
+    before = fold(make_plan("a"), [receive(TaskState.SUCCEEDED), RunStarted(run="r")])
+    red = BaseChecked(tree="t", passed=False, reason="red", seconds=0.0, tip="b")
+    assert handle(before, red)[1] == (KeepWork(task="a", commit="h"),)
+
+
+def test_a_run_without_tasks_is_over_at_once() -> None:
+    state, commands = handle(
+        begin(replace(make_plan("a"), tasks=(), order=())), RunStarted(run="r")
+    )
+    assert commands == (FinishRun(),)
+    assert handle(state, RunFinished())[0].finished

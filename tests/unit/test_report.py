@@ -7,8 +7,18 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from concertmaster.adapters.journal import dump_event, load_event
+from concertmaster.adapters.page import render_report
+from concertmaster.core.breakdown import phase_rows
 from concertmaster.core.ending import Ended
-from concertmaster.core.events import CancelRequested, Event, RunResumed, TargetMoved
+from concertmaster.core.events import (
+    BaseChecked,
+    CancelRequested,
+    Event,
+    PhaseFinished,
+    RunResumed,
+    TargetMoved,
+)
 from concertmaster.core.model import Built, LandingMode, Outcome, Phase, Plan, TaskState, Usage
 from concertmaster.core.report import Report, build_report, exit_code
 from concertmaster.core.summary import facts, headline
@@ -328,3 +338,102 @@ def test_a_run_of_which_nothing_is_known_yet_has_a_report() -> None:
     report = build_report(state, ())
 
     assert (report.ended, report.tip, report.wall_seconds) == (Ended.UNFINISHED, "b" * 40, 0)
+
+
+def test_follow_ups_are_drafts_with_the_command_that_starts_one() -> None:
+    stated = ("Use one clock.", "Mend the parser.")
+    events = (*stories.begin(), *stories.succeed("one", at=2, follow_ups=stated))
+
+    report = report_on((*events, stories.finish(at=9)))
+
+    assert [draft.title for draft in report.follow_ups] == [*stated]
+    (command,) = (command for command in commands(report) if "follow-ups/" in command)
+    assert command.startswith("concertmaster run ")
+    assert f'/runs/{RUN}/follow-ups/{report.follow_ups[0].file}"' in command
+
+
+def test_a_failed_attempt_has_its_follow_ups_as_well() -> None:
+    failing = fail_after_implementing("one", follow_ups=("Use one clock.",))
+    again = stories.succeed("one", at=9, attempt=2, follow_ups=("Use one clock.",))
+
+    report = report_on((*stories.begin(), *failing, *again))
+
+    assert [draft.title for draft in report.follow_ups] == ["Use one clock."]
+
+
+def fail_after_implementing(task: str, *, follow_ups: tuple[str, ...]) -> tuple[Event, ...]:
+    done = stories.succeed(task, at=2, follow_ups=follow_ups)[:2]
+    return (*done, replace(stories.fail(task, at=6), phase=Phase.TEST))
+
+
+def test_each_phase_has_a_total_over_the_run() -> None:
+    one, two = (
+        stories.succeed("one", at=2, cost=0.5),
+        stories.succeed("two", at=2, cost=0.25, estimated=True),
+    )
+    failed = replace(stories.fail("three", at=5), usage=Usage(cost_usd=0.25))
+    begun = stories.succeed("three", at=2)[0]
+
+    report = report_on((*stories.begin(), *one, *two, begun, failed), make_plan())
+
+    totals = {total.phase: total for total in report.phases}
+    assert [*totals] == [Phase.PREPARE, Phase.IMPLEMENT, Phase.TEST, Phase.DELIVER]
+    implement = totals[Phase.IMPLEMENT]
+    assert (implement.times, implement.passed, implement.seconds) == (3, 2, 3.0)
+    assert implement.usage == Usage(
+        cost_usd=1.0, input_tokens=2400, output_tokens=20, is_estimated=True
+    )
+    assert totals[Phase.TEST].usage == Usage()
+    assert sum(total.seconds for total in report.phases) == pytest.approx(report.work_seconds)
+
+
+def test_an_estimated_cost_says_so() -> None:
+    events = (*stories.begin(), *stories.succeed("one", at=2, cost=0.123, estimated=True))
+
+    told = dict(facts(report_on(events)))
+
+    assert told["cost"] == "~$0.12"
+    assert told["by phase"] == "implement ~$0.12"
+
+
+def test_what_landed_nowhere_is_not_called_landed() -> None:
+    plan = make_plan(tasks=[make_task("one")], landing=LandingMode.NONE)
+    events = (*stories.begin(), *stories.succeed("one", at=2), stories.finish(at=8))
+
+    assert headline(report_on(events, plan)) == f"run {RUN}: done; 1 succeeded"
+
+
+def test_what_a_setup_took_is_told_for_each_phase_for_the_checks_and_for_the_base() -> None:
+    started, base = stories.begin()
+    assert isinstance(base, BaseChecked)
+    prepare, *others = stories.succeed("one", at=2, seconds=1.0)
+    assert isinstance(prepare, PhaseFinished)
+    events = (
+        started,
+        replace(base, setup_seconds=1.5, notes=("caches are not shared",)),
+        replace(prepare, setup_seconds=0.75),
+        *others,
+        replace(stories.check("one", at=8, passed=True), setup_seconds=0.5),
+    )
+
+    report = report_on(events)
+
+    rows = report.tasks[0].attempts[0].phases
+    assert [row.setup_seconds for row in rows] == [0.75, 0.0, 0.0, 0.0]
+    assert report.phases[0].setup_seconds == 0.75
+    assert (
+        "1 ran in 2.0s (setup 0.5s); the base's took 2.0s (setup 1.5s)"
+        in dict(facts(report)).values()
+    )
+    assert next(phase_rows(report))[3] == "1.0s (setup 0.8s)"
+    assert '1.0s <span class="soft">(setup 0.8s)</span>' in render_report(report)
+    assert report.notes == (*ONE.notes, "caches are not shared")
+
+
+def test_a_journal_from_before_setups_were_timed_still_reads() -> None:
+    check = stories.check("one", at=8, passed=True)
+    for event in (*stories.begin(), *stories.succeed("one", at=2), check):
+        fields = json.loads(dump_event(event))
+        for new in ("setup_seconds", "notes"):
+            fields.pop(new, None)
+        assert load_event(json.dumps(fields).encode()) == event

@@ -13,16 +13,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from concertmaster.core import explanation, summary
+from concertmaster.core import breakdown, explanation, summary
 from concertmaster.core.ending import NextStep
 from concertmaster.core.events import Event, PhaseFinished
 from concertmaster.core.model import Plan
-from concertmaster.core.narration import tell, train_status
+from concertmaster.core.narration import name_tasks, tell, train_status
 from concertmaster.core.neutral import inert_log_line
 from concertmaster.core.report import Report, TaskRow
 from concertmaster.core.standing import COLUMNS, View, headline, row_of, tell_changes
 from concertmaster.core.state import RunState, TaskRecord
-from concertmaster.core.text import display, duration
+from concertmaster.core.text import count, display, duration
 from concertmaster.errors import Error
 
 if TYPE_CHECKING:
@@ -145,13 +145,20 @@ class Console:
         for reason in found.reasons:
             self.line(f"  {reason}")
 
-    def show_report(self, report: Report, folder: Path) -> None:
-        """The run's summary, where the whole report lies, and what to do next."""
+    def show_report(self, report: Report, folder: Path, *, is_full: bool = False) -> None:
+        """The run's summary, where the whole report lies, and what to do next.
+
+        Where it `is_full`, also what each phase took.
+        """
         if self._json:
             self.document({**asdict(report), "folder": str(folder)})
             return
+        if is_full:
+            self._table(breakdown.PHASE_COLUMNS, [*breakdown.phase_rows(report)])
+            self._table(breakdown.TOTAL_COLUMNS, [*breakdown.total_rows(report)])
         self._show_summary(report)
         self.line(f"report: {folder / 'report.html'}")
+        self._show_follow_ups(report, folder)
         self._show_steps(report.next_steps)
 
     def show_status(self, report: Report, folder: Path, *, running: bool) -> None:
@@ -229,6 +236,13 @@ class Console:
         for word, text in summary.facts(report):
             self.line(f"{word}: {text}")
 
+    def _show_follow_ups(self, report: Report, folder: Path) -> None:
+        if report.follow_ups:
+            drafts = count(len(report.follow_ups), "draft")
+            self.line(f"follow-ups: {drafts} in {folder / 'follow-ups'}")
+        for draft in report.follow_ups:
+            self.line(f"  {draft.file}: {draft.title} ({name_tasks(draft.tasks)})")
+
     def _show_steps(self, steps: Sequence[NextStep]) -> None:
         for step in steps:
             self.line(f"next: {step.text}")
@@ -261,7 +275,7 @@ def _plan_rows(plan: Plan) -> list[tuple[str, ...]]:
             str(places.get(task.id, "")),
             task.id,
             display(task.title, limit=60),
-            duration(task.estimate_seconds),
+            explanation.summarise_estimate(task),
             explanation.summarise_footprint(task),
             explanation.summarise_waiting(plan, task.id),
         )
@@ -280,7 +294,7 @@ def _report_row(task: TaskRow) -> tuple[str, ...]:
         summary.say_state(task.state),
         str(len(task.attempts)),
         duration(task.seconds),
-        summary.dollars(task.usage.cost_usd),
+        summary.cost(task.usage),
         display(task.reason or task.title, limit=100),
     )
 
@@ -417,6 +431,11 @@ def _board_lines(state: RunState) -> Iterator[str]:
     states = summary.count_states(record.state for record in tasks)
     yield f"{states}; {busy} of {state.plan.slots} slots in use{cost}"
     yield f"train: {train_status(state)}"
+    if state.paused_until:
+        wait = duration(max(0.0, state.paused_until - time.time()))
+        yield f"usage limit: the run goes on in {wait}"
+    if state.throttled and not state.stopped:
+        yield f"no room: {display(state.throttled)}"
     if state.stopped:
         yield f"no further agent starts: {display(state.stopped)}"
 

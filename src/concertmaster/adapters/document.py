@@ -111,7 +111,7 @@ def _shorten_field(document: Any, name: str) -> Any:
     match name:
         case "evidence":
             return value[-KEPT_EVIDENCE:]
-        case "notes":
+        case "notes" | "follow_ups":
             return _shorten(value[:KEPT_NOTES])
         case _:
             return _shorten(value)

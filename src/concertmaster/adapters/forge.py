@@ -232,11 +232,6 @@ class Forge:
         send = partial(self._wire.send, "PATCH", f"/issues/{number}", closed)
         self._wire.repeat(f"close issue #{number}", send)
 
-    def reopen_issue(self, number: int) -> None:
-        """Safe to repeat."""
-        send = partial(self._wire.send, "PATCH", f"/issues/{number}", {"state": "open"})
-        self._wire.repeat(f"reopen issue #{number}", send)
-
     def change_issue(self, issue: Issue, *, title: str, body: str, is_open: bool) -> None:
         """Make it say this, and open or close it as completed; safe to repeat."""
         title, body = self.redact(title), self.redact(body)

@@ -163,6 +163,11 @@ def read_owner(folder: Path) -> int | None:
         return None
 
 
+def runs_folder(git_dir: Path) -> Path:
+    """All runs of a repository."""
+    return git_dir / "concertmaster" / "runs"
+
+
 def list_runs(folder: Path) -> tuple[Path, ...]:
     """The folders of all runs below `folder`, oldest first."""
     found: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()

@@ -45,7 +45,7 @@ def render_report(report: Report) -> str:
         "moment": _moment,
         "say_state": summary.say_state,
         "short": short,
-        "dollars": summary.dollars,
+        "cost": summary.cost,
     }
     source = resources.files("concertmaster").joinpath("templates", "report.html")
     template = environment.from_string(source.read_text(encoding="utf-8"))

@@ -24,9 +24,9 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from concertmaster.adapters.account import Account
+from concertmaster.adapters.host import MARK, end_marked
 from concertmaster.errors import EnvironmentFault
 
-MARK = "CONCERTMASTER_MARK"
 GUARD_PROGRAM = Path(__file__).with_name("guard.py")
 LOG_LIMIT_BYTES = 64 << 20  # for the piped output of one command
 LINE_LIMIT_BYTES = 1 << 20
@@ -34,9 +34,6 @@ READ_BYTES = 1 << 20  # as much as a pipe can hold, so that one read empties it
 TICK_SECONDS = 1.0
 EVERY = ""  # what every mark starts with
 ANSWER_SECONDS = 20.0  # more than the guard's graces together; a guard this late was frozen
-SWEEP_SECONDS = 10.0
-AWAIT_SECONDS = 60.0
-RESCAN_SECONDS = 0.02
 
 # A list of what may pass, so that a secret whose name nobody thought of stays with us. Not in it
 # on purpose: XDG_RUNTIME_DIR, which leads to the user's service manager, whose children no guard
@@ -162,7 +159,7 @@ class Guard:
                 output.finish()
         ended = running.exit(time.monotonic() - started)
         if ended.lost or sys.platform != "linux":  # elsewhere daemons leave the guard's tree
-            _end_marked(lambda other: other == mark)
+            end_marked(lambda other: other == mark)
             if account is not None:
                 end_users([account.uid])
         return ended
@@ -421,36 +418,6 @@ class _Output:
         self._on_line(line)
 
 
-def sweep(mark_prefix: str) -> int:
-    """End every process whose mark starts so, as far as we may; the number of those ended.
-
-    For what a crash or a killed guard left behind. Let the prefix end where a part of the mark
-    ends, or `task-1` also ends `task-10`.
-    """
-    return _end_marked(lambda mark: mark.startswith(mark_prefix))
-
-
-def _end_marked(is_meant: Callable[[str], bool]) -> int:
-    import psutil  # noqa: PLC0415  its 19 ms are only for those who sweep
-
-    def is_left(process: psutil.Process) -> bool:
-        environment = process.info["environ"] or {}  # None where we may not look
-        return MARK in environment and is_meant(environment[MARK]) and process.pid != os.getpid()
-
-    ended: set[psutil.Process] = set()
-    clean_scans = 0  # one proves nothing: a process between two programs shows no environment
-    give_up_at = time.monotonic() + SWEEP_SECONDS
-    while clean_scans < 2 and time.monotonic() < give_up_at:
-        left = list(filter(is_left, psutil.process_iter(["environ"])))
-        for process in left:
-            with suppress(psutil.Error):
-                process.kill()
-                ended.add(process)
-        clean_scans = 0 if left else clean_scans + 1
-        time.sleep(RESCAN_SECONDS)  # psutil's own waiting would take exit codes from others
-    return len(ended)
-
-
 def end_users(uids: Collection[int]) -> None:
     """End every process of these users. Raises EnvironmentFault when one does not end."""
     if not uids:
@@ -463,23 +430,6 @@ def end_users(uids: Collection[int]) -> None:
             why=f"they still run as one of the users {', '.join(map(str, uids))}",
             next_step="end them, or start this machine or container anew",
         )
-
-
-def await_end(program: str, *, variable: str, value: str) -> bool:
-    """Wait for the program's processes with this in their environment. False when that takes too
-    long. A daemon of another name that such a process has left is not waited for."""
-    import psutil  # noqa: PLC0415  as above
-
-    def is_left(process: psutil.Process) -> bool:
-        environment = process.info["environ"] or {}
-        return process.info["name"] == program and environment.get(variable) == value
-
-    give_up_at = time.monotonic() + AWAIT_SECONDS
-    while any(map(is_left, psutil.process_iter(["environ", "name"]))):
-        if time.monotonic() > give_up_at:
-            return False
-        time.sleep(RESCAN_SECONDS)
-    return True
 
 
 @contextmanager

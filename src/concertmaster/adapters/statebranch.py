@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from concertmaster.adapters import parcel, remote
@@ -18,6 +19,7 @@ from concertmaster.core.text import display
 from concertmaster.errors import EnvironmentFault
 
 _BRANCH = re.compile(r"concertmaster/([^/]+)/state")
+_NUMBERED = re.compile(r"(?:i[0-9]{1,18}-)?([cw])([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,40 @@ def read(repository: Repository, url: str, run: str, *, token: str) -> State | N
             next_step="look who pushed to it; put it back, or delete it and start a new run",
         )
     return State(commit=commit, history=history, repository=repository)
+
+
+def read_newest(repository: Repository, url: str, *, most: int, token: str) -> tuple[History, ...]:
+    """What the newest `most` runs left, without those that cannot be understood.
+
+    Raises EnvironmentFault when the server does not give them.
+    """
+    tips = find(repository, url, token=token)
+    commits = {run: tips[run] for run in choose_newest(tips, most=most)}
+    there = remote.fetch(repository, url, [*set(commits.values())], token=token)
+    return tuple(
+        history
+        for run, commit in commits.items()
+        if commit in there and (history := _read_history(repository, commit, run))
+    )
+
+
+def choose_newest(runs: Iterable[str], *, most: int) -> tuple[str, ...]:
+    """Of the runs that comments and workflow runs started, by turns: each of the two is numbered
+    by GitHub in the order of time, and nothing else of a name tells it."""
+    kinds: dict[str, list[tuple[int, str]]] = {"c": [], "w": []}
+    for run in runs:
+        if match := _NUMBERED.fullmatch(run):
+            kinds[match[1]].append((int(match[2]), run))
+    turns = zip_longest(*(sorted(kind, reverse=True) for kind in kinds.values()))
+    return tuple(one[1] for turn in turns for one in turn if one)[:most]
+
+
+def _read_history(repository: Repository, commit: str, run: str) -> History | None:
+    try:
+        found = parcel.read_history(repository.read_file(commit, parcel.HISTORY_FILE) or b"")
+    except EnvironmentFault:
+        return None
+    return found if found.run == run else None
 
 
 def write(

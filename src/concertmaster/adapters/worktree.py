@@ -13,11 +13,13 @@ import re
 import shutil
 import stat
 import tempfile
+import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from concertmaster.adapters.account import Account, Accounts, give
+from concertmaster.adapters.contents import Contents
 from concertmaster.adapters.process import end_users
 from concertmaster.adapters.repository import (
     OUR_EMAIL,
@@ -373,8 +375,22 @@ class Worktree:
         options = ("--add", "--remove", "--replace", "-z", "--stdin")
         return self._git.ask("update-index", *options, stdin=_lines(paths))
 
-    def restore(self, commit: str) -> None:
-        """Files back to exactly the commit; ignored ones such as `.venv` stay."""
+    def list_contents(self) -> Contents:
+        """All that lies in the worktree now, ignored files too."""
+        return Contents.see(self.files)
+
+    def remove_new(self, before: Contents) -> bool:
+        """Remove what has come since; False where something is gone or has changed, which only
+        `restore` can undo."""
+        now = Contents.see(self.files) if _is_folder(self.files) else None
+        if now is None or not now.holds(before):
+            return False
+        for path in now.added_to(before):
+            _remove(self.files / path)
+        return True
+
+    def restore(self, commit: str, *, with_ignored: bool = False) -> None:
+        """Files back to exactly the commit; ignored ones such as `.venv` stay, or go as well."""
         self.undo_strays()
         for folder in (self.files, self.temporary, self.home):
             folder.mkdir(exist_ok=True)
@@ -384,7 +400,7 @@ class Worktree:
         _remove(self.files / ".git")
         self._index.unlink(missing_ok=True)
         self._git.run("read-tree", "--reset", "-u", object_id(commit))
-        self._git.run("clean", "-ffdq")
+        self._git.run("clean", "-ffdqx" if with_ignored else "-ffdq")
         self._settle(commit)
 
     def undo_strays(self) -> tuple[str, ...]:
@@ -424,7 +440,7 @@ def _walk(top: Path) -> list[Path]:
     while folders:
         folder = folders.pop()
         _allow(folder)
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(OSError):  # its path can be too long
             entries = list(folder.iterdir())
             found += entries
             folders += [entry for entry in entries if _is_folder(entry)]
@@ -511,6 +527,27 @@ def _remove(path: Path) -> None:
         return
     try:
         shutil.rmtree(path)
-    except PermissionError:
-        _walk(path)
+    except (PermissionError, RecursionError):
+        _flatten(path)
         shutil.rmtree(path)
+
+
+def _flatten(top: Path) -> None:
+    """Bring all folders below to the top and empty them: none lies too deep there for a call within
+    calls or for the length of a path, and none is closed."""
+    folders = _open_folders(top)
+    while folders:
+        folder = folders.pop()
+        folders += [inner.rename(top / uuid.uuid4().hex) for inner in _open_folders(folder)]
+        for entry in folder.iterdir():
+            entry.unlink()
+        folder.rmdir()
+
+
+def _open_folders(folder: Path) -> list[Path]:
+    """Those in the folder, which we may enter and change now, as the folder itself."""
+    _allow(folder)
+    found = [entry for entry in folder.iterdir() if _is_folder(entry)]
+    for entry in found:
+        _allow(entry)
+    return found

@@ -65,7 +65,7 @@ def child_body(task: Task, plan: Plan, *, parent: int) -> str:
         mark(run=plan.run, kind=TASK_KIND, task=task.id),
         f"Task {as_code(task.id)} of #{parent}, from {as_code(task.prompt)} at {plan.base[:12]}.",
         "",
-        f"- estimate: {duration(task.estimate_seconds)}",
+        f"- estimate: {explanation.summarise_estimate(task)}",
         f"- likely to change: {as_line(explanation.summarise_footprint(task), limit=400)}",
         *(f"- {as_line(explanation.describe_need(need), limit=300)}" for need in needs),
     ]
@@ -113,13 +113,13 @@ def plan_comment(
 
 def _headline(plan: Plan) -> str:
     budget = plan.settings.budget_usd
-    limit = f"at most ${budget:.2f}" if budget is not None else "not limited by a budget"
+    limit = f"limited to ${budget:.2f}" if budget is not None else "not limited by a budget"
     return (
         f"{count(len(plan.tasks), 'task')} in {count(len(plan.shares), 'share')}, "
         f"from {plan.base[:12]} onto {as_code(plan.target)}. "
         f"Predicted time: {duration(plan.makespan_seconds)} in {count(plan.slots, 'slot')} "
         f"({duration(plan.sequential_seconds)} one after another). "
-        f"Cost: {limit} (no past run to predict it from)."
+        f"Predicted cost: {explanation.describe_cost(plan)}; {limit}."
     )
 
 
@@ -130,8 +130,9 @@ def _table(plan: Plan, children: Mapping[str, int]) -> Iterator[str]:
     for task in plan.tasks:
         issue = f"#{children[task.id]}" if task.id in children else ""
         waits = as_cell(explanation.summarise_waiting(plan, task.id))
-        cells = (task.id, issue, shares.get(task.id, ""), as_cell(task.prompt))
-        yield f"| {' | '.join(map(str, cells))} | {duration(task.estimate_seconds)} | {waits} |"
+        estimate = explanation.summarise_estimate(task)
+        cells = (task.id, issue, shares.get(task.id, ""), as_cell(task.prompt), estimate, waits)
+        yield f"| {' | '.join(map(str, cells))} |"
 
 
 def _picture(plan: Plan) -> Iterator[str]:
@@ -148,6 +149,7 @@ def _picture(plan: Plan) -> Iterator[str]:
 
 def _reasons(plan: Plan) -> Iterator[str]:
     found = [
+        *explanation.describe_sources(plan),
         *(explanation.describe_need(need) for need in plan.needs),
         *(explanation.describe_exclusion(exclusion) for exclusion in plan.exclusions),
         *(f"skipped {one.prompt}: {one.reason}" for one in plan.skipped),

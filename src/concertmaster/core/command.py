@@ -106,6 +106,11 @@ class RemoveWorktree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureRoom:
+    """Look what is free once all that was to be removed is gone; answered by Throttled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishRun:
     """Nothing is left to do; answered by RunFinished."""
 
@@ -120,5 +125,6 @@ Command = (
     | LandBatch
     | KeepWork
     | RemoveWorktree
+    | MeasureRoom
     | FinishRun
 )

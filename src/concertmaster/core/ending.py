@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.model import LandingMode, TaskState
 from concertmaster.core.state import RunState, TaskRecord
 from concertmaster.core.text import display
@@ -72,11 +73,17 @@ def _go_on(state: RunState, ended: Ended) -> Iterator[NextStep]:
     spent = state.budget_usd is not None and state.cost_usd >= state.budget_usd
     if ended is Ended.BASE_IS_RED:
         settings = state.plan.settings
-        command = display(settings.check or settings.setup, limit=1000)
-        yield NextStep(text="make the check pass on the base, then start again", command=command)
+        what = "setup and check" if settings.setup else "the check"
+        commands = " && ".join(filter(None, (settings.setup, settings.check)))
+        yield NextStep(
+            text=f"make {what} pass on the base, then start again",
+            command=display(commands, limit=1000),
+        )
     elif ended is Ended.STOPPED and spent:
         raised = f"{resume} --budget {max(1, math.ceil(2 * state.cost_usd))}"
         yield NextStep(text="go on with a higher budget", command=raised)
+    elif ended is Ended.STOPPED and state.short is Shortage.DISK:
+        yield NextStep(text="make room on the disk, then go on", command=resume)
     elif ended in (Ended.STOPPED, Ended.UNFINISHED):
         yield NextStep(text="go on where the run stopped", command=resume)
 
@@ -95,7 +102,7 @@ def _find_work(state: RunState) -> Iterator[NextStep]:
             if attempt.folder_stays:
                 text = f"{key}: work that could not be saved is still in the attempt's folder"
                 yield NextStep(text=text, command=f"cd {shlex.quote(attempt.folder)}")
-        if record.kept_on:
+        if record.kept_on and record.state not in (TaskState.LANDED, TaskState.AWAITING_MERGE):
             text = f"{key}: its work is on branch {record.kept_on}"
             yield NextStep(text=text, command=_show_change(record))
         elif record.state is TaskState.SUCCEEDED and record.head:
@@ -110,8 +117,23 @@ def _show_change(record: TaskRecord) -> str:
 
 
 def _fetch(run: str, commit: str) -> str:
-    folder = f"$(git rev-parse --git-common-dir)/concertmaster/runs/{run}/repository.git"
-    return f'git fetch "{folder}" {commit}'
+    return f'git fetch "{_folder(run)}/repository.git" {commit}'
+
+
+def suggest_drafts(run: str, files: Sequence[str]) -> Iterator[NextStep]:
+    """How further work is begun that agents stated; nothing of it is begun by itself."""
+    if files:
+        amount = "a follow-up" if len(files) == 1 else f"{len(files)} follow-ups"
+        yield NextStep(
+            text=f"agents stated {amount}, and none was started: read the drafts in the folder "
+            "follow-ups of the run, then run those that you want",
+            command=f'concertmaster run "{_folder(run)}/follow-ups/{files[0]}"',
+        )
+
+
+def _folder(run: str) -> str:
+    """The run's folder, for a shell in the repository."""
+    return f"$(git rev-parse --git-common-dir)/concertmaster/runs/{run}"
 
 
 def _look_at_sensitive(state: RunState, result: str) -> Iterator[NextStep]:

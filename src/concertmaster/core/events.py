@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.model import Built, Outcome, Phase, TaskState, Usage
 
 
@@ -32,6 +33,8 @@ class BaseChecked:
     reason: str
     seconds: float
     tip: str  # the target's tip when the run began
+    setup_seconds: float = 0.0  # of the seconds
+    notes: tuple[str, ...] = ()
     at: float = 0.0
 
 
@@ -43,6 +46,7 @@ class PhaseFinished:
     attempt: int
     phase: Phase
     seconds: float
+    setup_seconds: float = 0.0  # of the seconds (prepare)
     checkpoint: str = ""  # commit: the base after prepare, a snapshot later, the head after deliver
     folder: str = ""  # where the attempt's worktree lies (prepare)
     built_on: tuple[Built, ...] = ()  # those of the wanted changes that merged (prepare)
@@ -81,7 +85,8 @@ class PhaseFailed:
 class ResultReceived:
     """What another machine made of a task, ready to be landed, or why there is nothing to land.
 
-    `sensitive` are the paths for which only a person may merge it.
+    `sensitive` are the paths for which only a person may merge it, or, where it `lands_anyway`,
+    which a person should look at.
     """
 
     task: str
@@ -91,6 +96,7 @@ class ResultReceived:
     built_on: tuple[Built, ...] = ()
     head: str = ""
     sensitive: tuple[str, ...] = ()
+    lands_anyway: bool = False
     at: float = 0.0
 
 
@@ -105,6 +111,7 @@ class BatchChecked:
     passed: bool
     reason: str
     seconds: float
+    setup_seconds: float = 0.0  # of the seconds
     cached: bool = False
     reapplied: tuple[str, ...] = ()
     at: float = 0.0
@@ -158,9 +165,11 @@ class PauseEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttled:
-    """The machine is short of something, so nothing new is started; "" = no more."""
+    """The machine is short of something, so new attempts wait; "" = no more."""
 
     reason: str
+    short: Shortage | None = None
+    is_answer: bool = False  # to MeasureRoom
     at: float = 0.0
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from concertmaster.core.experience import say_cost
 from concertmaster.core.model import Exclusion, Need, Plan, Task
 from concertmaster.core.text import count, display, duration
 from concertmaster.errors import UsageError
 
 MOST_PATHS_NAMED = 5
-ESTIMATE_SOURCE = "a prompt's `estimate`, else the size of its footprint; nothing is measured yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,32 @@ def describe_plan(plan: Plan) -> Iterator[str]:
         f"no schedule beats {duration(plan.lower_bound_seconds)}; "
         f"one after another {duration(plan.sequential_seconds)}"
     )
-    yield f"source of the estimates: {ESTIMATE_SOURCE}"
+    yield from describe_sources(plan)
+    if plan.tasks:
+        yield f"predicted cost: {describe_cost(plan)}"
+
+
+def describe_sources(plan: Plan) -> Iterator[str]:
+    """Where the estimates are from; nothing of a plan that was made before plans said it."""
+    sources = Counter(task.estimate_reason for task in plan.tasks if task.estimate_reason)
+    if sources:
+        told = "; ".join(f"{number} by {reason}" for reason, number in sources.most_common())
+        yield f"source of the estimates: {told}"
+
+
+def describe_cost(plan: Plan) -> str:
+    """What all tasks will cost, as far as past ones tell."""
+    costs = [task.estimate_cost_usd for task in plan.tasks]
+    said, unknown = say_cost(costs), costs.count(None)
+    if not said:
+        return "unknown (too few past tasks of the same agent and phases tell theirs)"
+    return f"{said} (nothing tells what {count(unknown, 'task')} will cost)" if unknown else said
+
+
+def summarise_estimate(task: Task) -> str:
+    """Time and, where it is known, cost."""
+    said = say_cost([task.estimate_cost_usd])
+    return f"{duration(task.estimate_seconds)}, {said}" if said else duration(task.estimate_seconds)
 
 
 def summarise_footprint(task: Task) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from concertmaster.core.experience import Profile, Sample, has_worked, profile_of
 from concertmaster.core.model import Built, Need, Outcome, Plan, Skipped, TaskState, Usage
 from concertmaster.core.verdict import Fault
 
@@ -42,8 +43,10 @@ class TaskHistory:
     pull: int = 0
     evidence: str = ""
     notes: tuple[str, ...] = ()
+    follow_ups: tuple[str, ...] = ()  # further work that its agents saw
     seconds: float = 0.0
     usage: Usage = Usage()
+    profile: Profile | None = None  # for the estimates of later runs
 
     @property
     def is_done(self) -> bool:
@@ -165,6 +168,7 @@ def begin(
                 title=task.title,
                 prompt=task.prompt,
                 blob=task.blob,
+                profile=profile_of(task, plan.settings),
                 issue=children.get(task.id, 0),
             )
             for task in plan.tasks
@@ -173,3 +177,16 @@ def begin(
         skipped=plan.skipped,
         started_at=plan.settings.made_at,
     )
+
+
+def recall(history: History) -> Iterator[Sample]:
+    """What the tasks that worked have taken, over all rounds."""
+    for one in history.tasks:
+        if one.profile and has_worked(one.state, head=one.head):
+            yield Sample(
+                run=history.run,
+                at=history.started_at,
+                profile=one.profile,
+                seconds=one.seconds,
+                cost_usd=one.usage.cost_usd,
+            )

@@ -19,11 +19,13 @@ from concertmaster.core.command import (
     Command,
     FinishRun,
     KeepWork,
+    MeasureRoom,
     RemoveWorktree,
     StopAttempt,
     StopCheck,
 )
 from concertmaster.core.events import Event
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.landing import Asked, Contender, Landing, Settled
 from concertmaster.core.model import LandingMode, Plan, TaskState
 from concertmaster.core.record import record, settle
@@ -75,6 +77,7 @@ def handle(state: RunState, event: Event) -> Moved:
         _start,
         _keep_work,
         _release,
+        _measure,
         _finish,
     )
     for step in steps:
@@ -152,15 +155,15 @@ def _go_on(state: RunState) -> Moved:
 
 def _start(state: RunState) -> Moved:
     """Check the base first; then fill the free slots."""
-    if state.cancelled or state.stopped or state.base_green is False:
+    if state.cancelled or state.stopped or state.base_green is False or not state.tasks:
         return state, ()
     if state.base_green is None:
         return _check_base(state)
-    if state.paused_until or state.throttled:
+    if state.paused_until:
         return state, ()
     busy = frozenset(key for key, one in state.tasks.items() if one.is_busy)
     ready = frozenset(key for key in state.tasks if _is_ready(state, key))
-    slots = 1 if state.failures >= FAILURES_THAT_SLOW else state.plan.slots
+    slots = _usable_slots(state)
     if not ready or len(busy) >= slots:
         return state, ()
     chosen = scheduler.pick(
@@ -176,6 +179,16 @@ def _start(state: RunState) -> Moved:
         state = state.put(changed)
         commands.append(command)
     return state, tuple(commands)
+
+
+def _usable_slots(state: RunState) -> int:
+    """Where memory is short and nothing of ours runs, others hold it, perhaps for ever: so that the
+    run does not wait as long, attempts go one by one."""
+    if state.short is Shortage.DISK:
+        return 0
+    if state.short is Shortage.MEMORY:
+        return 0 if state.landing.asked else 1
+    return 1 if state.failures >= FAILURES_THAT_SLOW else state.plan.slots
 
 
 def _check_base(state: RunState) -> Moved:
@@ -275,7 +288,8 @@ def _work_to_keep(state: RunState, one: TaskRecord) -> str:
     mode = state.plan.settings.landing
     if mode is LandingMode.NONE or one.is_busy or one.state in ARRIVED:
         return ""
-    if one.state.is_lost or (state.cancelled and not state.landing.asked):
+    is_over = state.cancelled or state.base_green is False
+    if one.state.is_lost or (is_over and not state.landing.asked):
         return one.work
     done = one.state is TaskState.SUCCEEDED and mode is LandingMode.BRANCHES
     return one.head if done else ""
@@ -297,6 +311,17 @@ def _release(state: RunState) -> Moved:
             )
             state = state.put(replace(one, attempts=attempts))
     return state, tuple(commands)
+
+
+def _measure(state: RunState) -> Moved:
+    """Nothing of ours is left that could make room on a full disk: once all is removed that was to
+    be, either there is room or the answer stops the run."""
+    is_over = state.cancelled or state.stopped or not state.base_green or state.paused_until
+    if state.short is not Shortage.DISK or is_over or state.is_working or state.is_measuring:
+        return state, ()
+    if not any(_is_ready(state, key) for key in state.tasks):
+        return state, ()
+    return replace(state, is_measuring=True), (MeasureRoom(),)
 
 
 def _finish(state: RunState) -> Moved:

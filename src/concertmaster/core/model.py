@@ -106,6 +106,8 @@ class Task:
     blob: str
     title: str
     estimate_seconds: float
+    estimate_cost_usd: float | None = None  # where past tasks tell any
+    estimate_reason: str = ""  # where the seconds are from
     footprint: tuple[FootprintEntry, ...] = ()
     notes: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
@@ -114,6 +116,7 @@ class Task:
     priority: int = 0
     phases: tuple[Phase, ...] = ()
     evidence: str = ""  # why it did not land in an earlier round
+    branch: str = ""  # the branch of the user's that is the work, where no agent does any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +151,12 @@ class Skipped:
 class RunSettings:
     """All settings of a run, frozen in its plan."""
 
-    agent: str
+    agent: str  # "" = no agent has a part in it
     agent_command: str = ""
+    agent_model: str = ""  # of `agent`; "" = the one that it is set to
     agent_environment: tuple[str, ...] = ()  # names of variables that agents may see as well
     setup: str = ""
+    setup_reason: str = ""  # why it is this one; "" = it was given
     check: str = ""
     landing: LandingMode = LandingMode.MERGE
     phases: tuple[Phase, ...] = LEAN_PHASES
@@ -188,6 +193,7 @@ class Plan:
     makespan_seconds: float = 0.0
     lower_bound_seconds: float = 0.0
     sequential_seconds: float = 0.0
+    predicted_cost_usd: float | None = None  # of those tasks of which it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

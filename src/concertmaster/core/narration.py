@@ -25,9 +25,9 @@ from concertmaster.core.events import (
     WorkKept,
 )
 from concertmaster.core.landing import Asked, Landing
-from concertmaster.core.model import TaskState
+from concertmaster.core.model import LandingMode, TaskState
 from concertmaster.core.state import RunState
-from concertmaster.core.text import count, display, duration, short
+from concertmaster.core.text import count, display, duration, short, took
 
 show_reason = partial(display, limit=300)
 MOST_TASKS_NAMED = 4
@@ -88,7 +88,9 @@ def _checking(landing: Landing) -> str:
 def _tell_start(state: RunState, event: RunStarted) -> str:
     plan = state.plan
     slots = count(plan.slots, "slot")
-    return f"run {event.run}: {count(len(plan.tasks), 'task')} in {slots}, landing on {plan.target}"
+    lands = plan.settings.landing is LandingMode.MERGE
+    where = f", landing on {plan.target}" if lands else ""
+    return f"run {event.run}: {count(len(plan.tasks), 'task')} in {slots}{where}"
 
 
 def _tell_resume(state: RunState, event: RunResumed) -> str:
@@ -97,7 +99,8 @@ def _tell_resume(state: RunState, event: RunResumed) -> str:
 
 def _tell_base(state: RunState, event: BaseChecked) -> str:
     if event.passed:
-        return f"base {short(state.plan.base)} passes the check in {duration(event.seconds)}"
+        seconds = took(event.seconds, event.setup_seconds)
+        return f"base {short(state.plan.base)} passes the check in {seconds}"
     return f"base {short(state.plan.base)} does not pass the check: {show_reason(event.reason)}"
 
 
@@ -106,7 +109,8 @@ def _tell_phase(state: RunState, event: PhaseFinished) -> str:
         return f"{event.task}  has nothing to change: {show_reason(event.no_op)}"
     done = state.tasks[event.task].state is not TaskState.RUNNING
     end = "; the task succeeded" if done else ""
-    return f"{event.task}  {event.phase} finished in {duration(event.seconds)}{end}"
+    seconds = took(event.seconds, event.setup_seconds)
+    return f"{event.task}  {event.phase} finished in {seconds}{end}"
 
 
 def _tell_failure(state: RunState, event: PhaseFailed) -> str:
@@ -178,8 +182,10 @@ def _tell_end_of_pause(state: RunState, event: PauseEnded) -> str:
 
 
 def _tell_throttle(state: RunState, event: Throttled) -> str:
+    if state.stopped and event.is_answer:
+        return ""  # that is told as the reason of the stop
     if event.reason:
-        return f"nothing new starts for now: {show_reason(event.reason)}"
+        return f"no room: {show_reason(event.reason)}"
     return "there is room again, so tasks start again"
 
 

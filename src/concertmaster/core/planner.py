@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from concertmaster.core import graph, scheduler
+from concertmaster.core import experience, graph, scheduler
+from concertmaster.core.capacity import Capacity, choose_slots
+from concertmaster.core.experience import Sample
 from concertmaster.core.model import (
     Exclusion,
     FootprintEntry,
@@ -44,10 +46,6 @@ CONFLICT_IN_HARMLESS_FILE = 0.2
 # shorter task again. So a pair is excluded where a collision is likelier than not.
 EXCLUDE_ABOVE = 0.5
 
-DEFAULT_ESTIMATE_SECONDS = 600.0
-SECONDS_PER_PATH = 60.0
-MOST_PATHS_COUNTED = 10
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -75,45 +73,60 @@ def make_plan(
     run: str,
     base: str,
     target: str,
-    slots: int,
+    slots: int | Capacity,
     settings: RunSettings,
     hints: Iterable[Hint] = (),
     notes: Iterable[str] = (),
+    past: Sequence[Sample] = (),
 ) -> Plan:
-    """Plan a run. Raises UsageError for an unknown need and for a cycle of hard needs."""
+    """Plan a run; `past` is what `experience.learn` gave of earlier ones.
+
+    It gets so many slots, or as many as are of use to it on a machine of this capacity.
+    Raises UsageError for an unknown need and for a cycle of hard needs.
+    """
     skipped = tuple(
         Skipped(prompt=c.prompt.path, task=c.id, reason=f"marked {c.prompt.completed}")
         for c in candidates
         if c.prompt.completed
     )
     active = [c for c in candidates if not c.prompt.completed]
-    tasks = tuple(_task(c) for c in active)
+    tasks = tuple(_estimated(c, settings, past=past) for c in active)
     hard = _hard_needs(candidates, active)
     soft, dropped = _soft_needs(active, hints, hard)
     draft = Plan(
         run=run,
         base=base,
         target=target,
-        slots=slots,
+        slots=slots if isinstance(slots, int) else 1,
         settings=settings,
         tasks=tasks,
         needs=hard + soft,
         skipped=skipped,
         notes=(*notes, *dropped),
     )
-    return _scheduled(replace(draft, exclusions=_exclusions(draft)))
+    return _scheduled(replace(draft, exclusions=_exclusions(draft)), slots)
+
+
+def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sample]) -> Task:
+    task = _task(candidate)
+    given = candidate.prompt.estimate_seconds
+    found = experience.estimate(experience.profile_of(task, settings), past, given=given)
+    return replace(
+        task,
+        estimate_seconds=found.seconds,
+        estimate_cost_usd=found.cost_usd,
+        estimate_reason=found.reason,
+    )
 
 
 def _task(candidate: Candidate) -> Task:
     prompt = candidate.prompt
-    paths = min(len(candidate.footprint), MOST_PATHS_COUNTED)
-    guess = DEFAULT_ESTIMATE_SECONDS + SECONDS_PER_PATH * paths
     return Task(
         id=candidate.id,
         prompt=prompt.path,
         blob=candidate.blob,
         title=prompt.title,
-        estimate_seconds=guess if prompt.estimate_seconds is None else prompt.estimate_seconds,
+        estimate_seconds=0.0,
         footprint=candidate.footprint,
         notes=candidate.notes,
         touches=prompt.touches,
@@ -249,8 +262,11 @@ def _name_paths(paths: list[tuple[float, str]]) -> str:
     return ", ".join(ranked[:3]) + more
 
 
-def _scheduled(plan: Plan) -> Plan:
+def _scheduled(plan: Plan, slots: int | Capacity) -> Plan:
     network = scheduler.Network.from_plan(plan)
+    if isinstance(slots, Capacity):
+        number, note = choose_slots(network, slots)
+        plan = replace(plan, slots=number, notes=(*plan.notes, note))
     order, makespan = scheduler.simulate(network, slots=plan.slots)
     links = [(n.task, n.on) for n in plan.needs] + [e.tasks for e in plan.exclusions]
     shares = graph.components(network.before, links)
@@ -261,6 +277,7 @@ def _scheduled(plan: Plan) -> Plan:
         makespan_seconds=makespan,
         lower_bound_seconds=scheduler.bound(network, slots=plan.slots),
         sequential_seconds=_work(network, network.before),
+        predicted_cost_usd=experience.predict_cost(plan.tasks),
     )
 
 

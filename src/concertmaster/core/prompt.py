@@ -50,7 +50,7 @@ def parse(data: bytes, *, path: str) -> Prompt:
     heading, mark = _first_heading(text)
     return Prompt(
         path=path,
-        title=_short(settings.text("title") or heading) or PurePosixPath(path).name,
+        title=as_title(settings.text("title") or heading) or PurePosixPath(path).name,
         text=text,
         completed=settings.completed() or mark,
         needs=settings.texts("needs"),
@@ -63,15 +63,33 @@ def parse(data: bytes, *, path: str) -> Prompt:
     )
 
 
+def write_front_matter(values: Mapping[str, object]) -> str:
+    """The lines, with both `---`, that `parse` reads back; texts and lists of texts only."""
+    from frontmatter.default_handlers import YAMLHandler  # noqa: PLC0415
+
+    written = YAMLHandler().export(dict(values), sort_keys=False, width=1 << 20)
+    return f"---\n{written}\n---\n"
+
+
+def as_title(text: str) -> str:
+    """One printable line of at most MAX_TITLE characters, as the title of a prompt is."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TITLE]).split())
+    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + "…"
+
+
+def as_slug(text: str) -> str:
+    """Lower-case letters, digits and dashes; "" where nothing is left of the text."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:MAX_SLUG].strip("-")
+    # What is taken for a key would not survive in the marks that find issues again.
+    return slug if redact(slug, secrets=()) == slug else ""
+
+
 def task_id(path: str) -> str:
     """Slug of the file name and 4 hex of the path's hash: safe as a file name and in a git ref."""
     plain = PurePosixPath(path)
-    ascii_name = unicodedata.normalize("NFKD", plain.stem).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:MAX_SLUG].strip("-")
-    if redact(slug, secrets=()) != slug:
-        slug = ""  # what is taken for a key would not survive in the marks that find issues again
     digest = hashlib.sha256(str(plain).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{slug or 'task'}-{digest[:4]}"
+    return f"{as_slug(plain.stem) or 'task'}-{digest[:4]}"
 
 
 def _decode(data: bytes, path: str) -> str:
@@ -264,12 +282,6 @@ def _find_mark(before: str, text: str) -> re.Match[str] | None:
         if not _NEGATED.search((before + text[: mark.start()])[-20:]):
             return mark
     return None
-
-
-def _short(title: str) -> str:
-    """One printable line."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in title[: 4 * MAX_TITLE]).split())
-    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + "…"
 
 
 def _guess(name: str, known: tuple[str, ...]) -> str:

@@ -27,6 +27,7 @@ from concertmaster.core.events import (
     Throttled,
     WorkKept,
 )
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.landing import Asked
 from concertmaster.core.model import Outcome, Phase, TaskState
 from concertmaster.core.state import Attempt, RunState
@@ -47,8 +48,10 @@ def record(state: RunState, event: Event) -> RunState:
     return _RECORDERS[type(event)](state, event)
 
 
-def _note_nothing(state: RunState, event: RunStarted) -> RunState:
-    return state
+def _start(state: RunState, event: RunStarted) -> RunState:
+    """Results may stand before it in the journal; what they made us ask for, nobody has heard."""
+    landing = replace(state.landing, asked=Asked.NOTHING)
+    return replace(state, landing=landing, keeping=frozenset())
 
 
 def _resume(state: RunState, event: RunResumed) -> RunState:
@@ -63,7 +66,7 @@ def _resume(state: RunState, event: RunResumed) -> RunState:
         stopped="",
         is_halted=False,
         is_awaiting=False,
-        throttled="",
+        is_measuring=False,
         failures=0,
         finishing=False,
         finished=False,
@@ -105,7 +108,8 @@ def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
 
 def _receive(state: RunState, event: ResultReceived) -> RunState:
     succeeded = event.state in _SUCCESSES
-    waits = event.state is TaskState.SUCCEEDED and bool(event.sensitive)
+    is_sensitive = bool(event.sensitive) and not event.lands_anyway
+    waits = event.state is TaskState.SUCCEEDED and is_sensitive
     held = waits or event.state is TaskState.AWAITING_MERGE
     attempt = Attempt(
         number=1,
@@ -146,7 +150,12 @@ def _end_pause(state: RunState, event: PauseEnded) -> RunState:
 
 
 def _throttle(state: RunState, event: Throttled) -> RunState:
-    return replace(state, throttled=event.reason)
+    state = replace(state, throttled=event.reason, short=event.short)
+    if not event.is_answer:
+        return state
+    is_in_vain = event.short is Shortage.DISK and not state.is_working
+    stopped = state.stopped or (event.reason if is_in_vain else "")
+    return replace(state, is_measuring=False, stopped=stopped)
 
 
 def _comes_too_late(state: RunState) -> bool:
@@ -199,11 +208,12 @@ def _stop(state: RunState, event: StopRequested) -> RunState:
 
 
 def _note_finished(state: RunState, event: RunFinished) -> RunState:
-    return replace(state, finished=True)
+    """A cancellation that came in between has asked for work to be kept first."""
+    return replace(state, finished=not state.keeping, finishing=False)
 
 
 _RECORDERS: Mapping[type, Callable[..., RunState]] = {
-    RunStarted: _note_nothing,
+    RunStarted: _start,
     RunResumed: _resume,
     BaseChecked: _note_base,
     PhaseFinished: _finish_phase,

@@ -3,11 +3,18 @@ but what says so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from concertmaster.core.ending import Ended, NextStep, find_ending, next_steps, sensitive_paths
+from concertmaster.core.ending import (
+    Ended,
+    NextStep,
+    find_ending,
+    next_steps,
+    sensitive_paths,
+    suggest_drafts,
+)
 from concertmaster.core.events import (
     BaseChecked,
     BatchChecked,
@@ -18,18 +25,23 @@ from concertmaster.core.events import (
     RunResumed,
     TargetMoved,
 )
+from concertmaster.core.experience import Profile, profile_of
+from concertmaster.core.followup import Draft, merge, write_drafts
 from concertmaster.core.model import (
     Built,
     FootprintEntry,
     LandingMode,
     Outcome,
     Phase,
+    Plan,
+    RunSettings,
     Skipped,
     TaskState,
     Usage,
 )
 from concertmaster.core.phases import AGENTS_OWN
 from concertmaster.core.state import Attempt, RunState, TaskRecord
+from concertmaster.core.tally import PhaseTotal, total_phases
 
 REPORT_VERSION = 1
 
@@ -43,6 +55,7 @@ class PhaseRow:
     phase: Phase
     finished: bool
     seconds: float
+    setup_seconds: float  # of the seconds
     started_at: float
     ended_at: float
     usage: Usage
@@ -80,7 +93,10 @@ class TaskRow:
     prompt: str
     state: TaskState
     reason: str
+    profile: Profile
     estimate_seconds: float
+    estimate_cost_usd: float | None
+    estimate_reason: str
     seconds: float
     usage: Usage
     head: str
@@ -101,6 +117,7 @@ class CheckRow:
     cached: bool
     reason: str
     seconds: float
+    setup_seconds: float  # of the seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,17 +138,20 @@ class Checks:
     ran: int
     cached: int
     seconds: float
+    setup_seconds: float  # of the seconds
     base_seconds: float
+    base_setup_seconds: float
     rows: tuple[CheckRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What the plan foretold, to be read beside the measured wall and work seconds."""
+    """What the plan foretold, to be read beside what was measured."""
 
     makespan_seconds: float
     lower_bound_seconds: float
     sequential_seconds: float
+    cost_usd: float | None  # of those tasks of which it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +175,8 @@ class Report:
     """A run as far as it came. `dataclasses.asdict` of it is report.json.
 
     `tip` is where the target stands; `wall_seconds` leaves the pauses out; `cost_usd` is None
-    where no agent told any; `speed_up` is None where nothing was measured.
+    where no agent told any; `speed_up` is None where nothing was measured. Of `follow_ups` more
+    may have been stated than are here.
     """
 
     version: int = REPORT_VERSION
@@ -176,14 +197,17 @@ class Report:
     speed_up: float | None
     estimate: Estimate
     cost_usd: float | None
+    cost_is_estimated: bool
     input_tokens: int
     output_tokens: int
+    phases: tuple[PhaseTotal, ...]
     checks: Checks
     flaky: tuple[str, ...]
     landed: tuple[LandedRow, ...]
     tasks: tuple[TaskRow, ...]
     skipped: tuple[Skipped, ...]
     sensitive: tuple[Sensitive, ...]
+    follow_ups: tuple[Draft, ...]
     next_steps: tuple[NextStep, ...]
     notes: tuple[str, ...]
 
@@ -197,13 +221,15 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
     """Report on the run that `events` tell and `state` is the fold of."""
     plan = state.plan
     phases = _phases(events)
-    tasks = tuple(_task_row(record, phases) for record in state.tasks.values())
+    rows = (_task_row(one, phases, settings=plan.settings) for one in state.tasks.values())
+    tasks = tuple(rows)
     landed = tuple(_landed_row(event) for event in events if isinstance(event, BatchLanded))
     ended, reason = find_ending(state)
     tip = _find_tip(events) or plan.base
     branch = next((row.branch for row in reversed(landed) if row.branch), "")
     wall, work = _wall_seconds(events), sum(task.seconds for task in tasks)
     usage = _sum_usage(task.usage for task in tasks)
+    follow_ups = _follow_ups(state)
     return Report(
         run=plan.run,
         base=plan.base,
@@ -220,22 +246,39 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         wall_seconds=wall,
         work_seconds=work,
         speed_up=work / wall if work and wall else None,
-        estimate=Estimate(
-            makespan_seconds=plan.makespan_seconds,
-            lower_bound_seconds=plan.lower_bound_seconds,
-            sequential_seconds=plan.sequential_seconds,
-        ),
+        estimate=_estimate(plan),
         cost_usd=usage.cost_usd,
+        cost_is_estimated=usage.is_estimated,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
+        phases=total_phases(events),
         checks=_checks(events),
         flaky=state.landing.flaky,
         landed=landed,
         tasks=tasks,
         skipped=plan.skipped,
         sensitive=_sensitive(state),
-        next_steps=next_steps(state, ended=ended, branch=branch, tip=tip),
-        notes=plan.notes,
+        follow_ups=follow_ups,
+        next_steps=(
+            *next_steps(state, ended=ended, branch=branch, tip=tip),
+            *suggest_drafts(plan.run, [draft.file for draft in follow_ups]),
+        ),
+        notes=(*plan.notes, *_notes(events)),
+    )
+
+
+def _notes(events: Iterable[Event]) -> Iterator[str]:
+    for event in events:
+        if isinstance(event, BaseChecked):
+            yield from event.notes
+
+
+def _estimate(plan: Plan) -> Estimate:
+    return Estimate(
+        makespan_seconds=plan.makespan_seconds,
+        lower_bound_seconds=plan.lower_bound_seconds,
+        sequential_seconds=plan.sequential_seconds,
+        cost_usd=plan.predicted_cost_usd,
     )
 
 
@@ -252,7 +295,7 @@ def _phases(events: Iterable[Event]) -> Phases:
     return found
 
 
-def _task_row(record: TaskRecord, phases: Phases) -> TaskRow:
+def _task_row(record: TaskRecord, phases: Phases, *, settings: RunSettings) -> TaskRow:
     task = record.task
     attempts = tuple(
         _attempt_row(task.id, attempt, phases.get((task.id, attempt.number), ()))
@@ -264,7 +307,10 @@ def _task_row(record: TaskRecord, phases: Phases) -> TaskRow:
         prompt=task.prompt,
         state=record.state,
         reason=record.reason,
+        profile=profile_of(task, settings),
         estimate_seconds=task.estimate_seconds,
+        estimate_cost_usd=task.estimate_cost_usd,
+        estimate_reason=task.estimate_reason,
         seconds=sum(attempt.seconds for attempt in attempts),
         usage=_sum_usage(attempt.usage for attempt in attempts),
         head=record.head,
@@ -300,6 +346,7 @@ def _phase_row(event: PhaseFinished | PhaseFailed) -> PhaseRow:
         phase=event.phase,
         finished=isinstance(event, PhaseFinished),
         seconds=event.seconds,
+        setup_seconds=event.setup_seconds if isinstance(event, PhaseFinished) else 0.0,
         started_at=event.at - event.seconds,
         ended_at=event.at,
         usage=event.usage,
@@ -349,11 +396,14 @@ def _wall_seconds(events: Sequence[Event]) -> float:
 def _checks(events: Sequence[Event]) -> Checks:
     rows = tuple(_check_row(event) for event in events if isinstance(event, BatchChecked))
     ran = [row for row in rows if not row.cached]
+    bases = [event for event in events if isinstance(event, BaseChecked)]
     return Checks(
         ran=len(ran),
         cached=len(rows) - len(ran),
         seconds=sum(row.seconds for row in ran),
-        base_seconds=sum(event.seconds for event in events if isinstance(event, BaseChecked)),
+        setup_seconds=sum(row.setup_seconds for row in ran),
+        base_seconds=sum(event.seconds for event in bases),
+        base_setup_seconds=sum(event.setup_seconds for event in bases),
         rows=rows,
     )
 
@@ -367,6 +417,7 @@ def _check_row(event: BatchChecked) -> CheckRow:
         cached=event.cached,
         reason=event.reason,
         seconds=event.seconds,
+        setup_seconds=event.setup_seconds,
     )
 
 
@@ -378,6 +429,15 @@ def _landed_row(event: BatchLanded) -> LandedRow:
         commit=event.commit,
         branch=event.branch,
     )
+
+
+def _follow_ups(state: RunState) -> tuple[Draft, ...]:
+    """Of all attempts: also one that failed may have seen what is to be done."""
+    stated = {
+        key: [text for attempt in record.attempts for text in attempt.follow_ups]
+        for key, record in state.tasks.items()
+    }
+    return write_drafts(merge(stated), run=state.plan.run)
 
 
 def _sensitive(state: RunState) -> tuple[Sensitive, ...]:

@@ -31,6 +31,7 @@ class Result:
     bundle: str = ""
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    follow_ups: tuple[str, ...] = ()  # further work that its agent saw
     evidence: str = ""
     seconds: float = 0.0  # of all its attempts
     usage: Usage = Usage()

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from concertmaster.core import graph
+from concertmaster.core.experience import predict_cost, profile_of
+from concertmaster.core.followup import carry
 from concertmaster.core.history import Due, History, TaskHistory
 from concertmaster.core.model import LandingMode, Outcome, Plan, RunSettings, TaskState
 from concertmaster.core.result import Result
@@ -61,6 +63,7 @@ def _take_result(one: TaskHistory, result: Result) -> TaskHistory:
         head=result.head,
         work=result.work,
         notes=result.notes,
+        follow_ups=carry((*one.follow_ups, *result.follow_ups)),
         evidence=result.evidence,
         seconds=one.seconds + result.seconds,
         usage=one.usage + result.usage,
@@ -288,6 +291,7 @@ def begin_round(history: History, plan: Plan, todo: Todo, *, trigger: str, own: 
                 prompt=task.prompt,
                 title=task.title,
                 blob=task.blob,
+                profile=profile_of(task, plan.settings),
                 head="",
                 work="",
                 resumes_at=0.0,
@@ -326,4 +330,5 @@ def restrict(plan: Plan, tasks: Collection[str], *, evidence: Mapping[str, str])
         order=tuple(key for key in plan.order if key in tasks),
         shares=graph.components([task.id for task in kept], links),
         sequential_seconds=math.fsum(task.estimate_seconds for task in kept),
+        predicted_cost_usd=predict_cost(kept),
     )

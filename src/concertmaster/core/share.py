@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from concertmaster.core import explanation, graph, scheduler
+from concertmaster.core.experience import predict_cost
 from concertmaster.core.model import Exclusion, LandingMode, Need, Plan
 from concertmaster.errors import UsageError
 
@@ -174,9 +175,11 @@ def _ends(plan: Plan) -> dict[str, float]:
 def _restrict(plan: Plan, tasks: Collection[str]) -> Plan:
     """The plan of these tasks alone."""
     mine = frozenset(tasks)
+    kept = tuple(task for task in plan.tasks if task.id in mine)
     return replace(
         plan,
-        tasks=tuple(task for task in plan.tasks if task.id in mine),
+        tasks=kept,
+        predicted_cost_usd=predict_cost(kept),
         needs=tuple(need for need in plan.needs if mine.issuperset((need.task, need.on))),
         exclusions=tuple(e for e in plan.exclusions if mine.issuperset(e.tasks)),
         order=tuple(task for task in plan.order if task in mine),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from concertmaster.core.headroom import Shortage
 from concertmaster.core.landing import Landing
 from concertmaster.core.model import Built, Outcome, Phase, Plan, Task, TaskState, Usage
 from concertmaster.core.scheduler import Network
@@ -116,13 +117,20 @@ class RunState:
     paused_until: float = 0.0  # epoch seconds, 0 = it is not paused
     pauses: int = 0  # in a row, with nothing finished between them
     is_awaiting: bool = False
-    throttled: str = ""  # why nothing new is started for the moment
+    throttled: str = ""  # why new attempts wait for the moment
+    short: Shortage | None = None  # for the lack of what
+    is_measuring: bool = False
     failures: int = 0  # of agents themselves, in a row, in whatever tasks
     budget_usd: float | None = None
     is_halted: bool = False  # what runs is ended as well, not only nothing new begun
     keeping: frozenset[str] = field(default_factory=frozenset)
     finishing: bool = False
     finished: bool = False
+
+    @property
+    def is_working(self) -> bool:
+        """An attempt is on its way, or the train."""
+        return bool(self.landing.asked) or any(record.is_busy for record in self.tasks.values())
 
     def put(self, record: TaskRecord) -> RunState:
         """The state with this record in the place of the task's old one."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from concertmaster.core.model import LandingMode, TaskState
+from concertmaster.core.ending import Ended
+from concertmaster.core.experience import say_cost
+from concertmaster.core.model import LandingMode, TaskState, Usage
 from concertmaster.core.report import Report
-from concertmaster.core.text import count, display, duration, short
+from concertmaster.core.text import count, display, duration, short, took
 
 
 def headline(report: Report) -> str:
@@ -15,7 +17,8 @@ def headline(report: Report) -> str:
     where = f" on {report.target}" if report.landing is LandingMode.MERGE else ""
     states = count_states(task.state for task in report.tasks) or "no tasks"
     reason = f" ({display(report.reason)})" if report.reason else ""
-    return f"run {report.run}{where}: {report.ended}{reason}; {states}"
+    ended = "done" if report.ended is Ended.LANDED and not where else report.ended
+    return f"run {report.run}{where}: {ended}{reason}; {states}"
 
 
 def count_states(states: Iterable[TaskState]) -> str:
@@ -36,9 +39,11 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         work = duration(report.work_seconds)
         yield "work", f"{work} of phases, {report.speed_up:.1f} times the time it took"
     if report.cost_usd is not None:
-        yield "cost", dollars(report.cost_usd)
+        yield "cost", _cost(report)
     if report.input_tokens or report.output_tokens:
         yield "tokens", f"{report.input_tokens:,} in, {report.output_tokens:,} out"
+    if costs := [f"{one.phase} {cost(one.usage)}" for one in report.phases if cost(one.usage)]:
+        yield "by phase", ", ".join(costs)
     yield "checks", _checks(report)
     if report.tip != report.base:
         yield "target", f"{short(report.base)}..{short(report.tip)} on {report.target}"
@@ -53,6 +58,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
 
 def _time(report: Report) -> str:
     estimate = report.estimate
+    if not estimate.makespan_seconds:  # no agent was to work
+        return duration(report.wall_seconds)
     return (
         f"{duration(report.wall_seconds)} in {count(report.slots, 'slot')} "
         f"(estimated {duration(estimate.makespan_seconds)}, "
@@ -60,13 +67,25 @@ def _time(report: Report) -> str:
     )
 
 
+def _cost(report: Report) -> str:
+    told = dollars(report.cost_usd, is_estimated=report.cost_is_estimated)
+    predicted = say_cost([task.estimate_cost_usd for task in report.tasks])
+    return f"{told} (predicted {predicted})" if predicted else told
+
+
 def _checks(report: Report) -> str:
     checks = report.checks
     known = f", {checks.cached} known before" if checks.cached else ""
-    base = f"; the base's took {duration(checks.base_seconds)}" if checks.base_seconds else ""
-    return f"{checks.ran} ran in {duration(checks.seconds)}{known}{base}"
+    base_took = took(checks.base_seconds, checks.base_setup_seconds)
+    base = f"; the base's took {base_took}" if checks.base_seconds else ""
+    return f"{checks.ran} ran in {took(checks.seconds, checks.setup_seconds)}{known}{base}"
 
 
-def dollars(cost: float | None) -> str:
+def cost(usage: Usage) -> str:
+    """$1.20, ~$1.20 where it was worked out from a table of prices, "" where nobody told."""
+    return dollars(usage.cost_usd, is_estimated=usage.is_estimated)
+
+
+def dollars(cost_usd: float | None, *, is_estimated: bool = False) -> str:
     """$1.20, or nothing where nobody told."""
-    return "" if cost is None else f"${cost:.2f}"
+    return "" if cost_usd is None else f"{'~' if is_estimated else ''}${cost_usd:.2f}"

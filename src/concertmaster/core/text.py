@@ -83,6 +83,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h {minutes % 60:02}m"
 
 
+def took(seconds: float, setup_seconds: float) -> str:
+    """4.1s (setup 3.9s), or 4.1s where no setup ran."""
+    setup = f" (setup {duration(setup_seconds)})" if setup_seconds else ""
+    return f"{duration(seconds)}{setup}"
+
+
 def read_duration(text: str) -> float:
     """Seconds of 90s, 45m, 1h30m or plain minutes; 0 for what is no duration."""
     written = text.strip().lower()
@@ -91,6 +97,12 @@ def read_duration(text: str) -> float:
     parts = _DURATION.fullmatch(written)
     amounts = parts.groups(default="0") if parts else ()
     return sum(float(n) * unit for n, unit in zip(amounts, (3600, 60, 1), strict=False))
+
+
+def size(number_of_bytes: int) -> str:
+    """0.4 GiB; never more than there is."""
+    tenths = number_of_bytes * 10 // (1 << 30)
+    return f"{tenths / 10:.1f} GiB"
 
 
 def count(number: int, noun: str) -> str:

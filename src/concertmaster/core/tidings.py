@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from concertmaster.core.followup import merge
 from concertmaster.core.history import History, TaskHistory
-from concertmaster.core.model import Outcome, TaskState
+from concertmaster.core.model import Outcome, TaskState, Usage
 from concertmaster.core.neutral import BODY_LIMIT, as_cell, as_code, as_line, clip, mark
-from concertmaster.core.summary import dollars
+from concertmaster.core.summary import cost
 from concertmaster.core.text import count, duration, short
 from concertmaster.core.verdict import Verdict
 
 SUMMARY_LIMIT = 500_000  # characters; the summary of a job's step may have 1 MiB
 MOST_LINES = 40  # of each list
+MOST_FOLLOW_UPS = 10
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _REASONS = (200, 60, 0)  # characters of each, the longest that leaves room for all tasks
@@ -45,13 +47,12 @@ _OUTCOMES = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
     """What was measured. `wall_seconds` is clock time, the others are added up over all agents
-    and all checks; `cost_usd` is None where no agent told any."""
+    and all checks."""
 
     agent_seconds: float
     check_seconds: float
     wall_seconds: float
-    cost_usd: float | None
-    tokens: int
+    usage: Usage
 
 
 def report_kind(round_number: int) -> str:
@@ -97,6 +98,7 @@ def summary_markdown(
     above = [f"### {_headline(history)}", "", *_measured(speed), ""]
     below = ["", *_list("Next", [*_next(history), *next_steps])]
     below += _list("To know", [*_words_of(verdict), *notes, *_skipped(history)])
+    below += _follow_ups(history)
     room = limit - sum(len(line) + 1 for line in (*above, *below))
     return clip("\n".join([*above, *table(history.tasks, limit=room), *below]), limit=limit)
 
@@ -134,7 +136,7 @@ def _row(one: TaskHistory, *, reason_limit: int) -> str:
         say_state(one),
         result(one).replace("|", r"\|"),
         duration(one.seconds) if one.seconds else "",
-        dollars(one.usage.cost_usd),
+        cost(one.usage),
         as_cell(one.reason, limit=reason_limit) if reason_limit else "",
     )
     return f"| {' | '.join(cells)} |"
@@ -163,11 +165,12 @@ def is_commit(text: str) -> bool:
 
 def known_cost(tasks: Iterable[TaskHistory]) -> str:
     """What the agents of these tasks told that they cost; some may not have told."""
-    worked = [one.usage.cost_usd for one in tasks if one.attempts]
-    told = [cost for cost in worked if cost is not None]
+    worked = [one.usage for one in tasks if one.attempts]
+    told = cost(sum(worked, start=Usage()))
     if not told:
         return "at unknown cost"
-    return f"for {'' if len(told) == len(worked) else 'at least '}{dollars(sum(told))}"
+    is_whole = all(usage.cost_usd is not None for usage in worked)
+    return f"for {'' if is_whole else 'at least '}{told}"
 
 
 def result(one: TaskHistory) -> str:
@@ -202,11 +205,12 @@ def _measured(speed: Speed | None) -> Iterator[str]:
         return
     times = speed.agent_seconds / speed.wall_seconds if speed.wall_seconds > 0 else 0.0
     ratio = f" ({times:.1f} times)" if speed.agent_seconds > 0 and times else ""
-    cost = f"for {dollars(speed.cost_usd)}" if speed.cost_usd is not None else "at unknown cost"
-    tokens = f" and {speed.tokens:,} tokens" if speed.tokens else ""
+    told = f"for {cost(speed.usage)}" if cost(speed.usage) else "at unknown cost"
+    number = speed.usage.input_tokens + speed.usage.output_tokens
+    tokens = f" and {number:,} tokens" if number else ""
     yield (
         f"Agents worked {duration(speed.agent_seconds)} in {duration(speed.wall_seconds)} of "
-        f"clock time{ratio}, {cost}{tokens}. Checks took {duration(speed.check_seconds)}."
+        f"clock time{ratio}, {told}{tokens}. Checks took {duration(speed.check_seconds)}."
     )
 
 
@@ -218,6 +222,27 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
         if len(lines) > MOST_LINES:
             yield f"- and {len(lines) - MOST_LINES} more"
         yield ""
+
+
+def _follow_ups(history: History) -> Iterator[str]:
+    """Further work that agents saw, folded away."""
+    found = merge({one.task: one.follow_ups for one in history.tasks})
+    if not found:
+        return
+    yield f"<details><summary>{count(len(found), 'follow-up')}, not started</summary>"
+    yield ""
+    yield (
+        "Further work that agents saw; nobody has judged it. Drafts of prompt files are in the "
+        "artifacts of the work jobs, in the folder `follow-ups`."
+    )
+    yield ""
+    for one in found[:MOST_FOLLOW_UPS]:
+        tasks = ", ".join(map(as_code, one.tasks[:MOST_FOLLOW_UPS]))
+        yield f"- {as_line(one.text, limit=300)} (from {tasks})"
+    if len(found) > MOST_FOLLOW_UPS:
+        yield f"- and {len(found) - MOST_FOLLOW_UPS} more"
+    yield ""
+    yield "</details>"
 
 
 def _next(history: History) -> Iterator[str]:

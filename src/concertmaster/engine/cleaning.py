@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from concertmaster.adapters import journal, process
+from concertmaster.adapters import host, journal
 from concertmaster.adapters.repository import Repository
 from concertmaster.adapters.worktree import Owner, attempts, discard
 from concertmaster.core.model import TaskState
@@ -120,7 +120,7 @@ def _reason_to_keep(run: _Run | None, owner: Owner) -> str:
 
 
 def _remove_run(run: _Run, repository: Repository) -> None:
-    process.sweep(f"{run.folder.name}/")
+    host.sweep(f"{run.folder.name}/")
     repository.unpin(f"refs/concertmaster/{run.folder.name}/base")
     # The plan goes first: without it the rest is no run any more, however far this comes.
     (run.folder / "plan.json").unlink()

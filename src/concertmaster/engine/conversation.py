@@ -6,17 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from concertmaster.adapters.agents.agent import Report, Request
 from concertmaster.adapters.process import Exit
 from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import RunPhase
 from concertmaster.core.model import Outcome, Phase, Usage
+from concertmaster.core.review import Unreadable
 from concertmaster.engine.failure import Failure, outcome_of
 from concertmaster.engine.site import Site, last_lines
 
 Tell = Callable[[str, str], None]
+T = TypeVar("T")
 TRANSIENT_TRIES = 3
 
 
@@ -55,6 +57,38 @@ class Conversation:
             resumes_at=report.limited_until or 0.0,
             session="" if question.is_fresh else report.session,
         )
+
+    def ask_for(
+        self,
+        question: Question,
+        read: Callable[[Report], T],
+        *,
+        otherwise: str,
+        session: str = "",
+    ) -> tuple[T, Report]:
+        """What `read` finds in the answer; where it raises Unreadable the agent is asked once more.
+
+        Raises Failure, which begins with the words of `otherwise` where that did not help either.
+        """
+        report = self.ask(question, session=session)
+        try:
+            return read(report), report
+        except Unreadable as problem:
+            again = self._ask_again(question, report, problem)
+        try:
+            return read(again), again
+        except Unreadable as problem:
+            reason = f"{otherwise}: {problem}"
+            raise Failure(Outcome.FAILED, reason, usage=again.usage) from problem
+
+    def _ask_again(self, question: Question, first: Report, problem: Unreadable) -> Report:
+        """The second report, with what both have used."""
+        text = self.say("again", evidence=str(problem))
+        if not first.session:
+            text = f"{question.text}\n\n{text}"
+        asked = replace(question, text=text)
+        report = self.ask(asked, session=first.session, before=first.usage)
+        return replace(report, usage=first.usage + report.usage)
 
     def _ask_patiently(self, question: Question, *, session: str) -> tuple[Report, Exit]:
         """Overload and broken connections pass; a session that is gone is begun anew."""

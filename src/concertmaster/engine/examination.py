@@ -11,10 +11,9 @@ from pathlib import Path
 from concertmaster.adapters.agents.catalog import KNOWN, find_agent
 from concertmaster.adapters.process import Guard
 from concertmaster.adapters.repository import Repository
+from concertmaster.core.headroom import LIMITS
 from concertmaster.errors import Error
 from concertmaster.settings import FILE_NAMES
-
-LEAST_FREE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +111,7 @@ def _look_at_guard(environment: Mapping[str, str]) -> Finding:
 def _look_at_disk(cache: Path) -> Finding:
     there = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(there).free
-    is_fine = free >= LEAST_FREE_BYTES
+    is_fine = free >= LIMITS.least_disk_bytes
     return Finding(
         name="disk",
         is_fine=is_fine,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from concertmaster.adapters.statebranch import State
 from concertmaster.core import notice, rounds
 from concertmaster.core.history import History
-from concertmaster.core.model import LandingMode, TaskState
+from concertmaster.core.model import LandingMode, TaskState, Usage
 from concertmaster.core.tidings import Speed
 from concertmaster.core.verdict import Verdict
 from concertmaster.engine import remembrance
@@ -135,13 +135,11 @@ def _measure(job: Job, held: Round) -> Speed | None:
     results = held.shares.results.values()
     if not results:
         return None
-    costs = [one.usage.cost_usd for one in results if one.usage.cost_usd is not None]
     return Speed(
         agent_seconds=sum(one.seconds for one in results),
         check_seconds=held.verdict.check_seconds if held.verdict else 0.0,
         wall_seconds=max(0.0, job.clock.now() - held.handout.plan.settings.made_at),
-        cost_usd=sum(costs) if costs else None,
-        tokens=sum(one.usage.input_tokens + one.usage.output_tokens for one in results),
+        usage=sum((one.usage for one in results), start=Usage()),
     )
 
 

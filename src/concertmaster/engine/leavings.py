@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from concertmaster.adapters import journal
 from concertmaster.core.redaction import redact_lines
@@ -13,6 +15,8 @@ from concertmaster.engine.job import Job
 
 MOST_LOG_BYTES = 4 << 20  # of each log; its end tells more than its beginning
 TAIL_CHARACTERS = 4000
+
+T = TypeVar("T")
 
 
 def write_document(job: Job, path: Path, fields: Mapping[str, Any]) -> None:
@@ -31,6 +35,21 @@ def _clean(job: Job, value: Any) -> Any:
             return {key: _clean(job, one) for key, one in value.items()}
         case _:
             return value
+
+
+def redacted(job: Job, value: T) -> T:
+    """The same value with every text in it redacted."""
+    clean: T = _redacted(job, value)
+    return clean
+
+
+def _redacted(job: Job, value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: _redacted(job, getattr(value, field.name)) for field in fields(value)}
+        return replace(value, **parts)
+    if isinstance(value, tuple):
+        return tuple(_redacted(job, one) for one in value)
+    return _clean(job, value) if not isinstance(value, Enum) else value
 
 
 def read_tail(job: Job, path: Path) -> str:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from concertmaster.adapters import lineage
 from concertmaster.adapters.journal import Journal
 from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import (
@@ -26,6 +27,7 @@ from concertmaster.core.command import (
     FinishRun,
     KeepWork,
     LandBatch,
+    MeasureRoom,
     RemoveWorktree,
     RunPhase,
     StopAttempt,
@@ -34,6 +36,7 @@ from concertmaster.core.command import (
 from concertmaster.core.events import Event, PauseEnded, RunFinished, WorkKept
 from concertmaster.core.machine import fold, handle
 from concertmaster.core.state import RunState
+from concertmaster.engine.monitor import Monitor
 from concertmaster.engine.site import Site
 from concertmaster.engine.train import Train
 from concertmaster.engine.worker import Worker
@@ -83,10 +86,15 @@ class Loop:
             self._slots = stack.enter_context(ThreadPoolExecutor(self._site.plan.slots, "slot"))
             self._rails = stack.enter_context(ThreadPoolExecutor(1, "train"))
             stack.callback(self._site.guard.stop_all)
+            self._monitor = stack.enter_context(self._make_monitor(state))
             while True:  # the opening counts also where the past had come to an end
                 state = self._turn(state, self._take())
                 if state.finished:
                     return state
+
+    def _make_monitor(self, state: RunState) -> Monitor:
+        site = self._site
+        return Monitor(site.measure, self.post, seconds=site.measure_seconds, short=state.short)
 
     def _take(self) -> list[Event]:
         """All that has happened; waits until something has.
@@ -112,7 +120,7 @@ class Loop:
                 self._perform(command)
         return state
 
-    def _perform(self, command: Command) -> None:  # noqa: C901  one case for each command
+    def _perform(self, command: Command) -> None:  # noqa: C901, PLR0912  one case for each command
         match command:
             case RunPhase():
                 self._submit(self._slots, self._worker.perform, command)
@@ -128,6 +136,8 @@ class Loop:
                 self._submit(self._chores, self._keep, command)
             case RemoveWorktree():
                 self._submit(self._chores, self._remove, command)
+            case MeasureRoom():  # behind all that is to be removed
+                self._submit(self._chores, self._monitor.answer, command)
             case AwaitTime():
                 self._await(command.until)
             case StopAttempt():
@@ -148,6 +158,10 @@ class Loop:
         threads.submit(perform, command).add_done_callback(take)
 
     def _keep(self, command: KeepWork) -> WorkKept:
+        """On its own branch, unless the user's is still what it was."""
+        task = next(one for one in self._site.plan.tasks if one.id == command.task)
+        if task.branch and lineage.find_tip(self._site.repository, task.branch) == command.commit:
+            return WorkKept(task=command.task, branch=task.branch, commit=command.commit)
         branch = f"concertmaster/{self._site.plan.run}/{command.task}"
         self._site.repository.fetch(
             self._site.objects.path, command.commit, ref=f"refs/heads/{branch}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
+from concertmaster.adapters import statebranch
 from concertmaster.adapters.repository import Repository
 from concertmaster.core import bulletin, rounds
 from concertmaster.core.comment import Verb, reply_comment
-from concertmaster.core.history import History
+from concertmaster.core.experience import Sample
+from concertmaster.core.history import History, recall
 from concertmaster.core.listing import PromptList
 from concertmaster.core.model import LandingMode, Plan, RunSettings
 from concertmaster.core.share import deal
@@ -18,15 +20,23 @@ from concertmaster.core.trigger import Kind, Trigger
 from concertmaster.engine import next_round, publication, snapshot
 from concertmaster.engine.job import Job
 from concertmaster.engine.next_round import NotDue, Succession
-from concertmaster.engine.planning import Planned, PromptFile, fill_commands, freeze, plan_files
+from concertmaster.engine.planning import (
+    Filled,
+    Planned,
+    PromptFile,
+    fill_commands,
+    freeze,
+    plan_files,
+)
 from concertmaster.engine.publication import NOTHING, key_of
 from concertmaster.engine.reception import Rejected, Request, answer, read_parent, receive
 from concertmaster.engine.snapshot import Snapshot
 from concertmaster.engine.work import usable_seconds
 from concertmaster.errors import Error
-from concertmaster.settings import Settings
+from concertmaster.settings import overrule
 
 LONGEST_PAUSE_SECONDS = 600.0
+MOST_PAST_RUNS = 20  # that estimates are learned from
 _STARTS = (Verb.RUN, Verb.PLAN, Verb.RETRY)
 
 
@@ -87,7 +97,7 @@ def _turn_away(job: Job, rejected: Rejected) -> int:
 
 
 def _make_plan(job: Job, request: Request) -> Planned:
-    options = {**job.settings.options(), **dict(request.order.options)}
+    options = overrule(job.settings.options(), by=dict(request.order.options))
     found = snapshot.take(job, snapshot.open_clone(job), options)
     prompts = request.prompts
     if request.trigger.kind is Kind.SCHEDULE:
@@ -105,9 +115,7 @@ def _plan_files(
     trigger: Trigger,
     notes: tuple[str, ...] = (),
 ) -> Planned:
-    settings, told = fill_commands(
-        found.settings, found.repository, base=found.base, paths=found.paths
-    )
+    filled = fill_commands(found.settings, found.repository, base=found.base, paths=found.paths)
     return plan_files(
         files,
         repository=found.repository,
@@ -116,18 +124,33 @@ def _plan_files(
         base=found.base,
         target=found.target,
         slots=found.settings.parallel or job.settings.slots,
-        settings=_freeze(settings, trigger),
-        notes=(*notes, *told),
+        settings=_freeze(filled, trigger),
+        notes=(*notes, *filled.notes),
+        past=_recall(job, found.repository),
     )
 
 
-def _freeze(given: Settings, trigger: Trigger) -> RunSettings:
+def _recall(job: Job, repository: Repository) -> Sequence[Sample]:
+    """What the newest runs took; a plan can also be made without."""
+    # Whoever can push to these branches can lie. Only numbers are taken, and what is compared
+    # with our own names, so that it bends estimates and no more.
+    try:
+        histories = statebranch.read_newest(
+            repository, job.clone_url, most=MOST_PAST_RUNS, token=job.token
+        )
+    except Error as error:
+        job.console.note(f"nothing is learned from past runs: {error.what}: {error.why}")
+        return ()
+    return [sample for history in histories for sample in recall(history)]
+
+
+def _freeze(filled: Filled, trigger: Trigger) -> RunSettings:
     """Where nobody looks on, people merge, if nothing else was said. A job that only waits for a
     usage limit to end costs its time, so a later round waits instead."""
-    settings = freeze(given, requester=trigger.requester)
+    settings = freeze(filled, requester=trigger.requester)
     settings = replace(settings, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
     is_watched = trigger.kind not in (Kind.LABEL, Kind.SCHEDULE)
-    if is_watched or "landing" in given.model_fields_set:
+    if is_watched or "landing" in filled.settings.model_fields_set:
         return settings
     return replace(settings, landing=LandingMode.PULL_REQUESTS)
 
@@ -167,7 +190,7 @@ def _plan_further(
     is to be done at all."""
     asked = {**dict(found.history.options), **dict(request.order.options)}
     before = replace(found.history, options=tuple(sorted(asked.items())))
-    options = {**job.settings.options(), **asked}
+    options = overrule(job.settings.options(), by=asked)
     now = snapshot.take(job, repository, options, target=before.target)
     files = next_round.read_prompts(found, repository, now.base)
     requester = request.trigger.requester or before.requester

@@ -7,12 +7,16 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from concertmaster.adapters import host
+from concertmaster.adapters.archive import read_past
 from concertmaster.adapters.repository import Repository
 from concertmaster.core import planner
+from concertmaster.core.capacity import Capacity
+from concertmaster.core.experience import Sample, learn
 from concertmaster.core.model import LEAN_PHASES, Phase, Plan, Prompt, RunSettings
 from concertmaster.core.planner import Candidate, Hint
 from concertmaster.core.prompt import MAX_BYTES, parse, task_id
@@ -22,8 +26,6 @@ from concertmaster.insight.commands import FILES, find_commands
 from concertmaster.insight.order import infer_order
 from concertmaster.insight.tree import TreePaths
 from concertmaster.settings import FILE_NAMES, Settings, count_cores, load_settings
-
-MOST_SLOTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,38 @@ class PromptFile:
 
 def make_plan(asked: Asked) -> Planned:
     """Read everything and plan. Raises UsageError or EnvironmentFault; changes nothing."""
+    outset = find_outset(asked)
+    repository, base, paths = outset.repository, outset.base, outset.paths
+    settings = outset.settings
+    filled = fill_commands(settings, repository, base=base, paths=paths)
+    files, notes = _read_files(asked, repository.root)
+    return plan_files(
+        files,
+        repository=repository,
+        paths=paths,
+        run=new_run(),
+        base=base,
+        target=outset.target,
+        slots=settings.parallel or measure_capacity(),
+        settings=freeze(filled, requester=repository.requester()),
+        notes=(*notes, *filled.notes),
+        past=read_past(repository.git_dir),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outset:
+    """Where a run begins: the commit, its paths, and the settings that hold there."""
+
+    repository: Repository
+    target: str
+    base: str
+    paths: tuple[str, ...]
+    settings: Settings
+
+
+def find_outset(asked: Asked) -> Outset:
+    """Raises UsageError or EnvironmentFault."""
     repository = Repository.open(asked.repository)
     target, base = _choose_target(repository, asked)
     paths = repository.paths(base)
@@ -64,19 +98,7 @@ def make_plan(asked: Asked) -> Planned:
         target = settings.target
         base = repository.resolve(asked.base) if asked.base else repository.branch_tip(target)
         paths = repository.paths(base)
-    settings, found = fill_commands(settings, repository, base=base, paths=paths)
-    files, notes = _read_files(asked, repository.root)
-    return plan_files(
-        files,
-        repository=repository,
-        paths=paths,
-        run=_new_run(),
-        base=base,
-        target=target,
-        slots=settings.parallel or min(MOST_SLOTS, 2 * count_cores()),
-        settings=freeze(settings, requester=repository.requester()),
-        notes=(*notes, *found),
-    )
+    return Outset(repository=repository, target=target, base=base, paths=paths, settings=settings)
 
 
 def plan_files(
@@ -87,11 +109,13 @@ def plan_files(
     run: str,
     base: str,
     target: str,
-    slots: int,
+    slots: int | Capacity,
     settings: RunSettings,
     notes: Sequence[str] = (),
+    past: Sequence[Sample] = (),
 ) -> Planned:
-    """Plan these prompt files on the tree at the base, whose paths are given."""
+    """Plan these prompt files on the tree at the base, whose paths are given; `past` are tasks of
+    earlier runs, also such as cannot be believed."""
     candidates = _study(files, TreePaths(paths), object_format=repository.object_format)
     prompts = [c.prompt for c in candidates]
     plan = planner.make_plan(
@@ -103,9 +127,18 @@ def plan_files(
         settings=settings,
         hints=[Hint(path=o.path, on=o.on, reason=o.reason) for o in infer_order(prompts)],
         notes=notes,
+        past=learn(past),
     )
     texts = {c.blob: file.data for c, file in zip(candidates, files, strict=True)}
     return Planned(plan=plan, repository=repository, texts=texts)
+
+
+def measure_capacity() -> Capacity:
+    """What this machine has for agents right now."""
+    try:
+        return Capacity(cores=count_cores(), memory_bytes=host.measure_memory())
+    except OSError:
+        return Capacity(cores=count_cores())
 
 
 def _choose_target(repository: Repository, asked: Asked) -> tuple[str, str]:
@@ -131,23 +164,48 @@ def read_settings(
     return load_settings(options)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """Settings with the commands that were found; for each of them, by key, why it is the one."""
+
+    settings: Settings
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def setup_reason(self) -> str:
+        """Nothing for a setup that was given."""
+        return self.reasons.get("setup", "")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found, and why, for people to read."""
+        return tuple(
+            f"{key}: `{getattr(self.settings, key)}` (found: {reason})"
+            for key, reason in self.reasons.items()
+        )
+
+
 def fill_commands(
     settings: Settings, repository: Repository, *, base: str, paths: Sequence[str]
-) -> tuple[Settings, tuple[str, ...]]:
-    """Where no check is given, the one that the base's files tell, with its setup if none is
-    given either; notes say which and why. A run with a check of its own gets nothing new."""
-    if settings.check.strip():
-        return settings, ()
+) -> Filled:
+    """What the base's files tell of the check and the setup, where they are not given. An empty
+    setup counts as given."""
+    check, has_setup = settings.check.strip(), "setup" in settings.model_fields_set
+    if check and has_setup:
+        return Filled(settings=settings)
     read = {name: repository.read_file(base, name) for name in FILES if name in paths}
     files = {name: data for name, data in read.items() if data is not None}
-    found = find_commands(paths, files, has_setup="setup" in settings.model_fields_set)
+    found = find_commands(paths, files, check=check, has_setup=has_setup)
     named = [(key, c) for key, c in (("check", found.check), ("setup", found.setup)) if c]
-    filled = settings.model_copy(update={key: c.command for key, c in named})
-    return filled, tuple(f"{key}: `{c.command}` (found: {c.reason})" for key, c in named)
+    return Filled(
+        settings=settings.model_copy(update={key: c.command for key, c in named}),
+        reasons={key: c.reason for key, c in named},
+    )
 
 
-def freeze(settings: Settings, *, requester: str) -> RunSettings:
+def freeze(filled: Filled, *, requester: str) -> RunSettings:
     """What a plan keeps of the settings. Raises UsageError without a check."""
+    settings = filled.settings
     if not settings.check.strip():
         raise UsageError(
             "there is no check: which command must pass before a result may land?",
@@ -161,8 +219,10 @@ def freeze(settings: Settings, *, requester: str) -> RunSettings:
     return RunSettings(
         agent=agent,
         agent_command=settings.agent_command,
+        agent_model=settings.agent_model,
         agent_environment=settings.agent_environment,
         setup=settings.setup,
+        setup_reason=filled.setup_reason,
         check=settings.check,
         landing=settings.landing,
         phases=settings.phases or usual,
@@ -179,7 +239,8 @@ def freeze(settings: Settings, *, requester: str) -> RunSettings:
     )
 
 
-def _new_run() -> str:
+def new_run() -> str:
+    """An id that sorts by time."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
 
 
@@ -187,8 +248,10 @@ def _new_run() -> str:
 
 
 def _read_files(asked: Asked, root: Path) -> tuple[list[PromptFile], list[str]]:
-    listed = [(_name(given, root), given) for given in _expand(asked)]
-    files = {path: PromptFile(path=path, data=_read(given)) for path, given in dict(listed).items()}
+    listed = [(name_prompt(given, root), given) for given in _expand(asked)]
+    files = {
+        path: PromptFile(path=path, data=read_prompt(given)) for path, given in dict(listed).items()
+    }
     times = Counter(path for path, _ in listed)
     notes = [
         f"{path} is listed more than once; it makes one task"
@@ -214,7 +277,7 @@ def _expand(asked: Asked) -> Sequence[Path]:
     return found
 
 
-def _name(given: Path, root: Path) -> str:
+def name_prompt(given: Path, root: Path) -> str:
     """The path in the repository, or the absolute one outside it."""
     absolute = given.parent.resolve() / given.name
     if absolute.is_relative_to(root.resolve()):
@@ -222,7 +285,8 @@ def _name(given: Path, root: Path) -> str:
     return absolute.as_posix()
 
 
-def _read(path: Path) -> bytes:
+def read_prompt(path: Path) -> bytes:
+    """What the file holds, as far as a prompt may be long. Raises UsageError."""
     if path.is_dir():
         raise UsageError(
             f"{path} is a directory",

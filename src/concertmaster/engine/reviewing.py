@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concertmaster.adapters.agents.agent import Report
 from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import RunPhase
 from concertmaster.core.model import Outcome, Usage
@@ -11,7 +12,6 @@ from concertmaster.core.review import (
     REVIEW_SCHEMA,
     Decision,
     Review,
-    Unreadable,
     describe_review,
     read_review,
 )
@@ -68,26 +68,16 @@ def _ask(talk: Conversation, command: RunPhase, *, tree: str) -> Reviewed:
     objects = talk.site.objects
     change = objects.show_change(command.base, command.checkpoint, limit=MOST_DIFF)
     text = talk.say("review", task=command.task.id, tree=tree, change=change)
-    report = talk.ask(_question(text))
-    usage = report.usage
-    try:
-        found = read_review(report.final_text, task=command.task.id, tree=tree)
-    except Unreadable as problem:
-        again = talk.say("again", evidence=str(problem))
-        if not report.session:
-            again = f"{text}\n\n{again}"
-        report = talk.ask(_question(again), session=report.session, before=usage)
-        usage += report.usage
-        try:
-            found = read_review(report.final_text, task=command.task.id, tree=tree)
-        except Unreadable as second:
-            reason = f"the review gave no verdict that can be read: {second}"
-            raise Failure(Outcome.FAILED, reason, saved=command.checkpoint, usage=usage) from second
-    return Reviewed(review=found, session=report.session, usage=usage)
 
+    def read(report: Report) -> Review:
+        return read_review(report.final_text, task=command.task.id, tree=tree)
 
-def _question(text: str) -> Question:
-    return Question(text=text, is_fresh=True, reads_only=True, schema=REVIEW_SCHEMA)
+    found, report = talk.ask_for(
+        Question(text=text, is_fresh=True, reads_only=True, schema=REVIEW_SCHEMA),
+        read,
+        otherwise="the review gave no verdict that can be read",
+    )
+    return Reviewed(review=found, session=report.session, usage=report.usage)
 
 
 def _check_untouched(site: Site, command: RunPhase, worktree: Worktree, *, usage: Usage) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from concertmaster.adapters import journal, perimeter, process
+from concertmaster.adapters import host, journal, perimeter
 from concertmaster.adapters.account import Accounts
 from concertmaster.adapters.agents.agent import Agent
 from concertmaster.adapters.agents.catalog import find_agent
@@ -28,6 +29,7 @@ from concertmaster.core.events import (
     RunStarted,
     StopRequested,
 )
+from concertmaster.core.headroom import Headroom
 from concertmaster.core.machine import fold
 from concertmaster.core.model import Plan
 from concertmaster.core.policy import Place
@@ -39,13 +41,17 @@ from concertmaster.engine.planning import Planned
 from concertmaster.engine.site import PROMPTS, Site
 from concertmaster.errors import EnvironmentFault, UsageError
 
+DRAFTS = "follow-ups"
+_GOES_ON = RunResumed()
+MEASURE_SECONDS = 3.0  # an agent takes longer to grow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
     """Where things lie on this machine: attempts below `cache`; the environment we were given.
 
     After `seconds` the run is stopped; None is no limit. With `accounts` each attempt runs as a
-    user of its own.
+    user of its own. `measure` says what is free where these folders lie.
     """
 
     cache: Path
@@ -53,11 +59,13 @@ class Home:
     place: Place = Place.MACHINE
     seconds: float | None = None
     accounts: Accounts | None = None
+    measure: Callable[[Collection[Path]], Headroom] = host.measure
+    measure_seconds: float = MEASURE_SECONDS
 
 
 def runs_folder(repository: Repository) -> Path:
     """All runs of a repository."""
-    return repository.git_dir / "concertmaster" / "runs"
+    return journal.runs_folder(repository.git_dir)
 
 
 def find_run(repository: Repository, name: str) -> Path:
@@ -83,7 +91,7 @@ def start(planned: Planned, home: Home, *, progress: Progress, guard: Guard) -> 
         (folder / PROMPTS / blob).write_bytes(data)
     planned.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
     journal.write_plan(folder, plan)
-    site = _site(plan, folder, planned.repository, home, guard=guard, agents=agents)
+    site = make_site(plan, folder, planned.repository, home, guard=guard, agents=agents)
     with journal.hold_run(folder):
         _perform(site, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
     return folder
@@ -104,26 +112,32 @@ def resume(
     agents = {} if cancel else find_agents(plan, home)
     dead = journal.read_owner(folder)
     with journal.hold_run(folder):
-        process.sweep(f"{plan.run}/")
+        host.sweep(f"{plan.run}/")
         _await_git_of(dead)
-        site = _site(plan, folder, repository, home, guard=guard, agents=agents)
+        site = make_site(plan, folder, repository, home, guard=guard, agents=agents)
         opening = RunResumed(budget_usd=budget_usd, cancelled=cancel)
         _perform(site, opening, progress=progress, seconds=home.seconds)
 
 
 def settle(
-    folder: Path, repository: Repository, home: Home, *, progress: Progress, guard: Guard
+    folder: Path,
+    repository: Repository,
+    home: Home,
+    *,
+    progress: Progress,
+    guard: Guard,
+    opening: RunStarted | RunResumed = _GOES_ON,
 ) -> None:
     """Land the results that the run's journal begins with; no agent runs."""
     plan = journal.read_plan(folder)
-    site = _site(plan, folder, repository, home, guard=guard, agents={})
+    site = make_site(plan, folder, repository, home, guard=guard, agents={})
     with journal.hold_run(folder):
-        _perform(site, RunResumed(), progress=progress, seconds=home.seconds)
+        _perform(site, opening, progress=progress, seconds=home.seconds)
 
 
 def _await_git_of(dead: int | None) -> None:
     """Git is not ended with us, in the middle of the user's files; it comes to its own end."""
-    if dead is not None and not process.await_end("git", variable=OWNER, value=str(dead)):
+    if dead is not None and not host.await_end("git", variable=OWNER, value=str(dead)):
         raise EnvironmentFault(
             "a git command of the process that died is still running",
             why=f"its environment says {OWNER}={dead}",
@@ -134,15 +148,18 @@ def _await_git_of(dead: int | None) -> None:
 def find_agents(plan: Plan, home: Home) -> dict[str, Agent]:
     """Every agent of the plan by name. Raises UsageError or EnvironmentFault for one that is not
     to be had."""
-    names = {task.agent or plan.settings.agent for task in plan.tasks}
-    search = home.environment.get("PATH", "")
+    settings, search = plan.settings, home.environment.get("PATH", "")
+    names = {task.agent or settings.agent for task in plan.tasks} - {""}
+    models = {settings.agent: settings.agent_model}  # one that a prompt names has its own
     return {
-        name: find_agent(name, command=plan.settings.agent_command, path=search)
+        name: find_agent(
+            name, command=settings.agent_command, path=search, model=models.get(name, "")
+        )
         for name in sorted(names)
     }
 
 
-def _site(
+def make_site(
     plan: Plan,
     folder: Path,
     repository: Repository,
@@ -151,6 +168,7 @@ def _site(
     guard: Guard,
     agents: Mapping[str, Agent],
 ) -> Site:
+    """The tools of a run whose own things lie in `folder`."""
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
     worktrees = Worktrees(
         objects, user=repository, cache=home.cache, run=plan.run, accounts=home.accounts
@@ -166,6 +184,8 @@ def _site(
         guard=guard,
         agents=agents,
         environment=home.environment,
+        measure=partial(home.measure, (home.cache, folder)),
+        measure_seconds=home.measure_seconds,
         place=home.place,
     )
 
@@ -246,6 +266,11 @@ def report(folder: Path) -> Report:
 
 
 def write_report(folder: Path, html: str, found: Report) -> None:
-    """report.json and report.html beside the journal."""
+    """report.json and report.html beside the journal, and the drafts, which people may edit."""
     journal.write_whole(folder / "report.json", json.dumps(asdict(found), indent=1) + "\n")
     journal.write_whole(folder / "report.html", html)
+    drafts = folder / DRAFTS
+    for draft in found.follow_ups:
+        drafts.mkdir(exist_ok=True)
+        if not (drafts / draft.file).exists():
+            journal.write_whole(drafts / draft.file, draft.text)

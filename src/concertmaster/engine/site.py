@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from concertmaster.adapters import downloads
 from concertmaster.adapters.agents.agent import Agent
 from concertmaster.adapters.process import Exit, Guard, allowed_environment, shell_argv
 from concertmaster.adapters.repository import Repository
 from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Worktree, Worktrees
-from concertmaster.core.model import Plan
+from concertmaster.core.headroom import Headroom
+from concertmaster.core.model import Plan, RunSettings
 from concertmaster.core.policy import Place
 from concertmaster.templates import Template, load
 
 LOG_TAIL_BYTES = 4096
 PROMPTS = "prompts"
+DOWNLOADS = "downloads"
 PHASES = ".github/concertmaster/phases"  # where a repository overrides what agents are told
 # They say who the engine's user is, and where it keeps things that another may not even read.
 _OF_OUR_USER = frozenset(
@@ -30,7 +33,8 @@ _NAME = "concertmaster"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One run's tools. `folder` is the run's own, below the user's git folder."""
+    """One run's tools. `folder` is the run's own, below the user's git folder. What is free where
+    it writes is measured every `measure_seconds`; that may raise OSError."""
 
     plan: Plan
     folder: Path
@@ -40,6 +44,8 @@ class Site:
     guard: Guard
     agents: Mapping[str, Agent]
     environment: Mapping[str, str]
+    measure: Callable[[], Headroom]
+    measure_seconds: float
     place: Place = Place.MACHINE
 
     def attempt_folder(self, task: str, attempt: int) -> Path:
@@ -87,11 +93,38 @@ class Site:
             found |= {"HOME": str(worktree.home), "USER": _NAME, "LOGNAME": _NAME}
         return {**found, "TMPDIR": str(worktree.temporary)}
 
+    # On one machine all attempts have the user's own home, and so the caches in it.
+
+    def keep_downloads(self, worktree: Worktree) -> tuple[str, ...]:
+        """Later attempts begin with what was downloaded into this home; a note says why not. Only
+        for a worktree in which nothing but trusted code ever ran, when all of it has ended."""
+        if self.place is not Place.GITHUB:
+            return ()
+        note = downloads.keep(worktree.home, self.folder / DOWNLOADS)
+        return (note,) if note else ()
+
+    def hand_out_downloads(self, worktree: Worktree) -> tuple[str, ...]:
+        """For a new worktree, before anything runs there; a note says why it has none."""
+        if self.place is not Place.GITHUB:
+            return ()
+        kept = self.folder / DOWNLOADS
+        note = downloads.hand_out(kept, worktree.home, account=worktree.account)
+        return (note,) if note else ()
+
 
 def describe_failure(what: str, ended: Exit, log: Path) -> str:
     """One line on how a command failed, with the last words it said."""
     words = last_lines(log)
     return f"{what} failed ({ended.describe()})" + (f": {words}" if words else "")
+
+
+def describe_setup_failure(settings: RunSettings, ended: Exit, log: Path) -> str:
+    """The same of the setup; of one that nobody gave, how to give another."""
+    told = describe_failure(f"setup `{settings.setup}`", ended, log)
+    if not settings.setup_reason:
+        return told
+    way = "name another with `setup:` in concertmaster.yml or --setup, '' for none"
+    return f"{told}; nobody gave it, it was found ({settings.setup_reason}): {way}"
 
 
 def read_end(log: Path) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from concertmaster.adapters import target
+from concertmaster.adapters.process import Exit
 from concertmaster.adapters.run_repository import Conflict
 from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import CheckBase, CheckBatch, LandBatch
@@ -19,7 +20,7 @@ from concertmaster.core.events import (
     TargetMoved,
 )
 from concertmaster.engine.merging import join
-from concertmaster.engine.site import Site, describe_failure
+from concertmaster.engine.site import Site, describe_failure, describe_setup_failure
 
 TRAIN = "train"
 
@@ -33,6 +34,8 @@ class Verdict:
     passed: bool
     reason: str
     seconds: float
+    setup_seconds: float = 0.0
+    notes: tuple[str, ...] = ()
     cached: bool = False
 
 
@@ -52,7 +55,7 @@ class Train:
     def check_base(self, command: CheckBase) -> BaseChecked | None:
         """Is the commit that every task starts from green? None when the check was stopped."""
         plan = self.site.plan
-        verdict = self._check(plan.base)
+        verdict = self._check(plan.base, is_base=True)
         if verdict is None:
             return None
         return BaseChecked(
@@ -60,6 +63,8 @@ class Train:
             passed=verdict.passed,
             reason=verdict.reason,
             seconds=verdict.seconds,
+            setup_seconds=verdict.setup_seconds,
+            notes=verdict.notes,
             tip=self.site.repository.branch_tip(plan.target),
         )
 
@@ -100,34 +105,44 @@ class Train:
             passed=verdict.passed,
             reason=verdict.reason,
             seconds=verdict.seconds,
+            setup_seconds=verdict.setup_seconds,
             cached=verdict.cached,
             reapplied=tuple(reapplied),
         )
 
-    def _check(self, commit: str) -> Verdict | None:
+    def _check(self, commit: str, *, is_base: bool = False) -> Verdict | None:
+        """In a worktree of its own. What the base downloads is kept for all that come later: no
+        agent has run yet, and it is the user's own code."""
         began = time.monotonic()
         number = next(self.numbers)
-        log = self.site.attempt_folder(TRAIN, number) / "check.log"
         worktree = self.site.worktrees.create(
             commit, task=TRAIN, attempt=number, branch=f"concertmaster/{self.site.plan.run}/train"
         )
         try:
-            reason, mark = "", self.site.mark(TRAIN, number)
-            for what, shell in self._commands():
-                ended = self.site.run_shell(shell, worktree, mark=mark, log=log)
-                if ended.stopped:
-                    return None
-                if not ended.ok:
-                    reason = describe_failure(f"{what} `{shell}`", ended, log)
-                    break
+            notes = self.site.hand_out_downloads(worktree)
+            verdict = self._run_commands(worktree, number)
+            if verdict is None:
+                return None
+            if is_base and verdict.passed:
+                notes += self.site.keep_downloads(worktree)
         finally:
             self.discard(worktree)
-        return Verdict(passed=not reason, reason=reason, seconds=time.monotonic() - began)
+        return replace(verdict, seconds=time.monotonic() - began, notes=notes)
 
-    def _commands(self) -> tuple[tuple[str, str], ...]:
-        settings = self.site.plan.settings
-        setup = (("setup", settings.setup),) if settings.setup else ()
-        return (*setup, ("check", settings.check))
+    def _run_commands(self, worktree: Worktree, number: int) -> Verdict | None:
+        """Setup and check; None when one was stopped."""
+        settings, mark = self.site.plan.settings, self.site.mark(TRAIN, number)
+        log = self.site.attempt_folder(TRAIN, number) / "check.log"
+        setup_seconds = 0.0
+        if settings.setup:
+            ended = self.site.run_shell(settings.setup, worktree, mark=mark, log=log)
+            setup_seconds = ended.seconds
+            if not ended.ok:
+                told = describe_setup_failure(settings, ended, log)
+                return _judge(ended, told, setup_seconds=setup_seconds)
+        ended = self.site.run_shell(settings.check, worktree, mark=mark, log=log)
+        told = describe_failure(f"check `{settings.check}`", ended, log)
+        return _judge(ended, told, setup_seconds=setup_seconds)
 
     def land_batch(self, command: LandBatch) -> BatchLanded | TargetMoved:
         """Move the target to exactly the tested commit; if it cannot be moved, our own branch."""
@@ -157,6 +172,13 @@ class Train:
             branch=branch,
             reason=reason,
         )
+
+
+def _judge(ended: Exit, failure: str, *, setup_seconds: float) -> Verdict | None:
+    if ended.stopped:
+        return None
+    reason = "" if ended.ok else failure
+    return Verdict(passed=ended.ok, reason=reason, seconds=0.0, setup_seconds=setup_seconds)
 
 
 def _known(tree: str, command: CheckBatch) -> Verdict | None:

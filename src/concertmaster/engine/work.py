@@ -7,10 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from concertmaster.adapters.account import Accounts
+from concertmaster.adapters.page import render_report
 from concertmaster.adapters.parcel import RESULTS_FILE
 from concertmaster.adapters.process import Guard
 from concertmaster.adapters.remote import clone
 from concertmaster.adapters.run_repository import RunRepository
+from concertmaster.core.breakdown import breakdown_markdown
+from concertmaster.core.ending import NextStep
+from concertmaster.core.followup import carry
 from concertmaster.core.model import Outcome, Plan, TaskState, Usage
 from concertmaster.core.policy import Place
 from concertmaster.core.report import Report, TaskRow, build_report, exit_code
@@ -21,7 +25,13 @@ from concertmaster.engine import run as runs
 from concertmaster.engine.acceptance import folder_of
 from concertmaster.engine.handout import read_handout
 from concertmaster.engine.job import Job, digest
-from concertmaster.engine.leavings import copy_logs, read_tail, write_document
+from concertmaster.engine.leavings import (
+    MOST_LOG_BYTES,
+    copy_logs,
+    read_tail,
+    redacted,
+    write_document,
+)
 from concertmaster.engine.planning import Planned
 from concertmaster.engine.shelter import ATTEMPTS, sheltered
 from concertmaster.errors import Error
@@ -74,7 +84,8 @@ def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> Non
     folder.mkdir(parents=True)
     state, events = runs.look(run_folder)
     objects = RunRepository.open(run_folder / "repository.git")
-    rows = {row.id: row for row in build_report(state, events).tasks}
+    report = build_report(state, events)
+    rows = {row.id: row for row in report.tasks}
     results = [
         _bundled(
             _result(one, rows[one.task.id], evidence=_find_evidence(job, run_folder, one)),
@@ -96,6 +107,21 @@ def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> Non
     )
     write_document(job, folder / RESULTS_FILE, asdict(document))
     copy_logs(job, run_folder, folder)
+    _write_page(job, folder, report)
+
+
+def _write_page(job: Job, folder: Path, report: Report) -> None:
+    """For a person who downloads the artifact."""
+    told = redacted(job, _as_share(report))
+    html = job.redact(render_report(told))  # what is shown has lost what may stand in a secret
+    if len(html) <= MOST_LOG_BYTES:
+        runs.write_report(folder, html, told)
+
+
+def _as_share(report: Report) -> Report:
+    """Without commands for a machine that is gone when somebody reads them."""
+    text = "the jobs verify and finalize go on from here; the issue of the run gets the report"
+    return replace(report, next_steps=(NextStep(text=text),))
 
 
 def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
@@ -113,6 +139,7 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
         work="" if succeeded else one.work,
         no_op=attempt.no_op,
         notes=row.notes[:MOST_NOTES],
+        follow_ups=carry(text for tried in one.attempts for text in tried.follow_ups),
         evidence=evidence,
         seconds=sum(tried.seconds for tried in row.attempts),
         usage=_plausible(row.usage),
@@ -127,6 +154,7 @@ def _plausible(usage: Usage) -> Usage:
         cost_usd=cost if cost is not None and 0 <= cost <= LARGEST_NUMBER else None,
         input_tokens=min(max(usage.input_tokens, 0), LARGEST_NUMBER),
         output_tokens=min(max(usage.output_tokens, 0), LARGEST_NUMBER),
+        is_estimated=usage.is_estimated,
     )
 
 
@@ -152,8 +180,11 @@ def _find_evidence(job: Job, run_folder: Path, one: TaskRecord) -> str:
 
 def _conclude(job: Job, run_folder: Path) -> int:
     state, events = runs.look(run_folder)
-    report: Report = build_report(state, events)
-    job.console.show_report(report, run_folder)
+    report = build_report(state, events)
+    artifact = folder_of(Path(), job.settings.share)
+    job.console.show_report(_as_share(report), artifact)
+    if table := breakdown_markdown(report):
+        job.write_summary(table)
     if state.base_green is False:
         raise Error(
             "the base does not pass its own check, so no agent was started",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from concertmaster.adapters.agents.agent import Report, read_no_op
+from concertmaster.adapters.contents import Contents
 from concertmaster.adapters.run_repository import Conflict
 from concertmaster.adapters.worktree import Snapshot, Worktree
 from concertmaster.core import message, policy
 from concertmaster.core.command import RunPhase
 from concertmaster.core.events import PhaseFailed, PhaseFinished
-from concertmaster.core.model import Built, Outcome, Phase, Usage
+from concertmaster.core.model import Built, Outcome, Phase
 from concertmaster.core.policy import is_document
 from concertmaster.core.review import (
     Unreadable,
@@ -28,7 +31,7 @@ from concertmaster.engine.conversation import Conversation, Question, Tell
 from concertmaster.engine.failure import Failure, outcome_of
 from concertmaster.engine.merging import build_base
 from concertmaster.engine.reviewing import review
-from concertmaster.engine.site import Site, describe_failure, read_end
+from concertmaster.engine.site import Site, describe_failure, describe_setup_failure, read_end
 from concertmaster.errors import Error
 from concertmaster.insight.tree import TreePaths
 
@@ -90,10 +93,14 @@ class Worker:
     def prepare(self, command: RunPhase) -> Answer:
         """A worktree at the base, made usable by the repository's setup."""
         base, merged, notes = self._make_base(command)
-        worktree = self._make_worktree(command, base)
-        finished = self._finished(command)
+        worktree, setup_seconds, more = self._make_worktree(command, base)
         return replace(
-            finished, checkpoint=base, folder=str(worktree.folder), built_on=merged, notes=notes
+            self._finished(command),
+            setup_seconds=setup_seconds,
+            checkpoint=base,
+            folder=str(worktree.folder),
+            built_on=merged,
+            notes=(*notes, *more),
         )
 
     def _make_base(self, command: RunPhase) -> tuple[str, tuple[Built, ...], tuple[str, ...]]:
@@ -119,7 +126,10 @@ class Worker:
                 notes.append(f"not built on {built.task}, which does not merge into the base")
         return base, tuple(merged), tuple(notes)
 
-    def _make_worktree(self, command: RunPhase, commit: str) -> Worktree:
+    def _make_worktree(
+        self, command: RunPhase, commit: str
+    ) -> tuple[Worktree, float, tuple[str, ...]]:
+        """How long its setup took, and notes."""
         worktree = self.site.worktrees.create(
             commit,
             task=command.task.id,
@@ -127,18 +137,20 @@ class Worker:
             branch=f"concertmaster/{self.site.plan.run}/{command.task.id}",
             name=Path(command.folder).name,
         )
-        if self.site.plan.settings.setup:
-            self._set_up(command, worktree)
-        return worktree
+        notes = self.site.hand_out_downloads(worktree)
+        return worktree, self._set_up(command, worktree), notes
 
-    def _set_up(self, command: RunPhase, worktree: Worktree) -> None:
-        log = self._folder(command) / "setup.log"
-        setup = self.site.plan.settings.setup
+    def _set_up(self, command: RunPhase, worktree: Worktree) -> float:
+        """The seconds that the setup took; 0 where there is none."""
+        settings, log = self.site.plan.settings, self._folder(command) / "setup.log"
+        if not settings.setup:
+            return 0.0
         mark = self._mark(command)
-        ended = self.site.run_shell(setup, worktree, mark=mark, log=log)
+        ended = self.site.run_shell(settings.setup, worktree, mark=mark, log=log)
         if not ended.ok:
             worktree.remove()
-            raise Failure(outcome_of(ended), describe_failure(f"setup `{setup}`", ended, log))
+            raise Failure(outcome_of(ended), describe_setup_failure(settings, ended, log))
+        return ended.seconds
 
     # --- research, implement, document ---------------------------------------------------------
 
@@ -146,44 +158,55 @@ class Worker:
         """The agent makes a plan; its evidence is one that names paths of the repository."""
         worktree, notes = self._enter(command)
         talk = self._talk(command, worktree)
-        report = self._ask(talk, Question(text=talk.say("research"), reads_only=True))
-        usage = report.usage
+        before = worktree.list_contents()
         try:
-            plan = self._read_plan(command, report.final_text)
-        except Unreadable as problem:
-            again = Question(text=self._again(talk, "research", report, problem), reads_only=True)
-            report = self._ask(talk, again, session=report.session, before=usage)
-            usage += report.usage
-            plan = self._read_last_plan(command, report.final_text, usage=usage)
-        self._undo_changes(command, worktree)
+            plan, report = talk.ask_for(
+                Question(text=talk.say("research"), reads_only=True),
+                partial(self._read_plan, command),
+                otherwise="research gave no plan that can be used",
+                session=command.session,
+            )
+        except Failure as failure:
+            if failure.outcome is Outcome.LIMITED:  # after any other the worktree goes
+                self._undo_changes(command, worktree, before)
+            raise
+        strays = self._undo_changes(command, worktree, before)
         return replace(
             self._finished(command),
             findings=describe_plan(plan),
-            notes=notes,
+            notes=(*notes, *strays),
             session=report.session,
-            usage=usage,
+            usage=report.usage,
         )
 
-    def _read_plan(self, command: RunPhase, text: str) -> WorkPlan:
-        plan = read_plan(text)
+    def _read_plan(self, command: RunPhase, report: Report) -> WorkPlan:
+        plan = read_plan(report.final_text)
         known = TreePaths(self.site.objects.paths(command.base))
         strange = [path for path in plan.paths if not known.could_hold(path)]
         if strange:
             raise Unreadable(f"the repository has no place {strange[0]}")
         return plan
 
-    def _read_last_plan(self, command: RunPhase, text: str, *, usage: Usage) -> WorkPlan:
-        try:
-            return self._read_plan(command, text)
-        except Unreadable as problem:
-            reason = f"research gave no plan that can be used: {problem}"
-            raise Failure(Outcome.FAILED, reason, usage=usage) from problem
+    def _undo_changes(
+        self, command: RunPhase, worktree: Worktree, before: Contents
+    ) -> tuple[str, ...]:
+        """Not every agent can be held to reading; what it wrote goes, also where git ignores it."""
+        strays = _describe_strays(worktree.undo_strays())
+        if not worktree.remove_new(before):
+            self._renew(command, worktree)
+        return strays
+
+    def _renew(self, command: RunPhase, worktree: Worktree) -> None:
+        """As `prepare` left it."""
+        worktree.restore(command.checkpoint, with_ignored=True)
+        self._set_up(command, worktree)
 
     def implement(self, command: RunPhase) -> Answer:
         """The agent does the task; its evidence is a difference, or a reasoned no-op."""
         worktree, notes = self._enter(command)
         talk = self._talk(command, worktree)
-        report = self._ask(talk, self._task(command, talk), session=command.session)
+        with self._saving(command, worktree):
+            report = talk.ask(self._task(command, talk), session=command.session)
         snapshot = self._snapshot(command, worktree)
         began_at = _began_at(command)
         changed = snapshot.tree != self.site.objects.tree(began_at)
@@ -220,22 +243,14 @@ class Worker:
         there is none."""
         worktree, notes = self._enter(command)
         talk = self._talk(command, worktree)
-        question = Question(text=talk.say("document"))
-        report = self._ask(talk, question, session=command.session)
-        snapshot = self._snapshot(command, worktree)
-        objects = self.site.objects
-        changed = snapshot.tree != objects.tree(command.checkpoint)
-        changes = objects.changes(_began_at(command), snapshot.commit)
-        reason = read_reason(report.final_text, "no_docs")
-        if not reason and not any(is_document(change.path) for change in changes):
-            why = "the agent changed no document, and did not say why"
-            raise Failure(
-                Outcome.FAILED,
-                why,
-                evidence=f"{why}. Do that now.",
-                saved=snapshot.commit if changed else command.checkpoint,
-                usage=report.usage,
+        with self._saving(command, worktree):
+            (reason, snapshot), report = talk.ask_for(
+                Question(text=talk.say("document")),
+                partial(self._find_documents, command, worktree),
+                otherwise="the agent did not document its change",
+                session=command.session,
             )
+        changed = snapshot.tree != self.site.objects.tree(command.checkpoint)
         return replace(
             self._finished(command),
             checkpoint=snapshot.commit if changed else "",
@@ -244,6 +259,17 @@ class Worker:
             session=report.session,
             usage=report.usage,
         )
+
+    def _find_documents(
+        self, command: RunPhase, worktree: Worktree, report: Report
+    ) -> tuple[str, Snapshot]:
+        """A changed document, or why there is none."""
+        reason = read_reason(report.final_text, "no_docs")
+        snapshot = self._snapshot(command, worktree)
+        changes = self.site.objects.changes(_began_at(command), snapshot.commit)
+        if not reason and not any(is_document(change.path) for change in changes):
+            raise Unreadable("no document was changed, and it does not say why")
+        return reason, snapshot
 
     def review(self, command: RunPhase) -> Answer:
         """A fresh agent that cannot write approves of exactly this tree."""
@@ -258,31 +284,16 @@ class Worker:
     def _talk(self, command: RunPhase, worktree: Worktree) -> Conversation:
         return Conversation(site=self.site, command=command, worktree=worktree, tell=self.tell)
 
-    def _ask(
-        self,
-        talk: Conversation,
-        question: Question,
-        *,
-        session: str = "",
-        before: Usage = Usage(),
-    ) -> Report:
-        """The agent's report; where it failed, what it had done is saved."""
+    @contextmanager
+    def _saving(self, command: RunPhase, worktree: Worktree) -> Iterator[None]:
+        """Where the agent fails, what it had done is saved."""
         try:
-            return talk.ask(question, session=session, before=before)
+            yield
         except Failure as failure:
-            snapshot = self._snapshot(talk.command, talk.worktree)
-            if snapshot.tree != self.site.objects.tree(talk.command.checkpoint):
+            snapshot = self._snapshot(command, worktree)
+            if snapshot.tree != self.site.objects.tree(command.checkpoint):
                 failure.saved = snapshot.commit
             raise
-
-    def _again(self, talk: Conversation, name: str, report: Report, problem: Unreadable) -> str:
-        again = talk.say("again", evidence=str(problem))
-        return again if report.session else f"{talk.say(name)}\n\n{again}"
-
-    def _undo_changes(self, command: RunPhase, worktree: Worktree) -> None:
-        snapshot = self._snapshot(command, worktree)
-        if snapshot.tree != self.site.objects.tree(command.checkpoint):
-            worktree.restore(command.checkpoint)
 
     # --- test and deliver ----------------------------------------------------------------------
 
@@ -333,11 +344,15 @@ class Worker:
         then undone; a worktree that is gone is made anew."""
         worktree = self.site.worktrees.open(Path(command.folder))
         if worktree is None:
-            return self._make_worktree(command, command.checkpoint), ("its worktree was gone",)
+            worktree, _, notes = self._make_worktree(command, command.checkpoint)
+            return worktree, ("its worktree was gone", *notes)
         if not command.redo:
             return worktree, ()
         self._save_half_done(command, worktree)
-        worktree.restore(command.checkpoint)
+        if command.phase is Phase.RESEARCH:
+            self._renew(command, worktree)
+        else:
+            worktree.restore(command.checkpoint)
         return worktree, self._half_done_notes(command)
 
     def _save_half_done(self, command: RunPhase, worktree: Worktree) -> None:
@@ -366,14 +381,17 @@ class Worker:
             ),
             at=self.site.plan.settings.made_at,
         )
-        notes = tuple(f"put aside, it lay outside the worktree: {stray}" for stray in strays)
-        return replace(snapshot, notes=(*snapshot.notes, *notes))
+        return replace(snapshot, notes=(*snapshot.notes, *_describe_strays(strays)))
 
     def _mark(self, command: RunPhase) -> str:
         return self.site.mark(command.task.id, command.attempt)
 
     def _folder(self, command: RunPhase) -> Path:
         return self.site.attempt_folder(command.task.id, command.attempt)
+
+
+def _describe_strays(strays: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"put aside, it lay outside the worktree: {stray}" for stray in strays)
 
 
 def _began_at(command: RunPhase) -> str:

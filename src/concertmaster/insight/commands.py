@@ -1,4 +1,4 @@
-"""The commands of a repository that gives none: its check, and the setup that goes with it.
+"""The commands that a repository does not give: its check, and the setup that goes with it.
 
 Every command is one of ours, word for word: nothing that a file holds becomes part of one.
 """
@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 MAX_BYTES = 256 * 1024
 LONGEST_LINE = 2000  # of TOML: a key of n dots takes time in the square of n
@@ -25,6 +26,7 @@ FILES = (
 _VENV = "python3 -m venv --system-site-packages .venv && echo '*' > .venv/.gitignore"
 _TEST_FILE = re.compile(r"tests?/(?:[^/]+/)*(?:test_[^/]+|[^/]+_test)\.py")
 _NO_TEST = "no test specified"
+_WORD = re.compile(r"[\w.]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
-    """What was found; a setup only beside a check."""
+    """What was found."""
 
     check: Found | None = None
     setup: Found | None = None
@@ -65,11 +67,12 @@ _Finder = Callable[[_Tree], Found | None]
 
 
 def find_commands(
-    paths: Iterable[str], files: Mapping[str, bytes], *, has_setup: bool = False
+    paths: Iterable[str], files: Mapping[str, bytes], *, check: str = "", has_setup: bool = False
 ) -> Commands:
     """From the paths of a commit and the bytes of those of FILES that it has.
 
-    `has_setup`: the user said which setup to use, or that there is none. Never raises.
+    `check` is what the user gave: then only a setup is looked for, one of a tool that the check
+    names. `has_setup`: the user said which setup to use, or that there is none. Never raises.
     """
     texts = {name: _decode(data) for name, data in files.items()}
     tree = _Tree(
@@ -79,9 +82,16 @@ def find_commands(
         package=_load_json(texts.get("package.json", "")),
         has_setup=has_setup,
     )
-    check, finder = _choose(tree, tuple(_SETUPS_OF))
-    setup = None if has_setup or finder is None else _choose(tree, _SETUPS_OF[finder])[0]
-    return Commands(check=check, setup=setup)
+    found, finder = (None, None) if check else _choose(tree, tuple(_SETUPS_OF))
+    finders = _SETUPS_OF[finder] if finder else _setups_for(check)
+    setup = None if has_setup else _choose(tree, finders)[0]
+    return Commands(check=found, setup=setup)
+
+
+def _setups_for(check: str) -> tuple[_Finder, ...]:
+    words = set(_WORD.findall(check))
+    named = [finders for word, finders in _SETUPS_NAMED.items() if word in words]
+    return tuple(dict.fromkeys(chain.from_iterable(named)))
 
 
 def _choose(tree: _Tree, finders: Sequence[_Finder]) -> tuple[Found | None, _Finder | None]:
@@ -237,12 +247,35 @@ def _node(tree: _Tree, lock: str, *, command: str) -> Found | None:
     return _by_file(tree, lock, command=command) if is_fit else None
 
 
+def _cargo_fetch(tree: _Tree) -> Found | None:
+    """Without a lock file it would make one."""
+    is_fit = "Cargo.toml" in tree.paths
+    return _by_file(tree, "Cargo.lock", command="cargo fetch") if is_fit else None
+
+
+def _go_download(tree: _Tree) -> Found | None:
+    """Not where all that is needed is in the tree."""
+    is_fit = "go.mod" in tree.paths and "vendor/modules.txt" not in tree.paths
+    return _by_file(tree, "go.sum", command="go mod download") if is_fit else None
+
+
 # Each check with the setups that can serve it, both in the order in which they are taken. What a
 # Makefile runs would not look into a virtual environment that was made here.
 _SETUPS_OF: Mapping[_Finder, tuple[_Finder, ...]] = {
     _make_test: (_uv, _npm, _pnpm, _yarn),
     _pytest: (_uv, _pip),
     _npm_test: (_npm, _pnpm, _yarn),
-    _cargo_test: (),
-    _go_test: (),
+    _cargo_test: (_cargo_fetch,),
+    _go_test: (_go_download,),
+}
+
+# What a check of the user's must name. A script, and `make test` as well, may do a setup of its
+# own; and a plain `pytest` would not look into a virtual environment.
+_NODE = (_npm, _pnpm, _yarn)
+_SETUPS_NAMED: Mapping[str, tuple[_Finder, ...]] = {
+    ".venv": (_uv, _pip),
+    "uv": (_uv,),
+    **dict.fromkeys(("npm", "npx", "pnpm", "yarn"), _NODE),
+    "cargo": (_cargo_fetch,),
+    "go": (_go_download,),
 }

@@ -169,7 +169,7 @@ class ClaudeReader:
     def _answer(self) -> str:
         structured = self._result.get("structured_output")
         if isinstance(structured, dict):
-            return json.dumps(structured)
+            return json.dumps(structured, ensure_ascii=False)
         return text_in(self._result, "result")
 
     def _activity_in(self, message: dict[str, Any]) -> Activity | None:

@@ -1,0 +1,67 @@
+"""What a user can set, and what each source says against the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from concertmaster.errors import UsageError
+from concertmaster.settings import LONGEST_MODEL, ActionSettings, load_settings, overrule
+
+NAME = "concertmaster.yml"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90s", 90), ("45m", 2700), ("1h30m", 5400), ("1h 30m", 5400), ("20", 1200), ("1.5h", 5400)],
+)
+def test_a_time_limit_is_written_as_everywhere_else(written: str, seconds: float) -> None:
+    assert load_settings({"timeout": written}).timeout == seconds
+    file = f"check_timeout: {written}\n".encode()
+    assert load_settings({}, file=file, name=NAME).check_timeout == seconds
+
+
+@pytest.mark.parametrize("written", ["soon", "", "0", "0m", "1m30", "-5m", "m", "1h1h"])
+def test_what_is_no_time_limit_is_refused(written: str) -> None:
+    with pytest.raises(UsageError, match="`timeout` cannot be"):
+        load_settings({"timeout": written})
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-5.3-codex", "opus[1m]", "openrouter/x/y:free", "us.a-v1:0", "my own", ""]
+)
+def test_a_model_may_have_any_name_that_fits_into_a_line(model: str) -> None:
+    assert load_settings({"agent_model": model}).agent_model == model
+
+
+@pytest.mark.parametrize(
+    "model", ["-x", "--dangerously", "a\nb", "a\x1b[31m", "a\0", "x" * (LONGEST_MODEL + 1)]
+)
+def test_a_model_that_is_none_is_refused(model: str) -> None:
+    with pytest.raises(UsageError, match="`agent_model` cannot be") as caught:
+        load_settings({"agent_model": model})
+    assert "\x1b" not in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("options", "by", "model"),
+    [
+        ({"agent": "codex", "agent_model": "m"}, {}, "m"),
+        ({"agent": "codex", "agent_model": "m"}, {"agent": "codex"}, "m"),
+        ({"agent": "codex", "agent_model": "m"}, {"agent": "gemini"}, None),
+        ({"agent": "codex", "agent_model": "m"}, {"agent": "gemini", "agent_model": "n"}, "n"),
+        ({"agent": "codex", "agent_model": "m"}, {"agent_model": "n"}, "n"),
+        ({"agent_model": "m"}, {"agent": "claude"}, "m"),
+        ({"agent_model": "m"}, {"agent": "codex"}, None),
+    ],
+)
+def test_a_model_is_one_of_the_agent_that_it_was_named_with(
+    options: dict[str, str], by: dict[str, str], model: str | None
+) -> None:
+    assert overrule(options, by=by).get("agent_model") == model
+    file = "".join(f"{key}: {value}\n" for key, value in options.items()).encode()
+    assert load_settings(by, file=file, name=NAME).agent_model == (model or "")
+
+
+def test_a_workflow_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPUT_AGENT_MODEL", "gpt-5.3-codex")
+    assert ActionSettings().options()["agent_model"] == "gpt-5.3-codex"
