@@ -32,7 +32,8 @@ from concertmaster.core.model import (
     Task,
     Usage,
 )
-from concertmaster.core.report import Report, build_report
+from concertmaster.core.report import Report
+from concertmaster.core.reporting import build_report
 from concertmaster.core.state import RunState
 
 RUN = "20260101-120000-ab12"

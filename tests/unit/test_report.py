@@ -20,7 +20,8 @@ from concertmaster.core.events import (
     TargetMoved,
 )
 from concertmaster.core.model import Built, LandingMode, Outcome, Phase, Plan, TaskState, Usage
-from concertmaster.core.report import Report, build_report, exit_code
+from concertmaster.core.report import Report, exit_code
+from concertmaster.core.reporting import build_report
 from concertmaster.core.summary import facts, headline
 from tests import stories
 from tests.stories import RUN, START, make_plan, make_task

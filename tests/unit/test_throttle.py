@@ -16,7 +16,8 @@ from concertmaster.core.headroom import Shortage
 from concertmaster.core.machine import begin, handle
 from concertmaster.core.model import LandingMode, Phase, Plan
 from concertmaster.core.narration import tell
-from concertmaster.core.report import build_report, exit_code
+from concertmaster.core.report import exit_code
+from concertmaster.core.reporting import build_report
 from concertmaster.core.state import RunState
 from tests import stories
 from tests.simulator import Disturbance, Simulator, make_plan

@@ -33,7 +33,8 @@ from concertmaster.core.headroom import Headroom
 from concertmaster.core.machine import fold
 from concertmaster.core.model import Plan
 from concertmaster.core.policy import Place
-from concertmaster.core.report import Report, build_report
+from concertmaster.core.report import Report
+from concertmaster.core.reporting import build_report
 from concertmaster.core.state import RunState
 from concertmaster.core.text import duration
 from concertmaster.engine.loop import Loop, Progress

@@ -17,7 +17,8 @@ from concertmaster.core.ending import NextStep
 from concertmaster.core.followup import carry
 from concertmaster.core.model import Outcome, Plan, TaskState, Usage
 from concertmaster.core.policy import Place
-from concertmaster.core.report import Report, TaskRow, build_report, exit_code
+from concertmaster.core.report import Report, TaskRow, exit_code
+from concertmaster.core.reporting import build_report
 from concertmaster.core.result import Result, ShareResults
 from concertmaster.core.share import take_share
 from concertmaster.core.state import Attempt, RunState, TaskRecord
