@@ -28,7 +28,8 @@ from concertmaster.engine.cleaning import clean_runs
 from concertmaster.engine.demonstration import make_demo
 from concertmaster.engine.examination import examine
 from concertmaster.engine.groundwork import lay, plan_groundwork
-from concertmaster.engine.planning import Asked, Planned, make_plan
+from concertmaster.engine.outset import Asked
+from concertmaster.engine.planning import Planned, make_plan
 from concertmaster.engine.splitting import Splitting, split_prompt
 from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
 from concertmaster.settings import (

@@ -17,7 +17,8 @@ from concertmaster.core.events import Throttled
 from concertmaster.core.headroom import Headroom, Shortage
 from concertmaster.core.report import Report, exit_code
 from concertmaster.engine import run as runs
-from concertmaster.engine.planning import Asked, make_plan
+from concertmaster.engine.outset import Asked
+from concertmaster.engine.planning import make_plan
 from concertmaster.engine.train import TRAIN
 from concertmaster.settings import read_environment
 from tests.commandline import OBEDIENT_COMMAND, write_prompt

@@ -14,14 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from concertmaster.adapters.prompt_file import PromptFile
 from concertmaster.adapters.repository import Repository
 from concertmaster.core import bulletin
 from concertmaster.core.neutral import BODY_LIMIT, read_marks
 from concertmaster.core.text import is_visible
 from concertmaster.core.trigger import Ignored, Trigger, Workflow, read_trigger
 from concertmaster.engine.control import control
+from concertmaster.engine.outset import Filled, freeze
 from concertmaster.engine.plan import plan as run_plan
-from concertmaster.engine.planning import Filled, PromptFile, freeze, plan_files
+from concertmaster.engine.planning import plan_files
 from concertmaster.engine.publication import NOTHING
 from concertmaster.errors import Error
 from concertmaster.settings import Settings, load_settings

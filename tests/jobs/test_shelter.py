@@ -20,7 +20,8 @@ from concertmaster.core.policy import Place
 from concertmaster.core.report import Report
 from concertmaster.engine import run as runs
 from concertmaster.engine.job import Job
-from concertmaster.engine.planning import Asked, make_plan
+from concertmaster.engine.outset import Asked
+from concertmaster.engine.planning import make_plan
 from concertmaster.engine.shelter import ATTEMPTS, sheltered
 from concertmaster.errors import EnvironmentFault
 from concertmaster.settings import ActionSettings

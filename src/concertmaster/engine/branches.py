@@ -18,7 +18,8 @@ from concertmaster.core.policy import Place, judge
 from concertmaster.core.prompt import task_id
 from concertmaster.engine import run as runs
 from concertmaster.engine.loop import Progress
-from concertmaster.engine.planning import Asked, Outset, fill_commands, find_outset, freeze, new_run
+from concertmaster.engine.outset import Asked, Outset, fill_commands, find_outset, freeze
+from concertmaster.engine.planning import new_run
 from concertmaster.errors import UsageError
 
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from concertmaster.adapters.repository import make_repository
-from concertmaster.engine.planning import Asked
+from concertmaster.engine.outset import Asked
 from concertmaster.errors import UsageError
 
 CHECKOUT = Path(__file__).parents[3] / "examples" / "demo"

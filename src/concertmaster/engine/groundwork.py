@@ -13,7 +13,7 @@ from concertmaster.adapters.folder import add_files
 from concertmaster.adapters.repository import Repository
 from concertmaster.core.ending import NextStep
 from concertmaster.core.text import count
-from concertmaster.engine.planning import Asked, fill_commands, freeze
+from concertmaster.engine.outset import Asked, fill_commands, freeze
 from concertmaster.errors import UsageError
 from concertmaster.settings import FILE_NAMES, load_settings, write_settings
 

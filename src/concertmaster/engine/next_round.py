@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from concertmaster.adapters import statebranch
 from concertmaster.adapters.forge import Forge
+from concertmaster.adapters.prompt_file import PromptFile
 from concertmaster.adapters.refusal import NotFound
 from concertmaster.adapters.repository import Repository
 from concertmaster.adapters.statebranch import State
@@ -18,7 +19,7 @@ from concertmaster.core.neutral import read_marks
 from concertmaster.core.rounds import Todo
 from concertmaster.core.trigger import Trigger
 from concertmaster.engine.job import Job
-from concertmaster.engine.planning import Planned, PromptFile
+from concertmaster.engine.planning import Planned
 from concertmaster.engine.reception import Request
 from concertmaster.errors import EnvironmentFault, UsageError
 

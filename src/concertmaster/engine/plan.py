@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from concertmaster.adapters import statebranch
+from concertmaster.adapters.prompt_file import PromptFile
 from concertmaster.adapters.repository import Repository
 from concertmaster.core import bulletin, rounds
 from concertmaster.core.comment import Verb, reply_comment
@@ -20,14 +21,8 @@ from concertmaster.core.trigger import Kind, Trigger
 from concertmaster.engine import next_round, publication, snapshot
 from concertmaster.engine.job import Job
 from concertmaster.engine.next_round import NotDue, Succession
-from concertmaster.engine.planning import (
-    Filled,
-    Planned,
-    PromptFile,
-    fill_commands,
-    freeze,
-    plan_files,
-)
+from concertmaster.engine.outset import Filled, fill_commands, freeze
+from concertmaster.engine.planning import Planned, plan_files
 from concertmaster.engine.publication import NOTHING, key_of
 from concertmaster.engine.reception import Rejected, Request, answer, read_parent, receive
 from concertmaster.engine.snapshot import Snapshot

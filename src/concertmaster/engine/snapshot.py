@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from concertmaster.adapters.prompt_file import PromptFile
 from concertmaster.adapters.remote import clone, fetch_branch
 from concertmaster.adapters.repository import Repository
 from concertmaster.core.comment import read_branch
@@ -14,7 +15,7 @@ from concertmaster.core.listing import PromptList, read_paths
 from concertmaster.core.prompt import MAX_BYTES
 from concertmaster.core.text import display
 from concertmaster.engine.job import Job
-from concertmaster.engine.planning import PromptFile, read_settings
+from concertmaster.engine.outset import read_settings
 from concertmaster.errors import UsageError
 from concertmaster.settings import Settings
 

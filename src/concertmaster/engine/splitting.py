@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from concertmaster.adapters import journal
 from concertmaster.adapters.folder import check_folder
 from concertmaster.adapters.process import Guard
+from concertmaster.adapters.prompt_file import name_prompt, read_prompt
 from concertmaster.adapters.repository import Repository
 from concertmaster.adapters.worktree import discard
 from concertmaster.core.command import RunPhase
@@ -32,7 +33,7 @@ from concertmaster.core.summary import cost
 from concertmaster.core.text import count
 from concertmaster.engine.conversation import Conversation, Question
 from concertmaster.engine.failure import Failure
-from concertmaster.engine.planning import Asked, name_prompt, read_prompt, read_settings
+from concertmaster.engine.outset import Asked, read_settings
 from concertmaster.engine.run import Home, find_agents, make_site
 from concertmaster.engine.site import PROMPTS, Site
 from concertmaster.errors import Error, Stopped, UsageError
