@@ -308,6 +308,16 @@ def test_after_stop_all_no_command_starts(mark: str, tmp_path: Path) -> None:
     assert not (tmp_path / "started").exists()
 
 
+def test_who_waits_is_told_when_its_commands_are_to_end(mark: str) -> None:
+    with Guard() as guard, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(guard.wait, 600.0, mark=f"{mark}/a")
+        guard.stop(f"{mark}/b")
+        assert not waiting.done()
+        guard.stop(f"{mark}/a")
+        waiting.result(timeout=60)
+        guard.wait(600.0, mark=f"{mark}/a")  # also one that begins only now
+
+
 def test_leaving_the_guard_ends_what_still_runs(mark: str, tmp_path: Path) -> None:
     started = threading.Event()
     with ThreadPoolExecutor() as pool:

@@ -104,7 +104,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()  # notified when commands are to end
         self._running: set[_Running] = set()
         self._stopped_prefixes: set[str] = set()
         self._server_lock = threading.Lock()
@@ -172,6 +172,15 @@ class Guard:
                 if running.mark.startswith(mark_prefix):
                     running.stopped = True
                     running.end()
+            self._lock.notify_all()
+
+    def wait(self, seconds: float, *, mark: str) -> None:
+        """Let the time pass, but not longer than commands of this mark may run."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._is_stopped(mark), seconds)
+
+    def _is_stopped(self, mark: str) -> bool:
+        return any(map(mark.startswith, self._stopped_prefixes))
 
     def stop_all(self) -> None:
         """End every command, now and to come."""
@@ -181,7 +190,7 @@ class Guard:
     def _registered(self, mark: str, timeout_seconds: float | None) -> Iterator[_Running]:
         running = _Running(mark, math.inf if timeout_seconds is None else timeout_seconds)
         with self._lock:
-            running.stopped = any(map(mark.startswith, self._stopped_prefixes))
+            running.stopped = self._is_stopped(mark)
             self._running.add(running)
         try:
             yield running

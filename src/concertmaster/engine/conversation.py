@@ -14,12 +14,14 @@ from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import RunPhase
 from concertmaster.core.model import Outcome, Phase, Usage
 from concertmaster.core.review import Unreadable
+from concertmaster.core.text import duration
 from concertmaster.engine.failure import Failure, outcome_of
 from concertmaster.engine.site import Site, last_lines
 
 Tell = Callable[[str, str], None]
 T = TypeVar("T")
-TRANSIENT_TRIES = 3
+# The command lines have tried again themselves by then.
+TRANSIENT_WAITS_SECONDS = (2.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +94,22 @@ class Conversation:
 
     def _ask_patiently(self, question: Question, *, session: str) -> tuple[Report, Exit]:
         """Overload and broken connections pass; a session that is gone is begun anew."""
-        usage = Usage()
-        for number in range(TRANSIENT_TRIES):
+        usage, waits = Usage(), iter(TRANSIENT_WAITS_SECONDS)
+        while True:
             report, ended = self._ask_once(question, session=session)
             usage += report.usage
             if report.session_missing and session:
                 session = ""
-            elif not report.transient or number == TRANSIENT_TRIES - 1:
-                break
-            else:
+            elif report.transient and (seconds := next(waits, None)) is not None:
                 session = report.session or session
-        return replace(report, usage=usage), ended
+                self._wait(seconds, report.reason)
+            else:
+                return replace(report, usage=usage), ended
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        task, attempt = self.command.task.id, self.command.attempt
+        self.tell(task, f"tries again in {duration(seconds)}: {reason}")
+        self.site.guard.wait(seconds, mark=self.site.mark(task, attempt))
 
     def _ask_once(self, question: Question, *, session: str) -> tuple[Report, Exit]:
         site, command, worktree = self.site, self.command, self.worktree
