@@ -470,7 +470,13 @@ def test_one_line_is_printable_and_within_its_limit(text: str, limit: int) -> No
     assert len(line) <= limit
 
 
-AGENTS: tuple[Agent, ...] = (Claude(""), Codex(""), Gemini(""), Aider(""), Command("cat"))
+AGENTS: tuple[Agent, ...] = (
+    Claude("claude"),
+    Codex("codex"),
+    Gemini("gemini"),
+    Aider("aider"),
+    Command("cat"),
+)
 
 
 class TestCommandLines:
@@ -481,8 +487,8 @@ class TestCommandLines:
             assert "SECRET" not in " ".join(agent.argv(request))
 
     def test_a_session_is_resumed_by_one_argument(self) -> None:
-        assert Claude("").argv(Request(text="", session=SESSION))[-1] == f"--resume={SESSION}"
-        assert not any("--resume" in word for word in Claude("").argv(Request(text="")))
+        assert Claude("claude").argv(Request(text="", session=SESSION))[-1] == f"--resume={SESSION}"
+        assert not any("--resume" in word for word in Claude("claude").argv(Request(text="")))
 
     def test_a_command_is_run_by_the_shell(self) -> None:
         argv = Command("my-agent --fast | tee log").argv(Request(text=""))
@@ -492,14 +498,14 @@ class TestCommandLines:
     def test_no_foreign_secret_is_let_through(self) -> None:
         for agent in AGENTS:
             assert not {"CLAUDECODE", "GITHUB_TOKEN", "GH_TOKEN", "PATH"} & agent.environment
-        assert {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"} <= Claude("").environment
-        assert not {"OPENAI_API_KEY", "GEMINI_API_KEY"} & Claude("").environment
-        assert {"OPENAI_API_KEY", "CODEX_HOME"} <= Codex("").environment
-        assert {"GEMINI_API_KEY", "GOOGLE_API_KEY"} <= Gemini("").environment
-        assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AIDER_MODEL"} <= Aider("").environment
+        assert {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"} <= Claude("claude").environment
+        assert not {"OPENAI_API_KEY", "GEMINI_API_KEY"} & Claude("claude").environment
+        assert {"OPENAI_API_KEY", "CODEX_HOME"} <= Codex("codex").environment
+        assert {"GEMINI_API_KEY", "GOOGLE_API_KEY"} <= Gemini("gemini").environment
+        assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AIDER_MODEL"} <= Aider("aider").environment
 
     def test_claude_can_be_held_to_reading(self) -> None:
-        argv = Claude("").argv(Request(text="", reads_only=True))
+        argv = Claude("claude").argv(Request(text="", reads_only=True))
 
         assert argv[argv.index("--tools") + 1] == "Read,Grep,Glob,LS"
         assert argv[argv.index("--allowedTools") + 1] == "Read,Grep,Glob,LS"
@@ -510,11 +516,11 @@ class TestCommandLines:
         assert "acceptEdits" not in argv
 
     def test_claude_gets_a_schema_and_a_model_only_where_there_is_one(self) -> None:
-        argv = Claude("", "opus").argv(Request(text="", schema={"type": "object"}))
+        argv = Claude("claude", "opus").argv(Request(text="", schema={"type": "object"}))
 
         assert json.loads(argv[argv.index("--json-schema") + 1]) == {"type": "object"}
         assert argv[argv.index("--model") + 1] == "opus"
-        assert not {"--json-schema", "--model"} & set(Claude("").argv(Request(text="")))
+        assert not {"--json-schema", "--model"} & set(Claude("claude").argv(Request(text="")))
 
 
 def program_in(folder: Path, name: str) -> Path:

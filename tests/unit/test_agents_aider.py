@@ -97,7 +97,7 @@ def test_the_live_view_shows_edits_and_words() -> None:
 
 
 def test_its_command_line() -> None:
-    argv = Aider("", "gpt-5").argv(Request(text="SECRET", folder="/f"))
+    argv = Aider("aider", "gpt-5").argv(Request(text="SECRET", folder="/f"))
 
     assert argv[:3] == ("aider", "--message-file", "/dev/stdin")
     assert {"--yes-always", "--no-auto-commits", "--no-stream", "--no-gitignore"} <= set(argv)
@@ -107,7 +107,7 @@ def test_its_command_line() -> None:
 
 
 def test_a_reader_of_code_only_asks() -> None:
-    argv = Aider("").argv(Request(text="", reads_only=True))
+    argv = Aider("aider").argv(Request(text="", reads_only=True))
 
     assert argv[argv.index("--chat-mode") + 1] == "ask"
     assert argv[argv.index("--chat-history-file") + 1] == "/dev/null"

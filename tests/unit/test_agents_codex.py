@@ -236,7 +236,7 @@ def test_the_live_view_shows_what_it_does(event: object, expected: Activity | No
 
 class TestCommandLine:
     def test_it_works_in_a_sandbox_and_reads_its_prompt(self) -> None:
-        argv = Codex("").argv(Request(text="SECRET", folder="/f"))
+        argv = Codex("codex").argv(Request(text="SECRET", folder="/f"))
 
         assert argv[:3] == ("codex", "exec", "--json")
         assert argv[argv.index("--sandbox") + 1] == "workspace-write"
@@ -245,17 +245,17 @@ class TestCommandLine:
 
     def test_a_reader_of_code_is_held_to_it_and_answers_in_the_form_of_a_schema(self) -> None:
         request = Request(text="", reads_only=True, schema={"type": "object"}, folder="/f")
-        argv = Codex("", MODEL).argv(request)
+        argv = Codex("codex", MODEL).argv(request)
 
         assert argv[argv.index("--sandbox") + 1] == "read-only"
         assert argv[argv.index("--output-schema") + 1] == "/f/answer-schema.json"
         assert argv[argv.index("--model") + 1] == MODEL
 
     def test_a_thread_is_resumed_without_its_counts_and_after_all_options(self) -> None:
-        argv = Codex("", MODEL).argv(Request(text="", session=f"{THREAD}:1:2:3"))
+        argv = Codex("codex", MODEL).argv(Request(text="", session=f"{THREAD}:1:2:3"))
 
         assert argv[-3:] == ("resume", THREAD, "-")
-        assert "resume" not in Codex("").argv(Request(text="", session="--last"))
+        assert "resume" not in Codex("codex").argv(Request(text="", session="--last"))
 
 
 @settings(deadline=None)

@@ -213,8 +213,8 @@ def test_the_live_view_shows_each_use_of_a_tool(event: object, expected: Activit
 
 
 def test_its_command_line() -> None:
-    writing = Gemini("", "gemini-2.5-pro").argv(Request(text="SECRET", session=SESSION))
-    reading = Gemini("").argv(Request(text="SECRET", reads_only=True))
+    writing = Gemini("gemini", "gemini-2.5-pro").argv(Request(text="SECRET", session=SESSION))
+    reading = Gemini("gemini").argv(Request(text="SECRET", reads_only=True))
 
     assert writing == (
         *("gemini", "--output-format", "stream-json", "--approval-mode", "yolo", "--skip-trust"),

@@ -83,10 +83,6 @@ class Agent(Protocol):
         """Names of the variables that its process may have beyond the common ones."""
         ...
 
-    def missing(self) -> str | None:
-        """Why it cannot run on this machine and how to get it; None = it can."""
-        ...
-
     def argv(self, request: Request) -> tuple[str, ...]: ...
 
     def reader(self, request: Request) -> Reader:

@@ -12,7 +12,6 @@ from concertmaster.adapters.agents.agent import (
     Report,
     Request,
     activity,
-    find_program,
     number_in,
     one_line,
 )
@@ -45,22 +44,17 @@ _REPORTS = re.compile(r"Tokens: [\d.]+k? sent|Cost: \$\d|message, \$\d|(\$[\d.]+
 
 @dataclass(frozen=True, slots=True)
 class Aider:
-    """Aider; `path` is the search path on which its program is looked for. It has no sessions."""
+    """Aider; `program` is its path, `model` what it is told to use. It has no sessions."""
 
-    path: str
+    program: str
     model: str = ""
     name: str = "aider"
     environment: frozenset[str] = _ENVIRONMENT
 
-    def missing(self) -> str | None:
-        if find_program("aider", self.path):
-            return None
-        return "the program `aider` is not on PATH; `pip install aider-chat` installs it"
-
     def argv(self, request: Request) -> tuple[str, ...]:
         kept = request.folder or "/dev"  # its histories belong to nobody's repository
         return (
-            *(find_program("aider", self.path) or "aider", "--message-file", "/dev/stdin"),
+            *(self.program, "--message-file", "/dev/stdin"),
             *_OPTIONS,
             *("--input-history-file", f"{kept}/aider-input" if request.folder else "/dev/null"),
             *("--chat-history-file", f"{kept}/aider-chat" if request.folder else "/dev/null"),

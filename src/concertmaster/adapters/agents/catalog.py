@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 
-from concertmaster.adapters.agents.agent import Agent
+from concertmaster.adapters.agents.agent import Agent, find_program
 from concertmaster.adapters.agents.aider import Aider
 from concertmaster.adapters.agents.claude import Claude
 from concertmaster.adapters.agents.codex import Codex
@@ -12,7 +14,23 @@ from concertmaster.adapters.agents.command import Command
 from concertmaster.adapters.agents.gemini import Gemini
 from concertmaster.errors import EnvironmentFault, UsageError
 
-KNOWN = ("claude", "codex", "gemini", "aider", "command")
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """`make` takes the path of the program and a model; `installer` gets the program."""
+
+    make: Callable[[str, str], Agent]
+    installer: str
+
+
+# Each is called by the name of its program.
+_CATALOG: Mapping[str, _Entry] = {
+    "claude": _Entry(Claude, "npm install -g @anthropic-ai/claude-code"),
+    "codex": _Entry(Codex, "npm install -g @openai/codex"),
+    "gemini": _Entry(Gemini, "npm install -g @google/gemini-cli"),
+    "aider": _Entry(Aider, "pip install aider-chat"),
+}
+KNOWN = (*_CATALOG, "command")
 
 
 def find_agent(name: str, *, command: str, path: str, model: str = "") -> Agent:
@@ -22,32 +40,20 @@ def find_agent(name: str, *, command: str, path: str, model: str = "") -> Agent:
     the others are told to use; "" = what they are set to.
     Raises UsageError for a name nobody knows, EnvironmentFault where the program is missing.
     """
-    agent = _make_agent(name, command=command, path=path, model=model)
-    why = agent.missing()
-    if why:
+    if name == "command":
+        return _make_command(command)
+    if name not in _CATALOG:
+        raise _unknown(name)
+    entry, program = _CATALOG[name], find_program(name, path)
+    if not program:
         raise EnvironmentFault(
             f"The agent {name} cannot run here.",
-            why=f"looked for {name}: {why}",
+            why=f"looked for {name}: the program `{name}` is not on PATH; "
+            f"`{entry.installer}` installs it",
             next_step="Install it, or use another program with --agent command "
             "--agent-command CMD: it gets the prompt on its standard input.",
         )
-    return agent
-
-
-def _make_agent(name: str, *, command: str, path: str, model: str) -> Agent:
-    match name:
-        case "claude":
-            return Claude(path, model)
-        case "codex":
-            return Codex(path, model)
-        case "gemini":
-            return Gemini(path, model)
-        case "aider":
-            return Aider(path, model)
-        case "command":
-            return _make_command(command)
-        case _:
-            raise _unknown(name)
+    return entry.make(program, model)
 
 
 def _make_command(command: str) -> Command:

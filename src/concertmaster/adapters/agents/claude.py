@@ -13,7 +13,6 @@ from concertmaster.adapters.agents.agent import (
     Report,
     Request,
     activity,
-    find_program,
     last_text,
     number_in,
     one_line,
@@ -71,25 +70,16 @@ _BUSY = frozenset({408, *range(500, 600)})
 
 @dataclass(frozen=True, slots=True)
 class Claude:
-    """Claude Code; `path` is the search path on which its program is looked for."""
+    """Claude Code; `program` is its path, `model` what it is told to use."""
 
-    path: str
+    program: str
     model: str = ""
     name: str = "claude"
     environment: frozenset[str] = _ENVIRONMENT
 
-    def missing(self) -> str | None:
-        if find_program("claude", self.path):
-            return None
-        return (
-            "the program `claude` is not on PATH; "
-            "`npm install -g @anthropic-ai/claude-code` installs it"
-        )
-
     def argv(self, request: Request) -> tuple[str, ...]:
-        program = find_program("claude", self.path) or "claude"
         return (
-            *(program, "-p", "--output-format", "stream-json", "--verbose"),
+            *(self.program, "-p", "--output-format", "stream-json", "--verbose"),
             *(_reading() if request.reads_only else _writing()),
             *(("--model", self.model) if self.model else ()),
             *(("--json-schema", json.dumps(dict(request.schema))) if request.schema else ()),

@@ -13,7 +13,6 @@ from concertmaster.adapters.agents.agent import (
     Report,
     Request,
     activity,
-    find_program,
     last_text,
     one_line,
     parse_object,
@@ -84,23 +83,18 @@ def read_session(text: str) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class Codex:
-    """Codex; `path` is the search path on which its program is looked for."""
+    """Codex; `program` is its path, `model` what it is told to use."""
 
-    path: str
+    program: str
     model: str = ""
     name: str = "codex"
     environment: frozenset[str] = _ENVIRONMENT
-
-    def missing(self) -> str | None:
-        if find_program("codex", self.path):
-            return None
-        return "the program `codex` is not on PATH; `npm install -g @openai/codex` installs it"
 
     def argv(self, request: Request) -> tuple[str, ...]:
         """All options come before `resume`, which itself takes few of them."""
         thread = read_session(request.session).thread
         return (
-            *(find_program("codex", self.path) or "codex", "exec", "--json"),
+            *(self.program, "exec", "--json"),
             *("--skip-git-repo-check", "--color", "never"),
             *("--sandbox", "read-only" if request.reads_only else "workspace-write"),
             *(("--model", self.model) if self.model else ()),

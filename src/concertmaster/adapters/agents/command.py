@@ -25,9 +25,6 @@ class Command:
     name: str = "command"
     environment: frozenset[str] = frozenset()
 
-    def missing(self) -> str | None:
-        return None
-
     def argv(self, request: Request) -> tuple[str, ...]:
         return ("/bin/sh", "-c", self.command)
 

@@ -14,7 +14,6 @@ from concertmaster.adapters.agents.agent import (
     Report,
     Request,
     activity,
-    find_program,
     last_text,
     one_line,
     parse_object,
@@ -58,24 +57,17 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Gemini:
-    """Gemini CLI; `path` is the search path on which its program is looked for."""
+    """Gemini CLI; `program` is its path, `model` what it is told to use."""
 
-    path: str
+    program: str
     model: str = ""
     name: str = "gemini"
     environment: frozenset[str] = _ENVIRONMENT
 
-    def missing(self) -> str | None:
-        if find_program("gemini", self.path):
-            return None
-        return (
-            "the program `gemini` is not on PATH; `npm install -g @google/gemini-cli` installs it"
-        )
-
     def argv(self, request: Request) -> tuple[str, ...]:
         """It reads its prompt from a standard input that is no terminal."""
         return (
-            *(find_program("gemini", self.path) or "gemini", "--output-format", "stream-json"),
+            *(self.program, "--output-format", "stream-json"),
             *("--approval-mode", "plan" if request.reads_only else "yolo", "--skip-trust"),
             *(("--model", self.model) if self.model else ()),
             *((f"--resume={request.session}",) if request.session else ()),
