@@ -501,5 +501,6 @@ def on_terminal(desk: Desk, *, reply: str) -> tuple[int, str]:
         shown += piece
         if b"files?" in shown and not asked_before:
             os.write(ours, reply.encode())
+    code = process.wait(PATIENCE_SECONDS)  # before the terminal goes, which would hang up on it
     os.close(ours)
-    return process.wait(PATIENCE_SECONDS), shown.decode().replace("\r\n", "\n")
+    return code, shown.decode().replace("\r\n", "\n")
