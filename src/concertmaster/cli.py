@@ -20,6 +20,7 @@ from concertmaster.adapters.folder import add_files
 from concertmaster.adapters.page import render_report
 from concertmaster.adapters.process import Guard
 from concertmaster.adapters.repository import Repository
+from concertmaster.core.ending import can_go_on
 from concertmaster.core.model import LandingMode
 from concertmaster.core.report import exit_code
 from concertmaster.engine import run as runs
@@ -112,7 +113,7 @@ _planning = _with(
         help="How results land (default: merge).",
     ),
     click.option("--phases", metavar="full|lean|NAME,...", help="What a task goes through."),
-    click.option("--budget", type=float, metavar="USD", help="Stop before this much is spent."),
+    click.option("--budget", type=float, metavar="USD", help="Begin no phase beyond it."),
     click.option("--timeout", metavar="45m", help="The longest that an agent may work."),
     click.option("--all-prompts", is_flag=True, help="Take all *.md files of listed directories."),
     _json,
@@ -299,7 +300,8 @@ def _end(console: Console, folder: Path, *, is_full: bool = False) -> int:
     """Write and show the report; its exit code."""
     found = runs.report(folder)
     runs.write_report(folder, render_report(found), found)
-    console.show_report(found, folder, is_full=is_full)
+    running = journal.is_held(folder)
+    console.show_report(found, folder, is_full=is_full, running=running)
     return exit_code(found)
 
 
@@ -340,7 +342,7 @@ def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
     repository = Repository.open(repo)
     folder = runs.find_run(repository, run)
     state, _ = runs.look(folder)
-    if state.finished:
+    if not can_go_on(state):
         words = "had ended already"
     elif (owner := journal.read_owner(folder)) and journal.is_held(folder):
         os.kill(owner, signal.SIGTERM)

@@ -85,8 +85,9 @@ class Settings(BaseSettings):
     parallel: int | None = Field(default=None, ge=1, le=256)
     phases: tuple[Phase, ...] | None = None
     budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    timeout: float = Field(default=2700.0, gt=0, allow_inf_nan=False)
-    check_timeout: float = Field(default=1800.0, gt=0, allow_inf_nan=False)
+    # Their defaults are seconds; validated like what users write, they would count as minutes.
+    timeout: float = Field(default=2700.0, validate_default=False, gt=0, allow_inf_nan=False)
+    check_timeout: float = Field(default=1800.0, validate_default=False, gt=0, allow_inf_nan=False)
     landing: LandingMode = LandingMode.MERGE
     target: str = ""
     protected: tuple[str, ...] = ()
@@ -127,6 +128,8 @@ class Settings(BaseSettings):
     @field_validator("parallel", mode="before")
     @classmethod
     def _read_auto(cls, value: object) -> object:
+        if isinstance(value, str) and value != "auto" and not value.strip().isdecimal():
+            raise ValueError("write a number from 1 to 256, or auto")
         return None if value == "auto" else value
 
 

@@ -306,6 +306,18 @@ def test_clean_removes_what_landed_or_lies_on_a_branch(shop: Shop) -> None:
     assert shop.call("clean").out == "there is nothing to clean\n"
 
 
+def test_clean_removes_folders_in_folders_that_an_agent_left_beside_its_worktree(
+    shop: Shop,
+) -> None:
+    deep = "mkdir ../stray; cd ../stray; for number in $(seq 1500); do mkdir d; cd d; done"
+    task = shop.task("deep", f"({deep}); echo work > work.txt")
+    assert shop.call("run", task, *AGENT).code == 0
+    (folder,) = shop.folders
+    told = shop.call("clean")
+    assert (told.code, told.out) == (0, f"removed run {folder.name}\n"), told.err
+    assert not folder.exists()
+
+
 def test_clean_keeps_a_run_whose_results_lie_nowhere_else(shop: Shop) -> None:
     assert shop.call("run", *shop.prompts, *AGENT, "--landing", "none").code == 0
     told = shop.call("clean", "--json").document
@@ -332,6 +344,7 @@ def test_clean_keeps_a_run_that_is_going_on_and_cancel_ends_it(shop: Shop, tmp_p
     assert (worktree / "tree" / "work.txt").exists()
     assert "going on" in shop.call("status").out
     assert "the run is going on" in shop.call("status", shop.folders[0].name).out
+    assert shop.call("report").out.endswith("the run is going on\n")
     refused = shop.call("resume")
     assert (refused.code, "is being worked on by process" in refused.err) == (2, True)
     assert "is being cancelled" in shop.call("cancel").out

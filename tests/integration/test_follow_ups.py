@@ -128,6 +128,19 @@ def test_what_a_user_writes_into_a_draft_stays(hall: Hall) -> None:
     assert other.is_file()
 
 
+def test_clean_removes_a_run_only_while_nobody_has_written_into_its_drafts(hall: Hall) -> None:
+    draft, _ = hall.drafts
+    written = draft.read_text()
+    draft.write_text("# Mine\n")
+
+    run = hall.newest.name
+
+    assert hall.call("clean").out == f"kept run {run}: somebody wrote {draft}; move it away first\n"
+    assert draft.read_text() == "# Mine\n"
+    draft.write_text(written)
+    assert hall.call("clean").out == f"removed run {run}\n"
+
+
 def test_a_report_that_is_written_again_is_the_same(hall: Hall) -> None:
     before = fingerprint(hall.newest)
     hall.call("report")

@@ -481,6 +481,21 @@ def test_a_folder_that_became_a_link_is_taken_as_one(
     assert run.changes(base, snapshot.commit)[0].link_target == str(outside)
 
 
+def test_a_user_that_hides_folders_in_folders_can_be_restored(
+    make: Make, do: Do, base: str
+) -> None:
+    worktree = make()
+    (worktree.home / "mine").touch()
+    deep = "for number in $(seq 1500); do mkdir d && cd d; done"
+    assert do(worktree, f'(cd "$HOME" && {deep}) && cd "$TMPDIR" && {deep}').ok
+
+    worktree.restore(base)
+
+    assert (worktree.home / "mine").stat().st_uid == worktree.owner.uid
+    worktree.remove()
+    assert not worktree.folder.exists()
+
+
 def test_giving_files_follows_no_link_and_takes_no_second_name(tmp_path: Path) -> None:
     folder, outside = tmp_path / "folder", tmp_path / "outside"
     (folder / "below").mkdir(parents=True)

@@ -120,6 +120,7 @@ def test_a_used_up_budget_lets_no_task_begin_another_phase_and_resume_goes_on(
     assert len((home / "starts").read_text().split()) == len(paid)
 
     report = stopped.document
+    assert do(project, home, "clean").document["runs"] == []
     assert do(project, home, "resume", report["run"]).code == 4
     resumed = do(project, home, "resume", report["run"], "--budget", "100")
 
@@ -127,6 +128,19 @@ def test_a_used_up_budget_lets_no_task_begin_another_phase_and_resume_goes_on(
     tasks = resumed.document["tasks"]
     assert [(task["state"], len(task["attempts"])) for task in tasks] == [("landed", 1)] * 4
     assert sorted((home / "starts").read_text().split()) == sorted(FOUR * 2)
+
+
+def test_a_stopped_run_can_be_given_up(project: Project, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    options = ("--parallel", "1", "--phases", "research,implement", "--budget", "1")
+    ended = run(project, home, FOUR, SPEND, *options).document["run"]
+    kept = do(project, home, "clean").document["kept"]
+    assert [f"run {ended}", f"it can go on: concertmaster resume {ended}"] in kept
+
+    assert do(project, home, "cancel").document["answer"] == "is cancelled"
+
+    assert do(project, home, "clean").document["runs"] == [ended]
+    assert do(project, home, "cancel").code == 2
 
 
 def test_a_turn_that_broke_off_and_was_tried_again_has_its_price_too(

@@ -214,3 +214,37 @@ def test_an_agent_that_neither_documents_nor_says_why_has_failed_and_its_work_is
     assert phases_of(task) == [*DOCUMENTED[:-1], ("document", False)] * 2
     kept = desk.project.git("ls-tree", "--name-only", task["branch"]).split("\n")
     assert {"answer.txt", "code.py"} <= {*kept}
+
+
+# --- agents that break what they work in -------------------------------------------------------
+
+
+def test_an_agent_that_puts_a_folder_where_its_schema_lay_loses_only_its_attempt(
+    desk: Desk,
+) -> None:
+    schema = '"$TMPDIR/answer-schema.json"'
+    plant = f"if test -e {schema}; then rm {schema}; mkdir {schema}; echo what; exit 0; fi"
+
+    task = desk.run("codex", "review", implement=plant)
+
+    assert {attempt["outcome"] for attempt in task["attempts"]} == {"lost"}
+
+
+@pytest.mark.parametrize(
+    ("phase", "does"),
+    [
+        ("research", "rm tools/lint; touch $HOME/broken"),
+        ("implement", 'here="$PWD"; cd "$HOME"; rm -r "$here"; exit 0'),
+        ("document", 'here="$PWD"; cd "$HOME"; rm -r "$here"'),
+    ],
+)
+def test_what_an_agent_used_counts_also_where_it_left_nothing_to_go_on_with(
+    desk: Desk, phase: str, does: str
+) -> None:
+    setup = "test ! -e $HOME/broken && mkdir tools && echo real > tools/lint"
+    phases = "lean" if phase == "implement" else phase
+
+    task = desk.run("gemini", phases, more=("--setup", setup), **{phase: does})
+
+    (failed,) = [p for p in task["attempts"][0]["phases"] if p["phase"] == phase]
+    assert (failed["finished"], failed["usage"]["input_tokens"]) == (False, 1000), failed

@@ -87,7 +87,7 @@ def test_a_partial_clone_is_refused_with_the_command_that_completes_it(
     project.git("clone", "--quiet", "--filter=blob:none", "--no-checkout", source, str(clone))
     with pytest.raises(EnvironmentFault, match="partial clone") as caught:
         Repository.open(clone)
-    command = caught.value.next_step.removeprefix("Complete it: ")
+    command = caught.value.next_step.removeprefix("complete it: ")
     subprocess.run(command, shell=True, cwd=clone, check=True, capture_output=True)
     repository = Repository.open(clone)
     assert repository.read_file(repository.resolve("HEAD"), "a.txt") == b"a\n"

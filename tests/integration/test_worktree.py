@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import shutil
 import socket
 import stat
@@ -549,6 +551,26 @@ def test_a_folder_is_known_however_far_its_making_or_removal_came(
     assert not [*(tmp_path / "cache").iterdir()]
 
 
+@pytest.mark.parametrize("record", ["a pipe", "brackets", "a device"])
+def test_a_record_that_cannot_be_read_holds_nobody_up(
+    worktrees: Worktrees, worktree: Worktree, tmp_path: Path, record: str
+) -> None:
+    file = worktree.folder / "owner.json"
+    file.unlink()
+    match record:
+        case "a pipe":
+            os.mkfifo(file)
+        case "brackets":
+            file.write_text("[" * 100_000)
+        case _:
+            file.symlink_to("/dev/zero")
+
+    assert worktrees.open(worktree.folder) is None
+    assert attempts(tmp_path / "cache") == {}
+    worktrees.remove(worktree.folder)
+    assert not worktree.folder.exists()
+
+
 def test_folders_of_other_runs_stay(
     worktree: Worktree, run: RunRepository, project: Project, tmp_path: Path
 ) -> None:
@@ -610,6 +632,79 @@ def test_folders_that_lie_too_deep_for_anybody_are_removed(
     assert worktree.remove_new(before)
     assert not list((worktree.files / ".venv").iterdir())
     worktrees.remove(worktree.folder)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+LENGTHEN = """
+import os, sys
+while len(os.getcwd()) < 3850 + int(sys.argv[1]):
+    os.mkdir("d" * 200)
+    os.chdir("d" * 200)
+open("f" * 255, "w").close()
+"""
+
+
+def lengthen(place: Path, *, within: Path = Path()) -> None:
+    """Put a file there whose path, from the folder on, is longer than any call takes."""
+    place.mkdir(exist_ok=True)
+    above = len(str(within))
+    subprocess.run([sys.executable, "-c", LENGTHEN, str(above)], cwd=place, check=True)
+
+
+def test_a_file_whose_path_is_too_long_is_left_out_with_a_note(
+    worktree: Worktree, run: RunRepository, base: str
+) -> None:
+    lengthen(worktree.files / "new", within=worktree.files)
+    (worktree.files / "a.txt").write_text("changed\n")
+
+    snapshot = snap(worktree, base)
+
+    assert changed(run, base, snapshot) == {"a.txt": "100644"}
+    (note,) = snapshot.notes
+    assert note.startswith("new/ddd")
+    assert " is left out: " in note
+
+
+def test_restoring_leaves_ignored_files_whose_path_is_too_long(
+    worktree: Worktree, base: str
+) -> None:
+    lengthen(worktree.files / ".venv")
+    (worktree.files / "a.txt").write_text("changed\n")
+    worktree.restore(base)
+    assert git(worktree, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("is_other_disk", [False, True])
+def test_what_lies_beside_the_worktree_with_too_long_a_path_costs_no_more_than_the_attempt(
+    worktree: Worktree, run: RunRepository, monkeypatch: pytest.MonkeyPatch, is_other_disk: bool
+) -> None:
+    lengthen(worktree.folder / "stray")
+    if not is_other_disk:
+        assert worktree.undo_strays() == ("stray",)
+        assert [path.name for path in (run.path.parent / "strays").glob("*/*")] == ["stray"]
+        return
+
+    def rename(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(GitFault, match="stray cannot be put aside"):
+        worktree.undo_strays()
+    assert (worktree.folder / "stray").exists()
+
+
+def test_folders_are_removed_of_which_not_all_can_be_open_at_a_time(
+    worktrees: Worktrees, worktree: Worktree, tmp_path: Path
+) -> None:
+    subprocess.run(
+        [sys.executable, "-c", DEEPEN.replace("3000", "400")], cwd=worktree.temporary, check=True
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        worktrees.remove(worktree.folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert not list((tmp_path / "cache").iterdir())
 
 

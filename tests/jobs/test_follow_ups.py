@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from concertmaster.adapters.parcel import read_history
 from concertmaster.core.followup import LONGEST_CARRIED, MOST_CARRIED
 from concertmaster.core.prompt import parse
+from concertmaster.engine.work import work
 from tests.github.double import Double
 from tests.jobs.house import AGENT, House, Round
 from tests.rendering import faults
@@ -77,6 +79,22 @@ def test_the_artifact_of_the_work_job_has_the_page_and_the_drafts(house: House) 
     held.verify()
     held.finalize()
     assert house.read("apple.txt") == "apple\n"
+
+
+def test_a_draft_whose_name_holds_a_secret_has_one_that_an_artifact_can_have(
+    house: House,
+) -> None:
+    held = house.ask(house.open_issue("apple", "pear"))
+    held.plan()
+    work(replace(held.job("work", share=0), environment={"MODEL_API_KEY": "one-clock"}))
+    folder = artifact(held)
+    report = json.loads((folder / "report.json").read_text())
+    names = {one.name for one in (folder / "follow-ups").iterdir()}
+
+    assert names == {draft["file"] for draft in report["follow_ups"]}
+    assert any(name.startswith("use-redacted-in-the-tests-") for name in names)
+    for path in folder.rglob("*"):
+        assert not set(path.name) & set('":<>|*?\r\n'), path
 
 
 def test_the_log_of_the_work_job_names_nothing_that_its_reader_cannot_reach(house: House) -> None:

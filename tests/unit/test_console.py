@@ -170,6 +170,9 @@ def test_an_unknown_or_repeated_task_cannot_be_explained() -> None:
         console.explain(make_plan(), "one", b="thre")
     with pytest.raises(UsageError, match="same task"):
         console.explain(make_plan(), "one", b="one.md")
+    with pytest.raises(UsageError) as caught:
+        console.explain(make_plan(), "nothing like it", b="one")
+    assert caught.value.why == "it has one, two, three"
 
 
 def test_an_explanation_as_json_is_one_document() -> None:
@@ -223,6 +226,27 @@ def test_what_stops_or_moves_a_run_is_told() -> None:
     assert "no further agent starts: until 5 pm" in told
     assert "main was moved to ddddddd by somebody else" in told
     assert "cancelled" in told
+
+
+def test_what_follows_a_failed_phase_is_told() -> None:
+    prepared = (*stories.begin(), stories.succeed("one", at=2)[0])
+    failed = stories.fail("one", at=4, reason="exit 1")
+
+    assert watched((*prepared, failed)).endswith("exit 1; the task will be tried again\n")
+    sent_back = watched((*prepared, replace(failed, evidence="the end of the log")))
+    assert sent_back.endswith("exit 1; the work goes back to the agent\n")
+    limited = replace(failed, outcome=Outcome.LIMITED, resumes_at=START + 10)
+    plan = make_plan()
+    patient = replace(plan, settings=replace(plan.settings, longest_pause_seconds=None))
+    assert "exit 1; it goes on after the pause\n" in watched((*prepared, limited), patient)
+
+
+def test_a_run_that_stops_before_its_end_is_not_called_over() -> None:
+    limit = stories.fail("one", at=4, outcome=Outcome.OVER_BUDGET, reason="the budget is used up")
+    events = (*stories.begin(), stories.succeed("one", at=2)[0], limit)
+
+    assert "the run stops here" in watched((*events, stories.finish(at=5)))
+    assert "the run is over" in watched((*stories.begin(red="no"), stories.finish(at=5)))
 
 
 def test_a_task_that_fails_for_good_blocks_what_needs_it() -> None:

@@ -53,6 +53,17 @@ def test_the_page_tells_what_came_of_each_task(page: Page) -> None:
     assert page.open == []
 
 
+def test_what_sent_the_work_back_to_the_agent_is_told() -> None:
+    prepare, *others = stories.succeed("one", at=2)
+    sent_back = replace(stories.fail("one", at=4, reason="greet <them>"), evidence="greet them")
+
+    story = (*stories.begin(), prepare, sent_back, *others)
+    page = Page(render_report(stories.tell_story(make_plan(), story)[1]))
+
+    assert "did not passgreet <them>" in page.text
+    assert "attempt 1: implement, 1.0s, did not pass" in page.text
+
+
 def test_states_can_be_told_apart(page: Page) -> None:
     classes = {attributes.get("class", "") for attributes in page.find("td")}
 

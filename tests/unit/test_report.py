@@ -345,7 +345,9 @@ def test_follow_ups_are_drafts_with_the_command_that_starts_one() -> None:
     stated = ("Use one clock.", "Mend the parser.")
     events = (*stories.begin(), *stories.succeed("one", at=2, follow_ups=stated))
 
-    report = report_on((*events, stories.finish(at=9)))
+    assert not any("follow-ups/" in command for command in commands(report_on(events)))
+
+    report = report_on((*events, stories.finish(at=9)))  # only then they are files
 
     assert [draft.title for draft in report.follow_ups] == [*stated]
     (command,) = (command for command in commands(report) if "follow-ups/" in command)
@@ -395,6 +397,23 @@ def test_an_estimated_cost_says_so() -> None:
 
     assert told["cost"] == "~$0.12"
     assert told["by phase"] == "implement ~$0.12"
+
+
+def test_nothing_is_called_running_in_a_run_that_stopped() -> None:
+    spent = stories.fail("one", at=4, outcome=Outcome.OVER_BUDGET, reason="spent")
+    plan = make_plan(tasks=[make_task("one"), make_task("two")])
+    begun = (*stories.begin(), stories.succeed("one", at=2)[0], stories.succeed("two", at=2)[0])
+    report = report_on((*begun, spent, stories.finish(at=9)), plan)
+
+    assert report.ended is Ended.STOPPED
+    assert headline(report_on(begun, plan)).endswith("; 2 running")
+    assert headline(report).endswith("; 1 waiting, 1 begun")
+    assert "running</td>" not in render_report(report)
+
+
+def test_a_run_that_checked_nothing_tells_of_no_checks() -> None:
+    assert "checks" not in dict(facts(report_on(stories.begin()[:1])))
+    assert dict(facts(report_on(stories.begin())))["checks"] == "the base's took 2.0s"
 
 
 def test_what_landed_nowhere_is_not_called_landed() -> None:

@@ -20,10 +20,22 @@ def test_a_time_limit_is_written_as_everywhere_else(written: str, seconds: float
     assert load_settings({}, file=file, name=NAME).check_timeout == seconds
 
 
+def test_a_time_limit_that_nobody_set_is_the_one_of_the_readme() -> None:
+    assert load_settings({}).timeout == 45 * 60
+    assert load_settings({}).check_timeout == 30 * 60
+
+
 @pytest.mark.parametrize("written", ["soon", "", "0", "0m", "1m30", "-5m", "m", "1h1h"])
 def test_what_is_no_time_limit_is_refused(written: str) -> None:
     with pytest.raises(UsageError, match="`timeout` cannot be"):
         load_settings({"timeout": written})
+
+
+@pytest.mark.parametrize("number", ["x", "", "-1", "1.5"])
+def test_what_is_no_number_of_slots_is_refused_with_what_is(number: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings({"parallel": number})
+    assert caught.value.why == "write a number from 1 to 256, or auto"
 
 
 @pytest.mark.parametrize(

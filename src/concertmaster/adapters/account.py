@@ -26,6 +26,7 @@ FIRST_UID = 70_000  # above what machines give to people and to services
 LAST_UID = 2_000_000_000  # some programs take numbers to be signed
 FEWEST_UIDS = 4_096
 STEP = 2  # the number after each account's is the guard's, see `kill_user` there
+DEEPEST = 100  # folders in folders that are looked into; each of them is open meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +110,15 @@ def give(folder: Path, uid: int) -> None:
     """Make the folder and all below it the user's and closed to others.
 
     Symlinks are not followed. A file that has a second name, which may lie anywhere, stays as it
-    is unless it is the user's already.
+    is unless it is the user's already, and so does what lies deeper than anything of ours.
     """
-    for _, folders, files, fd in os.fwalk(folder, follow_symlinks=False):
+    above = len(folder.parts)
+    for path, folders, files, fd in os.fwalk(folder, follow_symlinks=False):
         for name in (*folders, *files):
             info = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if info.st_uid != uid and (info.st_nlink == 1 or stat.S_ISDIR(info.st_mode)):
                 os.chown(name, uid, uid, dir_fd=fd, follow_symlinks=False)
+        if len(Path(path).parts) - above >= DEEPEST:
+            folders.clear()
     os.chown(folder, uid, uid, follow_symlinks=False)
     folder.chmod(stat.S_IRWXU)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from concertmaster.core import breakdown, explanation, summary
-from concertmaster.core.ending import NextStep
 from concertmaster.core.events import Event, PhaseFinished
 from concertmaster.core.model import Plan
 from concertmaster.core.narration import name_tasks, tell, train_status
@@ -34,6 +33,7 @@ REFRESHES_PER_SECOND = 4
 LONGEST_LINE = 2000
 _STATE_STYLES = {
     "running": "cyan",
+    "begun": "cyan",
     "succeeded": "green",
     "landed": "bold green",
     "awaiting merge": "yellow",
@@ -145,10 +145,12 @@ class Console:
         for reason in found.reasons:
             self.line(f"  {reason}")
 
-    def show_report(self, report: Report, folder: Path, *, is_full: bool = False) -> None:
+    def show_report(
+        self, report: Report, folder: Path, *, is_full: bool = False, running: bool = False
+    ) -> None:
         """The run's summary, where the whole report lies, and what to do next.
 
-        Where it `is_full`, also what each phase took.
+        Where it `is_full`, also what each phase took; `running` as for `show_status`.
         """
         if self._json:
             self.document({**asdict(report), "folder": str(folder)})
@@ -159,7 +161,7 @@ class Console:
         self._show_summary(report)
         self.line(f"report: {folder / 'report.html'}")
         self._show_follow_ups(report, folder)
-        self._show_steps(report.next_steps)
+        self._show_next(report, running=running)
 
     def show_status(self, report: Report, folder: Path, *, running: bool) -> None:
         """Where a run stands; `running` says that a process works on it right now."""
@@ -168,10 +170,7 @@ class Console:
             return
         self._show_summary(report)
         self.line(f"folder: {folder}")
-        if running:
-            self.line("the run is going on")
-        else:
-            self._show_steps(report.next_steps)
+        self._show_next(report, running=running)
 
     def result(self, text: str, document: object) -> None:
         """An answer, in words or as a document."""
@@ -231,7 +230,7 @@ class Console:
 
     def _show_summary(self, report: Report) -> None:
         columns = ("task", "state", "attempts", "time", "cost", "what")
-        self._table(columns, [_report_row(task) for task in report.tasks])
+        self._table(columns, [_report_row(task, report) for task in report.tasks])
         self.line(summary.headline(report))
         for word, text in summary.facts(report):
             self.line(f"{word}: {text}")
@@ -243,8 +242,10 @@ class Console:
         for draft in report.follow_ups:
             self.line(f"  {draft.file}: {draft.title} ({name_tasks(draft.tasks)})")
 
-    def _show_steps(self, steps: Sequence[NextStep]) -> None:
-        for step in steps:
+    def _show_next(self, report: Report, *, running: bool) -> None:
+        if running:
+            self.line("the run is going on")
+        for step in () if running else report.next_steps:
             self.line(f"next: {step.text}")
             if step.command:
                 self.line(f"      {step.command}")
@@ -288,10 +289,10 @@ def _run_row(report: Report, running: bool) -> tuple[str, ...]:
     return (report.run, "going on" if running else told)
 
 
-def _report_row(task: TaskRow) -> tuple[str, ...]:
+def _report_row(task: TaskRow, report: Report) -> tuple[str, ...]:
     return (
         task.id,
-        summary.say_state(task.state),
+        summary.say_state(task.state, report.ended),
         str(len(task.attempts)),
         duration(task.seconds),
         summary.cost(task.usage),

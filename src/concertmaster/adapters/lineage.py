@@ -25,9 +25,9 @@ def resolve_branch(repository: Repository, branch: str) -> str:
     tip = find_tip(repository, branch)
     if not tip:
         raise UsageError(
-            f"There is no branch {branch!r}",
-            why=f"in {repository.root}",
-            next_step="`git branch --all` lists what there is.",
+            f"there is no branch {branch!r}",
+            why=f"looked in {repository.root}",
+            next_step="`git branch --all` lists what there is",
         )
     return tip
 

@@ -71,13 +71,14 @@ def _lanes(report: Report) -> tuple[Lane, ...]:
 def _phase_bars(report: Report, task: TaskRow) -> Iterator[Bar]:
     for attempt in task.attempts:
         for row in attempt.phases:
+            failed = "" if row.finished else ", did not pass"
             yield _bar(
                 report,
                 start=row.started_at,
                 end=row.ended_at,
                 kind=row.phase,
                 finished=row.finished,
-                title=f"attempt {attempt.number}: {row.phase}, {duration(row.seconds)}",
+                title=f"attempt {attempt.number}: {row.phase}, {duration(row.seconds)}{failed}",
             )
 
 

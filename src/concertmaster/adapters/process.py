@@ -241,9 +241,9 @@ class Guard:
                 )
             except OSError as error:
                 raise EnvironmentFault(
-                    "The guard of the commands could not be started.",
+                    "the guard of the commands could not be started",
                     why=f"{sys.executable}: {error.strerror}",
-                    next_step="Check the limits on processes and memory of this user.",
+                    next_step="check the limits on processes and memory of this user",
                 ) from error
         return near_end
 

@@ -105,7 +105,7 @@ class Git:
             )
         except GitCommandNotFound as error:
             raise EnvironmentFault(
-                "git was not found", why=str(error), next_step="Install git 2.39 or later."
+                "git was not found", why=str(error), next_step="install git 2.39 or later"
             ) from error
         out, err = process.communicate(stdin or b"")
         return Answer(code=process.returncode, out=out, err=text(err))
@@ -143,8 +143,8 @@ def check_version() -> None:
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         raise EnvironmentFault(
             f"{words} is too old",
-            why="Concertmaster merges in memory, which git can do since 2.39.",
-            next_step="Install git 2.39 or later.",
+            why="Concertmaster merges in memory, which git can do since 2.39",
+            next_step="install git 2.39 or later",
         )
 
 
@@ -188,18 +188,20 @@ class Repository:
 
     def resolve(self, revision: str) -> str:
         """The commit id; UsageError when the revision names no commit."""
-        return self._commit(revision, what=f"There is no commit {revision!r}")
+        return self._commit(revision, what=f"there is no commit {revision!r}")
 
     def branch_tip(self, branch: str) -> str:
         """The commit id; UsageError when the branch does not exist."""
-        return self._commit(f"refs/heads/{branch}", what=f"There is no branch {branch!r}")
+        return self._commit(f"refs/heads/{branch}", what=f"there is no branch {branch!r}")
 
     def _commit(self, revision: str, *, what: str) -> str:
         arguments = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         answer = self.git.ask("rev-parse", *arguments) if "\0" not in revision else None
         if answer is None or answer.code != 0:
             raise UsageError(
-                what, why=f"in {self.root}", next_step="`git branch --all` lists what there is."
+                what,
+                why=f"looked in {self.root}",
+                next_step="`git branch --all` lists what there is",
             )
         return object_id(text(answer.out).strip())
 
@@ -289,13 +291,13 @@ def _check_found(path: Path, found: list[str], answer: Answer) -> None:
         raise EnvironmentFault(
             f"{path} is not a git repository that can be used",
             why=answer.err.strip()[-_STDERR_TAIL:],
-            next_step="Run inside a git repository, or name one with --repo.",
+            next_step="run inside a git repository, or name one with --repo",
         )
     if len(found) < 4 or not _OBJECT_ID.fullmatch(found[3]):
         raise EnvironmentFault(
-            f"The repository {path} has no commit yet",
-            why="Every task starts from a commit.",
-            next_step='Make one: git add --all && git commit -m "Start"',
+            f"the repository {path} has no commit yet",
+            why="every task starts from a commit",
+            next_step='make one: git add --all && git commit -m "Start"',
         )
 
 
@@ -312,9 +314,9 @@ def _check_complete(config: Mapping[str, str]) -> None:
         if key.endswith(".promisor") and value.lower() in ("true", "yes", "on", "1"):
             remote = key.removeprefix("remote.").removesuffix(".promisor")
             raise EnvironmentFault(
-                "This is a partial clone",
-                why="Its missing files would be fetched one by one, from within the tasks.",
-                next_step=f"Complete it: git fetch --refetch --no-filter {remote}"
+                "this is a partial clone",
+                why="its missing files would be fetched one by one, from within the tasks",
+                next_step=f"complete it: git fetch --refetch --no-filter {remote}"
                 f" && git config --unset-all {key}",
             )
 

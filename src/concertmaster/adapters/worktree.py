@@ -20,6 +20,7 @@ from pathlib import Path
 
 from concertmaster.adapters.account import Account, Accounts, give
 from concertmaster.adapters.contents import Contents
+from concertmaster.adapters.document import open_plain
 from concertmaster.adapters.process import end_users
 from concertmaster.adapters.repository import (
     OUR_EMAIL,
@@ -32,10 +33,11 @@ from concertmaster.adapters.repository import (
     records,
 )
 from concertmaster.adapters.run_repository import RunRepository, borrow, quoted
-from concertmaster.errors import Error, GitFault
+from concertmaster.errors import EnvironmentFault, Error, GitFault
 
 _OWNER, _TREE, _GIT, _TEMPORARY, _HOME = "owner.json", "tree", "git", "tmp", "home"
 _KNOWN = frozenset({_OWNER, _TREE, _GIT, _TEMPORARY, _HOME})
+_LONGEST_OWNER = 1 << 16
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  only looked through, by owner
 _OURS = re.compile(r"[a-z0-9-]+-\d+-\w{8}|\.[\w-]+-\w{8}")  # an attempt's folder, a draft of one
 _BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # it becomes a path below the attempt's refs
@@ -73,11 +75,14 @@ def attempts(cache: Path) -> dict[Path, Owner]:
 
 
 def _read_owner(folder: Path) -> Owner | None:
+    """An agent may have put anything in the place of the file."""
+    place = folder / _OWNER
     try:
-        values = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        with open_plain(place, what="an owner", most_bytes=_LONGEST_OWNER) as descriptor:
+            values = json.loads(os.read(descriptor, _LONGEST_OWNER))
         numbers = {"attempt": int(values["attempt"]), "uid": int(values.get("uid", 0))}
         return Owner(**{**values, **numbers})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (EnvironmentFault, OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
@@ -430,18 +435,22 @@ def _ignored(answer: Answer) -> list[str]:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:  # there is nothing, or the path is too long
+        return False
 
 
 def _walk(top: Path) -> list[Path]:
-    """Everything below, made accessible on the way; symlinks are not followed."""
+    """Everything below that has a path of a possible length, made accessible on the way; symlinks
+    are not followed."""
     found: list[Path] = []
     folders = [top] if _is_folder(top) else []
     while folders:
         folder = folders.pop()
         _allow(folder)
         with contextlib.suppress(OSError):  # its path can be too long
-            entries = list(folder.iterdir())
+            entries = [entry for entry in folder.iterdir() if os.path.lexists(entry)]
             found += entries
             folders += [entry for entry in entries if _is_folder(entry)]
     return found
@@ -484,7 +493,10 @@ def _put_aside(stray: Path, keeping: Path, *, name: str = "") -> None:
 def _keep(path: Path, keeping: Path, *, name: str = "") -> None:
     """Move it where nothing is removed before the run is."""
     keeping.mkdir(exist_ok=True)
-    shutil.move(path, tempfile.mkdtemp(prefix=f"{name or path.name}-", dir=keeping))
+    try:
+        shutil.move(path, tempfile.mkdtemp(prefix=f"{name or path.name}-", dir=keeping))
+    except (shutil.Error, RecursionError) as error:  # it lies on another disk, and very deep
+        raise GitFault(f"{path} cannot be put aside", why="not all of it can be copied") from error
 
 
 def _share(folder: Path, uid: int) -> None:
@@ -527,7 +539,7 @@ def _remove(path: Path) -> None:
         return
     try:
         shutil.rmtree(path)
-    except (PermissionError, RecursionError):
+    except (OSError, RecursionError):  # also of too many folders that are open at a time
         _flatten(path)
         shutil.rmtree(path)
 

@@ -51,6 +51,11 @@ def find_ending(state: RunState) -> tuple[Ended, str]:
     return Ended.INCOMPLETE, state.landing.stuck or state.landing.diverted
 
 
+def can_go_on(state: RunState) -> bool:
+    """`resume` finds something to do."""
+    return find_ending(state)[0] in (Ended.STOPPED, Ended.UNFINISHED)
+
+
 def is_done(record: TaskRecord, state: RunState) -> bool:
     """The task landed, or succeeded where there is nothing to land."""
     lands = state.plan.settings.landing is LandingMode.MERGE

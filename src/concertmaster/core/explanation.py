@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from concertmaster.core.experience import say_cost
@@ -14,6 +14,7 @@ from concertmaster.core.text import count, display, duration
 from concertmaster.errors import UsageError
 
 MOST_PATHS_NAMED = 5
+MOST_TASKS_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +57,14 @@ def find_task(plan: Plan, name: str) -> Task:
     close = difflib.get_close_matches(name, ids, n=1)
     raise UsageError(
         f"{name!r} is no task of this plan" + (f"; did you mean {close[0]!r}?" if close else ""),
-        why="several prompts have that file name" if same else f"it has {count(len(ids), 'task')}",
+        why="several prompts have that file name" if same else f"it has {_name_some(ids)}",
         next_step="name a task by its id or by its prompt's path",
     )
+
+
+def _name_some(ids: Sequence[str]) -> str:
+    more = len(ids) - MOST_TASKS_NAMED
+    return ", ".join(ids[:MOST_TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _order(plan: Plan, pair: tuple[str, str]) -> Iterator[str]:

@@ -34,7 +34,8 @@ class Asked(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A succeeded task that has not landed. `risk` is its probability to be a culprit."""
+    """A succeeded task that has not landed. `risk` is its probability to be a culprit; what
+    `is_checked` has passed on its own base."""
 
     task: str
     title: str
@@ -43,6 +44,7 @@ class Contender:
     built_on: tuple[Built, ...]
     needs: frozenset[str]
     risk: float
+    is_checked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +190,8 @@ def _accuse(landing: Landing) -> Step:
     culprit = landing.batch[landing.passed]
     company = landing.batch[: landing.passed]
     behind = f" with {', '.join(c.task for c in company)}" if company else ""
-    reason = (
-        f"passes on its own base, but not on the target at {short(landing.tip)}{behind}: "
-        f"{landing.red_reason}"
-    )
+    verdict = "passes on its own base, but not" if culprit.is_checked else "does not pass"
+    reason = f"{verdict} on the target at {short(landing.tip)}{behind}: {landing.red_reason}"
     rest = _land(landing) if company else Step(landing=_with_batch(landing, ()))
     return replace(rest, culprits={culprit.task: reason})
 

@@ -242,6 +242,7 @@ def _contenders(state: RunState) -> tuple[Contender, ...]:
             built_on=one.attempt.built_on,
             needs=find_changes(state, key, state.network.hard),
             risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
+            is_checked=not one.task.branch,
         )
         for key, one in state.tasks.items()
         if one.state is TaskState.SUCCEEDED and one.attempt and one.head

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from concertmaster.core.ending import Ended, find_ending
 from concertmaster.core.events import (
     BaseChecked,
     BatchChecked,
@@ -25,7 +26,7 @@ from concertmaster.core.events import (
     WorkKept,
 )
 from concertmaster.core.landing import Asked, Landing
-from concertmaster.core.model import LandingMode, TaskState
+from concertmaster.core.model import LandingMode, Outcome, TaskState
 from concertmaster.core.state import RunState
 from concertmaster.core.text import count, display, duration, short, took
 
@@ -114,10 +115,20 @@ def _tell_phase(state: RunState, event: PhaseFinished) -> str:
 
 
 def _tell_failure(state: RunState, event: PhaseFailed) -> str:
-    again = state.tasks[event.task].state in (TaskState.WAITING, TaskState.RUNNING)
-    end = "; the task will be tried again" if again and not state.stopped else ""
+    end = "" if state.stopped else _say_what_follows(state, event)
     what = f"{event.phase} {event.outcome.replace('_', ' ')} after {duration(event.seconds)}"
     return f"{event.task}  {what}: {show_reason(event.reason)}{end}"
+
+
+def _say_what_follows(state: RunState, event: PhaseFailed) -> str:
+    record = state.tasks[event.task]
+    if record.state is TaskState.WAITING or len(record.attempts) > event.attempt:
+        return "; the task will be tried again"
+    if not record.is_busy:
+        return ""
+    if event.outcome is Outcome.LIMITED:
+        return "; it goes on after the pause"
+    return "; the work goes back to the agent"
 
 
 def _tell_result(state: RunState, event: ResultReceived) -> str:
@@ -168,7 +179,8 @@ def _tell_cancel(state: RunState, event: CancelRequested) -> str:
 
 
 def _tell_end(state: RunState, event: RunFinished) -> str:
-    return "the run is over"
+    stopped = find_ending(state)[0] is Ended.STOPPED
+    return "the run stops here" if stopped else "the run is over"
 
 
 def name_tasks(tasks: tuple[str, ...]) -> str:

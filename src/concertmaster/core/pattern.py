@@ -53,16 +53,16 @@ def _spec(globs: tuple[str, ...]) -> GitIgnoreSpec:
             return GitIgnoreSpec.from_lines(globs)
     except (ValueError, re.error) as error:
         raise UsageError(
-            "A glob cannot be understood.",
+            "a glob cannot be understood",
             why=str(error),
-            next_step="Write it as in .gitignore, for example src/**/*.py.",
+            next_step="write it as in .gitignore, for example src/**/*.py",
         ) from error
 
 
 def _refuse_costly(glob: str) -> None:
     if glob.replace("**", "*").count("*") > MAX_WILDCARDS:
         raise UsageError(
-            f"The glob {glob[:80]} has too many wildcards.",
-            why=f"More than {MAX_WILDCARDS} of them can take minutes to match.",
-            next_step="Use several simpler globs.",
+            f"The glob {glob[:80]} has too many wildcards",
+            why=f"more than {MAX_WILDCARDS} of them can take minutes to match",
+            next_step="use several simpler globs",
         )

@@ -46,7 +46,7 @@ def parse(data: bytes, *, path: str) -> Prompt:
     text = _decode(data, path)
     settings, text = _FrontMatter.split(text, path)
     if not text.strip():
-        _refuse(path, "it describes no work", "Write what shall be done below the front matter.")
+        _refuse(path, "it describes no work", "write what shall be done below the front matter")
     heading, mark = _first_heading(text)
     return Prompt(
         path=path,
@@ -94,16 +94,16 @@ def task_id(path: str) -> str:
 
 def _decode(data: bytes, path: str) -> str:
     if len(data) > MAX_BYTES:
-        _refuse(path, "it is larger than 1 MiB", "Split the work into several prompts.")
+        _refuse(path, "it is larger than 1 MiB", "split the work into several prompts")
     if b"\0" in data:
-        _refuse(path, "it is a binary file", "List Markdown files only.")
+        _refuse(path, "it is a binary file", "list Markdown files only")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        _refuse(path, f"line {line} is not UTF-8", "Save the file as UTF-8.")
+        _refuse(path, f"line {line} is not UTF-8", "save the file as UTF-8")
     if not text.strip():
-        _refuse(path, "it is empty", "Write what shall be done, or take it off the list.")
+        _refuse(path, "it is empty", "write what shall be done, or take it off the list")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -205,7 +205,7 @@ class _FrontMatter:
             self._path,
             f"its front matter has an unknown key {_shown(str(key))}{self._at(str(key))}"
             f"{_guess(str(key), KEYS)}",
-            f"Known keys: {', '.join(KEYS)}.",
+            f"known keys: {', '.join(KEYS)}",
         )
 
     def _cleaned(self, key: str, value: str) -> str:
@@ -217,7 +217,7 @@ class _FrontMatter:
         return f" in line {self._lines[key]}" if key in self._lines else ""
 
     def _refuse(self, key: str, why: str) -> NoReturn:
-        _refuse(self._path, f"{key}{self._at(key)} {why}", "Correct the front matter.")
+        _refuse(self._path, f"{key}{self._at(key)} {why}", "correct the front matter")
 
 
 def _load(block: str, path: str, *, first_line: int) -> Mapping[str, object]:
@@ -229,8 +229,8 @@ def _load(block: str, path: str, *, first_line: int) -> Mapping[str, object]:
     )
 
     if len(block) > MAX_FRONT_MATTER:
-        _refuse(path, "its front matter is larger than 16 KiB", "Move the text below it.")
-    advice = "Put quotes round a value that holds a colon or begins with *, [, {, & or @."
+        _refuse(path, "its front matter is larger than 16 KiB", "move the text below it")
+    advice = "put quotes round a value that holds a colon or begins with *, [, {, & or @"
     try:
         values = YAMLHandler().load(block, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
@@ -252,7 +252,7 @@ def _key_lines(block: str, path: str) -> dict[str, int]:
             _refuse(
                 path,
                 f"its front matter has {key[1]} in line {lines[key[1]]} and in line {number}",
-                "Keep one of them.",
+                "keep one of them",
             )
     return lines
 
@@ -294,4 +294,4 @@ def _shown(text: str) -> str:
 
 
 def _refuse(path: str, why: str, next_step: str) -> NoReturn:
-    raise UsageError(f"The prompt {path} cannot be used.", why=why, next_step=next_step)
+    raise UsageError(f"the prompt {path} cannot be used", why=why, next_step=next_step)

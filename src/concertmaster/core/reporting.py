@@ -80,7 +80,7 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         follow_ups=follow_ups,
         next_steps=(
             *next_steps(state, ended=ended, branch=branch, tip=tip),
-            *suggest_drafts(plan.run, [draft.file for draft in follow_ups]),
+            *suggest_drafts(plan.run, [draft.file for draft in follow_ups if state.finished]),
         ),
         notes=(*plan.notes, *_notes(events)),
     )

@@ -15,20 +15,23 @@ from concertmaster.core.text import count, display, duration, short, took
 def headline(report: Report) -> str:
     """How the run ended and where its tasks stand."""
     where = f" on {report.target}" if report.landing is LandingMode.MERGE else ""
-    states = count_states(task.state for task in report.tasks) or "no tasks"
+    states = count_states((task.state for task in report.tasks), report.ended) or "no tasks"
     reason = f" ({display(report.reason)})" if report.reason else ""
     ended = "done" if report.ended is Ended.LANDED and not where else report.ended
     return f"run {report.run}{where}: {ended}{reason}; {states}"
 
 
-def count_states(states: Iterable[TaskState]) -> str:
+def count_states(states: Iterable[TaskState], ended: Ended = Ended.UNFINISHED) -> str:
     """3 landed, 1 left out."""
     found = Counter(states)
-    return ", ".join(f"{found[state]} {say_state(state)}" for state in TaskState if found[state])
+    told = ((found[state], say_state(state, ended)) for state in TaskState if found[state])
+    return ", ".join(f"{number} {word}" for number, word in told)
 
 
-def say_state(state: TaskState) -> str:
-    """The state as people read it."""
+def say_state(state: TaskState, ended: Ended = Ended.UNFINISHED) -> str:
+    """The state as people read it; where the run has stopped, nothing is running any more."""
+    if state is TaskState.RUNNING and ended is Ended.STOPPED:
+        return "begun"
     return state.replace("_", " ")
 
 
@@ -44,7 +47,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "tokens", f"{report.input_tokens:,} in, {report.output_tokens:,} out"
     if costs := [f"{one.phase} {cost(one.usage)}" for one in report.phases if cost(one.usage)]:
         yield "by phase", ", ".join(costs)
-    yield "checks", _checks(report)
+    if checks := _checks(report):
+        yield "checks", checks
     if report.tip != report.base:
         yield "target", f"{short(report.base)}..{short(report.tip)} on {report.target}"
     if report.flaky:
@@ -76,9 +80,10 @@ def _cost(report: Report) -> str:
 def _checks(report: Report) -> str:
     checks = report.checks
     known = f", {checks.cached} known before" if checks.cached else ""
-    base_took = took(checks.base_seconds, checks.base_setup_seconds)
-    base = f"; the base's took {base_took}" if checks.base_seconds else ""
-    return f"{checks.ran} ran in {took(checks.seconds, checks.setup_seconds)}{known}{base}"
+    ran = f"{checks.ran} ran in {took(checks.seconds, checks.setup_seconds)}{known}"
+    base = f"the base's took {took(checks.base_seconds, checks.base_setup_seconds)}"
+    told = ((ran, checks.ran or checks.cached), (base, checks.base_seconds))
+    return "; ".join(text for text, is_there in told if is_there)
 
 
 def cost(usage: Usage) -> str:

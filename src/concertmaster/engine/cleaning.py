@@ -5,7 +5,6 @@ Nothing goes that is alive, can still be resumed, or is the only place where wor
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from pathlib import Path
 from concertmaster.adapters import host, journal
 from concertmaster.adapters.repository import Repository
 from concertmaster.adapters.worktree import Owner, attempts, discard
+from concertmaster.core.ending import can_go_on
 from concertmaster.core.model import TaskState
 from concertmaster.core.state import RunState, TaskRecord
-from concertmaster.engine.run import look, runs_folder
+from concertmaster.engine.run import DRAFTS, look, report, runs_folder
 from concertmaster.engine.train import TRAIN
 
 _ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
@@ -48,10 +48,23 @@ class _Run:
     def reason_to_stay(self) -> str:
         if self.is_held:
             return "it is being worked on"
-        if not self.state.finished:
+        if can_go_on(self.state):
             return f"it can go on: concertmaster resume {self.folder.name}"
         only_here = [key for key, one in self.state.tasks.items() if _lies_only_here(one)]
-        return f"the work of {', '.join(only_here)} lies only here" if only_here else ""
+        if only_here:
+            return f"the work of {', '.join(only_here)} lies only here"
+        edited = _find_edited_draft(self.folder)
+        return f"somebody wrote {edited}; move it away first" if edited else ""
+
+
+def _find_edited_draft(folder: Path) -> Path | None:
+    """A file among the drafts that is not as we wrote it."""
+    ours = {draft.file: draft.text for draft in report(folder).follow_ups}
+    for path in sorted((folder / DRAFTS).glob("*")):
+        text = ours.get(path.name, "").encode("utf-8", "surrogateescape")
+        if not path.is_file() or path.read_bytes() != text:
+            return path
+    return None
 
 
 def _lies_only_here(record: TaskRecord) -> bool:
@@ -108,15 +121,15 @@ def _reason_to_keep(run: _Run | None, owner: Owner) -> str:
     record = run.state.tasks.get(owner.task)
     ended = [a for a in record.attempts if a.number == owner.attempt] if record else []
     if not ended:
-        return "" if run.state.finished else "its run can go on"
+        return "its run can go on" if can_go_on(run.state) else ""
     attempt = ended[0]
     if attempt.folder_stays:
         return "it holds work that could not be saved"
     if attempt.outcome:
         return ""
-    if run.state.finished:
-        return "it may hold what the agent was doing when the run was cancelled"
-    return "its run can go on"
+    if can_go_on(run.state):
+        return "its run can go on"
+    return "it may hold what the agent was doing when the run was cancelled"
 
 
 def _remove_run(run: _Run, repository: Repository) -> None:
@@ -124,4 +137,4 @@ def _remove_run(run: _Run, repository: Repository) -> None:
     repository.unpin(f"refs/concertmaster/{run.folder.name}/base")
     # The plan goes first: without it the rest is no run any more, however far this comes.
     (run.folder / "plan.json").unlink()
-    shutil.rmtree(run.folder)
+    discard(run.folder)  # an agent may have filled it as deep as a worktree

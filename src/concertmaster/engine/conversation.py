@@ -35,6 +35,13 @@ class Question:
     schema: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True, kw_only=True)
+class Bill:
+    """What agents have used, whatever becomes of their work."""
+
+    usage: Usage = Usage()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """One phase's talk with its agent. `tell` gets what the agent does: task id and words."""
@@ -43,6 +50,7 @@ class Conversation:
     command: RunPhase
     worktree: Worktree
     tell: Callable[[str, str], None]
+    bill: Bill = field(default_factory=Bill)
 
     def ask(self, question: Question, *, session: str = "", before: Usage = Usage()) -> Report:
         """The agent's report. Raises Failure where it failed; `before` is used up already."""
@@ -146,7 +154,9 @@ class Conversation:
         )
         words = "" if ended.ok else last_lines(log.with_suffix(".stderr"), count=1)
         ending = f"{ended.describe()}: {words}" if words else ended.describe()
-        return reader.finish(exit_ok=ended.ok, exit_text=ending), ended
+        report = reader.finish(exit_ok=ended.ok, exit_text=ending)
+        self.bill.usage += report.usage
+        return report, ended
 
     def say(self, name: str, *, evidence: str = "", **more: str) -> str:
         """The template of this name, filled for the task."""

@@ -83,7 +83,8 @@ def _look_at_agents(search: str) -> Iterator[Finding]:
         try:
             find_agent(name, command="true", path=search)
         except Error as error:
-            yield _from_error(f"agent {name}", error, is_needed=False)
+            words = error.why or error.what
+            yield Finding(name=f"agent {name}", is_fine=False, words=words, is_needed=False)
         else:
             found.append(name)
     yield Finding(name="agents", is_fine=bool(found), words=f"can be used: {', '.join(found)}")
@@ -120,8 +121,6 @@ def _look_at_disk(cache: Path) -> Finding:
     )
 
 
-def _from_error(name: str, error: Error, *, is_needed: bool = True) -> Finding:
+def _from_error(name: str, error: Error) -> Finding:
     words = f"{error.what}: {error.why}" if error.why else error.what
-    return Finding(
-        name=name, is_fine=False, words=words, next_step=error.next_step, is_needed=is_needed
-    )
+    return Finding(name=name, is_fine=False, words=words, next_step=error.next_step)

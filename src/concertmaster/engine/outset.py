@@ -121,7 +121,7 @@ def freeze(filled: Filled, *, requester: str) -> RunSettings:
             why="none is given, and the base has neither a Makefile with a target test, nor "
             "pytest, a script test in package.json, Cargo.toml or go.mod",
             next_step="answer with --check, for example --check 'pytest -q', or with `check:` in "
-            "concertmaster.yml at the base (`true` trusts every result)",
+            "concertmaster.yml, committed on the base (`true` trusts every result)",
         )
     agent = "command" if settings.agent_command else settings.agent
     usual = LEAN_PHASES if agent == "command" else tuple(Phase)

@@ -16,7 +16,7 @@ from concertmaster.core.review import (
     read_review,
 )
 from concertmaster.core.text import display
-from concertmaster.engine.conversation import Conversation, Question, Tell
+from concertmaster.engine.conversation import Bill, Conversation, Question, Tell
 from concertmaster.engine.failure import Failure
 from concertmaster.engine.site import Site
 
@@ -32,7 +32,7 @@ class Reviewed:
     usage: Usage
 
 
-def review(site: Site, command: RunPhase, *, tell: Tell) -> Reviewed:
+def review(site: Site, command: RunPhase, *, tell: Tell, bill: Bill) -> Reviewed:
     """The approval of exactly the checkpoint's tree. Raises Failure: with evidence where changes
     are requested, without where the reviewer did not do its work."""
     worktree = site.worktrees.create(
@@ -42,15 +42,15 @@ def review(site: Site, command: RunPhase, *, tell: Tell) -> Reviewed:
         branch=f"concertmaster/{site.plan.run}/review",
     )
     try:
-        return _judge(site, command, worktree, tell=tell)
+        talk = Conversation(site=site, command=command, worktree=worktree, tell=tell, bill=bill)
+        return _judge(site, command, talk)
     finally:
         site.worktrees.remove(worktree.folder)
 
 
-def _judge(site: Site, command: RunPhase, worktree: Worktree, *, tell: Tell) -> Reviewed:
-    talk = Conversation(site=site, command=command, worktree=worktree, tell=tell)
+def _judge(site: Site, command: RunPhase, talk: Conversation) -> Reviewed:
     found = _ask(talk, command, tree=site.objects.tree(command.checkpoint))
-    _check_untouched(site, command, worktree, usage=found.usage)
+    _check_untouched(site, command, talk.worktree, usage=found.usage)
     if found.review.decision is Decision.APPROVE:
         return found
     comments = describe_review(found.review)

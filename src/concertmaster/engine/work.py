@@ -14,9 +14,10 @@ from concertmaster.adapters.remote import clone
 from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.core.breakdown import breakdown_markdown
 from concertmaster.core.ending import NextStep
-from concertmaster.core.followup import carry
+from concertmaster.core.followup import Draft, carry
 from concertmaster.core.model import Outcome, Plan, TaskState, Usage
 from concertmaster.core.policy import Place
+from concertmaster.core.redaction import REPLACEMENT
 from concertmaster.core.report import Report, TaskRow, exit_code
 from concertmaster.core.reporting import build_report
 from concertmaster.core.result import Result, ShareResults
@@ -114,9 +115,15 @@ def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> Non
 def _write_page(job: Job, folder: Path, report: Report) -> None:
     """For a person who downloads the artifact."""
     told = redacted(job, _as_share(report))
+    told = replace(told, follow_ups=tuple(map(_renamed, told.follow_ups)))
     html = job.redact(render_report(told))  # what is shown has lost what may stand in a secret
     if len(html) <= MOST_LOG_BYTES:
         runs.write_report(folder, html, told)
+
+
+def _renamed(draft: Draft) -> Draft:
+    """An artifact takes no asterisk in the name of a file, and would be lost as a whole."""
+    return replace(draft, file=draft.file.replace(REPLACEMENT, "redacted"))
 
 
 def _as_share(report: Report) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from concertmaster.core.review import (
     read_plan,
     read_reason,
 )
-from concertmaster.engine.conversation import Conversation, Question, Tell
+from concertmaster.engine.conversation import Bill, Conversation, Question, Tell
 from concertmaster.engine.failure import Failure, outcome_of
 from concertmaster.engine.merging import build_base
 from concertmaster.engine.reviewing import review
@@ -40,7 +40,10 @@ _EARLIER = "An earlier attempt at this task failed:"
 _SO_FAR = "What was done so far lies in the working tree. It is not done yet:"
 
 # A folder that is gone is the attempt's misfortune; a disk that is full is the run's.
-_BROKEN_BY_AN_AGENT = (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError)
+_BROKEN_BY_AN_AGENT = (
+    *(FileNotFoundError, FileExistsError, PermissionError),
+    *(IsADirectoryError, NotADirectoryError),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +52,13 @@ class Worker:
 
     site: Site
     tell: Tell
+    bill: Bill = field(default_factory=Bill)  # of one phase
 
     def perform(self, command: RunPhase) -> Answer:
         """Run the phase; whatever goes wrong with it is an event as well."""
-        began = time.monotonic()
+        began, bill = time.monotonic(), Bill()
         try:
-            answer = _PHASES[command.phase](self, command)
+            answer = _PHASES[command.phase](replace(self, bill=bill), command)
         except Failure as failure:
             answer = self._failed(command, failure)
         except (Error, *_BROKEN_BY_AN_AGENT) as error:
@@ -62,7 +66,7 @@ class Worker:
             is_there = command.folder != "" and Path(command.folder).exists()
             lost = Failure(Outcome.LOST, f"{error}{why}", unsaved=is_there)
             answer = self._failed(command, lost)
-        return replace(answer, seconds=time.monotonic() - began)
+        return replace(answer, seconds=time.monotonic() - began, usage=bill.usage)
 
     def _failed(self, command: RunPhase, failure: Failure) -> PhaseFailed:
         return PhaseFailed(
@@ -79,7 +83,6 @@ class Worker:
             saved=failure.saved,
             unsaved=failure.unsaved,
             notes=self._place(command).half_done_notes() if command.redo else (),
-            usage=failure.usage,
         )
 
     def _finished(self, command: RunPhase) -> PhaseFinished:
@@ -150,7 +153,6 @@ class Worker:
             findings=describe_plan(plan),
             notes=(*notes, *strays),
             session=report.session,
-            usage=report.usage,
         )
 
     def _read_plan(self, command: RunPhase, report: Report) -> WorkPlan:
@@ -174,7 +176,7 @@ class Worker:
         no_op = "" if changed or not is_first else read_no_op(report.final_text)
         if not changed and not no_op:
             reason = "the agent ended without changing anything, and without saying why"
-            raise Failure(Outcome.FAILED, reason, usage=report.usage)
+            raise Failure(Outcome.FAILED, reason)
         return replace(
             self._finished(command),
             checkpoint=snapshot.commit if changed else "",
@@ -182,7 +184,6 @@ class Worker:
             follow_ups=read_follow_ups(report.final_text),
             notes=(*notes, *snapshot.notes),
             session=report.session,
-            usage=report.usage,
         )
 
     def _task(self, place: Workplace, talk: Conversation) -> Question:
@@ -217,24 +218,25 @@ class Worker:
             findings=reason,
             notes=(*notes, *snapshot.notes),
             session=report.session,
-            usage=report.usage,
         )
 
     def review(self, command: RunPhase) -> Answer:
         """A fresh agent that cannot write approves of exactly this tree."""
-        found = review(self.site, command, tell=self.tell)
+        found = review(self.site, command, tell=self.tell, bill=self.bill)
         return replace(
             self._finished(command),
             findings=describe_review(found.review),
             session=found.session,
-            usage=found.usage,
         )
 
     def _place(self, command: RunPhase) -> Workplace:
         return Workplace(site=self.site, command=command)
 
     def _talk(self, command: RunPhase, worktree: Worktree) -> Conversation:
-        return Conversation(site=self.site, command=command, worktree=worktree, tell=self.tell)
+        tell, bill = self.tell, self.bill
+        return Conversation(
+            site=self.site, command=command, worktree=worktree, tell=tell, bill=bill
+        )
 
     # --- test and deliver ----------------------------------------------------------------------
 

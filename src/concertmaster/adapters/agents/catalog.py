@@ -47,11 +47,11 @@ def find_agent(name: str, *, command: str, path: str, model: str = "") -> Agent:
     entry, program = _CATALOG[name], find_program(name, path)
     if not program:
         raise EnvironmentFault(
-            f"The agent {name} cannot run here.",
+            f"the agent {name} cannot run here",
             why=f"looked for {name}: the program `{name}` is not on PATH; "
             f"`{entry.installer}` installs it",
-            next_step="Install it, or use another program with --agent command "
-            "--agent-command CMD: it gets the prompt on its standard input.",
+            next_step="install it, or use another program with --agent command "
+            "--agent-command CMD: it gets the prompt on its standard input",
         )
     return entry.make(program, model)
 
@@ -59,7 +59,7 @@ def find_agent(name: str, *, command: str, path: str, model: str = "") -> Agent:
 def _make_command(command: str) -> Command:
     if not command.strip():
         raise UsageError(
-            "The agent `command` has no command.", next_step="Give it one with --agent-command CMD."
+            "the agent `command` has no command", next_step="give it one with --agent-command CMD"
         )
     return Command(command)
 
@@ -67,7 +67,7 @@ def _make_command(command: str) -> Command:
 def _unknown(name: str) -> UsageError:
     close = get_close_matches(name, KNOWN, n=1)
     return UsageError(
-        f"There is no agent named {name}.",
+        f"there is no agent named {name}",
         why=f"did you mean {close[0]}?" if close else "",
-        next_step=f"Choose one of: {', '.join(KNOWN)}.",
+        next_step=f"choose one of: {', '.join(KNOWN)}",
     )
