@@ -187,7 +187,7 @@ def test_case_03_what_is_edited_after_the_comment_does_not_count(scene: Scene) -
     plan(workflow)
 
     assert [child.title for child in scene.children] == ["Write apple.txt"]
-    assert "at most $5.00" in issue.comments[-1].body
+    assert "limited to $5.00" in issue.comments[-1].body
 
 
 def test_case_03_the_label_of_somebody_who_may_only_triage_starts_nothing(scene: Scene) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from concertmaster.core.model import Usage
 from concertmaster.errors import EnvironmentFault, UsageError
 
 SESSION = "632624b1-6c13-49b1-aa46-2a260a6cc4bd"
-RESET_AT = 1_900_000_000
+RESET_AT = int(time.time()) + 3600  # epoch seconds
 
 EVENT_KINDS = ("system", "assistant", "rate_limit_event", "result")
 EVENT_KEYS = st.sampled_from(
@@ -201,6 +202,7 @@ class TestClaudeReader:
             ([limit("rejected", resetsAt=float("nan")), result(is_error=True)], None),
             ([limit("rejected", resetsAt=float("inf")), result(is_error=True)], None),
             ([limit("rejected", resetsAt=10**400), result(is_error=True)], None),
+            ([limit("rejected", resetsAt=99_999_999_999), result(is_error=True)], None),
             ([limit("rejected", resetsAt=True), result(is_error=True)], None),
         ],
     )

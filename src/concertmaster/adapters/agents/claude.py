@@ -27,6 +27,7 @@ from concertmaster.adapters.agents.event import (
     text_in,
 )
 from concertmaster.adapters.agents.symptom import (
+    is_too_far,
     read_reset,
     tells_missing_session,
 )
@@ -201,7 +202,7 @@ class ClaudeReader:
     def _limited_until(self) -> float | None:
         if self._limit.get("status") != "allowed":  # else another limit was met
             at = number_in(self._limit.get("resetsAt"))
-            if at:
+            if at and not is_too_far(at):
                 return at
         return read_reset(text_in(self._result, "result"))
 

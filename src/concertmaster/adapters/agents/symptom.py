@@ -68,6 +68,11 @@ def read_reset(text: str) -> float | None:
     return find_reset(text, now=datetime.now().astimezone())
 
 
+def is_too_far(at: float) -> bool:
+    """No usage limit ends as late as that (epoch seconds)."""
+    return at > (datetime.now().astimezone() + _FURTHEST).timestamp()
+
+
 def find_reset(text: str, *, now: datetime) -> float | None:
     """The same; `now` is aware, and its zone the one of this machine."""
     at = _after_span(text, now) or _at_epoch(text, now) or _at_clock(text, now)
