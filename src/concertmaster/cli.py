@@ -286,7 +286,7 @@ def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: An
 def resume(console: Console, /, run: str, repo: Path, budget: float | None, json: bool) -> int:
     """Go on with a run that crashed, was interrupted, or was stopped."""
     repository = Repository.open(repo)
-    folder = runs.find_run(repository, run)
+    folder = runs.find_open_run(repository, run)
     with Guard() as guard, console.progress(runs.look(folder)[0].plan) as progress:
         runs.resume(folder, repository, _home(), progress=progress, guard=guard, budget_usd=budget)
     return _end(console, folder)
@@ -340,7 +340,7 @@ def report(console: Console, /, run: str, repo: Path, json: bool) -> int:
 def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
     """End a run: stop its agents, land nothing more, keep all work."""
     repository = Repository.open(repo)
-    folder = runs.find_run(repository, run)
+    folder = runs.find_open_run(repository, run)
     state, _ = runs.look(folder)
     if not can_go_on(state):
         words = "had ended already"

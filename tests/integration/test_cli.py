@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -129,6 +130,22 @@ def test_a_run_that_is_over_has_nothing_to_resume_or_cancel(done: tuple[Shop, Do
     assert shop.call("resume").code == 0
     assert "had ended already" in shop.call("cancel").out
     assert "2 landed" in shop.call("status").out
+
+
+def test_without_a_name_the_run_that_can_go_on_is_meant(shop: Shop) -> None:
+    failing = shop.task("old", "exit 1")
+    assert shop.call("run", failing, *AGENT).code == 1
+    (ended,) = shop.folders
+    open_run = ended.with_name("20000101-000000-abcd")
+    shutil.copytree(ended, open_run)
+    plan = json.loads((open_run / "plan.json").read_text())
+    (open_run / "plan.json").write_text(json.dumps({**plan, "run": open_run.name}))
+    (open_run / "journal.jsonl").unlink()  # it died before its first event
+
+    told = shop.call("cancel")
+
+    assert f"run {open_run.name} is cancelled" in told.out, told.err
+    assert f"run {ended.name} had ended already" in shop.call("cancel").out
 
 
 def test_a_run_as_a_document_is_one_document_and_silent(shop: Shop) -> None:

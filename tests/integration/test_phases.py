@@ -99,3 +99,5 @@ def test_a_red_check_and_a_review_send_the_work_back_until_it_is_right(
     assert project.git("show", "main:answer.txt") == "right, and polite"
     own = {one["session"] for one in attempt["phases"] if one["phase"] in ("implement", "document")}
     assert len(own) == 1
+    reviews = [one["session"] for one in attempt["phases"] if one["phase"] == "review"]
+    assert len({*reviews, *own}) == 3

@@ -37,8 +37,8 @@ SOONER = "with more the tasks would not end sooner"
         (equal(1), LARGE, 1, "no more than 1 task can run at once"),
         (equal(2), LARGE, 2, "no more than 2 tasks can run at once"),
         (equal(16), LARGE, MOST_SLOTS, "more only where --parallel says so"),
-        (equal(16), Capacity(cores=2), 4, "2 cores"),
-        (equal(16), Capacity(cores=1), 2, "1 core"),
+        (equal(16), Capacity(cores=2), 4, "2 for each core"),
+        (equal(16), Capacity(cores=1), 2, "2 for each core"),
         (
             equal(16),
             Capacity(cores=8, memory_bytes=int(2.5 * GIB)),
@@ -114,7 +114,7 @@ def test_a_plan_says_which_slots_were_chosen_and_is_made_for_them() -> None:
     assert found.slots == 2
     assert found.makespan_seconds == 120.0
     assert found.lower_bound_seconds == 120.0
-    assert found.notes == ("a note", "2 slots: 1 core")
+    assert found.notes == ("a note", "2 slots: 2 for each core")
 
 
 def test_a_number_that_the_user_names_is_taken_as_it_is() -> None:

@@ -15,6 +15,7 @@ from concertmaster.core.events import (
     BaseChecked,
     CancelRequested,
     Event,
+    PauseEnded,
     PhaseFinished,
     RunResumed,
     TargetMoved,
@@ -54,6 +55,25 @@ def test_a_run_whose_every_task_landed_ends_well() -> None:
     assert report.tip == "c" * 40
     assert [row.tasks for row in report.landed] == [("one",)]
     assert report.next_steps == ()
+
+
+def test_the_pauses_of_usage_limits_are_told_each_once() -> None:
+    limited = [
+        stories.fail("one", at=at, outcome=Outcome.LIMITED, reason="usage limit") for at in (5, 20)
+    ]
+    report = report_on(
+        (
+            *(*stories.begin(), limited[0]),
+            PauseEnded(at=START + 10),  # before the later of two limits has ended
+            PauseEnded(at=START + 15),
+            limited[1],
+            PauseEnded(at=START + 23),
+        )
+    )
+
+    found = [(one.started_at - START, one.ended_at - START) for one in report.limits]
+    assert found == [(5, 15), (20, 23)]
+    assert dict(facts(report))["usage limits"] == "2 pauses, 13.0s in all; no attempt was spent"
 
 
 def test_the_report_is_plain_json() -> None:

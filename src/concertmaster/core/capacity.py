@@ -36,7 +36,8 @@ def choose_slots(network: Network, capacity: Capacity) -> tuple[int, str]:
 
 
 def _limit(capacity: Capacity) -> tuple[int, str]:
-    limits = [(SLOTS_PER_CORE * capacity.cores, count(capacity.cores, "core"))]
+    each = f"{SLOTS_PER_CORE} for each core"
+    limits = [(SLOTS_PER_CORE * capacity.cores, each)]
     if (memory := capacity.memory_bytes) is not None:
         limits.append((memory // AGENT_BYTES, f"{size(memory)} of memory is free"))
     limits.append((MOST_SLOTS, "more only where --parallel says so"))

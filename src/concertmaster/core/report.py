@@ -150,9 +150,10 @@ class Sensitive:
 class Report:
     """A run as far as it came. `dataclasses.asdict` of it is report.json.
 
-    `tip` is where the target stands; `wall_seconds` leaves the pauses out; `cost_usd` is None
-    where no agent told any; `speed_up` is None where nothing was measured. Of `follow_ups` more
-    may have been stated than are here.
+    `tip` is where the target stands; `wall_seconds` leaves the pauses out, but not the `limits`, in
+    which the run waited for the end of a usage limit; `cost_usd` is None where no agent told any;
+    `speed_up` is None where nothing was measured. Of `follow_ups` more may have been stated than
+    are here.
     """
 
     version: int = REPORT_VERSION
@@ -168,6 +169,7 @@ class Report:
     started_at: float
     ended_at: float
     pauses: tuple[Pause, ...]
+    limits: tuple[Pause, ...]
     wall_seconds: float
     work_seconds: float
     speed_up: float | None

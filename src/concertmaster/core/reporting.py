@@ -11,6 +11,7 @@ from concertmaster.core.events import (
     BatchChecked,
     BatchLanded,
     Event,
+    PauseEnded,
     PhaseFailed,
     PhaseFinished,
     RunResumed,
@@ -18,7 +19,7 @@ from concertmaster.core.events import (
 )
 from concertmaster.core.experience import profile_of
 from concertmaster.core.followup import Draft, merge, write_drafts
-from concertmaster.core.model import Phase, Plan, RunSettings, Usage
+from concertmaster.core.model import Outcome, Phase, Plan, RunSettings, Usage
 from concertmaster.core.phases import AGENTS_OWN
 from concertmaster.core.report import (
     AttemptRow,
@@ -62,6 +63,7 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         started_at=events[0].at if events else 0.0,
         ended_at=events[-1].at if events else 0.0,
         pauses=_pauses(events),
+        limits=tuple(_limits(events)),
         wall_seconds=wall,
         work_seconds=work,
         speed_up=work / wall if work and wall else None,
@@ -202,6 +204,20 @@ def _pauses(events: Sequence[Event]) -> tuple[Pause, ...]:
         for before, after in pairwise(events)
         if isinstance(after, RunResumed)
     )
+
+
+def _limits(events: Iterable[Event]) -> Iterator[Pause]:
+    """From the first task that met a usage limit until the run went on for good."""
+    began, ended = 0.0, 0.0
+    for event in events:
+        if isinstance(event, PauseEnded) and began:
+            ended = event.at
+        elif isinstance(event, PhaseFailed) and event.outcome is Outcome.LIMITED:
+            if ended:
+                yield Pause(started_at=began, ended_at=ended)
+            began, ended = (event.at, 0.0) if ended or not began else (began, ended)
+    if ended:
+        yield Pause(started_at=began, ended_at=ended)
 
 
 def _wall_seconds(events: Sequence[Event]) -> float:

@@ -41,12 +41,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     if report.speed_up is not None:
         work = duration(report.work_seconds)
         yield "work", f"{work} of phases, {report.speed_up:.1f} times the time it took"
-    if report.cost_usd is not None:
-        yield "cost", _cost(report)
-    if report.input_tokens or report.output_tokens:
-        yield "tokens", f"{report.input_tokens:,} in, {report.output_tokens:,} out"
-    if costs := [f"{one.phase} {cost(one.usage)}" for one in report.phases if cost(one.usage)]:
-        yield "by phase", ", ".join(costs)
+    yield from _spent(report)
     if checks := _checks(report):
         yield "checks", checks
     if report.tip != report.base:
@@ -58,6 +53,19 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "look at", f"{display(paths, limit=400)} ({sensitive.task})"
     for skipped in report.skipped:
         yield "skipped", f"{display(skipped.prompt)}: {display(skipped.reason)}"
+
+
+def _spent(report: Report) -> Iterator[tuple[str, str]]:
+    if report.limits:
+        waited = sum(limit.ended_at - limit.started_at for limit in report.limits)
+        pauses = count(len(report.limits), "pause")
+        yield "usage limits", f"{pauses}, {duration(waited)} in all; no attempt was spent"
+    if report.cost_usd is not None:
+        yield "cost", _cost(report)
+    if report.input_tokens or report.output_tokens:
+        yield "tokens", f"{report.input_tokens:,} in, {report.output_tokens:,} out"
+    if costs := [f"{one.phase} {cost(one.usage)}" for one in report.phases if cost(one.usage)]:
+        yield "by phase", ", ".join(costs)
 
 
 def _time(report: Report) -> str:

@@ -59,6 +59,7 @@ def _judge(site: Site, command: RunPhase, talk: Conversation) -> Reviewed:
         display(f"the review requests changes: {comments.removeprefix('- ')}", limit=500),
         evidence=f"A reviewer of your change requests:\n\n{comments}",
         saved=command.checkpoint,
+        session=found.session,
         usage=found.usage,
     )
 

@@ -21,6 +21,7 @@ from concertmaster.adapters.process import Guard
 from concertmaster.adapters.repository import OWNER, Repository
 from concertmaster.adapters.run_repository import RunRepository
 from concertmaster.adapters.worktree import Worktrees
+from concertmaster.core.ending import can_go_on
 from concertmaster.core.events import (
     CancelRequested,
     Event,
@@ -40,10 +41,11 @@ from concertmaster.core.text import duration
 from concertmaster.engine.loop import Loop, Progress
 from concertmaster.engine.planning import Planned
 from concertmaster.engine.site import PROMPTS, Site
-from concertmaster.errors import EnvironmentFault, UsageError
+from concertmaster.errors import EnvironmentFault, Error, UsageError
 
 DRAFTS = "follow-ups"
 _GOES_ON = RunResumed()
+MOST_OPEN_RUNS = 20  # that are looked at for one that can go on
 MEASURE_SECONDS = 3.0  # an agent takes longer to grow
 
 
@@ -80,6 +82,22 @@ def find_run(repository: Repository, name: str) -> Path:
         why=f"looked in {runs_folder(repository)}",
         next_step="see `concertmaster status` for the runs, or start one: concertmaster run ...",
     )
+
+
+def find_open_run(repository: Repository, name: str) -> Path:
+    """The folder of the named run, or of the newest that can go on, or of the newest."""
+    newest = find_run(repository, name)
+    if name:
+        return newest
+    folders = journal.list_runs(runs_folder(repository))[-MOST_OPEN_RUNS:]
+    return next((folder for folder in reversed(folders) if _is_open(folder)), newest)
+
+
+def _is_open(folder: Path) -> bool:
+    try:
+        return can_go_on(look(folder)[0])
+    except Error:  # the run of another version, or a broken one
+        return False
 
 
 def start(planned: Planned, home: Home, *, progress: Progress, guard: Guard) -> Path:
@@ -208,7 +226,8 @@ def _perform(
     loop = Loop(site, journal=record, progress=progress)
     with _signals(loop), _deadline(loop, seconds):
         journal.sign_run(site.folder)
-        loop.run(opening if past else RunStarted(run=site.plan.run), past=past)
+        is_begun = bool(past) or opening != _GOES_ON  # it may have died before its first event
+        loop.run(opening if is_begun else RunStarted(run=site.plan.run), past=past)
 
 
 def _discard_unnamed(site: Site, past: Sequence[Event]) -> None:
