@@ -190,27 +190,28 @@ class TestClaudeReader:
         assert report.reason == "usage limit: You've hit your session limit"
 
     @pytest.mark.parametrize(
-        ("events", "until"),
+        ("events", "is_known"),
         [
-            ([result(is_error=True, api_error_status=429)], None),
-            ([limit("allowed"), result(is_error=True, api_error_status=429)], None),
-            ([limit("rejected"), result(is_error=True)], RESET_AT),
-            ([limit("rejected")], RESET_AT),
-            ([limit("rejected", resetsAt=None), result(is_error=True)], None),
-            ([limit("rejected", resetsAt="soon"), result(is_error=True)], None),
-            ([limit("rejected", resetsAt=-5), result(is_error=True)], None),
-            ([limit("rejected", resetsAt=float("nan")), result(is_error=True)], None),
-            ([limit("rejected", resetsAt=float("inf")), result(is_error=True)], None),
-            ([limit("rejected", resetsAt=10**400), result(is_error=True)], None),
-            ([limit("rejected", resetsAt=99_999_999_999), result(is_error=True)], None),
-            ([limit("rejected", resetsAt=True), result(is_error=True)], None),
+            ([result(is_error=True, api_error_status=429)], False),
+            ([limit("allowed"), result(is_error=True, api_error_status=429)], False),
+            ([limit("rejected"), result(is_error=True)], True),
+            ([limit("rejected")], True),
+            ([limit("rejected", resetsAt=None), result(is_error=True)], False),
+            ([limit("rejected", resetsAt="soon"), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=-5), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=float("nan")), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=float("inf")), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=10**400), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=99_999_999_999), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=True), result(is_error=True)], False),
         ],
     )
     def test_a_limit_is_known_by_its_status_or_by_the_last_limit_event(
-        self, events: list[object], until: float | None
+        self, events: list[object], is_known: bool
     ) -> None:
         report = read(*events, exit_ok=False, exit_text="exit 1")
 
+        until = RESET_AT if is_known else None
         assert (report.limited, report.limited_until) == (True, until)
 
     @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ class Conversation:
     tell: Callable[[str, str], None]
     bill: Bill = field(default_factory=Bill)
 
-    def ask(self, question: Question, *, session: str = "", before: Usage = Usage()) -> Report:
-        """The agent's report. Raises Failure where it failed; `before` is used up already."""
+    def ask(self, question: Question, *, session: str = "") -> Report:
+        """The agent's report. Raises Failure where it failed."""
         report, ended = self._ask_patiently(question, session=session)
         if report.ok:
             return report
@@ -62,7 +62,6 @@ class Conversation:
         raise Failure(
             outcome,
             reason,
-            usage=before + report.usage,
             agent_failed=outcome in (Outcome.FAILED, Outcome.LOST),
             resumes_at=report.limited_until or 0.0,
             session="" if question.is_fresh else report.session,
@@ -89,30 +88,27 @@ class Conversation:
             return read(again), again
         except Unreadable as problem:
             reason = f"{otherwise}: {problem}"
-            raise Failure(Outcome.FAILED, reason, usage=again.usage) from problem
+            raise Failure(Outcome.FAILED, reason) from problem
 
     def _ask_again(self, question: Question, first: Report, problem: Unreadable) -> Report:
-        """The second report, with what both have used."""
         text = self.say("again", evidence=str(problem))
         if not first.session:
             text = f"{question.text}\n\n{text}"
         asked = replace(question, text=text)
-        report = self.ask(asked, session=first.session, before=first.usage)
-        return replace(report, usage=first.usage + report.usage)
+        return self.ask(asked, session=first.session)
 
     def _ask_patiently(self, question: Question, *, session: str) -> tuple[Report, Exit]:
         """Overload and broken connections pass; a session that is gone is begun anew."""
-        usage, waits = Usage(), iter(TRANSIENT_WAITS_SECONDS)
+        waits = iter(TRANSIENT_WAITS_SECONDS)
         while True:
             report, ended = self._ask_once(question, session=session)
-            usage += report.usage
             if report.session_missing and session:
                 session = ""
             elif report.transient and (seconds := next(waits, None)) is not None:
                 session = report.session or session
                 self._wait(seconds, report.reason)
             else:
-                return replace(report, usage=usage), ended
+                return report, ended
 
     def _wait(self, seconds: float, reason: str) -> None:
         task, attempt = self.command.task.id, self.command.attempt

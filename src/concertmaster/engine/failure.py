@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concertmaster.adapters.process import Exit
-from concertmaster.core.model import Outcome, Usage
+from concertmaster.core.model import Outcome
 
 
 class Failure(Exception):
-    """The arguments are those of PhaseFailed."""
+    """The arguments are those of PhaseFailed; what was used stands in the bill of the phase."""
 
     def __init__(
         self,
@@ -20,7 +20,6 @@ class Failure(Exception):
         agent_failed: bool = False,
         resumes_at: float = 0.0,
         session: str = "",
-        usage: Usage = Usage(),
     ) -> None:
         super().__init__(reason)
         self.outcome = outcome
@@ -31,7 +30,6 @@ class Failure(Exception):
         self.agent_failed = agent_failed
         self.resumes_at = resumes_at
         self.session = session
-        self.usage = usage
 
 
 def outcome_of(ended: Exit) -> Outcome:

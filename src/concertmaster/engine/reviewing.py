@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from concertmaster.adapters.agents.agent import Report
 from concertmaster.adapters.worktree import Worktree
 from concertmaster.core.command import RunPhase
-from concertmaster.core.model import Outcome, Usage
+from concertmaster.core.model import Outcome
 from concertmaster.core.review import (
     REVIEW_SCHEMA,
     Decision,
@@ -25,11 +25,10 @@ MOST_DIFF = 60_000  # characters; a reviewer can read the rest in its files
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """An approval, and what it cost."""
+    """An approval, and the session that it came from."""
 
     review: Review
     session: str
-    usage: Usage
 
 
 def review(site: Site, command: RunPhase, *, tell: Tell, bill: Bill) -> Reviewed:
@@ -50,7 +49,7 @@ def review(site: Site, command: RunPhase, *, tell: Tell, bill: Bill) -> Reviewed
 
 def _judge(site: Site, command: RunPhase, talk: Conversation) -> Reviewed:
     found = _ask(talk, command, tree=site.objects.tree(command.checkpoint))
-    _check_untouched(site, command, talk.worktree, usage=found.usage)
+    _check_untouched(site, command, talk.worktree)
     if found.review.decision is Decision.APPROVE:
         return found
     comments = describe_review(found.review)
@@ -60,7 +59,6 @@ def _judge(site: Site, command: RunPhase, talk: Conversation) -> Reviewed:
         evidence=f"A reviewer of your change requests:\n\n{comments}",
         saved=command.checkpoint,
         session=found.session,
-        usage=found.usage,
     )
 
 
@@ -78,13 +76,13 @@ def _ask(talk: Conversation, command: RunPhase, *, tree: str) -> Reviewed:
         read,
         otherwise="the review gave no verdict that can be read",
     )
-    return Reviewed(review=found, session=report.session, usage=report.usage)
+    return Reviewed(review=found, session=report.session)
 
 
-def _check_untouched(site: Site, command: RunPhase, worktree: Worktree, *, usage: Usage) -> None:
+def _check_untouched(site: Site, command: RunPhase, worktree: Worktree) -> None:
     snapshot = worktree.snapshot(
         parent=command.checkpoint, message="review\n", at=site.plan.settings.made_at
     )
     if snapshot.tree != site.objects.tree(command.checkpoint):
         reason = "the reviewer changed files, so its verdict counts for nothing"
-        raise Failure(Outcome.FAILED, reason, saved=command.checkpoint, usage=usage)
+        raise Failure(Outcome.FAILED, reason, saved=command.checkpoint)

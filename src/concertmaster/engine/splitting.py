@@ -242,24 +242,24 @@ def _ask(site: Site, prompt: Prompt) -> tuple[Split, Usage]:
     )
     talk = Conversation(site=site, command=command, worktree=worktree, tell=_hush)
     try:
-        split, report = talk.ask_for(
+        split, _ = talk.ask_for(
             Question(text=talk.say("split"), is_fresh=True, reads_only=True, schema=SPLIT_SCHEMA),
             lambda report: read_split(report.final_text, opened=prompt.touches),
             otherwise="its answer cannot be read",
         )
     except Failure as failure:
-        raise _explain(failure, prompt.path) from failure
+        raise _explain(failure, prompt.path, talk.bill.usage) from failure
     finally:
         site.worktrees.remove(worktree.folder)
-    return split, report.usage
+    return split, talk.bill.usage
 
 
 def _hush(task: str, activity: str) -> None:
     """Most agents only look round."""
 
 
-def _explain(failure: Failure, path: str) -> Error:
-    price = cost(failure.usage)
+def _explain(failure: Failure, path: str, usage: Usage) -> Error:
+    price = cost(usage)
     why = f"{failure.reason} (it cost {price})" if price else failure.reason
     if failure.outcome is Outcome.LIMITED:
         ends = time.strftime("%H:%M", time.localtime(failure.resumes_at))
