@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from concertmaster.engine.planning import new_run
 from tests.commandline import OBEDIENT_COMMAND, Done, concertmaster, fingerprint, write_prompt
 from tests.conftest import Project, set_home
 
@@ -130,6 +131,14 @@ def test_a_run_that_is_over_has_nothing_to_resume_or_cancel(done: tuple[Shop, Do
     assert shop.call("resume").code == 0
     assert "had ended already" in shop.call("cancel").out
     assert "2 landed" in shop.call("status").out
+
+
+def test_runs_of_the_same_second_have_names_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [1_800_000_000 + part / 256 for part in range(256)]
+    monkeypatch.setattr("concertmaster.engine.planning.time.time", iter(moments).__next__)
+    names = [new_run() for _ in moments]
+    assert names == sorted(names)
+    assert all(re.fullmatch(r"20270115-080000-[0-9a-f]{4}", name) for name in names)
 
 
 def test_without_a_name_the_run_that_can_go_on_is_meant(shop: Shop) -> None:

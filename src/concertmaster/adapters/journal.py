@@ -171,9 +171,4 @@ def runs_folder(git_dir: Path) -> Path:
 def list_runs(folder: Path) -> tuple[Path, ...]:
     """The folders of all runs below `folder`, oldest first."""
     found: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()
-    return tuple(sorted((path for path in found if (path / "plan.json").is_file()), key=_rank))
-
-
-def _rank(run: Path) -> tuple[str, int]:
-    """By the second in its name, and within that by when it was planned."""
-    return run.name.rpartition("-")[0], (run / "plan.json").stat().st_mtime_ns
+    return tuple(sorted(path for path in found if (path / "plan.json").is_file()))
