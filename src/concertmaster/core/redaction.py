@@ -91,7 +91,8 @@ def redact(text: str, *, secrets: Collection[str]) -> str:
         if any(probe in text for probe in probes):
             for part in parts:
                 text = text.replace(part, REPLACEMENT)
-    text = _PATTERNS.sub(REPLACEMENT, text)
+    for _ in range(2):  # one that stood right behind another is seen when that is gone
+        text = _PATTERNS.sub(REPLACEMENT, text)
     text = _IN_CONTEXT.sub(lambda found: f"{found[found.lastindex or 0]}{REPLACEMENT}", text)
     return _REPEATED.sub(REPLACEMENT, text)
 
