@@ -15,7 +15,8 @@ from typing import Any
 
 from tests.conftest import Project
 
-OBEDIENT = Path(__file__).parent / "agents" / "obedient.py"
+AGENTS = Path(__file__).parent / "agents"
+OBEDIENT = AGENTS / "obedient.py"
 OBEDIENT_COMMAND = f"exec '{sys.executable}' -I -S '{OBEDIENT}'"
 
 
@@ -48,6 +49,15 @@ def concertmaster(
     )
     # Not by universal newlines: a lone carriage return is something to be found.
     return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+
+
+def among_agents(home: Path) -> dict[str, str]:
+    """An environment in which the scripted agents are found, and keep their sessions in `home`."""
+    return {
+        "PATH": f"{AGENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def write_prompt(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commandline import concertmaster, write_prompt
+from tests.commandline import among_agents, concertmaster, write_prompt
 from tests.conftest import Project
 
-AGENTS = Path(__file__).parents[1] / "agents"
 ALL = ("claude", "codex", "gemini", "aider")
 CHECK = "! test -f answer.txt || grep -q right answer.txt"
 
@@ -59,11 +56,7 @@ def run(project: Project, agent: str, home: Path, script: str, *, phases: str) -
         *("run", "prompts/answer.md", "--agent", agent, "--check", CHECK),
         *("--phases", phases, "--json"),
         cwd=project.root,
-        env={
-            "PATH": f"{AGENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(home),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+        env=among_agents(home),
     )
     assert done.out, done.err
     (task,) = done.document["tasks"]

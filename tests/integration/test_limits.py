@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from concertmaster.core.events import Event, PauseEnded, PhaseFailed, PhaseFinis
 from concertmaster.core.machine import begin, handle
 from concertmaster.core.model import Outcome, Phase
 from concertmaster.core.state import RunState
-from tests.commandline import Done, concertmaster, write_prompt
+from tests.commandline import Done, among_agents, concertmaster, write_prompt
 from tests.conftest import Project
 
 AGENTS = Path(__file__).parents[1] / "agents"
@@ -51,11 +49,7 @@ def do(project: Project, home: Path, *arguments: str) -> Done:
     return concertmaster(
         *(*arguments, "--json"),
         cwd=project.root,
-        env={
-            "PATH": f"{AGENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(home),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+        env=among_agents(home),
     )
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commandline import concertmaster, write_prompt
+from tests.commandline import among_agents, concertmaster, write_prompt
 from tests.conftest import Project
 
-AGENTS = Path(__file__).parents[1] / "agents"
 ALL = ("claude", "codex", "gemini", "aider")
 LIMITS = {
     "claude": "$(($(date +%s) + 1))",
@@ -64,11 +61,7 @@ class Desk:
             *("run", "prompts/answer.md", "--agent", agent, "--check", "true"),
             *("--phases", phases, "--json", *more),
             cwd=self.project.root,
-            env={
-                "PATH": f"{AGENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "HOME": str(self.home),
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
+            env=among_agents(self.home),
         )
         assert done.out, done.err
         (task,) = done.document["tasks"]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commandline import concertmaster, write_prompt
+from tests.commandline import among_agents, concertmaster, write_prompt
 from tests.conftest import Project
-
-AGENTS = Path(__file__).parents[1] / "agents"
 
 # $verdict is what the prompt asks for, as it would be right.
 STORY = """
@@ -45,11 +41,7 @@ def run(project: Project, home: Path, agent: str, review: str, *, again: str = "
         *("run", "prompts/answer.md", "--agent", agent, "--check", "true"),
         *("--phases", "implement,review", "--json"),
         cwd=project.root,
-        env={
-            "PATH": f"{AGENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(home),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+        env=among_agents(home),
     )
     assert done.out, done.err
     (task,) = done.document["tasks"]
