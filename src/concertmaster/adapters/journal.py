@@ -66,7 +66,7 @@ class Journal:
 
 def dump_event(event: Event) -> bytes:
     """One line of the journal."""
-    fields = {"event": type(event).__name__, **asdict(event)}
+    fields = {"event": event.tag, **asdict(event)}
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
@@ -81,7 +81,7 @@ def load_event(line: bytes) -> Event:
 def _adapters() -> dict[str, TypeAdapter[Event]]:
     from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
 
-    return {kind.__name__: TypeAdapter(kind) for kind in get_args(Event)}
+    return {kind.tag: TypeAdapter(kind) for kind in get_args(Event)}
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

@@ -1,11 +1,13 @@
 """What can happen in a run, in the past tense. The journal holds nothing else.
 
-`at` is epoch seconds; the engine stamps it when the event enters the inbox.
+`at` is epoch seconds; the engine stamps it when the event enters the inbox. `tag` names the kind of
+event in the journal; it never changes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from concertmaster.core.headroom import Shortage
 from concertmaster.core.model import Built, Outcome, Phase, TaskState, Usage
@@ -13,6 +15,7 @@ from concertmaster.core.model import Built, Outcome, Phase, TaskState, Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
+    tag: ClassVar[str] = "RunStarted"
     run: str
     at: float = 0.0
 
@@ -21,6 +24,7 @@ class RunStarted:
 class RunResumed:
     """The process that owned the run had died, been interrupted or stopped; a new one owns it."""
 
+    tag: ClassVar[str] = "RunResumed"
     budget_usd: float | None = None  # replaces the plan's budget
     cancelled: bool = False  # only to end it in good order
     at: float = 0.0
@@ -28,6 +32,7 @@ class RunResumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseChecked:
+    tag: ClassVar[str] = "BaseChecked"
     tree: str
     passed: bool
     reason: str
@@ -42,6 +47,7 @@ class BaseChecked:
 class PhaseFinished:
     """A phase met its exit condition; what it made is the attempt's new checkpoint."""
 
+    tag: ClassVar[str] = "PhaseFinished"
     task: str
     attempt: int
     phase: Phase
@@ -64,6 +70,7 @@ class PhaseFinished:
 class PhaseFailed:
     """A phase did not meet its exit condition; the attempt is over."""
 
+    tag: ClassVar[str] = "PhaseFailed"
     task: str
     attempt: int
     phase: Phase
@@ -89,6 +96,7 @@ class ResultReceived:
     which a person should look at.
     """
 
+    tag: ClassVar[str] = "ResultReceived"
     task: str
     state: TaskState
     reason: str = ""
@@ -104,6 +112,7 @@ class ResultReceived:
 class BatchChecked:
     """The tree of `tasks` on top of `tip` was checked; `commit` is what would land."""
 
+    tag: ClassVar[str] = "BatchChecked"
     tasks: tuple[str, ...]
     tip: str
     commit: str
@@ -121,6 +130,7 @@ class BatchChecked:
 class MergeConflicted:
     """`task` does not merge onto `tip` plus the tasks `behind`."""
 
+    tag: ClassVar[str] = "MergeConflicted"
     task: str
     tip: str
     behind: tuple[str, ...]
@@ -132,6 +142,7 @@ class MergeConflicted:
 class BatchLanded:
     """The target (or `branch`, where landing was diverted) moved from `tip` to `commit`."""
 
+    tag: ClassVar[str] = "BatchLanded"
     tasks: tuple[str, ...]
     tip: str
     commit: str
@@ -142,6 +153,7 @@ class BatchLanded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMoved:
+    tag: ClassVar[str] = "TargetMoved"
     tip: str
     at: float = 0.0
 
@@ -150,6 +162,7 @@ class TargetMoved:
 class WorkKept:
     """Work that did not land lies on `branch` in the user's repository."""
 
+    tag: ClassVar[str] = "WorkKept"
     task: str
     branch: str
     commit: str
@@ -160,6 +173,7 @@ class WorkKept:
 class PauseEnded:
     """The time has come that the run had paused for."""
 
+    tag: ClassVar[str] = "PauseEnded"
     at: float = 0.0
 
 
@@ -167,6 +181,7 @@ class PauseEnded:
 class Throttled:
     """The machine is short of something, so new attempts wait; "" = no more."""
 
+    tag: ClassVar[str] = "Throttled"
     reason: str
     short: Shortage | None = None
     is_answer: bool = False  # to MeasureRoom
@@ -175,6 +190,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
+    tag: ClassVar[str] = "CancelRequested"
     at: float = 0.0
 
 
@@ -182,12 +198,14 @@ class CancelRequested:
 class StopRequested:
     """The time of this process is over; what runs is ended, and can be gone on with later."""
 
+    tag: ClassVar[str] = "StopRequested"
     reason: str
     at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
+    tag: ClassVar[str] = "RunFinished"
     at: float = 0.0
 
 
