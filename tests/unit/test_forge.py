@@ -253,13 +253,6 @@ def test_labelled_asks_for_closed_issues_too_and_leaves_pull_requests_out(
     assert [one.number for one in forge.labelled("ours", since="2026-01-01T00:00:00Z")] == [2]
 
 
-def test_blocked_by_gives_numbers(github: Registry, forge: Forge) -> None:
-    url = f"{REPOSITORY}/issues/4/dependencies/blocked_by"
-    github.get(url, json=[issue_json(2), issue_json(3)])
-
-    assert forge.blocked_by(4) == {2, 3}
-
-
 def test_jobs_of_a_run_are_read_to_the_last_page(github: Registry, forge: Forge) -> None:
     job = {"name": "work", "status": "in_progress", "conclusion": None, "started_at": "now"}
     for number, found in (("1", [job] * 100), ("2", [job])):
@@ -636,11 +629,11 @@ def test_a_run_is_cancelled_even_when_it_has_ended(
 # --- closing ------------------------------------------------------------------------------------
 
 
-def test_an_issue_is_closed_with_a_reason(github: Registry, forge: Forge) -> None:
-    wanted = json_params_matcher({"state": "closed", "state_reason": "not_planned"})
+def test_an_issue_is_closed_as_completed(github: Registry, forge: Forge) -> None:
+    wanted = json_params_matcher({"state": "closed", "state_reason": "completed"})
     github.patch(f"{REPOSITORY}/issues/3", json=issue_json(3), match=[wanted])
 
-    forge.close_issue(3, reason="not_planned")
+    forge.close_issue(3)
 
 
 def test_open_issues_are_closed_in_one_request(github: Registry, forge: Forge) -> None:

@@ -79,9 +79,7 @@ def pull_json(number: int = 7, **more: Any) -> dict[str, Any]:
         "merged_at": None,
         "merge_commit_sha": "d" * 40,
         "auto_merge": None,
-        "html_url": f"https://github.com/ada/opera/pull/{number}",
         "created_at": "2026-01-02T00:00:00Z",
-        "labels": [{"name": "concertmaster"}],
         **more,
     }
 
@@ -95,14 +93,11 @@ def make_pull(number: int = 7, **more: Any) -> Pull:
         "author": "bot",
         "head": BRANCH,
         "head_commit": HEAD,
-        "base": "main",
         "is_open": True,
         "is_merged": False,
         "has_auto_merge": False,
         "merge_commit": "",
-        "url": f"https://github.com/ada/opera/pull/{number}",
         "created_at": "2026-01-02T00:00:00Z",
-        "labels": frozenset({"concertmaster"}),
     }
     return Pull(**{**wanted, **more})
 
@@ -157,7 +152,7 @@ def test_a_branch_of_a_fork_is_none_of_ours(
     assert forge.pulls.get(7).head == ""
 
 
-def test_a_pull_request_without_text_author_or_labels_is_read_all_the_same(
+def test_a_pull_request_without_text_or_author_is_read_all_the_same(
     github: Registry, forge: Forge
 ) -> None:
     bare = {"number": 7, "title": None, "body": None, "user": None, "head": None, "base": None}
@@ -165,7 +160,7 @@ def test_a_pull_request_without_text_author_or_labels_is_read_all_the_same(
 
     found = forge.pulls.get(7)
 
-    assert (found.title, found.author, found.head, found.labels) == ("", "", "", frozenset())
+    assert (found.title, found.author, found.head) == ("", "", "")
 
 
 def test_the_newest_pull_request_of_each_branch_is_found(github: Registry, forge: Forge) -> None:
@@ -295,19 +290,6 @@ def test_a_pull_request_that_says_it_already_is_left(forge: Forge) -> None:
     assert forge.pulls.change(make_pull(), title="Fruit", body="Text") == make_pull()
 
 
-def test_a_pull_request_is_closed(github: Registry, forge: Forge) -> None:
-    wanted = json_params_matcher({"state": "closed"})
-    github.patch(f"{PULLS}/7", json=pull_json(state="closed"), match=[wanted])
-
-    assert not forge.pulls.close(make_pull()).is_open
-
-
-def test_one_that_is_not_open_needs_no_closing(forge: Forge) -> None:
-    closed = make_pull(is_open=False, is_merged=True)
-
-    assert forge.pulls.close(closed) == closed
-
-
 # --- reviews ------------------------------------------------------------------------------------
 
 
@@ -336,8 +318,8 @@ def test_a_review_that_is_there_is_not_made_again(github: Registry, forge: Forge
 # --- merging ------------------------------------------------------------------------------------
 
 
-def merge(forge: Forge, **more: str) -> Merging:
-    return forge.pulls.merge(make_pull(), commit=HEAD, **more)
+def merge(forge: Forge) -> Merging:
+    return forge.pulls.merge(make_pull(), commit=HEAD)
 
 
 def pending(**more: str) -> dict[str, Any]:
@@ -368,29 +350,16 @@ def moved_head() -> dict[str, Any]:
 def test_a_merge_names_the_head_that_was_checked(
     github: Registry, forge: Forge, clock: Clock
 ) -> None:
-    wanted = {
-        "sha": HEAD,
-        "merge_method": "squash",
-        "commit_title": "Fruit ***",
-        "commit_message": "Text",
-    }
+    wanted = {"sha": HEAD, "merge_method": "merge"}
     github.put(LATER, status=202, json=pending(), match=[json_params_matcher(wanted)])
     for found in (pending(), ended("merged", sha=TIP)):
         github.get(f"{LATER}/u-1", json=found)
     github.get(f"{PULLS}/7", json=merged_json())
 
-    done = merge(forge, title=f"Fruit {SECRET}", message="Text", method="squash")
+    done = merge(forge)
 
-    assert done == Merging(state=MergeState.MERGED, commit=TIP)
+    assert done == Merging(state=MergeState.MERGED)
     assert clock.slept == [SECONDS_BETWEEN_LOOKS] * 2
-
-
-def test_without_title_and_message_they_are_githubs(github: Registry, forge: Forge) -> None:
-    wanted = json_params_matcher({"sha": HEAD, "merge_method": "merge"})
-    github.put(LATER, json=ended("merged", sha=TIP), match=[wanted])
-    github.get(f"{PULLS}/7", json=merged_json())
-
-    assert merge(forge).state is MergeState.MERGED
 
 
 def test_what_github_said_counts_where_it_does_not_show_it_yet(
@@ -399,7 +368,7 @@ def test_what_github_said_counts_where_it_does_not_show_it_yet(
     github.put(LATER, json=ended("merged", sha=TIP))
     github.get(f"{PULLS}/7", json=pull_json())
 
-    assert merge(forge) == Merging(state=MergeState.MERGED, commit=TIP)
+    assert merge(forge) == Merging(state=MergeState.MERGED)
 
 
 def test_another_request_that_is_on_its_way_is_followed(github: Registry, forge: Forge) -> None:
@@ -415,7 +384,7 @@ def test_a_merge_of_another_head_is_none_of_ours(github: Registry, forge: Forge)
     github.get(f"{LATER}/u-1", json=ended("merged", sha=TIP))
     github.get(f"{PULLS}/7", json=merged_json(head=moved_head()))
 
-    assert merge(forge) == Merging(state=MergeState.MOVED, reason="Words", commit=TIP)
+    assert merge(forge) == Merging(state=MergeState.MOVED, reason="Words")
 
 
 def test_a_merge_that_takes_long_is_pending(github: Registry, forge: Forge, clock: Clock) -> None:
@@ -506,7 +475,7 @@ def test_a_request_that_is_forgotten_is_looked_for_in_the_pull_request(
     github.get(f"{LATER}/u-1", status=404, json=NOT_FOUND)
     github.get(f"{PULLS}/7", json=merged_json())
 
-    assert merge(forge) == Merging(state=MergeState.MERGED, commit=TIP)
+    assert merge(forge) == Merging(state=MergeState.MERGED)
 
 
 def test_a_server_without_that_call_merges_at_once(github: Registry, forge: Forge) -> None:
@@ -514,7 +483,7 @@ def test_a_server_without_that_call_merges_at_once(github: Registry, forge: Forg
     github.put(LATER, status=404, json=NOT_FOUND)
     github.put(MERGE, json={"sha": TIP, "merged": True}, match=[wanted])
 
-    assert merge(forge) == Merging(state=MergeState.MERGED, commit=TIP)
+    assert merge(forge) == Merging(state=MergeState.MERGED)
 
 
 @pytest.mark.parametrize(
@@ -547,7 +516,7 @@ def test_a_merge_whose_answer_was_lost_is_found(github: Registry, forge: Forge) 
     github.put(LATER, json=ended("merged", sha=TIP))
     github.get(f"{PULLS}/7", json=merged_json())
 
-    assert merge(forge) == Merging(state=MergeState.MERGED, commit=TIP)
+    assert merge(forge) == Merging(state=MergeState.MERGED)
 
 
 def test_a_pull_request_that_is_gone_is_not_merged(github: Registry, forge: Forge) -> None:
@@ -580,7 +549,7 @@ def sent(github: Registry) -> dict[str, Any]:
 def test_auto_merge_names_the_head_that_was_checked(github: Registry, forge: Forge) -> None:
     answer_query(github)
 
-    done = forge.pulls.enable_auto_merge(make_pull(), commit=HEAD, title=f"Fruit {SECRET}")
+    done = forge.pulls.enable_auto_merge(make_pull(), commit=HEAD)
 
     assert done == Merging(state=MergeState.PENDING)
     assert sent(github) == {
@@ -591,7 +560,6 @@ def test_auto_merge_names_the_head_that_was_checked(github: Registry, forge: For
                 "pullRequestId": "PR_7",
                 "expectedHeadOid": HEAD,
                 "mergeMethod": "MERGE",
-                "commitHeadline": "Fruit ***",
             }
         },
     }

@@ -112,10 +112,10 @@ class Batches:
         ]
         self._repeat_all("updateIssue", inputs, action="renew child issues")
 
-    def close(self, issues: Iterable[Issue], *, reason: str = "completed") -> None:
-        """Close those that are open; `reason` is completed, not_planned or duplicate."""
+    def close(self, issues: Iterable[Issue]) -> None:
+        """Close those that are open, as completed."""
         inputs = [
-            {"issueId": issue.node_id, "stateReason": reason.upper()}
+            {"issueId": issue.node_id, "stateReason": "COMPLETED"}
             for issue in issues
             if issue.is_open
         ]

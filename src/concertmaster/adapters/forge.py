@@ -46,7 +46,6 @@ class Forge:
         redact: Callable[[str], str] = lambda text: text,
     ) -> None:
         """`told` hears of progress; all that we write goes through `redact`."""
-        self.repository = repository
         self.redact = redact
         self._wire = Wire(url=url, repository=repository, token=token, clock=clock, told=told)
         self.batches = Batches(self._wire, told, redact)
@@ -97,11 +96,6 @@ class Forge:
         limits = {"since": since} if since else {}
         found = self._wire.pages("/issues", labels=label, state="all", **limits)
         return tuple(read_issue(one) for one in found if "pull_request" not in one)
-
-    def blocked_by(self, number: int) -> frozenset[int]:
-        """The numbers of the issues that block this one."""
-        found = self._wire.pages(f"/issues/{number}/dependencies/blocked_by")
-        return frozenset(int(one["number"]) for one in found)
 
     def jobs(self, run: int) -> tuple[Job, ...]:
         """The jobs of a workflow run."""
@@ -226,9 +220,9 @@ class Forge:
         send = partial(self._wire.send, "PATCH", f"/issues/{issue.number}", {**said, **closed})
         self._wire.repeat(f"close issue #{issue.number}, which was made twice", send)
 
-    def close_issue(self, number: int, *, reason: str = "completed") -> None:
-        """`reason` is completed, not_planned or duplicate. Safe to repeat."""
-        closed = {"state": "closed", "state_reason": reason}
+    def close_issue(self, number: int) -> None:
+        """Close it as completed; safe to repeat."""
+        closed = {"state": "closed", "state_reason": "completed"}
         send = partial(self._wire.send, "PATCH", f"/issues/{number}", closed)
         self._wire.repeat(f"close issue #{number}", send)
 

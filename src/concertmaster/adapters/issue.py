@@ -42,14 +42,11 @@ class Pull:
     author: str
     head: str
     head_commit: str
-    base: str
     is_open: bool
     is_merged: bool
     has_auto_merge: bool
     merge_commit: str
-    url: str
     created_at: str
-    labels: frozenset[str]
 
 
 class MergeState(StrEnum):
@@ -64,14 +61,10 @@ class MergeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merging:
-    """`reason` is GitHub's, in one line, or ""; `commit` the base's tip after the merge, or "".
-
-    MOVED with a commit: somebody merged it with a head that was not checked.
-    """
+    """`reason` is GitHub's, in one line, or ""."""
 
     state: MergeState
     reason: str = ""
-    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +94,6 @@ class Job:
     status: str
     conclusion: str
     started_at: str
-    url: str
 
 
 def read_issue(found: Mapping[str, Any]) -> Issue:
@@ -148,15 +140,12 @@ def read_pull(found: Mapping[str, Any]) -> Pull:
         author=str((found.get("user") or {}).get("login", "")),
         head=str(head.get("ref") or "") if is_here else "",
         head_commit=str(head.get("sha") or ""),
-        base=str(base.get("ref") or ""),
         is_open=found.get("state") == "open",
         is_merged=is_merged,
         has_auto_merge=bool(found.get("auto_merge")),
         # Before the merge it is that of a trial, which is on no branch.
         merge_commit=str(found.get("merge_commit_sha") or "") if is_merged else "",
-        url=str(found.get("html_url") or ""),
         created_at=str(found.get("created_at") or ""),
-        labels=frozenset(str(label["name"]) for label in found.get("labels") or ()),
     )
 
 
@@ -181,5 +170,4 @@ def read_job(found: Mapping[str, Any]) -> Job:
         status=str(found.get("status") or ""),
         conclusion=str(found.get("conclusion") or ""),
         started_at=str(found.get("started_at") or ""),
-        url=str(found.get("html_url") or ""),
     )

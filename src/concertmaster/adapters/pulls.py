@@ -95,15 +95,8 @@ class Pulls:
         wanted = {name: self.redact(text) for name, text in given.items() if text is not None}
         if all(getattr(pull, name) == text for name, text in wanted.items()):
             return pull
-        return self._patch(pull, wanted, action="change")
-
-    def close(self, pull: Pull) -> Pull:
-        """Safe to repeat; one that is merged stays so."""
-        return self._patch(pull, {"state": "closed"}, action="close") if pull.is_open else pull
-
-    def _patch(self, pull: Pull, wanted: Mapping[str, str], *, action: str) -> Pull:
-        send = partial(self.wire.send, "PATCH", f"/pulls/{pull.number}", dict(wanted))
-        return read_pull(self.wire.repeat(f"{action} pull request #{pull.number}", send))
+        send = partial(self.wire.send, "PATCH", f"/pulls/{pull.number}", wanted)
+        return read_pull(self.wire.repeat(f"change pull request #{pull.number}", send))
 
     def review(self, number: int, body: str, *, is_ours: Callable[[Comment], bool]) -> Comment:
         """A review that only comments, once: one that `is_ours` knows is left as it is."""
@@ -121,15 +114,12 @@ class Pulls:
 
     # --- merging -------------------------------------------------------------------------------
 
-    def merge(
-        self, pull: Pull, *, commit: str, title: str = "", message: str = "", method: str = "merge"
-    ) -> Merging:
+    def merge(self, pull: Pull, *, commit: str) -> Merging:
         """Merge it, or enqueue it where the base has a queue, if its head still is `commit`.
 
-        Without title and message the merge commit says what GitHub is set to say.
+        The merge commit says what GitHub is set to say.
         """
-        said = {"commit_title": self.redact(title), "commit_message": self.redact(message)}
-        wish = {"sha": commit, "merge_method": method, **_given(said)}
+        wish = {"sha": commit, "merge_method": "merge"}
         try:
             return self._merge_later(pull, wish)
         except NotFound:  # so answers a server that is older than this call
@@ -163,15 +153,15 @@ class Pulls:
             return Merging(state=MergeState.PENDING, reason=reason)
         if status == "enqueued":
             return Merging(state=MergeState.QUEUED, reason=reason)
-        merged = str(details.get("sha") or "") if status == "merged" else ""
-        return self._ended(pull, commit, reason=reason, merged=merged)
+        is_merged = status == "merged" and bool(details.get("sha"))
+        return self._ended(pull, commit, reason=reason, is_merged=is_merged)
 
     def _merge_now(self, pull: Pull, wish: Mapping[str, str]) -> Merging:
         try:
-            answer = self._put(f"/pulls/{pull.number}/merge", wish)
+            self._put(f"/pulls/{pull.number}/merge", wish)
         except (Conflicting, Invalid, NotAllowed) as error:
             return self._ended(pull, wish["sha"], reason=_reason(error))
-        return Merging(state=MergeState.MERGED, commit=str(answer.get("sha") or ""))
+        return Merging(state=MergeState.MERGED)
 
     def _put(
         self, path: str, wish: Mapping[str, str], *, accepted: Collection[int] = ()
@@ -180,28 +170,24 @@ class Pulls:
         send = partial(self.wire.send, "PUT", path, dict(wish), accepted=accepted)
         return self.wire.repeat("merge the pull request", send)
 
-    def _ended(self, pull: Pull, commit: str, *, reason: str, merged: str = "") -> Merging:
-        """As the pull request itself says; `merged` is the base's tip where GitHub has told it,
-        as what it shows may be older than what it did."""
+    def _ended(self, pull: Pull, commit: str, *, reason: str, is_merged: bool = False) -> Merging:
+        """As the pull request itself says; `is_merged` where GitHub has told so, as what it shows
+        may be older than what it did."""
         now = self.get(pull.number)
         if now.head_commit != commit:
-            return Merging(state=MergeState.MOVED, reason=reason, commit=now.merge_commit)
-        if now.is_merged or merged:
-            return Merging(state=MergeState.MERGED, commit=now.merge_commit or merged)
+            return Merging(state=MergeState.MOVED, reason=reason)
+        if now.is_merged or is_merged:
+            return Merging(state=MergeState.MERGED)
         if now.has_auto_merge and now.is_open:
             return Merging(state=MergeState.PENDING, reason=reason)
         return Merging(state=MergeState.REFUSED, reason=reason)
 
-    def enable_auto_merge(
-        self, pull: Pull, *, commit: str, title: str = "", message: str = "", method: str = "merge"
-    ) -> Merging:
+    def enable_auto_merge(self, pull: Pull, *, commit: str) -> Merging:
         """PENDING: GitHub merges when its rules are met. REFUSED also where they are met now."""
-        said = {"commitHeadline": self.redact(title), "commitBody": self.redact(message)}
         wish = {
             "pullRequestId": pull.node_id,
             "expectedHeadOid": commit,
-            "mergeMethod": method.upper(),
-            **_given(said),
+            "mergeMethod": "MERGE",
         }
         refusal = self._mutate("enablePullRequestAutoMerge", wish)
         if refusal:
@@ -225,10 +211,6 @@ class Pulls:
         except (Invalid, NotAllowed, NotFound, Unsupported) as error:
             return _reason(error)
         return ""
-
-
-def _given(said: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in said.items() if text}
 
 
 def _details(answer: Mapping[str, Any]) -> Mapping[str, Any]:

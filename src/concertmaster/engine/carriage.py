@@ -70,11 +70,11 @@ def _merge(ground: Ground, pull: Pull, commit: str) -> Merging:
     """At once, else as soon as the rules are met, else by the queue."""
     pulls = ground.job.forge.pulls
     if pull.is_merged:
-        return Merging(state=MergeState.MERGED, commit=pull.merge_commit)
-    merging = pulls.merge(pull, commit=commit, title="", message="")
+        return Merging(state=MergeState.MERGED)
+    merging = pulls.merge(pull, commit=commit)
     if merging.state is not MergeState.REFUSED:
         return merging
-    later = pulls.enable_auto_merge(pull, commit=commit, title="", message="")
+    later = pulls.enable_auto_merge(pull, commit=commit)
     if later.state is not MergeState.REFUSED:
         return later
     queued = pulls.enqueue(pull, commit=commit)
