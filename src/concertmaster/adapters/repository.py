@@ -278,13 +278,6 @@ class Repository:
         options = ("--graph", "--first-parent", "--format=%h %s")
         return self.git.run("log", *options, "--end-of-options", span).split("\n")
 
-    def branches(self, prefix: str) -> Mapping[str, str]:
-        """The commits of the branches below `prefix`, such as "concertmaster", by branch name."""
-        form = "--format=%(objectname) %(refname:lstrip=2)"
-        lines = self.git.run("for-each-ref", form, f"refs/heads/{prefix.rstrip('/')}")
-        pairs = (line.partition(" ") for line in lines.split("\n") if line)
-        return {name: commit for commit, _, name in pairs}
-
 
 def _check_found(path: Path, found: list[str], answer: Answer) -> None:
     if not found:

@@ -84,13 +84,6 @@ class RunRepository:
         """The id of the blob."""
         return self.git.run("hash-object", "-w", "--stdin", stdin=data)
 
-    def read_blob(self, sha: str) -> bytes:
-        """GitFault when there is no such blob."""
-        answer = self.git.ask("cat-file", "blob", object_id(sha))
-        if answer.code != 0:
-            raise fault("cat-file", answer)
-        return answer.out
-
     def pin(self, ref: str, commit: str) -> None:
         """Give the commit a name, so that it can be found again."""
         self.git.run("update-ref", ref, object_id(commit))

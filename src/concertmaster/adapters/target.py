@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ _LONGEST_REASON = 2000
 class Advanced:
     """The branch is at the new commit."""
 
-    commit: str
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
@@ -39,10 +36,9 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InTheWay:
-    """The user's checkout does not let the branch move. `command` does it later."""
+    """The user's checkout does not let the branch move."""
 
     reason: str
-    command: str
 
 
 def advance(
@@ -77,11 +73,10 @@ def _advance(
     if tip == old != new:
         _check_forward(repository, old, new)
         homes = _homes(repository, branch)
-        command = _command(repository, branch, homes, new)
         if len(homes) > 1:
-            return InTheWay(reason=f"{branch} is checked out more than once", command=command)
+            return InTheWay(reason=f"{branch} is checked out more than once")
         if _is_rebased(repository, branch):
-            return InTheWay(reason=f"a rebase of {branch} is in progress", command=command)
+            return InTheWay(reason=f"a rebase of {branch} is in progress")
         answer = repeat_while(
             _is_locked,
             lambda: _move(repository, branch, homes, old, new),
@@ -89,8 +84,8 @@ def _advance(
         )
         tip = _tip(repository, branch)
         if tip == old:
-            return InTheWay(reason=_reason(answer), command=command)
-    return Advanced(commit=new) if tip == new else Moved(tip=tip)
+            return InTheWay(reason=_reason(answer))
+    return Advanced() if tip == new else Moved(tip=tip)
 
 
 def _tip(repository: Repository, branch: str) -> str:
@@ -143,13 +138,6 @@ def _move(repository: Repository, branch: str, homes: list[Path], old: str, new:
 
 def _is_locked(answer: Answer) -> bool:
     return answer.code != 0 and ".lock'" in answer.err and "File exists" in answer.err
-
-
-def _command(repository: Repository, branch: str, homes: list[Path], new: str) -> str:
-    if homes:
-        return shlex.join(["git", "-C", str(homes[0]), "merge", "--ff-only", new])
-    refspec = f"{new}:refs/heads/{branch}"
-    return shlex.join(["git", "-C", str(repository.root), "fetch", ".", refspec])
 
 
 def _reason(answer: Answer) -> str:

@@ -13,11 +13,10 @@ from concertmaster.core.model import Built
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """The tip with a candidate on it; the tip itself where `changed` is False. Where it is not
-    `as_it_is`, only the candidate's change was put on."""
+    """The tip with a candidate on it; the tip itself where that has the change already. Where it
+    is not `as_it_is`, only the candidate's change was put on."""
 
     commit: str
-    changed: bool
     as_it_is: bool
 
 
@@ -41,8 +40,8 @@ def join(
         return result
     there = result.tree == objects.tree(tip)
     if there and (not as_it_is or objects.is_ancestor(candidate.head, tip)):
-        return Joined(commit=tip, changed=False, as_it_is=as_it_is)
-    return Joined(commit=result.commit, changed=True, as_it_is=as_it_is)
+        return Joined(commit=tip, as_it_is=as_it_is)
+    return Joined(commit=result.commit, as_it_is=as_it_is)
 
 
 def build_base(
