@@ -348,6 +348,11 @@ def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert data.startswith(b'{\n "version": 1,\n "run": "issue-7",\n')
 
 
+def test_a_history_of_before_may_hold_fields_that_are_gone() -> None:
+    old = asdict(HISTORY) | {"landed_at": 7}
+    assert read_history(json.dumps(old).encode()) == HISTORY
+
+
 def test_a_name_that_is_no_text_does_not_spoil_the_history() -> None:
     odd = replace(HISTORY.tasks[0], prompt="caf\udce9.md", title="Café \x1b[31m")
     assert read_history(write_history(HISTORY.put(odd))).task(FRUIT).prompt == "caf?.md"

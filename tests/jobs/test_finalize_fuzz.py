@@ -329,7 +329,7 @@ def test_no_words_of_anybody_act_in_what_we_write_on_github(data: st.DataObject)
     title, body = notice.failure_issue(history)
     check_words(body)
     assert all(map(is_visible, title))
-    check_words(tidings.report_comment(history, verdict, speed=None, notes=[], next_steps=[]))
+    check_words(tidings.report_comment(history, verdict, speed=None, notes=[]))
 
 
 @settings(CALM, max_examples=300)

@@ -15,8 +15,6 @@ from concertmaster.core.neutral import (
     as_line,
     clip,
     code_block,
-    escape_command,
-    escape_property,
     format_output,
     inert_log_line,
     mark,
@@ -290,11 +288,6 @@ def test_an_output_is_written_between_delimiters() -> None:
 def test_an_output_that_could_end_itself_is_refused(name: str, value: str, delimiter: str) -> None:
     with pytest.raises(Error, match="cannot be written"):
         format_output(name, value, delimiter=delimiter)
-
-
-def test_a_command_to_the_runner_cannot_be_left() -> None:
-    assert escape_command("100%\r\n::error::x") == "100%25%0D%0A::error::x"
-    assert escape_property("a.py:1,b\n") == "a.py%3A1%2Cb%0A"
 
 
 @pytest.mark.parametrize("line", ["::error::x", "  ::add-mask::x", "a ##[command]x", "\x1b[0m::x"])

@@ -90,9 +90,7 @@ def report(history: History, verdict: Verdict | None = None, **changes: object) 
 
 
 def test_a_pull_request_says_what_it_is_and_closes_its_issue() -> None:
-    body = notice.pull_body(
-        HISTORY, LANDED, closes=True, together=["login-3f2a", "a-1"], notes=["See [x](http://y)."]
-    )
+    body = notice.pull_body(HISTORY, LANDED, closes=True, together=["login-3f2a", "a-1"])
 
     assert notice.pull_title(LANDED) == "Add a login page"
     assert read_marks(body) == (Mark(run=RUN, task="login-3f2a", kind="pull"),)
@@ -100,7 +98,6 @@ def test_a_pull_request_says_what_it_is_and_closes_its_issue() -> None:
     assert f"`{RUN}` of #{PARENT}" in body
     assert "merged with `a-1` the whole passed the check" in body
     assert "1m 30s in 1 attempt, for $1.50" in body
-    assert "- See [x](http://y)." in body
 
 
 def test_a_pull_request_that_does_not_close_names_no_issue_to_close() -> None:
@@ -172,12 +169,11 @@ def test_what_nobody_measured_is_not_told() -> None:
 def test_a_report_says_what_comes_next() -> None:
     due = Due(round=3, at=1_767_268_800.0, reason="a usage limit ends")
     history = replace(HISTORY, tasks=(WAITING,), due=due)
-    text = report(history, notes=["No checks run by the token."], next_steps=["Wait."])
+    text = report(history, notes=["No checks run by the token."])
 
     assert "0 of 1 task landed on `main`, 1 waits to be merged (" in text
     assert f"- #{PULL} waits to be merged." in text
     assert "- Round 3 is due at 2026-01-01 12:00 UTC (a usage limit ends)" in text
-    assert "- Wait.\n" in text
     assert "- No checks run by the token.\n" in text
 
 

@@ -195,9 +195,9 @@ def parent_body(plan: Plan) -> str:
     )
 
 
-def answer(text: str, *, run: str, kind: str = REPLY_KIND) -> str:
+def answer(text: str, *, run: str) -> str:
     """A reply of ours; `text` is Markdown of ours."""
-    return clip(f"{mark(run=run, kind=kind)}\n{text}")
+    return clip(f"{mark(run=run, kind=REPLY_KIND)}\n{text}")
 
 
 def error_text(what: str, why: str, next_step: str) -> str:

@@ -93,7 +93,6 @@ class History:
     memory_pull: int = 0
     tips: tuple[tuple[str, str], ...] = ()  # where we last left each branch of ours
     started_at: int = 0  # epoch seconds
-    landed_at: int = 0
     check_seconds: float = 0.0
 
     def task(self, name: str) -> TaskHistory:

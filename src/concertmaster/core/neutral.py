@@ -160,16 +160,6 @@ def format_output(name: str, value: str, *, delimiter: str) -> str:
     )
 
 
-def escape_command(text: str) -> str:
-    """The message of a command to the runner, as behind `::error::`."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def escape_property(text: str) -> str:
-    """A property of a command to the runner, as `file` in `::error file=...::`."""
-    return escape_command(text).replace(":", "%3A").replace(",", "%2C")
-
-
 def inert_log_line(line: str) -> str:
     """One line for the log of a job, where `::` at its start would be a command to the runner."""
     return _OLD_RUNNER_COMMAND.sub("# #", _RUNNER_COMMAND.sub(r"\1: ", visible(line)))

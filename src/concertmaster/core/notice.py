@@ -59,12 +59,10 @@ def pull_body(
     *,
     closes: bool,
     together: Sequence[str] = (),
-    notes: Sequence[str] = (),
 ) -> str:
     """The pull request of one task.
 
-    `together` are the ids of the tasks with whose changes it passed the check; `notes` are
-    Markdown of ours, a line each.
+    `together` are the ids of the tasks with whose changes it passed the check.
     """
     closing = [f"Closes {number(one.issue)}", ""] if closes and one.issue > 0 else []
     effort = f"{duration(one.seconds)} in {count(one.attempts, 'attempt')}, {known_cost([one])}"
@@ -75,7 +73,6 @@ def pull_body(
         *closing,
         *(f"- {line}" for line in _checked(one, together)),
         f"- agents worked {effort}",
-        *(f"- {note}" for note in notes),
         *_agent_notes(one),
     ]
     return clip("\n".join(lines))

@@ -66,12 +66,11 @@ def report_comment(
     *,
     speed: Speed | None,
     notes: Sequence[str] = (),
-    next_steps: Sequence[str] = (),
 ) -> str:
     """The report of the round on the parent issue.
 
-    `notes` and `next_steps` are Markdown of ours, a line each; pull requests that wait, the round
-    that is due and how to retry are told by themselves.
+    `notes` are Markdown of ours, a line each; pull requests that wait, the round that is due and
+    how to retry are told by themselves.
     """
     head = mark(run=history.run, kind=report_kind(history.round))
     text = summary_markdown(
@@ -79,7 +78,6 @@ def report_comment(
         verdict,
         speed=speed,
         notes=notes,
-        next_steps=next_steps,
         limit=BODY_LIMIT - len(head) - 1,
     )
     return f"{head}\n{text}"
@@ -91,12 +89,11 @@ def summary_markdown(
     *,
     speed: Speed | None,
     notes: Sequence[str] = (),
-    next_steps: Sequence[str] = (),
     limit: int = SUMMARY_LIMIT,
 ) -> str:
     """As `report_comment`, without its mark; at most `limit` characters."""
     above = [f"### {_headline(history)}", "", *_measured(speed), ""]
-    below = ["", *_list("Next", [*_next(history), *next_steps])]
+    below = ["", *_list("Next", [*_next(history)])]
     below += _list("To know", [*_words_of(verdict), *notes, *_skipped(history)])
     below += _follow_ups(history)
     room = limit - sum(len(line) + 1 for line in (*above, *below))

@@ -42,7 +42,6 @@ class Trigger:
     is_bot: bool = False
     issue: int = 0
     pull: int = 0
-    title: str = ""
     body: str = ""
     comment: int = 0
     comment_text: str = ""
@@ -101,7 +100,6 @@ def _read_comment(found: _Payload) -> Trigger | Ignored:
         actor=found.text("comment", "user", "login"),
         is_bot=_is_bot(found, "comment", "user"),
         issue=issue,
-        title=found.text("issue", "title"),
         body=found.text("issue", "body"),
         comment=comment,
         comment_text=found.text("comment", "body"),
@@ -122,7 +120,6 @@ def _read_label(found: _Payload, workflow: Workflow) -> Trigger | Ignored:
         actor=found.text("sender", "login"),
         is_bot=_is_bot(found, "sender"),
         issue=issue,
-        title=found.text("issue", "title"),
         body=found.text("issue", "body"),
         requester=_requester(found, "sender"),
     )

@@ -28,7 +28,6 @@ QUEUED = f"{LABEL}:queued"
 RUNNING = f"{LABEL}:running"
 LANDED = f"{LABEL}:landed"
 FAILED = f"{LABEL}:failed"
-_TAKES_PLACE_OF = {bulletin.PLAN_KIND: (bulletin.REPLY_KIND,)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ def find_children(
         labelled = forge.labelled(LABEL, since=parent.created_at)
         beside = [issue for issue in labelled if issue.author == viewer]
         found = _by_task([*beside, *ours], parent, known=known or {})
-    retired = [issue for issue in ours if _is_marked(issue, bulletin.DUPLICATE_KIND)]
+    retired = [issue for issue in ours if _is_duplicate(issue)]
     return Found(issues=found, retired=retired, room=room)
 
 
@@ -84,8 +83,8 @@ def _task_of(issue: Issue, parent: Issue) -> str:
     return bulletin.task_of_child(issue.body, parent=0 if is_below else parent.number)
 
 
-def _is_marked(issue: Issue, kind: str) -> bool:
-    return any(one.kind == kind for one in read_marks(issue.body))
+def _is_duplicate(issue: Issue) -> bool:
+    return any(one.kind == bulletin.DUPLICATE_KIND for one in read_marks(issue.body))
 
 
 @dataclass(frozen=True)
@@ -178,11 +177,11 @@ class Family:
         numbers = {task: child.number for task, child in children.items()}
         beside = [task for task, child in children.items() if child.parent != self.parent.number]
         body = bulletin.plan_comment(self.plan, children=numbers, notes=notes, beside=beside)
-        return self.put_comment(self._fit("plan-comment.md", body), kind=bulletin.PLAN_KIND)
+        return self._put_plan(self._fit("plan-comment.md", body))
 
-    def put_comment(self, body: str, *, kind: str) -> Comment:
-        """The run's one comment of a kind; the plan stands where a try before told of an error."""
-        kinds = {kind, *_TAKES_PLACE_OF.get(kind, ())}
+    def _put_plan(self, body: str) -> Comment:
+        """The plan stands where a try before told of an error."""
+        kinds = {bulletin.PLAN_KIND, bulletin.REPLY_KIND}
 
         def is_ours(comment: Comment) -> bool:
             marks = read_marks(comment.body)

@@ -28,13 +28,12 @@ from concertmaster.engine.job import Job
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """What a round has to tell. `notes` and `next_steps` are Markdown of ours."""
+    """What a round has to tell. `notes` are Markdown of ours."""
 
     history: History
     verdict: Verdict | None
     speed: Speed | None
     notes: Sequence[str] = ()
-    next_steps: Sequence[str] = ()
 
 
 def conclude(job: Job, closing: Closing, *, viewer: str) -> tuple[History, str]:
@@ -109,7 +108,6 @@ def _report(job: Job, closing: Closing, *, viewer: str) -> str:
         closing.verdict,
         speed=closing.speed,
         notes=closing.notes,
-        next_steps=closing.next_steps,
     )
     kind = tidings.report_kind(history.round)
 
@@ -144,7 +142,6 @@ def _summary(closing: Closing) -> str:
         closing.verdict,
         speed=closing.speed,
         notes=closing.notes,
-        next_steps=closing.next_steps,
     )
 
 

@@ -51,10 +51,9 @@ def propose_task(
     *,
     closes: bool,
     together: Iterable[str] = (),
-    notes: tuple[str, ...] = (),
 ) -> Proposal:
     one = history.task(task)
-    body = notice.pull_body(history, one, closes=closes, together=[*together], notes=notes)
+    body = notice.pull_body(history, one, closes=closes, together=[*together])
     return Proposal(branch=task, title=notice.pull_title(one), body=body)
 
 

@@ -104,7 +104,7 @@ def read_parent(job: Job, request: Request) -> Request:
         _try_to_reply(job, trigger)
     if trigger.kind in (Kind.COMMENT, Kind.LABEL):
         return replace(request, parent=parent)
-    trigger = replace(trigger, title=parent.title, body=parent.body)
+    trigger = replace(trigger, body=parent.body)
     prompts = _list_prompts(job, trigger)
     return replace(request, trigger=trigger, prompts=prompts, parent=parent)
 

@@ -25,7 +25,6 @@ READ_ONLY = 0.4  # "see", "like", "run": most of these are not edited
 SPARED = 0.1  # "do not modify": models obey, mostly
 SIBLING = 0.2  # another prompt is named for order, not to be edited
 LEAST = 0.02  # less than this tells the planner nothing
-MAX_NOTES = 20
 
 MAX_NOTES = 20
 MAX_ENTRIES = 500

@@ -38,11 +38,10 @@ class Verb(StrEnum):
 class Mention:
     """One path that a text names, once.
 
-    `raw` is the word, `path` what it spells (see spelling.Spelled for it, `kind`, `foreign` and
-    `lines`); `line` is 1-based; `heading` is the nearest one above; `bullet`: it opens an item.
+    See spelling.Spelled for `path`, `kind`, `foreign` and `lines`. `line` is 1-based; `heading` is
+    the nearest one above; `bullet`: it opens an item.
     """
 
-    raw: str
     path: str
     kind: Kind
     place: Place
@@ -167,7 +166,6 @@ def _in_line(line: str, number: int, surroundings: _Surroundings) -> Iterator[Me
     previous_end = 0
     for word in words:
         mention = Mention(
-            raw=plain[word.start : word.end],
             path=word.spelled.path,
             kind=word.spelled.kind,
             place=_place(plain, surroundings),
