@@ -287,7 +287,8 @@ class Simulator:
             waits = self.state.is_halted or not any(isinstance(p, train) for p in self.pending)
             assert waits, "the train is asked for two things at once"
         if isinstance(command, RunPhase):
-            assert command.phase not in command.holds, f"{command.phase} holds and is asked again"
+            attempt = self.state.tasks[command.task.id].attempts[-1]
+            assert command.phase not in attempt.holds, f"{command.phase} holds and is asked again"
             assert not any(p.task == command.task for p in self.pending if isinstance(p, RunPhase))
             assert not self.state.cancelled, "an agent starts after the cancellation"
             assert not self.state.stopped, "an agent starts after the stop"

@@ -145,7 +145,7 @@ def _pruned(record: TaskRecord) -> TaskRecord:
         attempt,
         number=1 + spent,
         checkpoint=TREE if attempt.checkpoint == NEW else attempt.checkpoint,
-        done=(),
+        usages=(),
         reason="",
         returned=tuple(sorted(attempt.returned)),
         holds=tuple(sorted(attempt.holds)),

@@ -10,7 +10,7 @@ from concertmaster.core.command import RunPhase
 from concertmaster.core.events import PhaseFailed, PhaseFinished
 from concertmaster.core.graph import Graph
 from concertmaster.core.model import Built, Outcome, Phase, TaskState
-from concertmaster.core.state import Attempt, PhaseRecord, RunState, TaskRecord
+from concertmaster.core.state import Attempt, RunState, TaskRecord
 
 
 def start_attempt(record: TaskRecord) -> TaskRecord:
@@ -50,7 +50,6 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         session=attempt.session if phase in phases.AGENTS_OWN else "",
         evidence=attempt.evidence or _earlier_evidence(record),
         findings=attempt.findings,
-        holds=attempt.holds,
     )
     asked = replace(attempt, asked=phase, redo=False)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command
@@ -104,16 +103,13 @@ def finish_phase(
 ) -> TaskRecord:
     """Take the phase's evidence as the attempt's checkpoint; after the last phase it succeeded."""
     attempt = record.attempts[-1]
-    done = PhaseRecord(
-        phase=event.phase, seconds=event.seconds, usage=event.usage, session=event.session
-    )
     is_new = event.checkpoint not in ("", attempt.checkpoint)
     changed = is_new or attempt.interrupted_at != ""
     session = event.session if event.phase in phases.AGENTS_OWN else ""
     attempt = replace(
         attempt,
         asked=None,
-        done=(*attempt.done, done),
+        usages=(*attempt.usages, event.usage),
         holds=phases.finish(attempt.holds, event.phase, changed=changed),
         evidence="" if event.phase is Phase.IMPLEMENT else attempt.evidence,
         reason="",
@@ -136,7 +132,7 @@ def finish_phase(
         )
     if event.phase is not Phase.DELIVER and not event.no_op:
         return replace(record, attempts=(*record.attempts[:-1], attempt))
-    ended = replace(attempt, outcome=Outcome.SUCCEEDED, reason=event.no_op, ended_at=event.at)
+    ended = replace(attempt, outcome=Outcome.SUCCEEDED, reason=event.no_op)
     return replace(
         record,
         state=TaskState.SUCCEEDED,
@@ -214,7 +210,6 @@ def _end_attempt(
         folder_stays=event.unsaved,
         resumes_at=event.resumes_at,
         started_at=attempt.started_at or event.at - event.seconds,
-        ended_at=event.at,
     )
     attempts = (*record.attempts[:-1], ended)
     spent = sum(1 for one in attempts if counts(one))

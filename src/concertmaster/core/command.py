@@ -32,7 +32,6 @@ class RunPhase:
     session: str = ""
     evidence: str = ""  # what has to be mended: of the attempt before, or of a phase of this one
     findings: str = ""  # the plan that the agent made in research
-    holds: tuple[Phase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

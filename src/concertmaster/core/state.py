@@ -12,19 +12,9 @@ from concertmaster.core.scheduler import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhaseRecord:
-    """One finished phase of an attempt."""
-
-    phase: Phase
-    seconds: float
-    usage: Usage = Usage()
-    session: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of one task. `asked` is the phase that has no answer yet, `done` the log of those
-    that met their exit condition, `holds` those of them that do so for the tree as it is."""
+    """One try of one task. `asked` is the phase that has no answer yet, `usages` are of those that
+    met their exit condition, `holds` are those of them that do so for the tree as it is."""
 
     number: int
     asked: Phase | None = None
@@ -38,7 +28,7 @@ class Attempt:
     interrupted_at: str = ""  # the checkpoint before that of a phase that met a usage limit
     session: str = ""
     no_op: str = ""
-    done: tuple[PhaseRecord, ...] = ()
+    usages: tuple[Usage, ...] = ()
     holds: tuple[Phase, ...] = ()
     returned: tuple[Phase, ...] = ()  # the phases that sent the work back, each time
     evidence: str = ""  # what they want to be mended
@@ -52,7 +42,6 @@ class Attempt:
     lost_usage: Usage = Usage()
     resumes_at: float = 0.0  # when the usage limit ends that it ended by
     started_at: float = 0.0
-    ended_at: float = 0.0
 
     @property
     def head(self) -> str:
@@ -143,6 +132,6 @@ class RunState:
             usage
             for record in self.tasks.values()
             for attempt in record.attempts
-            for usage in (*(done.usage for done in attempt.done), attempt.lost_usage)
+            for usage in (*attempt.usages, attempt.lost_usage)
         ]
         return sum(usage.cost_usd or 0.0 for usage in usages)
