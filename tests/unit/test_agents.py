@@ -541,7 +541,6 @@ class TestFindAgent:
 
         agent = find_agent(name, command="", path=f"/nowhere{os.pathsep}{tmp_path}")
 
-        assert agent.name == name
         assert agent.argv(Request(text=""))[0] == str(program)
 
     @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "aider"])
@@ -566,7 +565,7 @@ class TestFindAgent:
             assert find_program("claude", path) == ""
 
     def test_any_command_can_be_an_agent(self) -> None:
-        assert find_agent("command", command="cat", path="").name == "command"
+        assert find_agent("command", command="cat", path="") == Command("cat")
 
     @pytest.mark.parametrize(
         ("name", "command", "word"),

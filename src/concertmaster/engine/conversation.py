@@ -142,7 +142,7 @@ class Conversation:
             mark=site.mark(task, command.attempt),
             cwd=worktree.files,
             env=site.environment_in(worktree, *agent.environment, *settings.agent_environment),
-            stdin=question.text.encode("utf-8", "replace"),
+            stdin=request.text.encode("utf-8", "replace"),
             log=log,
             on_line=read,
             timeout_seconds=settings.timeout_seconds,

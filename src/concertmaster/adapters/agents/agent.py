@@ -76,9 +76,6 @@ class Agent(Protocol):
     """One coding agent's command line; it runs with the worktree as working directory."""
 
     @property
-    def name(self) -> str: ...
-
-    @property
     def environment(self) -> frozenset[str]:
         """Names of the variables that its process may have beyond the common ones."""
         ...

@@ -48,7 +48,6 @@ class Aider:
 
     program: str
     model: str = ""
-    name: str = "aider"
     environment: frozenset[str] = _ENVIRONMENT
 
     def argv(self, request: Request) -> tuple[str, ...]:

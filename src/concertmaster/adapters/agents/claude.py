@@ -75,7 +75,6 @@ class Claude:
 
     program: str
     model: str = ""
-    name: str = "claude"
     environment: frozenset[str] = _ENVIRONMENT
 
     def argv(self, request: Request) -> tuple[str, ...]:

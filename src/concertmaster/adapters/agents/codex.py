@@ -87,7 +87,6 @@ class Codex:
 
     program: str
     model: str = ""
-    name: str = "codex"
     environment: frozenset[str] = _ENVIRONMENT
 
     def argv(self, request: Request) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ class Command:
     """A line of shell; exit 0 and a diff = done."""
 
     command: str
-    name: str = "command"
     environment: frozenset[str] = frozenset()
 
     def argv(self, request: Request) -> tuple[str, ...]:

@@ -61,7 +61,6 @@ class Gemini:
 
     program: str
     model: str = ""
-    name: str = "gemini"
     environment: frozenset[str] = _ENVIRONMENT
 
     def argv(self, request: Request) -> tuple[str, ...]:
