@@ -157,7 +157,7 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
 
 
 def _run_plan(console: Console, planned: Planned, guard: Guard) -> int:
-    with console.progress(planned.plan) as progress:
+    with console.progress() as progress:
         folder = runs.start(planned, _home(), progress=progress, guard=guard)
     return _end(console, folder)
 
@@ -272,7 +272,7 @@ def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: An
         planned = plan_branches(asked, branches)
         for note in planned.plan.notes:
             console.note(note)
-        with console.progress(planned.plan) as progress:
+        with console.progress() as progress:
             folder = land_branches(planned, _home(), progress=progress, guard=guard)
     return _end(console, folder)
 
@@ -287,7 +287,8 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     """Go on with a run that crashed, was interrupted, or was stopped."""
     repository = Repository.open(repo)
     folder = runs.find_open_run(repository, run)
-    with Guard() as guard, console.progress(runs.look(folder)[0].plan) as progress:
+    runs.look(folder)  # a run that cannot be read is left as it is
+    with Guard() as guard, console.progress() as progress:
         runs.resume(folder, repository, _home(), progress=progress, guard=guard, budget_usd=budget)
     return _end(console, folder)
 
@@ -348,7 +349,7 @@ def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
         os.kill(owner, signal.SIGTERM)
         words = f"is being cancelled by process {owner}, which owns it"
     else:
-        with Guard() as guard, console.progress(state.plan) as progress:
+        with Guard() as guard, console.progress() as progress:
             runs.resume(folder, repository, _home(), progress=progress, guard=guard, cancel=True)
         words = "is cancelled"
     console.result(f"run {folder.name} {words}", {"run": folder.name, "answer": words})

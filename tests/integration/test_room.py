@@ -86,13 +86,12 @@ class Machine:
         paths = tuple(self.project.root / prompt for prompt in prompts)
         asked = Asked(repository=self.project.root, prompts=paths, options=options)
         planned = make_plan(asked)
-        with Guard() as guard, self.console.progress(planned.plan) as progress:
+        with Guard() as guard, self.console.progress() as progress:
             home = self.home(measure)
             return runs.start(planned, home, progress=progress, guard=guard)
 
     def resume(self, folder: Path, measure: Measure) -> None:
-        plan = runs.look(folder)[0].plan
-        with Guard() as guard, self.console.progress(plan) as progress:
+        with Guard() as guard, self.console.progress() as progress:
             home, repository = self.home(measure), self.project.open()
             runs.resume(folder, repository, home, progress=progress, guard=guard)
 

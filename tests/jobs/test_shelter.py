@@ -154,7 +154,7 @@ def perform(
         for blob, data in planned.texts.items()
     }
     planned = type(planned)(plan=planned.plan, repository=repository, texts=texts_of)
-    with sheltered(job) as accounts, Guard() as guard, job.console.progress(planned.plan) as told:
+    with sheltered(job) as accounts, Guard() as guard, job.console.progress() as told:
         home = runs.Home(
             cache=job.folder / ATTEMPTS,
             environment=job.environment,

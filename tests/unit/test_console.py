@@ -54,7 +54,7 @@ class Screen:
 
     def watch(self, events: Iterable[Event], plan: Plan) -> None:
         state = machine.begin(plan)
-        with self.console.progress(plan) as progress:
+        with self.console.progress() as progress:
             for event in events:
                 state, _ = machine.handle(state, event)
                 progress.update(state, event)
@@ -273,7 +273,7 @@ def test_in_a_terminal_a_live_table_shows_what_runs() -> None:
     state = machine.fold(TWO, stories.begin())
     limit = time.monotonic() + 20
 
-    with screen.console.progress(TWO) as progress:
+    with screen.console.progress() as progress:
         progress.update(state, stories.begin()[1])
         worker = threading.Thread(target=progress.activity, args=("one", f"edits {HOSTILE}"))
         worker.start()
@@ -318,7 +318,7 @@ def test_the_live_table_shows_what_the_run_waits_for(events: list[Event], words:
         state, _ = machine.handle(state, event)
     limit = time.monotonic() + 20
 
-    with screen.console.progress(TWO) as progress:
+    with screen.console.progress() as progress:
         progress.update(state, stories.begin()[1])
         while words not in screen.err and time.monotonic() < limit:
             time.sleep(0.02)
@@ -345,7 +345,7 @@ def test_a_reader_that_went_away_does_not_end_the_run() -> None:
     console = Console(io.StringIO(), Gone(), terminal=False, json=False)
     state = machine.begin(TWO)
 
-    with console.progress(TWO) as progress:
+    with console.progress() as progress:
         progress.update(state, stories.begin()[0])
 
 

@@ -212,13 +212,13 @@ class Console:
             yield _Changes(self._tell)
 
     @contextmanager
-    def progress(self, plan: Plan) -> Iterator[Progress]:
+    def progress(self) -> Iterator[Progress]:
         """Tells of the run for as long as the context lasts."""
         if self._json:
             yield _Silence()
         elif self._shows_colours(self._stderr):
             console = self._rich(self._stderr)
-            board = _Board(console, plan)
+            board = _Board(console)
             with _live(console, board):
                 yield board
         else:
@@ -369,9 +369,8 @@ def _live(console: RichConsole, shown: RenderableType) -> Iterator[None]:
 class _Board:
     """A table of what runs now; what is over scrolls away above it."""
 
-    def __init__(self, console: RichConsole, plan: Plan) -> None:
+    def __init__(self, console: RichConsole) -> None:
         self._console = console
-        self._plan = plan
         self._lock = threading.Lock()
         self._lines = _Lines(self._print)
         self._state: RunState | None = None

@@ -134,7 +134,7 @@ def _run_train(
     with (
         sheltered(job) as accounts,
         Guard() as guard,
-        job.console.progress(clerk.plan) as clerk.progress,
+        job.console.progress() as clerk.progress,
     ):
         left = usable_seconds(job) - (time.monotonic() - began)
         place = replace(home(job, accounts), seconds=max(left, 0.0))

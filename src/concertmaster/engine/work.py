@@ -55,7 +55,7 @@ def work(job: Job) -> int:
     planned = Planned(plan=share, repository=repository, texts=handout.texts)
     run_folder = runs.runs_folder(repository) / share.run
     try:
-        with sheltered(job) as accounts, Guard() as guard, job.console.progress(share) as progress:
+        with sheltered(job) as accounts, Guard() as guard, job.console.progress() as progress:
             runs.start(planned, home(job, accounts), progress=progress, guard=guard)
     finally:
         if (run_folder / "journal.jsonl").exists():
