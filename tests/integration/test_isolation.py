@@ -250,12 +250,12 @@ def test_a_user_that_runs_something_is_not_given_away() -> None:
     ],
 )
 def test_numbers_are_high_ones_that_the_container_has(rows: str, expected: tuple[int, int]) -> None:
-    assert account._free_range(rows) == expected
+    assert account.free_range(rows) == expected
 
 
 def test_a_container_with_too_few_users_is_refused() -> None:
     with pytest.raises(EnvironmentFault, match="too few"):
-        account._free_range("0 1000 1")
+        account.free_range("0 1000 1")
 
 
 # What they reach

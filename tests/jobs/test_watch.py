@@ -305,15 +305,15 @@ def test_jobs_that_the_token_may_not_see_are_left_out(stage: Stage) -> None:
 def test_a_limit_is_waited_for_as_long_as_github_asks(
     stage: Stage, path: str, effect: Effect
 ) -> None:
-    watch = stage.open(clock=BentClock(stage.double.clock))
+    clock = BentClock(stage.double.clock)
+    watch = stage.open(clock=clock)
     before = watch.look()
-    slept = watch._clock.slept  # type: ignore[attr-defined]
     stage.double.fail(Fault(effect=effect, path=path, nth=1, retry_after_seconds=90))
 
     assert watch.look() == before
 
-    assert slept == ([] if path == "*/rate_limit" else [90.0])
-    assert len(stage.said) == len(slept)
+    assert clock.slept == ([] if path == "*/rate_limit" else [90.0])
+    assert len(stage.said) == len(clock.slept)
     assert all("1m 30s" in text for text in stage.said)
 
 

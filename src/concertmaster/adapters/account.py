@@ -48,7 +48,7 @@ class Accounts:
                 "of the jobs is protection enough",
             )
         self._lock = threading.Lock()
-        self._first, self._end = _free_range(Path("/proc/self/uid_map").read_text())
+        self._first, self._end = free_range(Path("/proc/self/uid_map").read_text())
         self._next = self._first + secrets.randbelow((self._end - self._first) // STEP) * STEP
         self._reserved: set[int] = set()
 
@@ -70,7 +70,7 @@ class Accounts:
         raise EnvironmentFault("there is no free user number left on this machine")
 
 
-def _free_range(uid_map: str) -> tuple[int, int]:
+def free_range(uid_map: str) -> tuple[int, int]:
     """First number and end of those that this machine, or this container of it, may use.
 
     Where users are mapped, as in rootless containers, there are often just 65,536.
