@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from concertmaster.adapters import downloads
+from concertmaster.sandbox import download_cache
 
 LINES = {"100 Mbit/s": 12.5e6, "1 Gbit/s": 125e6}  # bytes per second
 
@@ -35,12 +35,12 @@ def measure(scratch: Path, options: argparse.Namespace) -> bool:
     count = fill(homes[0], megabytes=options.megabytes, kilobytes=options.kilobytes)
     os.sync()
     begin = time.perf_counter()
-    note = downloads.keep(homes[0], scratch / "kept")
+    note = download_cache.keep(homes[0], scratch / "kept")
     kept = time.perf_counter() - begin
     seconds = []
     for home in homes[1:]:
         begin = time.perf_counter()
-        note = note or downloads.hand_out(scratch / "kept", home, account=None)
+        note = note or download_cache.hand_out(scratch / "kept", home, account=None)
         seconds.append(time.perf_counter() - begin)
     lines = {name: options.megabytes * (1 << 20) / speed for name, speed in LINES.items()}
     typical = sorted(seconds)[len(seconds) // 2]

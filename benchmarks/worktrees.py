@@ -15,10 +15,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from concertmaster.adapters.repository import Repository
-from concertmaster.adapters.run_repository import RunRepository
-from concertmaster.adapters.worktree import Worktree, Worktrees
 from concertmaster.errors import Error
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.worktrees.manager import Worktrees
+from concertmaster.worktrees.worktree import Worktree
 
 LINES_PER_FILE = 40
 FACTOR = 2.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.adapters.repository import Repository
+from concertmaster.git.repository import Repository
 
 # Whoever starts the tests in the background has these ignored, also in all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from concertmaster.core.command import (
+from concertmaster.commands import (
     AwaitTime,
-    Candidate,
     CheckBase,
     CheckBatch,
     Command,
@@ -20,12 +19,13 @@ from concertmaster.core.command import (
     KeepWork,
     LandBatch,
     MeasureRoom,
+    MergeCandidate,
     RemoveWorktree,
     RunPhase,
     StopAttempt,
     StopCheck,
 )
-from concertmaster.core.events import (
+from concertmaster.events import (
     BaseChecked,
     BatchChecked,
     BatchLanded,
@@ -42,9 +42,7 @@ from concertmaster.core.events import (
     Throttled,
     WorkKept,
 )
-from concertmaster.core.headroom import Shortage
-from concertmaster.core.machine import begin, fold, handle
-from concertmaster.core.model import (
+from concertmaster.model import (
     LEAN_PHASES,
     Built,
     Exclusion,
@@ -54,13 +52,15 @@ from concertmaster.core.model import (
     Phase,
     Plan,
     RunSettings,
+    Shortage,
     Task,
     TaskState,
     Usage,
 )
-from concertmaster.core.phases import AGENTS_OWN
-from concertmaster.core.record import AGENT_PHASES
-from concertmaster.core.state import RunState
+from concertmaster.run.phases import AGENTS_OWN
+from concertmaster.run.reducer import AGENT_PHASES
+from concertmaster.run.state import RunState
+from concertmaster.run.state_machine import begin_run, fold_events, handle
 
 BASE = "base"
 BRANCH = "concertmaster/run/landed"
@@ -175,7 +175,7 @@ class Simulator:
         self.world = world or World()
         self.disturbance = disturbance or Disturbance()
         self.order = iter(order)
-        self.state: RunState = begin(plan)
+        self.state: RunState = begin_run(plan)
         self.journal: list[Event] = []
         self.commands: list[Command] = []
         self.pending: list[Command] = []
@@ -243,7 +243,7 @@ class Simulator:
         for command in self.pending:
             if isinstance(command, LandBatch) and next(self.order, 0) % 2:
                 self._answer(command)
-        assert fold(self.plan, self.journal) == self.state
+        assert fold_events(self.plan, self.journal) == self.state
         self._resume()
 
     def _resume(self) -> None:
@@ -370,7 +370,7 @@ class Simulator:
 
     def _check_end(self) -> None:
         state = self.state
-        assert fold(self.plan, self.journal) == state
+        assert fold_events(self.plan, self.journal) == state
         on_target = self.commits[
             self.own_branch if state.landing.diverted else self.target
         ].contents
@@ -405,7 +405,7 @@ class Simulator:
             frozenset({a, b}) in self.world.conflicts for a in ours - theirs for b in theirs - ours
         )
 
-    def _join(self, tip: str, candidate: Candidate) -> str | None:
+    def _join(self, tip: str, candidate: MergeCandidate) -> str | None:
         """A head brings all that it is built on; re-applied, a change comes alone."""
         ours, head = self.commits[tip].contents, self.commits[candidate.head]
         assert self.commits[candidate.base].contents == head.base

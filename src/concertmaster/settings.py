@@ -25,9 +25,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from concertmaster.core.model import LEAN_PHASES, LandingMode, Phase
-from concertmaster.core.text import read_duration
 from concertmaster.errors import EnvironmentFault, UsageError
+from concertmaster.model import LEAN_PHASES, LandingMode, Phase
+from concertmaster.text.display import read_duration
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 MAX_FILE_BYTES = 256 * 1024

@@ -11,9 +11,9 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from concertmaster import cli
-from concertmaster.adapters.journal import Journal, dump_event
-from concertmaster.core.events import Event
+from concertmaster.cli import main as command_line
+from concertmaster.engine.journal import Journal, dump_event
+from concertmaster.events import Event
 
 Append = Callable[[Journal, Sequence[Event]], None]
 
@@ -22,7 +22,7 @@ def main() -> int:
     after, how, *arguments = sys.argv[1:]
     append_some = killing(Journal.append, after=int(after), torn=how == "torn")
     Journal.append = append_some  # type: ignore[method-assign, assignment]
-    return cli.main(arguments)
+    return command_line.main(arguments)
 
 
 def killing(append: Append, *, after: int, torn: bool) -> Append:

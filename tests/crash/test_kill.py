@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from concertmaster.core.model import Phase
+from concertmaster.model import Phase
 from tests.crash.conftest import MakeWorld, Undisturbed
 from tests.crash.world import Asked, Run, World, is_reached, living
 

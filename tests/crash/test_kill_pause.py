@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.core.events import PauseEnded, PhaseFailed, PhaseFinished, RunResumed
-from concertmaster.core.machine import begin, handle
-from concertmaster.core.model import Outcome, Phase
+from concertmaster.events import PauseEnded, PhaseFailed, PhaseFinished, RunResumed
+from concertmaster.model import Outcome, Phase
+from concertmaster.run.state_machine import begin_run, handle
 from tests.commandline import write_prompt
 from tests.conftest import Project
 from tests.crash.world import Run, World, is_reached, living
@@ -90,7 +90,7 @@ def resume(world: World) -> Run:
 
 def pauses(run: Run) -> int:
     """How often the run began to wait."""
-    state, waits = begin(run.state.plan), [False]
+    state, waits = begin_run(run.state.plan), [False]
     for event in run.events:
         state, _ = handle(state, event)
         waits.append(bool(state.paused_until))

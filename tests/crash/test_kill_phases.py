@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.core.events import PhaseFinished
-from concertmaster.core.model import Phase
+from concertmaster.events import PhaseFinished
+from concertmaster.model import Phase
 from tests.commandline import write_prompt
 from tests.conftest import Project
 from tests.crash.world import Run, World, is_reached, living

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from concertmaster.core.events import TargetMoved
+from concertmaster.events import TargetMoved
 from tests.crash.conftest import Undisturbed
 from tests.crash.world import PATIENCE_SECONDS, Run, World, is_reached, living
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import psutil
 
-from concertmaster.adapters.journal import Journal, read_plan
-from concertmaster.core.events import Event, PhaseFailed, PhaseFinished
-from concertmaster.core.machine import fold
-from concertmaster.core.model import Phase
-from concertmaster.core.state import RunState
+from concertmaster.engine.journal import Journal
+from concertmaster.events import Event, PhaseFailed, PhaseFinished
+from concertmaster.files.run_folder import read_plan
+from concertmaster.model import Phase
+from concertmaster.run.state import RunState
+from concertmaster.run.state_machine import fold_events
 from tests.conftest import Project
 
 HERE = Path(__file__).parent
@@ -71,7 +72,7 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        return fold(read_plan(self.folder), self.events)
+        return fold_events(read_plan(self.folder), self.events)
 
     @property
     def answered(self) -> list[Asked]:

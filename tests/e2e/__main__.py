@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.e2e.engine import ROOT, CannotRun, running
-from tests.e2e.weight import layers, tabulate
+from tests.e2e.image_size import layers, tabulate
 
 NAME = "localhost/concertmaster:latest"
 

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from tests.agents.endpoint import Endpoint
-from tests.e2e.album import KEPT, keep
-from tests.e2e.edition import Permissions, edit, publish, read_workflow
 from tests.e2e.engine import ROOT, CannotRun, Engine, running
+from tests.e2e.local_release import Permissions, edit, publish, read_workflow
+from tests.e2e.repository import CALLER, Model, Stage
 from tests.e2e.runner import Runner
-from tests.e2e.stage import CALLER, Model, Stage
+from tests.e2e.screenshots import KEPT, keep
 from tests.github.double import Double
 from tests.github.people import Role
 from tests.isolation import make_open_folder

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Timer
 from typing import Any, NamedTuple
 
-from tests.e2e.edition import replacements
 from tests.e2e.engine import ROOT, Engine
+from tests.e2e.local_release import replacements
 
 ACT = ROOT / ".cache" / "act" / "bin" / "act"
 PATIENCE_SECONDS = 600

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from tests.e2e.conftest import KEY, OTHER_KEY, Built, git
+from tests.e2e.repository import Stage
 from tests.e2e.runner import Ran
-from tests.e2e.stage import Stage
 from tests.isolation import attack
 
 pytestmark = pytest.mark.e2e

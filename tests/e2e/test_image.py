@@ -9,7 +9,7 @@ import pytest
 
 from concertmaster import __version__
 from tests.e2e.engine import ROOT, Engine
-from tests.e2e.weight import MEGABYTE, layers, tabulate
+from tests.e2e.image_size import MEGABYTE, layers, tabulate
 
 pytestmark = pytest.mark.e2e
 

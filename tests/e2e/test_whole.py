@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.album import KEPT
-from tests.e2e.clock import tell_times
 from tests.e2e.conftest import Built, git
+from tests.e2e.repository import Stage
 from tests.e2e.runner import Ran
-from tests.e2e.stage import Stage
+from tests.e2e.screenshots import KEPT
+from tests.e2e.timings import tell_times
 from tests.github.state import Issue
 
 pytestmark = pytest.mark.e2e

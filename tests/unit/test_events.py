@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import get_args
 
-from concertmaster.adapters.journal import dump_event, load_event
-from concertmaster.core.events import Event, RunStarted
+from concertmaster.engine.journal import dump_event, load_event
+from concertmaster.events import Event, RunStarted
 
 TAGS = """
 RunStarted RunResumed BaseChecked PhaseFinished PhaseFailed ResultReceived BatchChecked

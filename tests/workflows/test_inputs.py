@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from concertmaster import __version__
-from concertmaster.core.listing import read_prompt_list
-from concertmaster.engine.actions import JOBS
+from concertmaster.action.registry import JOBS
+from concertmaster.github.prompt_list import read_prompt_list
 from concertmaster.settings import ActionSettings, load_settings
+from tests.action.rounds import House
 from tests.github.double import Double
-from tests.jobs.house import House
 from tests.workflows.files import (
     ACTION,
     CALLED,

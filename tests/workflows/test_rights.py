@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.jobs.house import PERMISSIONS
+from tests.action.rounds import PERMISSIONS
 from tests.workflows.files import EXAMPLES, NAME, WORKFLOWS, File
 
 NEEDED = {

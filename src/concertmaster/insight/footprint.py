@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from concertmaster.core import pattern
-from concertmaster.core.model import FootprintEntry, Prompt
 from concertmaster.errors import UsageError
-from concertmaster.insight.mentions import MAX_CHARACTERS, Mention, Place, Verb, find_mentions
-from concertmaster.insight.spelling import Kind, has_known_name
-from concertmaster.insight.tree import TreePaths
+from concertmaster.insight.mentions import (
+    MAX_CHARACTERS,
+    Mention,
+    MentionPlace,
+    MentionVerb,
+    find_mentions,
+)
+from concertmaster.insight.path_spelling import WordKind, has_known_name
+from concertmaster.insight.tree_paths import TreePaths
+from concertmaster.model import FootprintEntry, Prompt
+from concertmaster.text import globs
 
 TOUCHES = 1.0  # the author says so
 TOUCHES_EDITS = 3.0  # files that a declared directory or glob stands for, on average
@@ -30,11 +36,11 @@ MAX_NOTES = 20
 MAX_ENTRIES = 500
 MAX_GLOBS = 10  # in prose; each is matched against the whole tree
 
-_TRUST: dict[Place | Verb, float] = {
-    Place.FENCE: QUOTED_CODE,
-    Place.TRACE: QUOTED_CODE,
-    Verb.READ: READ_ONLY,
-    Verb.SPARE: SPARED,
+_TRUST: dict[MentionPlace | MentionVerb, float] = {
+    MentionPlace.FENCE: QUOTED_CODE,
+    MentionPlace.TRACE: QUOTED_CODE,
+    MentionVerb.READ: READ_ONLY,
+    MentionVerb.SPARE: SPARED,
 }
 _Lines = tuple[int, int] | None
 
@@ -75,8 +81,8 @@ def _declared(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
         path = touch.strip("/")
         if touch in excluded:
             continue
-        if not pattern.is_literal(touch):
-            paths = pattern.expand((touch, *excluded), tree.paths)
+        if not globs.is_literal(touch):
+            paths = globs.expand((touch, *excluded), tree.paths)
             yield _spread(paths, touch, edits=TOUCHES_EDITS, reason=f"matches touches: {touch}")
         elif path not in tree and tree.has_directory(path):
             paths = tree.under(path)
@@ -98,12 +104,12 @@ def _spread(paths: Sequence[str], name: str, *, edits: float, reason: str) -> _F
 
 def _named(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
     others = (prompt.path, *prompt.needs)
-    groups: dict[tuple[str, Kind, bool], list[Mention]] = {}
+    groups: dict[tuple[str, WordKind, bool], list[Mention]] = {}
     for mention in find_mentions(prompt.text):
         groups.setdefault((mention.path, mention.kind, mention.foreign), []).append(mention)
     globs = 0
     for (path, kind, _), mentions in groups.items():
-        globs += kind is Kind.GLOB
+        globs += kind is WordKind.GLOB
         if globs > MAX_GLOBS or any(f"/{other}".endswith(f"/{path}") for other in others):
             continue
         found = _find(mentions[0], tree)
@@ -121,7 +127,7 @@ class _Found:
 
 
 def _find(mention: Mention, tree: TreePaths) -> _Found | None:
-    if mention.kind is Kind.GLOB:
+    if mention.kind is WordKind.GLOB:
         return _find_glob(mention.path, tree)
     segments = mention.path.split("/")
     for dropped in range(len(segments) if mention.foreign else 1):
@@ -151,7 +157,7 @@ def _judge(mention: Mention, found: _Found, prompt: Prompt) -> _Finding:
     if found.below:
         edits = NAMED_EDITS * trust
         guesses, note = _spread(found.below, mention.path, edits=edits, reason=f"lies in {where}")
-        return guesses, note if mention.place is Place.TEXT else ""
+        return guesses, note if mention.place is MentionPlace.TEXT else ""
     share = NAMED * trust / len(found.files)
     if len(found.files) > 1:
         where = f"one of {len(found.files)} files that could be {where}"
@@ -160,7 +166,7 @@ def _judge(mention: Mention, found: _Found, prompt: Prompt) -> _Finding:
             path=path,
             probability=share * (SIBLING if _is_sibling(path, prompt) else 1.0),
             reason=where,
-            lines=mention.lines if mention.place is Place.TEXT else None,
+            lines=mention.lines if mention.place is MentionPlace.TEXT else None,
         )
         for path in found.files
     ], ""
@@ -171,9 +177,13 @@ def _trust(mention: Mention) -> float:
 
 
 def _where(mention: Mention) -> str:
-    place = {Place.FENCE: " in code", Place.TRACE: " in a traceback", Place.TEXT: ""}[mention.place]
+    place = {
+        MentionPlace.FENCE: " in code",
+        MentionPlace.TRACE: " in a traceback",
+        MentionPlace.TEXT: "",
+    }[mention.place]
     under = f" under '{mention.heading[:60]}'" if mention.heading else ""
-    spared = ", not to be changed" if mention.verb is Verb.SPARE else ""
+    spared = ", not to be changed" if mention.verb is MentionVerb.SPARE else ""
     return f"{mention.path} named{place} in line {mention.line}{under}{spared}"
 
 
@@ -185,27 +195,27 @@ def _is_sibling(path: str, prompt: Prompt) -> bool:
 def _create(mention: Mention, tree: TreePaths) -> _Finding:
     """A path that is not there is a file to be created, where text and tree make that likely."""
     path = _new_path(mention, tree)
-    if path and mention.verb in (Verb.CREATE, Verb.MODIFY):
-        asked = CREATED if mention.verb is Verb.CREATE else MISNAMED
+    if path and mention.verb in (MentionVerb.CREATE, MentionVerb.MODIFY):
+        asked = CREATED if mention.verb is MentionVerb.CREATE else MISNAMED
         reason = f"not there yet: {_where(mention)}"
         return [_Guess(path=path, probability=asked * _trust(mention), reason=reason)], ""
-    should_be_there = mention.verb is not Verb.CREATE and has_known_name(mention.path)
-    if mention.place is Place.TEXT and should_be_there:
+    should_be_there = mention.verb is not MentionVerb.CREATE and has_known_name(mention.path)
+    if mention.place is MentionPlace.TEXT and should_be_there:
         return [], f"line {mention.line} names {mention.path}, which is not in the repository"
     return [], ""
 
 
 def _new_path(mention: Mention, tree: TreePaths) -> str:
-    if mention.kind is Kind.GLOB:
+    if mention.kind is WordKind.GLOB:
         return ""
     parent, _, name = mention.path.rpartition("/")
     if mention.foreign:
         return _home(parent, name, tree)
-    asked = mention.verb is Verb.CREATE and (mention.bullet or mention.quoted)
-    if mention.kind is Kind.DIRECTORY:
+    asked = mention.verb is MentionVerb.CREATE and (mention.bullet or mention.quoted)
+    if mention.kind is WordKind.DIRECTORY:
         return f"{mention.path}/" if asked and tree.has_directory(parent) else ""
     if not parent:
-        in_prose = mention.place is Place.TEXT and (asked or mention.bullet)
+        in_prose = mention.place is MentionPlace.TEXT and (asked or mention.bullet)
         listed = in_prose or (mention.bullet and "file" in mention.heading.lower())
         return name if listed and has_known_name(name) else ""
     if tree.has_directory(parent):

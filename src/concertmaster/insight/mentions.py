@@ -12,19 +12,19 @@ from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from concertmaster.insight.spelling import NAMES, Kind, Spelled, read_lines, read_word
+from concertmaster.insight.path_spelling import NAMES, SpelledPath, WordKind, read_lines, read_word
 
 MAX_CHARACTERS = 200_000  # five times the longest prompt met; what stands below is not read
 MAX_MENTIONS = 2000  # a text that names more is a listing, or hostile
 
 
-class Place(StrEnum):
+class MentionPlace(StrEnum):
     TEXT = "text"
     FENCE = "fence"
     TRACE = "trace"
 
 
-class Verb(StrEnum):
+class MentionVerb(StrEnum):
     """What the nearest words before a path ask to be done with it."""
 
     CREATE = "create"
@@ -43,10 +43,10 @@ class Mention:
     """
 
     path: str
-    kind: Kind
-    place: Place
+    kind: WordKind
+    place: MentionPlace
     line: int
-    verb: Verb = Verb.NONE
+    verb: MentionVerb = MentionVerb.NONE
     heading: str = ""
     quoted: bool = False
     bullet: bool = False
@@ -57,7 +57,7 @@ class Mention:
 class _Word(NamedTuple):
     """A word of a line that spells a path; `quoted`: in backticks."""
 
-    spelled: Spelled
+    spelled: SpelledPath
     start: int
     end: int
     quoted: bool
@@ -142,7 +142,7 @@ class _Surroundings:
         return "".join(filter(str.isprintable, text))
 
     @property
-    def verb(self) -> Verb:
+    def verb(self) -> MentionVerb:
         """What the nearest heading that asks for anything asks for; creating comes first.
 
         The title does not count: it says what the work is, not what happens to each path.
@@ -150,10 +150,10 @@ class _Surroundings:
         for level in sorted(self._headings, reverse=True):
             heading = self._headings[level]
             asked = {verb for _, verb in _verbs_of(heading)} if heading != self._title else set()
-            for verb in (Verb.CREATE, Verb.MODIFY, Verb.READ):
+            for verb in (MentionVerb.CREATE, MentionVerb.MODIFY, MentionVerb.READ):
                 if verb in asked:
                     return verb
-        return Verb.NONE
+        return MentionVerb.NONE
 
 
 def _in_line(line: str, number: int, surroundings: _Surroundings) -> Iterator[Mention]:
@@ -215,24 +215,24 @@ def _masked(line: str, words: list[_Word]) -> str:
     return "".join([*pieces, line[position:]])
 
 
-def _place(line: str, surroundings: _Surroundings) -> Place:
+def _place(line: str, surroundings: _Surroundings) -> MentionPlace:
     fenced = bool(surroundings.fence)
     traced = ("at ", 'File "') if fenced else ('File "',)  # prose has lines that begin with "at"
     if line.lstrip().startswith(traced) or (":" in line and " +0x" in line):
-        return Place.TRACE
-    return Place.FENCE if fenced else Place.TEXT
+        return MentionPlace.TRACE
+    return MentionPlace.FENCE if fenced else MentionPlace.TEXT
 
 
-def _verbs_of(line: str) -> list[tuple[int, Verb]]:
-    return [(found.start(), Verb(found.lastgroup or "")) for found in _VERBS.finditer(line)]
+def _verbs_of(line: str) -> list[tuple[int, MentionVerb]]:
+    return [(found.start(), MentionVerb(found.lastgroup or "")) for found in _VERBS.finditer(line)]
 
 
-def _verb_at(line: str, word: _Word, *, verbs: list[tuple[int, Verb]]) -> Verb:
+def _verb_at(line: str, word: _Word, *, verbs: list[tuple[int, MentionVerb]]) -> MentionVerb:
     """The last verb before the path; a note "(new)" behind it comes first."""
     if _NEW_AFTER.match(line[word.end : word.end + 40]):
-        return Verb.CREATE
-    index = bisect_left(verbs, (word.start, Verb.NONE))
-    return verbs[index - 1][1] if index else Verb.NONE
+        return MentionVerb.CREATE
+    index = bisect_left(verbs, (word.start, MentionVerb.NONE))
+    return verbs[index - 1][1] if index else MentionVerb.NONE
 
 
 def _lines_after(line: str, end: int) -> tuple[int, int] | None:
@@ -242,7 +242,7 @@ def _lines_after(line: str, end: int) -> tuple[int, int] | None:
 
 def _renamed(source: Mention, target: Mention) -> Mention:
     """The target of a rename is created; into a directory, under the old name."""
-    if target.kind is Kind.DIRECTORY and source.kind is Kind.FILE:
+    if target.kind is WordKind.DIRECTORY and source.kind is WordKind.FILE:
         name = source.path.rpartition("/")[2]
-        target = replace(target, path=f"{target.path}/{name}", kind=Kind.FILE)
-    return replace(target, verb=Verb.CREATE)
+        target = replace(target, path=f"{target.path}/{name}", kind=WordKind.FILE)
+    return replace(target, verb=MentionVerb.CREATE)

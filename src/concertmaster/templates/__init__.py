@@ -18,6 +18,6 @@ class Template:
         return string.Template(self.text).safe_substitute(values)
 
 
-def load(name: str) -> Template:
+def load_template(name: str) -> Template:
     """A template file of ours."""
     return Template(files(__name__).joinpath(name).read_text("utf-8"))

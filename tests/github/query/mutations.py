@@ -11,14 +11,7 @@ from tests.github.people import Level, Permission
 from tests.github.query import landing
 from tests.github.query.finding import issue_of, pull_of, repository_of, wrong_kind
 from tests.github.query.reading import actor
-from tests.github.query.sources import (
-    CommentAt,
-    Desk,
-    IssueAt,
-    LabelAt,
-    PullAt,
-    QueryError,
-)
+from tests.github.query.sources import CommentAt, Desk, IssueAt, LabelAt, PullAt, QueryError
 from tests.github.state import Issue, Label, Repository
 
 Input = dict[str, Any]

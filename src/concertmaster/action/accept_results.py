@@ -1,0 +1,182 @@
+"""What of the results may be landed: each is held to the plan, to git and to the path policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from concertmaster.action.artifacts import share_folder
+from concertmaster.action.plan_artifact import PlanArtifact
+from concertmaster.errors import EnvironmentFault
+from concertmaster.events import ResultReceived
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing import change_limits
+from concertmaster.landing.path_policy import PathVerdict, TreePath, judge_paths
+from concertmaster.model import Plan, TaskState
+from concertmaster.rounds import bundles, documents
+from concertmaster.rounds.check_result import find_base_fault, find_head_fault
+from concertmaster.rounds.history import TaskHistory
+from concertmaster.rounds.result import Result, ShareResults
+
+_OPEN = (TaskState.WAITING, TaskState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareFiles:
+    """The results of a round by task, and for the tasks that have none, why."""
+
+    read: tuple[ShareResults, ...]
+    results: Mapping[str, Result]
+    lost: Mapping[str, str]
+
+    @property
+    def base_green(self) -> bool | None:
+        """One no is a no; None where no share has checked."""
+        found = {one.base_green for one in self.read}
+        return False if False in found else (True if True in found else None)
+
+    @property
+    def base_reason(self) -> str:
+        return next((one.base_reason for one in self.read if one.base_green is False), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedResults:
+    """One event for each task of the run; `refused` says why some results may never land."""
+
+    events: tuple[ResultReceived, ...]
+    refused: Mapping[str, str]
+
+    @property
+    def held(self) -> dict[str, tuple[str, ...]]:
+        """The results of which only a person may merge, with the paths for which that is so."""
+        return {one.task: one.sensitive for one in self.events if one.sensitive}
+
+
+def read_shares(plan: Plan, artifacts: Path, *, round_number: int) -> ShareFiles:
+    """What the work jobs left below `artifacts`. A share that cannot be used has lost its tasks."""
+    read, lost = list[ShareResults](), dict[str, str]()
+    for share, tasks in enumerate(plan.shares):
+        folder, why = share_folder(artifacts, share), "its job says nothing of it"
+        try:
+            read.append(documents.read_results(folder, plan=plan, round=round_number, share=share))
+        except EnvironmentFault as error:
+            why = _describe(error)
+        lost |= dict.fromkeys(tasks, why)
+    results = {one.task: one for share in read for one in share.tasks}
+    return ShareFiles(
+        read=tuple(read),
+        results=results,
+        lost={task: why for task, why in lost.items() if task not in results},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultChecker:
+    """Lets the results of a round in. `fetched` are the commits of earlier rounds that the
+    server still has; `objects` holds them."""
+
+    plan_artifact: PlanArtifact
+    shares: ShareFiles
+    artifacts: Path
+    objects: RunRepository
+    fetched: Mapping[str, str]
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def accept(self) -> AcceptedResults:
+        """Nothing that a share left makes this raise: it is a reason to refuse that result."""
+        events = tuple(self._answer(one) for one in self.plan_artifact.history.tasks)
+        return AcceptedResults(events=events, refused=self.refused)
+
+    def _answer(self, one: TaskHistory) -> ResultReceived:
+        key = one.task
+        if key in self.shares.lost:
+            reason = self.shares.lost[key]
+            return ResultReceived(task=key, state=TaskState.FAILED, reason=reason)
+        if key in self.shares.results:
+            return self._answer_result(self.shares.results[key])
+        if one.state is TaskState.SUCCEEDED and one.head:
+            return self._answer_carried(one)
+        return replace(_without_change(key, one.state, one.reason), head=one.head)
+
+    def _answer_result(self, result: Result) -> ResultReceived:
+        if not result.head:
+            return _without_change(result.task, result.state, result.reason)
+        touches = {task.id: task.touches for task in self.plan_artifact.plan.tasks}[result.task]
+        reason = self._doubt(result)
+        judgement = PathVerdict() if reason else self._judge(result.base, result.head, touches)
+        reason = reason or "; ".join(judgement.refused)
+        if reason:
+            return self._refuse(result.task, reason)
+        return ResultReceived(
+            task=result.task,
+            state=TaskState.SUCCEEDED,
+            base=result.base,
+            built_on=result.built_on,
+            head=result.head,
+            sensitive=judgement.sensitive,
+        )
+
+    def _answer_carried(self, one: TaskHistory) -> ResultReceived:
+        """A round before has received it; but what is protected may be so since then only."""
+        if one.head not in self.fetched:
+            return self._refuse(one.task, f"its commit {one.head} is gone from the server")
+        reason = "; ".join(self._judge(one.base, one.head, ()).refused)
+        if reason:
+            return self._refuse(one.task, reason)
+        return ResultReceived(
+            task=one.task,
+            state=TaskState.SUCCEEDED,
+            base=one.base,
+            built_on=one.built_on,
+            head=one.head,
+            sensitive=one.sensitive,
+        )
+
+    def _refuse(self, task: str, reason: str) -> ResultReceived:
+        self.refused[task] = reason
+        return ResultReceived(task=task, state=TaskState.FAILED, reason=reason)
+
+    def _doubt(self, result: Result) -> str:
+        """Why the result is not what it says; "" where it is."""
+        plan = self.plan_artifact.plan
+        share = next(n for n, tasks in enumerate(plan.shares) if result.task in tasks)
+        folder = share_folder(self.artifacts, share)
+        try:
+            bundles.receive_bundle(self.objects, folder, result, run=plan.run, base=plan.base)
+            return find_head_fault(self.objects, result, plan=plan) or find_base_fault(
+                self.objects, result, plan=plan, results=self.shares.results
+            )
+        except EnvironmentFault as error:
+            return _describe(error)
+
+    def _judge(self, base: str, head: str, touches: tuple[str, ...]) -> PathVerdict:
+        history, plan = self.plan_artifact.history, self.plan_artifact.plan
+        # First, for it also tells whether the change can be listed at all.
+        odd = change_limits.check_change(self.objects, base=base, head=head)
+        if odd:
+            return PathVerdict(refused=odd)
+        return judge_paths(
+            self.objects.changes(base, head),
+            place=TreePath.GITHUB,
+            protected=plan.settings.protected,
+            prompts={
+                *(one.prompt for one in history.tasks),
+                *(one.prompt for one in history.skipped),
+            },
+            touches=touches,
+        )
+
+
+def _without_change(task: str, state: TaskState, reason: str) -> ResultReceived:
+    """What has nothing to land now; of what nobody works on here nothing more will come."""
+    if state not in _OPEN:
+        return ResultReceived(task=task, state=state, reason=reason)
+    return ResultReceived(
+        task=task, state=TaskState.FAILED, reason=reason or "it is not done in this round"
+    )
+
+
+def _describe(error: EnvironmentFault) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what

@@ -1,0 +1,89 @@
+"""What a job leaves in its artifact for others to read: nothing in it holds a secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from concertmaster.action.job import Job
+from concertmaster.files import atomic
+from concertmaster.text.redaction import redact_lines
+
+MOST_LOG_BYTES = 4 << 20  # of each log; its end tells more than its beginning
+TAIL_CHARACTERS = 4000
+
+T = TypeVar("T")
+
+
+def write_document(job: Job, path: Path, fields: Mapping[str, Any]) -> None:
+    """As JSON, whole or not at all. Names of files that are no text do not make it unreadable."""
+    atomic.write_atomically(path, json.dumps(_clean(job, fields), indent=1) + "\n")
+
+
+def _clean(job: Job, value: Any) -> Any:
+    """Value by value: escapes in the whole text would hide what they spell."""
+    match value:
+        case str():
+            return job.redact(value.encode("utf-8", "replace").decode())
+        case list() | tuple():
+            return [_clean(job, one) for one in value]
+        case dict():
+            return {key: _clean(job, one) for key, one in value.items()}
+        case _:
+            return value
+
+
+def redacted(job: Job, value: T) -> T:
+    """The same value with every text in it redacted."""
+    clean: T = _redacted(job, value)
+    return clean
+
+
+def _redacted(job: Job, value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: _redacted(job, getattr(value, field.name)) for field in fields(value)}
+        return replace(value, **parts)
+    if isinstance(value, tuple):
+        return tuple(_redacted(job, one) for one in value)
+    return _clean(job, value) if not isinstance(value, Enum) else value
+
+
+def read_tail(job: Job, path: Path) -> str:
+    """The last lines of a log, "" where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        # Some more is read than is kept, so that no secret is cut where it begins.
+        file.seek(max(0, path.stat().st_size - 4 * TAIL_CHARACTERS))
+        text = file.read().decode(errors="replace")
+    return job.redact(text)[-TAIL_CHARACTERS:].strip()
+
+
+def copy_logs(job: Job, run_folder: Path, folder: Path) -> None:
+    """Journal, transcripts and logs of checks of the run in this folder."""
+    for source, name in _logs(run_folder):
+        _copy_redacted(job, source, folder / name)
+
+
+def _logs(run_folder: Path) -> Iterator[tuple[Path, str]]:
+    if (run_folder / "journal.jsonl").is_file():
+        yield run_folder / "journal.jsonl", "journal.jsonl"
+    for path in sorted((run_folder / "tasks").rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield path, f"tasks/{path.relative_to(run_folder / 'tasks').as_posix()}"
+
+
+def _copy_redacted(job: Job, source: Path, copy: Path) -> None:
+    """Line by line without secrets, and of a long log its end."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    secrets = [value for value in (job.token, *job.agent_secrets()) if value]
+    with source.open("rb") as lines, copy.open("wb") as file:
+        left_out = source.stat().st_size - MOST_LOG_BYTES
+        if left_out > 0 and source.name != "journal.jsonl":
+            lines.seek(left_out)
+            lines.readline()
+        file.writelines(redact_lines(lines, secrets=secrets))

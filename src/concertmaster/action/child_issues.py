@@ -1,0 +1,219 @@
+"""The issues of a run: its parent and one for each task below, found before any is made.
+
+Two plans at once see nothing of each other before both have made their issues. So each looks
+again when it has: of two issues for one task both keep the one with the lower number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from concertmaster.comments import plan_comment
+from concertmaster.github import labels
+from concertmaster.github.errors import Unsupported
+from concertmaster.github.issues import MOST_SUB_ISSUES, IssueClient
+from concertmaster.github.labels import LABELS, QUEUED
+from concertmaster.github.models import Comment, Issue, IssueDraft
+from concertmaster.model import Plan, Task
+from concertmaster.text.markdown import BODY_LIMIT, clip
+from concertmaster.text.marks import read_marks
+
+LABEL = labels.LABEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundIssues:
+    """Our issues of a parent by task, oldest first; sub-issues that were retired and are in the
+    way; how many sub-issues the parent can still take."""
+
+    issues: Mapping[str, Sequence[Issue]]
+    retired: Sequence[Issue]
+    room: int
+
+
+def find_children(
+    issue_client: IssueClient,
+    parent: Issue,
+    *,
+    viewer: str,
+    tasks: Iterable[str] = (),
+    known: Mapping[str, Issue] | None = None,
+) -> FoundIssues:
+    """What `viewer` wrote for tasks of the parent, in this run or one before.
+
+    Beside the sub-issues only where the parent takes no more of them, or one of `tasks` is
+    missing. `known` are there by task, whether the lists show them already or not.
+    """
+    try:
+        below = issue_client.sub_issues(parent.number)
+        room = max(0, MOST_SUB_ISSUES - len(below))
+    except Unsupported:
+        below, room = (), 0
+    ours = [issue for issue in below if issue.author == viewer]
+    found = _by_task(ours, parent, known=known or {})
+    if not room or not found.keys() >= set(tasks):
+        labelled = issue_client.labelled(LABEL, since=parent.created_at)
+        beside = [issue for issue in labelled if issue.author == viewer]
+        found = _by_task([*beside, *ours], parent, known=known or {})
+    retired = [issue for issue in ours if _is_duplicate(issue)]
+    return FoundIssues(issues=found, retired=retired, room=room)
+
+
+def _by_task(
+    issues: Iterable[Issue], parent: Issue, *, known: Mapping[str, Issue]
+) -> dict[str, list[Issue]]:
+    found: dict[str, dict[int, Issue]] = {}
+    for task, issue in (*known.items(), *((_task_of(one, parent), one) for one in issues)):
+        if task:
+            found.setdefault(task, {})[issue.number] = issue
+    return {task: [ours[n] for n in sorted(ours)] for task, ours in found.items()}
+
+
+def _task_of(issue: Issue, parent: Issue) -> str:
+    is_below = issue.parent == parent.number
+    return plan_comment.task_of_child(issue.body, parent=0 if is_below else parent.number)
+
+
+def _is_duplicate(issue: Issue) -> bool:
+    return any(one.kind == plan_comment.DUPLICATE_KIND for one in read_marks(issue.body))
+
+
+@dataclass(frozen=True)
+class ChildIssues:
+    """The parent issue and what hangs below it. Only what `viewer` wrote counts as ours.
+
+    `keep` gets the name and the whole of a text that is too long for GitHub.
+    """
+
+    issue_client: IssueClient
+    plan: Plan
+    parent: Issue
+    viewer: str
+    keep: Callable[[str, str], None] = lambda name, text: None
+
+    def raise_children(self) -> dict[str, Issue]:
+        """One issue for each task, by task, linked by their needs; safe to repeat."""
+        self.issue_client.ensure_labels(LABELS)
+        found = self._find()
+        for issue in found.retired:
+            self.issue_client.release(issue)
+        missing = [self._draft(task) for task in self.plan.tasks if task.id not in found.issues]
+        if missing:
+            made = self.issue_client.batches.create_children(
+                missing,
+                parent=self.parent,
+                room=found.room,
+                labels=(LABEL, QUEUED),
+                look_up=self._look_up,
+            )
+            found = self._find(known=made)
+        children = {
+            task.id: keep_oldest(self.issue_client, found.issues[task.id], run=self.plan.run)
+            for task in self.plan.tasks
+        }
+        self._take_over(children)
+        self._link(children)
+        return children
+
+    def _look_up(self) -> dict[str, Issue]:
+        """Our issues of this parent's tasks, by task; the oldest where there are several."""
+        return {task: issues[0] for task, issues in self._find().issues.items()}
+
+    def _find(self, *, known: Mapping[str, Issue] | None = None) -> FoundIssues:
+        tasks = [task.id for task in self.plan.tasks]
+        return find_children(
+            self.issue_client, self.parent, viewer=self.viewer, tasks=tasks, known=known
+        )
+
+    def _take_over(self, children: Mapping[str, Issue]) -> None:
+        """Issues of an earlier run of the same tasks are queued again."""
+        earlier = {
+            task: issue
+            for task, issue in children.items()
+            if all(one.run != self.plan.run for one in read_marks(issue.body))
+        }
+        if not earlier:
+            return
+        states = [name for name in LABELS if name not in (LABEL, QUEUED)]
+        self.issue_client.batches.relabel(
+            list(earlier.values()), add=(LABEL, QUEUED), remove=states
+        )
+        # Last, because from then on they count as this run's.
+        drafts = [self._draft(task) for task in self.plan.tasks if task.id in earlier]
+        self.issue_client.batches.reopen(earlier, drafts)
+
+    def _link(self, children: Mapping[str, Issue]) -> None:
+        hard = [need for need in self.plan.needs if need.hard]
+        self.issue_client.batches.block(
+            [
+                (children[need.task], children[need.on])
+                for need in hard
+                if need.task in children and need.on in children
+            ]
+        )
+
+    def _draft(self, task: Task) -> IssueDraft:
+        body = plan_comment.child_body(task, self.plan, parent=self.parent.number)
+        return IssueDraft(
+            key=task.id, title=plan_comment.child_title(task), body=self._fit(f"{task.id}.md", body)
+        )
+
+    def _fit(self, name: str, body: str) -> str:
+        """The body, or its first lines and where the whole is."""
+        body = self.issue_client.redact(body)
+        if len(body) <= BODY_LIMIT:
+            return body
+        self.keep(name, body)
+        note = f"\n\nThe whole text is {name} in the artifact of the plan."
+        return clip(body, limit=BODY_LIMIT - len(note)) + note
+
+    def publish_plan(self, children: Mapping[str, Issue], notes: tuple[str, ...]) -> Comment:
+        """The one plan comment, written anew where it says something else."""
+        numbers = {task: child.number for task, child in children.items()}
+        beside = [task for task, child in children.items() if child.parent != self.parent.number]
+        body = plan_comment.plan_comment(self.plan, children=numbers, notes=notes, beside=beside)
+        return self._put_plan(self._fit("plan-comment.md", body))
+
+    def _put_plan(self, body: str) -> Comment:
+        """The plan stands where a try before told of an error."""
+        kinds = {plan_comment.PLAN_KIND, plan_comment.REPLY_KIND}
+
+        def is_ours(comment: Comment) -> bool:
+            marks = read_marks(comment.body)
+            named = any(one.run == self.plan.run and one.kind in kinds for one in marks)
+            return comment.author == self.viewer and named
+
+        return self.issue_client.put_comment(self.parent.number, body, is_ours=is_ours)
+
+
+def create_parent(issue_client: IssueClient, plan: Plan, *, viewer: str) -> Issue:
+    """The issue of a run that no issue asked for; safe to repeat."""
+
+    def look_up() -> Issue | None:
+        ours = [
+            issue
+            for issue in issue_client.labelled(LABEL)
+            if issue.author == viewer and _is_parent(issue, plan)
+        ]
+        return keep_oldest(issue_client, ours, run=plan.run) if ours else None
+
+    draft = IssueDraft(
+        key="", title=f"Concertmaster run {plan.run}", body=plan_comment.parent_body(plan)
+    )
+    made = issue_client.create_issue(draft, (LABEL,), look_up=look_up)
+    return look_up() or made
+
+
+def _is_parent(issue: Issue, plan: Plan) -> bool:
+    marks = {(one.run, one.kind) for one in read_marks(issue.body)}
+    return (plan.run, plan_comment.PARENT_KIND) in marks
+
+
+def keep_oldest(issue_client: IssueClient, issues: Sequence[Issue], *, run: str) -> Issue:
+    """The one with the lowest number; the others are closed, and say why."""
+    oldest, *further = sorted(issues, key=lambda issue: issue.number)
+    for issue in further:
+        issue_client.retire(issue, body=plan_comment.duplicate_body(run, of=oldest.number))
+        issue_client.release(issue)
+    return oldest

@@ -1,0 +1,119 @@
+"""The control job: quick answers on an issue while its run goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from concertmaster.action.authorize import (
+    AuthorizedRequest,
+    RejectedRequest,
+    answer_event,
+    authorize,
+)
+from concertmaster.action.child_issues import LABEL, find_children
+from concertmaster.action.due_rounds import settle_due_rounds
+from concertmaster.action.job import Job
+from concertmaster.comments.plan_comment import PLAN_KIND, read_workflow_note
+from concertmaster.errors import UsageError
+from concertmaster.github.event import EventKind, Trigger
+from concertmaster.github.models import Issue, WorkflowJob
+from concertmaster.github.slash_command import CommandVerb, help_comment
+from concertmaster.text.display import count
+from concertmaster.text.markdown import as_cell
+from concertmaster.text.marks import read_marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WorkflowRun:
+    """The issue that asked for it, and the workflow run that works on it."""
+
+    id: str
+    parent: int
+    workflow: int
+
+
+def control(job: Job) -> int:
+    """Answer help, status and cancel, and begin what is due; all else is for the plan job."""
+    trigger = job.trigger()
+    if isinstance(trigger, Trigger) and trigger.kind in (EventKind.PULL, EventKind.SCHEDULE):
+        return settle_due_rounds(job, trigger)
+    received = authorize(job)
+    if isinstance(received, RejectedRequest):
+        job.console.note(f"nothing to do: {received.reason}")
+        return 0
+    compose = _ANSWERS.get(received.order.verb)
+    if compose is None:
+        job.console.note(f"{received.order.verb} is for the plan job")
+        return 0
+    answer_event(job, received.trigger, compose(job, received))
+    return 0
+
+
+def _help(job: Job, request: AuthorizedRequest) -> str:
+    return help_comment()
+
+
+def _status(job: Job, request: AuthorizedRequest) -> str:
+    """Progress by the labels of the child issues and by the jobs of the workflow run."""
+    found = _find_run(job, request.trigger.issue)
+    if found is None:
+        return "There is no run on this issue yet. Write `/orchestrate` to start one."
+    labels = Counter(_stage(child) for child in _children(job, found))
+    counts = ", ".join(f"{number} {stage}" for stage, number in sorted(labels.items()))
+    rows = [_row(one) for one in job.issue_client.jobs(found.workflow)]
+    table = ["| job | status | since |", "|---|---|---|", *rows]
+    return "\n".join([f"{count(sum(labels.values()), 'task')}: {counts or 'none'}", "", *table])
+
+
+def _children(job: Job, run: _WorkflowRun) -> list[Issue]:
+    """One for each task of the run; tasks of earlier lists on the same issue are none of it."""
+    parent = job.issue_client.issue(run.parent)
+    found = find_children(job.issue_client, parent, viewer=job.issue_client.viewer())
+    oldest = [issues[0] for issues in found.issues.values()]
+    return [one for one in oldest if any(mark.run == run.id for mark in read_marks(one.body))]
+
+
+def _stage(child: Issue) -> str:
+    stages = [label.partition(":")[2] for label in child.labels if label.startswith(f"{LABEL}:")]
+    return stages[0] if stages else "closed" if not child.is_open else "open"
+
+
+def _row(one: WorkflowJob) -> str:
+    state = one.conclusion or one.status
+    return f"| {as_cell(one.name)} | {as_cell(state)} | {as_cell(one.started_at)} |"
+
+
+def _cancel(job: Job, request: AuthorizedRequest) -> str:
+    """The workflow run ends; its work jobs upload what they have, nothing more lands."""
+    found = _find_run(job, request.trigger.issue)
+    if found is None:
+        return "There is no run on this issue, so there is nothing to cancel."
+    job.issue_client.cancel_run(found.workflow)
+    return (
+        "The run is being cancelled: its agents are stopped, what they have done is kept, "
+        "and nothing more lands."
+    )
+
+
+def _find_run(job: Job, issue: int) -> _WorkflowRun | None:
+    """Of the newest plan on the issue; only what we wrote counts."""
+    if not issue:
+        raise UsageError(
+            "the event names no issue", next_step="write the command as a comment on an issue"
+        )
+    viewer = job.issue_client.viewer()
+    for comment in reversed(job.issue_client.comments(issue)):
+        run = next((one.run for one in read_marks(comment.body) if one.kind == PLAN_KIND), "")
+        workflow = read_workflow_note(comment.body, repository_url=job.repository_url)
+        if comment.author == viewer and run and workflow:
+            return _WorkflowRun(id=run, parent=issue, workflow=workflow)
+    return None
+
+
+_ANSWERS: Mapping[CommandVerb, Callable[[Job, AuthorizedRequest], str]] = {
+    CommandVerb.HELP: _help,
+    CommandVerb.STATUS: _status,
+    CommandVerb.CANCEL: _cancel,
+}

@@ -1,0 +1,90 @@
+"""What finalize stands on: the repository on GitHub, our clone of it, and the run's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from concertmaster.action.job import Job
+from concertmaster.errors import UsageError
+from concertmaster.git import remote
+from concertmaster.git.remote import BranchMove, PushResult, PushState
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.model import Plan
+from concertmaster.rounds.history import History
+from concertmaster.text.markdown import as_code, as_line
+
+
+@dataclass(frozen=True)
+class FinalizeContext:
+    """`objects` holds every head of the round; nothing of the tree is ever executed."""
+
+    job: Job
+    plan: Plan
+    repository: Repository
+    objects: RunRepository
+    viewer: str
+
+    @cached_property
+    def seen(self) -> dict[str, str]:
+        """The branches of this run on the server, as this job found and changed them."""
+        prefix = f"{remote.BRANCHES}{self.branch('')}"
+        url, token = self.job.clone_url, self.job.token
+        return dict(remote.tips(self.repository, url, token=token, prefix=prefix))
+
+    def branch(self, name: str) -> str:
+        """A branch of this run."""
+        return f"{remote.OURS}{self.plan.run}/{name}"
+
+    def tip(self) -> str:
+        """The target as it is now; its commits are here then. Raises UsageError when it is gone."""
+        target = self.plan.target
+        found = remote.fetch(self.objects, self.job.clone_url, [target], token=self.job.token)
+        if target not in found:
+            raise UsageError(
+                f"there is no branch {target} any more",
+                why="somebody removed or renamed it while the run went on",
+                next_step=f"put it back at {self.plan.base}, and run this job again",
+            )
+        return found[target]
+
+    def push(self, moves: Sequence[BranchMove]) -> Mapping[str, PushResult]:
+        """Each branch by itself; what could not be moved is a value."""
+        if not moves:
+            return {}
+        return remote.push(self.objects, self.job.clone_url, moves, token=self.job.token)
+
+    def set_branches(
+        self, history: History, wanted: Mapping[str, str]
+    ) -> tuple[History, dict[str, str]]:
+        """Put our branches, by name within the run, on these commits ("" = remove), each from
+        where we left it. Also says why some are not moved."""
+        left = dict(history.tips)
+        moves = {}
+        for name, commit in wanted.items():
+            there = self.seen.get(self.branch(name), "")
+            if there != commit:
+                old = left.get(name, "") if there else ""  # one that somebody removed is made anew
+                moves[name] = BranchMove(branch=self.branch(name), old=old, new=commit)
+        pushed = self.push([*moves.values()])
+        failed = {
+            name: _explain(move, pushed[move.branch])
+            for name, move in moves.items()
+            if pushed[move.branch].state is not PushState.DONE
+        }
+        for name in wanted.keys() - failed.keys():
+            left[name] = self.seen[self.branch(name)] = wanted[name]
+        kept = tuple(sorted((name, commit) for name, commit in left.items() if commit))
+        return replace(history, tips=kept), failed
+
+
+def _explain(move: BranchMove, pushed: PushResult) -> str:
+    """Why our branch is not where it should be (Markdown)."""
+    if pushed.state is PushState.MOVED:
+        return f"The branch {as_code(move.branch)} is not as we left it, so it was left alone."
+    return (
+        f"The branch {as_code(move.branch)} could not be pushed, so its work is only in the "
+        f"artifact of its job: {as_line(pushed.reason)}"
+    )

@@ -1,0 +1,202 @@
+"""How tested commits reach GitHub: the target itself, or pull requests to it.
+
+Everything may be done again: what is there already is found by name and commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from concertmaster.action.finalize import memory
+from concertmaster.action.finalize.context import FinalizeContext
+from concertmaster.action.finalize.pull_requests import (
+    WHOLE,
+    Delivery,
+    Reached,
+    closes_issues,
+    is_ours,
+    open_pull_requests,
+    propose_task,
+    propose_whole,
+    set_fault,
+)
+from concertmaster.action.finalize.run_pull import deliver_run_pull
+from concertmaster.action.finalize.task_pulls import deliver_task_pulls
+from concertmaster.git.remote import BranchMove, PushState
+from concertmaster.model import LandingMode, TaskState
+from concertmaster.rounds import transitions
+from concertmaster.rounds.history import History
+from concertmaster.rounds.verdict import LandingFault, Verdict
+from concertmaster.text.markdown import as_code
+
+FEW_TASKS = 20  # from so many on, one pull request carries them all
+
+_AS_ASKED = {
+    LandingMode.BRANCHES: "Nothing lands, as it was asked for: what succeeded lies on the branches "
+    "named above. `/orchestrate retry landing=merge` checks and lands it.",
+    LandingMode.NONE: "Nothing lands, as it was asked for: what succeeded lies in the artifacts of "
+    "this workflow run alone.",
+}
+
+
+def deliver(
+    context: FinalizeContext,
+    history: History,
+    verdict: Verdict,
+    *,
+    made: Mapping[str, str],
+    last: bool,
+) -> Delivery:
+    """Bring what passed to where the run's landing mode wants it.
+
+    `made` is the commit of each task that passed, as the verdict's merges made it. After the
+    `last` round of ours a target that moves on is no reason to try again.
+    """
+    mode = context.plan.settings.landing
+    if mode in (LandingMode.NONE, LandingMode.BRANCHES):
+        reason = "the run was asked to land nothing"
+        history = set_fault(history, _ready(history), LandingFault.UNASKED, reason)
+        return Delivery(history=history, notes=(_AS_ASKED[mode],))
+    if mode is LandingMode.PULL_REQUESTS:
+        return deliver_task_pulls(context, history, [*made, *_held(history)])
+    # First, so that Memory.md, which lands in the same push, can name their pull requests.
+    offered = deliver_task_pulls(context, history, _held(history))
+    delivery = _land(context, offered.history, verdict, made, last=last).note(*offered.notes)
+    if delivery.reached is Reached.MOVED:
+        return delivery
+    rest = deliver_task_pulls(context, delivery.history, _held(delivery.history))
+    return replace(delivery, history=rest.history).note(*rest.notes)
+
+
+def _ready(history: History) -> list[str]:
+    return [one.task for one in history.tasks if one.head and one.state is TaskState.SUCCEEDED]
+
+
+def _held(history: History) -> list[str]:
+    return [task for task in _ready(history) if history.task(task).sensitive]
+
+
+def _land(
+    context: FinalizeContext,
+    history: History,
+    verdict: Verdict,
+    made: Mapping[str, str],
+    *,
+    last: bool,
+) -> Delivery:
+    tip = context.tip()
+    landed = history
+    for task, commit in made.items():
+        landed = transitions.land(landed, task, landed_as=commit)
+    if made and context.objects.is_ancestor(verdict.commit, tip):  # a try before this one did it
+        return _remember(context, _recall(context, landed, made, tip=tip))
+    if not made:
+        return Delivery(history=history)
+    is_moved = tip != verdict.tip
+    is_rewritten = is_moved and not context.objects.is_ancestor(verdict.tip, tip)
+    if is_moved and (is_rewritten or not last):
+        return _give_way(context, history)
+    mode = context.plan.settings.landing
+    reason = "the run lands by one pull request" if mode is LandingMode.SINGLE_PULL_REQUEST else ""
+    reason = reason or ("the target kept moving while results were checked" if is_moved else "")
+    reason = reason or context.job.issue_client.forbids_push(context.plan.target)
+    if not reason:
+        return _push(context, landed, verdict, made)
+    may_merge = mode is LandingMode.MERGE and not is_moved
+    return deliver_run_pull(context, history, verdict, made, reason=reason, may_merge=may_merge)
+
+
+def _give_way(context: FinalizeContext, history: History) -> Delivery:
+    """What was checked is not what a push would make of the target now."""
+    target = as_code(context.plan.target)
+    note = f"Somebody moved {target} while results were checked, so none of them has landed yet."
+    return Delivery(history=history, reached=Reached.MOVED, notes=(note,))
+
+
+def _push(
+    context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
+) -> Delivery:
+    """Move the target to the tested commit, with Memory.md on top; where nobody may push, by a
+    pull request."""
+    landed, notes = _show(context, landed, verdict, made)
+    final = memory.write_memory_commit(context, verdict.commit, landed)
+    target = context.plan.target
+    pushed = context.push([BranchMove(branch=target, old=verdict.tip, new=final.commit)])[target]
+    if pushed.state is PushState.DONE:
+        return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
+    history = _unland(landed, made)
+    if pushed.state is PushState.MOVED:
+        return _give_way(context, history).note(*notes)
+    return deliver_run_pull(context, history, verdict, made, reason=pushed.reason, may_merge=True)
+
+
+def _unland(history: History, made: Mapping[str, str]) -> History:
+    for task in made:
+        one = history.task(task)
+        history = history.put(replace(one, state=TaskState.SUCCEEDED, landed_as=""))
+    return history
+
+
+def _recall(
+    context: FinalizeContext, landed: History, made: Mapping[str, str], *, tip: str
+) -> History:
+    """With the pull requests and branches that the try before this one made for them."""
+    names = {name: context.branch(name) for name in (*made, WHOLE)}
+    found = context.job.issue_client.pulls.find(
+        names.values(), since=landed.created_at, is_ours=lambda pull: is_ours(pull, context.viewer)
+    )
+    numbers = {name: found[branch].number for name, branch in names.items() if branch in found}
+    whole = numbers.get(WHOLE, landed.pull)
+    for task in made:
+        landed = landed.put(replace(landed.task(task), pull=numbers.get(task, whole)))
+    there = {name: context.seen[branch] for name, branch in names.items() if branch in context.seen}
+    # What the target holds is lost with no branch; with more on it, it is not as we left it.
+    mine = {name: at for name, at in there.items() if context.objects.is_ancestor(at, tip)}
+    tips = tuple(sorted({**dict(landed.tips), **mine}.items()))
+    return replace(landed, pull=whole, tips=tips)
+
+
+def _remember(context: FinalizeContext, landed: History) -> Delivery:
+    notes = memory.push_memory(context, landed)
+    return Delivery(history=landed, reached=Reached.TARGET, notes=notes)
+
+
+def _show(
+    context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
+) -> tuple[History, tuple[str, ...]]:
+    """Pull requests, opened before the push, which GitHub then shows as merged."""
+    if len(landed.tasks) >= FEW_TASKS:
+        return _show_whole(context, landed, verdict, made)
+    history, failed = context.set_branches(landed, made)
+    closes = closes_issues(context)
+    proposals = [
+        propose_task(history, task, closes=closes, together=made)
+        for task in made
+        if task not in failed and not _is_there(context, made[task], verdict)
+    ]
+    proposed = open_pull_requests(context, proposals, since=history.created_at)
+    for task, pull in proposed.pulls.items():
+        history = history.put(replace(history.task(task), pull=pull.number))
+    return history, (*failed.values(), *proposed.notes)
+
+
+def _is_there(context: FinalizeContext, commit: str, verdict: Verdict) -> bool:
+    """The target holds it already, so there is nothing to show."""
+    return context.objects.is_ancestor(commit, verdict.tip)
+
+
+def _show_whole(
+    context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
+) -> tuple[History, tuple[str, ...]]:
+    history, failed = context.set_branches(landed, {WHOLE: verdict.commit})
+    if failed:
+        return history, tuple(failed.values())
+    reason = f"a run of {len(history.tasks)} tasks has one pull request for all of them"
+    proposed = open_pull_requests(
+        context, [propose_whole(history, verdict, made, reason=reason)], since=history.created_at
+    )
+    number = next((pull.number for pull in proposed.pulls.values()), 0)
+    for task in made:
+        history = history.put(replace(history.task(task), pull=number))
+    return replace(history, pull=number), proposed.notes

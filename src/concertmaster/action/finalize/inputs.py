@@ -1,0 +1,88 @@
+"""What a round brought: all that the other jobs left, and what was known before."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from concertmaster.action.accept_results import (
+    AcceptedResults,
+    ResultChecker,
+    ShareFiles,
+    read_shares,
+)
+from concertmaster.action.artifacts import VERIFY, digest_files
+from concertmaster.action.finalize.context import FinalizeContext
+from concertmaster.action.job import Job
+from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
+from concertmaster.errors import EnvironmentFault
+from concertmaster.git import remote
+from concertmaster.git.remote import clone
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.rounds import documents, state_branch
+from concertmaster.rounds.state_branch import SavedState
+from concertmaster.rounds.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundInputs:
+    """All that this round brought: what was handed out, and what came back of it."""
+
+    plan_artifact: PlanArtifact
+    shares: ShareFiles
+    accepted: AcceptedResults
+    verdict: Verdict | None
+    state: SavedState | None
+
+
+def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
+    """All that the other jobs left, and what was known before."""
+    plan_artifact = read_plan_artifact(job)
+    history = plan_artifact.history
+    context = _prepare(job, plan_artifact)
+    url, token = job.clone_url, job.token
+    shares = read_shares(plan_artifact.plan, job.artifacts, round_number=history.round)
+    carried = [one.head for one in history.tasks if one.head and not one.is_done]
+    gate = ResultChecker(
+        plan_artifact=plan_artifact,
+        shares=shares,
+        artifacts=job.artifacts,
+        objects=context.objects,
+        fetched=remote.fetch(context.objects, url, carried, token=token),
+    )
+    held = RoundInputs(
+        plan_artifact=plan_artifact,
+        shares=shares,
+        accepted=gate.accept(),
+        verdict=None if job.settings.cancelled else _read_verdict(job, plan_artifact),
+        state=state_branch.read(context.repository, url, history.run, token=token),
+    )
+    return context, held
+
+
+def _prepare(job: Job, plan_artifact: PlanArtifact) -> FinalizeContext:
+    folder, plan = job.folder / "finalize", plan_artifact.plan
+    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    folder.mkdir(parents=True)
+    repository = clone(job.clone_url, folder / "clone", token=job.token)
+    remote.fetch(repository, job.clone_url, [plan.base], token=job.token)
+    repository.resolve(plan.base)
+    objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
+    viewer = job.issue_client.viewer()
+    return FinalizeContext(
+        job=job, plan=plan, repository=repository, objects=objects, viewer=viewer
+    )
+
+
+def _read_verdict(job: Job, plan_artifact: PlanArtifact) -> Verdict | None:
+    """None where the verify job left none, which is no reason to land anything."""
+    folder, wanted = job.artifacts / VERIFY, job.settings.verdict_sha256
+    if not wanted:
+        return None
+    if digest_files(folder / documents.VERDICT_FILE) != wanted:
+        raise EnvironmentFault(
+            "the verdict of the artifact is not the verdict that was given",
+            why="its sha256 differs from the output `verdict_sha256` of the verify job",
+            next_step="run the whole workflow again",
+        )
+    return documents.read_verdict(folder, history=plan_artifact.history)

@@ -1,0 +1,166 @@
+"""The finalize job: lands what passed, says what became of everything, begins the next round.
+
+Nothing from the tree is executed, and all that other jobs left is hostile until checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from concertmaster.action.dispatch import dispatch_round
+from concertmaster.action.finalize import memory
+from concertmaster.action.finalize.context import FinalizeContext
+from concertmaster.action.finalize.deliver import deliver
+from concertmaster.action.finalize.inputs import RoundInputs, read_round_inputs
+from concertmaster.action.finalize.publish_report import RoundReport, count_by_state, publish_report
+from concertmaster.action.finalize.pull_requests import Delivery, Reached, name_merged
+from concertmaster.action.finalize.replay_merges import replay_merges
+from concertmaster.action.finalize.save_state import save_state
+from concertmaster.action.finalize.tidy_branches import tidy_branches
+from concertmaster.action.job import Job
+from concertmaster.action.reconcile import reconcile
+from concertmaster.comments import pull_request
+from concertmaster.comments.round_report import Speed
+from concertmaster.errors import EnvironmentFault
+from concertmaster.model import LandingMode, TaskState, Usage
+from concertmaster.rounds import transitions
+from concertmaster.rounds.history import History
+from concertmaster.rounds.state_branch import SavedState
+from concertmaster.rounds.verdict import Verdict
+
+ACTIONS_BOT = "github-actions[bot]"  # whose pushes start no workflow
+
+
+def finalize(job: Job) -> int:
+    """Land, report, remember; safe to run again."""
+    context, held = read_round_inputs(job)
+    delivery = _deliver(context, held, name_merged(context, _start(held)))
+    history, failed = tidy_branches(context, held, delivery.history)
+    delivery = replace(delivery, history=_with_due(job, held, history)).note(*failed)
+    history, page = _conclude(context, held, delivery)
+    save_state(context, held, history)
+    _begin_next(job, history)
+    _write_outputs(job, history, page)
+    return 0
+
+
+def _start(held: RoundInputs) -> History:
+    """The history with what came back, before anything is delivered."""
+    history = _continue(held.plan_artifact.history, held.state)
+    history = transitions.take_results(history, held.shares.results, lost=held.shares.lost)
+    for task, paths in held.accepted.held.items():
+        history = history.put(replace(history.task(task), sensitive=paths))
+    for task, reason in held.accepted.refused.items():
+        history = transitions.refuse(history, task, reason=reason)
+    if held.verdict is not None:
+        history = transitions.take_verdict(history, held.verdict)
+    return transitions.block(history)
+
+
+def _continue(history: History, state: SavedState | None) -> History:
+    """What a try before this one has written down of this round is known as well."""
+    if state is None or state.history.round < history.round:
+        return history
+    stored = state.history
+    if stored.round > history.round or stored.trigger != history.trigger:
+        raise EnvironmentFault(
+            f"round {history.round} of run {history.run} is over",
+            why=f"its state branch has round {stored.round}, held by another workflow run",
+            next_step=f"write `/orchestrate retry` on #{history.parent} for what did not land",
+        )
+    return replace(history, tips=stored.tips, failure_issue=stored.failure_issue)
+
+
+def _deliver(context: FinalizeContext, held: RoundInputs, history: History) -> Delivery:
+    verdict = held.verdict
+    if verdict is None or verdict.base_green is False:
+        return Delivery(history=history).note(*_explain(context.job, verdict, history))
+    made = replay_merges(context.objects, verdict, history, plan=context.plan)
+    settings = context.plan.settings
+    last = history.own_rounds >= settings.rounds
+    delivery = deliver(context, history, verdict, made=made, last=last)
+    return replace(delivery, history=transitions.block(delivery.history))
+
+
+def _explain(job: Job, verdict: Verdict | None, history: History) -> Iterator[str]:
+    if verdict is not None:
+        return  # the report tells what it says of the base
+    if job.settings.cancelled:
+        yield "The run was cancelled, so nothing landed; what agents had done is kept."
+    elif any(one.state is TaskState.SUCCEEDED and one.head for one in history.tasks):
+        yield "There is no verdict of the verify job, so nothing landed."
+
+
+def _with_due(job: Job, held: RoundInputs, history: History) -> History:
+    """The next round that we begin by ourselves, if there is one."""
+    settings = held.plan_artifact.plan.settings
+    is_red = held.verdict is not None and held.verdict.base_green is False
+    is_red = is_red or held.shares.base_green is False
+    spent = transitions.cost(history) - transitions.cost(held.plan_artifact.history)
+    is_spent = settings.budget_usd is not None and spent >= settings.budget_usd
+    if job.settings.cancelled or is_red or is_spent:
+        return replace(history, due=None)
+    return replace(history, due=transitions.find_due(history, settings, at=job.clock.now()))
+
+
+def _conclude(
+    context: FinalizeContext, held: RoundInputs, delivery: Delivery
+) -> tuple[History, str]:
+    job = context.job
+    history, notes = _put_memory(context, delivery)
+    closing = RoundReport(
+        history=history,
+        verdict=held.verdict,
+        speed=_measure(job, held),
+        notes=[*delivery.notes, *notes, *_tell_of_token(context, delivery)],
+    )
+    return publish_report(job, closing, viewer=context.viewer)
+
+
+def _put_memory(context: FinalizeContext, delivery: Delivery) -> tuple[History, tuple[str, ...]]:
+    """Memory.md as the run ends, also where nothing landed; the notes of what did not work."""
+    history, mode = delivery.history, context.plan.settings.landing
+    if context.job.settings.cancelled:
+        return history, ()
+    if mode is LandingMode.PULL_REQUESTS:
+        return memory.propose_memory(context, history)
+    lands_here = mode is LandingMode.MERGE and delivery.reached is not Reached.PULL
+    if history.due or not (lands_here or delivery.reached is Reached.TARGET):
+        return history, ()
+    return history, memory.push_memory(context, history)
+
+
+def _measure(job: Job, held: RoundInputs) -> Speed | None:
+    """Of this round alone; before it nobody may have done anything for days."""
+    results = held.shares.results.values()
+    if not results:
+        return None
+    return Speed(
+        agent_seconds=sum(one.seconds for one in results),
+        check_seconds=held.verdict.check_seconds if held.verdict else 0.0,
+        wall_seconds=max(0.0, job.clock.now() - held.plan_artifact.plan.settings.made_at),
+        usage=sum((one.usage for one in results), start=Usage()),
+    )
+
+
+def _tell_of_token(context: FinalizeContext, delivery: Delivery) -> Iterator[str]:
+    if context.viewer == ACTIONS_BOT and delivery.reached in (Reached.TARGET, Reached.PULL):
+        yield pull_request.NO_CI
+
+
+def _begin_next(job: Job, history: History) -> None:
+    """The round that is due now; the hourly job starts what is due later.
+
+    A pull request that a person merged before the state branch told of it made control start none.
+    """
+    due = history.due
+    is_due = due is not None and due.at <= job.clock.now()
+    if job.settings.workflow_ref and (is_due or reconcile(job.issue_client, history) != history):
+        dispatch_round(job, history, number=history.round + 1)
+
+
+def _write_outputs(job: Job, history: History, page: str) -> None:
+    counted = {name: json.dumps(tasks) for name, tasks in count_by_state(history).items()}
+    job.write_outputs({"run": history.run, **counted, "report": page})

@@ -1,0 +1,95 @@
+"""Memory.md: one commit of ours on top of what was checked, which touches nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from concertmaster.action.finalize.context import FinalizeContext
+from concertmaster.action.finalize.pull_requests import Proposal, open_pull_requests
+from concertmaster.comments import memory_file, pull_request
+from concertmaster.errors import GitFault
+from concertmaster.git import commit_message
+from concertmaster.git.remote import BranchMove, PushState
+from concertmaster.rounds.history import History
+from concertmaster.text.markdown import as_line
+
+PATH = ".github/Memory.md"
+BRANCH = "memory"
+TRIES = 5  # on a target that moves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenMemory:
+    """The commit to push instead; the same one where there is nothing to write."""
+
+    commit: str
+    notes: tuple[str, ...] = ()
+
+
+def write_memory_commit(context: FinalizeContext, commit: str, history: History) -> WrittenMemory:
+    """With this run's entry in Memory.md."""
+    repository = context.objects.git
+    listed = repository.run("ls-tree", "-z", commit, "--", PATH).rstrip("\0")
+    mode = listed.partition(" ")[0]
+    if listed and mode not in ("100644", "100755"):
+        return WrittenMemory(
+            commit=commit, notes=(f"`{PATH}` is no regular file; it was left alone.",)
+        )
+    old = repository.ask("cat-file", "blob", f"{commit}:{PATH}").out if listed else None
+    new = memory_file.write_memory(old, history, at=history.started_at)
+    if new is None:
+        note = f"`{PATH}` is too large or no text, so this run is not in it."
+        return WrittenMemory(commit=commit, notes=(note,))
+    if new == old:
+        return WrittenMemory(commit=commit)
+    text, at = commit_message.memory_message(context.plan.run), context.plan.settings.made_at
+    try:
+        return WrittenMemory(
+            commit=context.objects.put_file(commit, PATH, new, message=text, at=at)
+        )
+    except GitFault as error:
+        note = f"`{PATH}` could not be written: {as_line(error.why)}"
+        return WrittenMemory(commit=commit, notes=(note,))
+
+
+def push_memory(context: FinalizeContext, history: History) -> tuple[str, ...]:
+    """Put it on the target's tip, wherever that is by now; the notes of what did not work."""
+    target = context.plan.target
+    for _ in range(TRIES):
+        tip = context.tip()
+        written = write_memory_commit(context, tip, history)
+        if written.commit == tip:
+            return written.notes
+        pushed = context.push([BranchMove(branch=target, old=tip, new=written.commit)])[target]
+        if pushed.state is PushState.DONE:
+            return written.notes
+        if pushed.state is PushState.FORBIDDEN and _names_run(context, tip, history.run):
+            return written.notes  # a pull request has brought it, if not its newest words
+        if pushed.state is PushState.FORBIDDEN:
+            return (f"`{PATH}` could not be pushed: {as_line(pushed.reason)}",)
+    return (f"`{PATH}` was not written: the target moved {TRIES} times.",)
+
+
+def _names_run(context: FinalizeContext, commit: str, run: str) -> bool:
+    old = context.objects.git.ask("cat-file", "blob", f"{commit}:{PATH}")
+    return old.code == 0 and f" {run} (".encode() in old.out
+
+
+def propose_memory(context: FinalizeContext, history: History) -> tuple[History, tuple[str, ...]]:
+    """As a pull request of its own."""
+    tip = context.tip()
+    written = write_memory_commit(context, tip, history)
+    if written.commit == tip:
+        return history, written.notes
+    history, failed = context.set_branches(history, {BRANCH: written.commit})
+    if failed:
+        return history, tuple(failed.values())
+    proposal = Proposal(
+        branch=BRANCH,
+        title=pull_request.memory_pull_title(history),
+        body=pull_request.memory_pull_body(history),
+    )
+    proposed = open_pull_requests(context, [proposal], since=history.created_at)
+    for pull in proposed.pulls.values():
+        history = replace(history, memory_pull=pull.number)
+    return history, (*written.notes, *proposed.notes)

@@ -1,0 +1,82 @@
+"""The verify job's merges, made again: only what comes out the same may land."""
+
+from __future__ import annotations
+
+from concertmaster.commands import MergeCandidate
+from concertmaster.errors import EnvironmentFault
+from concertmaster.git.command import git_version
+from concertmaster.git.run_repository import Conflict, RunRepository
+from concertmaster.landing.merges import merge_changes
+from concertmaster.model import Plan
+from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.verdict import Verdict, VerdictStep
+from concertmaster.text.display import shorten_id
+
+
+def replay_merges(
+    objects: RunRepository, verdict: Verdict, history: History, *, plan: Plan
+) -> dict[str, str]:
+    """The commit of each task of the verdict: its head, or where only its change was put on, that.
+
+    Raises EnvironmentFault where a merge gives something else than the verdict says.
+    """
+    version = git_version()
+    if verdict.steps and version != verdict.git_version:
+        raise _fault(f"it was made by {verdict.git_version!r}, and here is {version!r}")
+    _check_needs(verdict, history)
+    made: dict[str, str] = {}
+    for step in verdict.steps:
+        made |= _repeat_step(objects, step, history, plan=plan, made=made)
+    return made
+
+
+def _check_needs(verdict: Verdict, history: History) -> None:
+    landing = {task for step in verdict.steps for task in step.tasks}
+    waiting = {one.task for one in history.tasks if not one.is_done} - landing
+    for need in history.needs:
+        if need.hard and need.task in landing and need.on in waiting:
+            raise _fault(f"{need.task} needs {need.on}, which does not land")
+
+
+def _repeat_step(
+    objects: RunRepository, step: VerdictStep, history: History, *, plan: Plan, made: dict[str, str]
+) -> dict[str, str]:
+    commit, mine = step.tip, dict[str, str]()
+    for task in step.tasks:
+        one = history.task(task)
+        as_it_is = task not in step.reapplied
+        _check_candidate(objects, one, step.tip, as_it_is=as_it_is, made={**made, **mine})
+        candidate = MergeCandidate(
+            task=task, title=one.title, base=one.base, head=one.head, as_it_is=as_it_is
+        )
+        joined = merge_changes(
+            objects, commit, candidate, run=plan.run, made_at=plan.settings.made_at
+        )
+        if isinstance(joined, Conflict):
+            raise _fault(f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}")
+        mine[task] = one.head if joined.as_it_is else joined.commit
+        commit = joined.commit
+    if commit != step.commit or objects.tree(commit) != step.tree:
+        raise _fault(f"a step makes {shorten_id(commit)} here, and {shorten_id(step.commit)} there")
+    return mine
+
+
+def _check_candidate(
+    objects: RunRepository, one: TaskHistory, tip: str, *, as_it_is: bool, made: dict[str, str]
+) -> None:
+    """Nothing comes with it that was left out, and nothing that a person has to look at first."""
+    if not one.head or one.state.is_lost or one.sensitive:
+        raise _fault(f"{one.task} may not land: {one.reason or 'a person has to merge it'}")
+    if not as_it_is:
+        return
+    for built in one.built_on:
+        if made.get(built.task) != built.head and not objects.is_ancestor(built.head, tip):
+            raise _fault(f"{one.task} would bring {built.task} with it, which does not land")
+
+
+def _fault(why: str) -> EnvironmentFault:
+    return EnvironmentFault(
+        "the verdict of the verify job cannot be repeated",
+        why=why,
+        next_step="run the whole workflow again; nothing has landed",
+    )

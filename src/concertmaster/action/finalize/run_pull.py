@@ -1,0 +1,110 @@
+"""The one pull request of a run: the tested commit, where a push is not wanted or not allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from concertmaster.action.finalize import memory
+from concertmaster.action.finalize.context import FinalizeContext
+from concertmaster.action.finalize.pull_requests import (
+    WHOLE,
+    Delivery,
+    Reached,
+    open_pull_requests,
+    propose_whole,
+    set_fault,
+)
+from concertmaster.github.models import MergeResult, MergeState, Pull
+from concertmaster.rounds import transitions
+from concertmaster.rounds.history import History
+from concertmaster.rounds.verdict import LandingFault, Verdict
+from concertmaster.text.markdown import as_line
+
+
+def deliver_run_pull(
+    context: FinalizeContext,
+    history: History,
+    verdict: Verdict,
+    made: Mapping[str, str],
+    *,
+    reason: str,
+    may_merge: bool,
+) -> Delivery:
+    """The tested commit, with Memory.md on top, as a pull request; merged where that is allowed."""
+    landed = history
+    for task, commit in made.items():
+        landed = transitions.land(landed, task, landed_as=commit)
+    final = memory.write_memory_commit(context, verdict.commit, landed)
+    history, failed = context.set_branches(history, {WHOLE: final.commit})
+    if failed:
+        held_back = set_fault(history, made, LandingFault.STUCK, f"{reason}, and it has no branch")
+        return Delivery(history=held_back, notes=tuple(failed.values()))
+    proposal = propose_whole(history, verdict, made, reason=reason)
+    proposed = open_pull_requests(context, [proposal], since=history.created_at)
+    pull = proposed.pulls.get(WHOLE)
+    history = replace(history, pull=pull.number if pull else 0)
+    if pull is None:
+        words = f"{reason}, and none could be opened"
+        held_back = set_fault(history, made, LandingFault.STUCK, words)
+        return Delivery(history=held_back, reached=Reached.PULL, notes=proposed.notes)
+    merging = _merge(context, pull, final.commit) if may_merge else None
+    if merging and merging.state is MergeState.MERGED:
+        return _take_merged(context, history, made, final.commit, pull).note(*final.notes)
+    # One pull request holds it all now, and those of its tasks go with their branches.
+    shown = {task: "" for task, _ in history.tips if task in made}
+    history, failed = context.set_branches(history, shown)
+    words = "; ".join(filter(None, (reason, _say_merging(merging))))
+    return _await(history, made, reason=words).note(*final.notes, *failed.values())
+
+
+def _say_merging(merging: MergeResult | None) -> str:
+    if merging is None:
+        return ""
+    match merging.state:
+        case MergeState.PENDING:
+            return "GitHub merges it by itself when nothing is in the way any more"
+        case MergeState.QUEUED:
+            return "it is in the merge queue"
+        case MergeState.MOVED:
+            return "somebody changed its branch, so it is not what was checked"
+        case _:
+            return merging.reason
+
+
+def _merge(context: FinalizeContext, pull: Pull, commit: str) -> MergeResult:
+    """At once, else as soon as the rules are met, else by the queue."""
+    pulls = context.job.issue_client.pulls
+    if pull.is_merged:
+        return MergeResult(state=MergeState.MERGED)
+    merging = pulls.merge(pull, commit=commit)
+    if merging.state is not MergeState.REFUSED:
+        return merging
+    later = pulls.enable_auto_merge(pull, commit=commit)
+    if later.state is not MergeState.REFUSED:
+        return later
+    queued = pulls.enqueue(pull, commit=commit)
+    return merging if queued.state is MergeState.REFUSED else queued
+
+
+def _take_merged(
+    context: FinalizeContext, history: History, made: Mapping[str, str], commit: str, pull: Pull
+) -> Delivery:
+    tip = context.tip()
+    for task, its_commit in made.items():
+        is_there = context.objects.is_ancestor(its_commit, tip)  # not where it was squashed
+        history = transitions.land(history, task, landed_as=its_commit if is_there else tip)
+        history = history.put(replace(history.task(task), pull=pull.number))
+    delivery = Delivery(history=history, reached=Reached.PULL)
+    if context.objects.tree(tip) == context.objects.tree(commit):
+        return delivery
+    return delivery.note(
+        f"The target moved while #{pull.number} was merged: its tree is not the one that was "
+        "checked. Run the check on it."
+    )
+
+
+def _await(history: History, made: Iterable[str], *, reason: str) -> Delivery:
+    for task in made:
+        history = transitions.await_merge(history, task, pull=history.pull, reason=as_line(reason))
+    return Delivery(history=history, reached=Reached.PULL)

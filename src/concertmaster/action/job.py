@@ -1,0 +1,151 @@
+"""One job of the workflow: what it was given, and how it answers to Actions."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from concertmaster.action.workflow_commands import format_output
+from concertmaster.clock import Clock, SystemClock
+from concertmaster.errors import EnvironmentFault
+from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_trigger
+from concertmaster.github.issues import IssueClient
+from concertmaster.settings import ActionSettings
+from concertmaster.terminal.console import Console
+from concertmaster.text.redaction import redact
+
+
+@dataclass(frozen=True)
+class Job:
+    """`environment` is what this process was started with; agents get an allow-listed part."""
+
+    settings: ActionSettings
+    console: Console
+    environment: Mapping[str, str]
+    clock: Clock = field(default_factory=SystemClock)
+    outputs: dict[str, str] = field(default_factory=dict)  # as they were written last
+
+    def __post_init__(self) -> None:
+        self.console.keep_secrets(self.redact)
+
+    @cached_property
+    def issue_client(self) -> IssueClient:
+        """GitHub, with this job's token."""
+        return IssueClient(
+            url=self.settings.api_url,
+            repository=self.settings.repository,
+            token=self.token,
+            clock=self.clock,
+            told=self.console.note,
+            redact=self.redact,
+        )
+
+    @property
+    def token(self) -> str:
+        return self.settings.github_token.get_secret_value()
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where this job works."""
+        place = self.settings.temporary
+        if not place:
+            raise EnvironmentFault(
+                "RUNNER_TEMP is not set",
+                why="`concertmaster action` runs inside of a job of GitHub Actions",
+                next_step="use `concertmaster run` on your own machine",
+            )
+        folder = Path(place) / "concertmaster"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def artifacts(self) -> Path:
+        """What the job leaves for others, and finds of them."""
+        given = self.settings.artifacts
+        folder = Path(given) if given else self.folder / "artifacts"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def repository_url(self) -> str:
+        """The page of the repository."""
+        return f"{self.settings.server_url}/{self.settings.repository}"
+
+    @property
+    def clone_url(self) -> str:
+        return f"{self.repository_url}.git"
+
+    @property
+    def workflow_url(self) -> str:
+        """The page of this workflow run."""
+        return f"{self.repository_url}/actions/runs/{self.settings.workflow_run}"
+
+    def agent_secrets(self) -> tuple[str, ...]:
+        """Values of variables that may be keys; agents have some of them."""
+        names = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+        return tuple(
+            value
+            for name, value in self.environment.items()
+            if value and any(word in name.upper() for word in names)
+        )
+
+    def redact(self, text: str) -> str:
+        """Without anything that looks like a secret, ours first."""
+        secrets = [value for value in (self.token, *self.agent_secrets()) if value]
+        return redact(text, secrets=secrets)
+
+    def trigger(self) -> Trigger | Ignored:
+        """What started the workflow."""
+        settings = self.settings
+        workflow = CallerWorkflow(
+            run=settings.workflow_run,
+            actor=settings.actor,
+            label=settings.label,
+            issue=settings.issue,
+            prompts=settings.prompts,
+            resumed=settings.run,
+            round=settings.round,
+        )
+        return read_trigger(settings.event_name, self._payload(), workflow=workflow)
+
+    def _payload(self) -> Any:
+        path = Path(self.settings.event_path)
+        if not self.settings.event_path or not path.is_file():
+            return {}
+        try:
+            return json.loads(path.read_text("utf-8", errors="replace"))
+        except (ValueError, RecursionError):
+            return {}
+
+    def write_outputs(self, outputs: Mapping[str, str]) -> None:
+        """The job's outputs; a value cannot end itself and set another name."""
+        self.outputs.update(outputs)
+        delimiter = f"concertmaster-{secrets.token_hex(16)}"
+        text = "".join(
+            format_output(name, value, delimiter=delimiter) for name, value in outputs.items()
+        )
+        if self.settings.output_path:
+            with Path(self.settings.output_path).open("a", encoding="utf-8") as file:
+                file.write(text)
+        for name, value in outputs.items():
+            self.console.note(f"output {name} = {value[:200]}")
+
+    def write_summary(self, markdown: str) -> None:
+        """The job's page in Actions."""
+        if self.settings.summary_path:
+            with Path(self.settings.summary_path).open("a", encoding="utf-8") as file:
+                file.write(self.redact(markdown) + "\n")
+
+
+UPLOAD_SECONDS = 120.0  # of the job's time that is kept for bundles and the upload
+
+
+def usable_seconds(job: Job) -> float:
+    """What a work job has for its share, before it has to leave its results."""
+    seconds = job.settings.job_minutes * 60.0
+    return max(seconds - UPLOAD_SECONDS, seconds / 2)

@@ -1,0 +1,210 @@
+"""The plan job: from an event to issues, a plan and the shares of the work jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from concertmaster.action import checkout
+from concertmaster.action.authorize import (
+    AuthorizedRequest,
+    RejectedRequest,
+    answer_event,
+    authorize,
+    read_parent,
+)
+from concertmaster.action.checkout import PlanInputs
+from concertmaster.action.job import Job, usable_seconds
+from concertmaster.action.plan import next_round, publish
+from concertmaster.action.plan.next_round import NextRound, NotDue
+from concertmaster.action.plan.publish import NOTHING, request_key
+from concertmaster.comments import plan_comment
+from concertmaster.errors import Error
+from concertmaster.git.repository import Repository
+from concertmaster.github.event import EventKind, Trigger
+from concertmaster.github.prompt_list import PromptList
+from concertmaster.github.slash_command import CommandVerb, reply_comment
+from concertmaster.model import LandingMode, Plan, RunSettings
+from concertmaster.planning.build_plan import Planned, plan_files
+from concertmaster.planning.estimates import Sample
+from concertmaster.planning.run_settings import FilledSettings, fill_commands, freeze_settings
+from concertmaster.planning.shares import deal_shares
+from concertmaster.prompts.files import PromptFile
+from concertmaster.rounds import state_branch, transitions
+from concertmaster.rounds.history import History, recall_history
+from concertmaster.settings import overrule
+
+LONGEST_PAUSE_SECONDS = 600.0
+MOST_PAST_RUNS = 20  # that estimates are learned from
+_STARTS = (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY)
+
+
+def plan(job: Job) -> int:
+    """Authorise, snapshot, plan, make the child issues, hand out the shares."""
+    received = authorize(job)
+    if isinstance(received, RejectedRequest):
+        return _turn_away(job, received)
+    if received.order.verb not in _STARTS:
+        job.console.note(f"{received.order.verb} is not for the plan job")
+        job.write_outputs(NOTHING)
+        return 0
+    if received.order.verb is CommandVerb.RETRY or received.trigger.is_further:
+        return _go_on(job, received)
+    with _saying_why(job, job.write_summary):
+        request = read_parent(job, received)
+    if request.prompts.problems:
+        return _turn_away(job, _unreadable(request, request.prompts))
+    _react(job, request)
+    with _saying_why(job, partial(answer_event, job, request.trigger)):
+        planned = _make_plan(job, request)
+    return publish.publish_plan(job, request, planned)
+
+
+@contextmanager
+def _saying_why(job: Job, tell: Callable[[str], None]) -> Iterator[None]:
+    """Where an error comes before anything was started, people read of it, and not only the log."""
+    try:
+        yield
+    except Error as error:
+        job.write_outputs(NOTHING)
+        if isinstance(error, NotDue):  # it was asked for and answered before, or by ourselves
+            tell = job.write_summary
+        tell(plan_comment.error_text(error.what, error.why, error.next_step))
+        raise
+
+
+def _react(job: Job, request: AuthorizedRequest) -> None:
+    is_locked = request.parent is not None and request.parent.is_locked
+    if request.trigger.comment and not is_locked:
+        job.issue_client.react(request.trigger.comment)
+
+
+def _unreadable(request: AuthorizedRequest, prompts: PromptList) -> RejectedRequest:
+    reason = "the list of prompts cannot be read"
+    return RejectedRequest(reason=reason, trigger=request.trigger, replies=prompts.problems)
+
+
+def _turn_away(job: Job, rejected: RejectedRequest) -> int:
+    """Nothing is started; only who may start something gets an answer."""
+    job.console.note(f"nothing to do: {rejected.reason}")
+    for reply in rejected.replies:
+        job.console.note(f"line {reply.line}: {reply.why} {reply.fix}")
+    if rejected.replies and rejected.trigger is not None:
+        answer_event(job, rejected.trigger, reply_comment(list(rejected.replies)))
+    job.write_outputs(NOTHING)
+    return 0
+
+
+def _make_plan(job: Job, request: AuthorizedRequest) -> Planned:
+    options = overrule(job.settings.options(), by=dict(request.order.options))
+    found = checkout.read_plan_inputs(job, checkout.open_clone(job), options)
+    prompts = request.prompts
+    if request.trigger.kind is EventKind.SCHEDULE:
+        prompts = checkout.read_scheduled(found.settings)
+    files = checkout.read_prompts(found.repository, found.base, prompts)
+    planned = _plan_files(job, found, files, trigger=request.trigger, notes=prompts.notes)
+    return _deal(job, planned, planned.plan)
+
+
+def _plan_files(
+    job: Job,
+    found: PlanInputs,
+    files: list[PromptFile],
+    *,
+    trigger: Trigger,
+    notes: tuple[str, ...] = (),
+) -> Planned:
+    filled = fill_commands(found.settings, found.repository, base=found.base, paths=found.paths)
+    return plan_files(
+        files,
+        repository=found.repository,
+        paths=found.paths,
+        run=trigger.run,
+        base=found.base,
+        target=found.target,
+        slots=found.settings.parallel or job.settings.slots,
+        settings=_freeze(filled, trigger),
+        notes=(*notes, *filled.notes),
+        past=_recall(job, found.repository),
+    )
+
+
+def _recall(job: Job, repository: Repository) -> Sequence[Sample]:
+    """What the newest runs took; a plan can also be made without."""
+    # Whoever can push to these branches can lie. Only numbers are taken, and what is compared
+    # with our own names, so that it bends estimates and no more.
+    try:
+        histories = state_branch.read_newest(
+            repository, job.clone_url, most=MOST_PAST_RUNS, token=job.token
+        )
+    except Error as error:
+        job.console.note(f"nothing is learned from past runs: {error.what}: {error.why}")
+        return ()
+    return [sample for history in histories for sample in recall_history(history)]
+
+
+def _freeze(filled: FilledSettings, trigger: Trigger) -> RunSettings:
+    """Where nobody looks on, people merge, if nothing else was said. A job that only waits for a
+    usage limit to end costs its time, so a later round waits instead."""
+    settings = freeze_settings(filled, requester=trigger.requester)
+    settings = replace(settings, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
+    is_watched = trigger.kind not in (EventKind.LABEL, EventKind.SCHEDULE)
+    if is_watched or "landing" in filled.settings.model_fields_set:
+        return settings
+    return replace(settings, landing=LandingMode.PULL_REQUESTS)
+
+
+def _deal(job: Job, planned: Planned, whole: Plan) -> Planned:
+    jobs, seconds = job.settings.max_parallel, usable_seconds(job)
+    return replace(planned, plan=deal_shares(whole, jobs=jobs, job_seconds=seconds))
+
+
+# --- a further round ---------------------------------------------------------------------------
+
+
+def _go_on(job: Job, request: AuthorizedRequest) -> int:
+    """A run that is there already: what is left of it is planned on the target as it is now."""
+    trigger = request.trigger
+    try:
+        with _saying_why(job, partial(answer_event, job, trigger)):
+            repository = checkout.open_clone(job)
+            found = next_round.find_next_round(
+                job, request, repository, key=request_key(job, request)
+            )
+            planned, history = _plan_further(job, request, found, repository)
+    except NotDue as error:
+        job.console.note(f"nothing to do: {error.what}")
+        return 0
+    if history is None:
+        answer_event(job, trigger, plan_comment.NOTHING_LEFT)
+        job.write_outputs(NOTHING)
+        return 0
+    if trigger.comment:
+        job.issue_client.react(trigger.comment)
+    return publish.publish_next_round(job, planned, history)
+
+
+def _plan_further(
+    job: Job, request: AuthorizedRequest, found: NextRound, repository: Repository
+) -> tuple[Planned, History | None]:
+    """The plan of this round, of no tasks where nothing is to be worked on; None where nothing
+    is to be done at all."""
+    asked = {**dict(found.history.options), **dict(request.order.options)}
+    before = replace(found.history, options=tuple(sorted(asked.items())))
+    options = overrule(job.settings.options(), by=asked)
+    now = checkout.read_plan_inputs(job, repository, options, target=before.target)
+    files = next_round.read_prompts(found, repository, now.base)
+    requester = request.trigger.requester or before.requester
+    trigger = replace(request.trigger, run=before.run, requester=requester)
+    planned = _plan_files(job, now, files, trigger=trigger)
+    planned, todo = next_round.keep_to_budget(found, planned)
+    if not (todo or found.is_settled):
+        return planned, None
+    evidence = {task: transitions.evidence_of(before.task(task)) for task in todo.work}
+    whole = transitions.restrict(planned.plan, todo.work, evidence=evidence)
+    history = transitions.begin_round(
+        before, whole, todo, trigger=found.key, own=not found.by_person
+    )
+    return _deal(job, planned, whole) if whole.tasks else replace(planned, plan=whole), history

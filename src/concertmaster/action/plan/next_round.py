@@ -1,0 +1,188 @@
+"""A further round of a run: what is known of it is read, held against GitHub, and planned anew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from concertmaster.action.authorize import AuthorizedRequest
+from concertmaster.action.job import Job
+from concertmaster.action.reconcile import reconcile
+from concertmaster.comments import plan_comment
+from concertmaster.errors import EnvironmentFault, UsageError
+from concertmaster.git.repository import Repository
+from concertmaster.github.event import Trigger
+from concertmaster.model import RunSettings
+from concertmaster.planning.build_plan import Planned
+from concertmaster.prompts.files import PromptFile
+from concertmaster.rounds import state_branch, transitions
+from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.state_branch import SavedState
+from concertmaster.rounds.transitions import RoundTodo
+from concertmaster.text.marks import read_marks
+
+
+class NotDue(UsageError):
+    """We asked ourselves for a round that is not to be held, or was held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextRound:
+    """A run that goes on: `before` as the state branch has it, `history` as GitHub has it now."""
+
+    before: History
+    history: History
+    by_person: bool
+    key: str  # of what asked for this round
+    named: tuple[str, ...] = ()
+
+    @property
+    def is_settled(self) -> bool:
+        """Somebody has merged or closed pull requests since."""
+        return self.before != self.history
+
+
+def find_next_round(
+    job: Job, request: AuthorizedRequest, repository: Repository, *, key: str
+) -> NextRound:
+    """The run that is to go on. Raises UsageError where there is none, or it may not go on now."""
+    trigger = request.trigger
+    run = trigger.run if trigger.is_further else _find_run(job, trigger.issue)
+    before = _read_state(job, repository, run).history
+    history = transitions.block(reconcile(job.issue_client, before))
+    found = NextRound(
+        before=before,
+        history=history,
+        by_person=not _is_ours(job, before, trigger),
+        key=key,
+        named=_find_tasks(history, request.order.tasks),
+    )
+    _check_round(found, trigger)
+    return found
+
+
+def _is_ours(job: Job, before: History, trigger: Trigger) -> bool:
+    """We dispatched it. Where we write as a person, that person's hand looks the same, so what
+    counts is that the round is due."""
+    if not trigger.is_further or trigger.actor != job.issue_client.viewer():
+        return False
+    return trigger.is_bot or (before.due is not None and before.due.round == trigger.round)
+
+
+def _find_run(job: Job, issue: int) -> str:
+    """Of our newest plan on the issue that was handed out, which a dry run is not."""
+    viewer = job.issue_client.viewer()
+    for comment in reversed(job.issue_client.comments(issue)):
+        runs = [one.run for one in read_marks(comment.body) if one.kind == plan_comment.PLAN_KIND]
+        is_started = plan_comment.read_workflow_note(
+            comment.body, repository_url=job.repository_url
+        )
+        if comment.author == viewer and runs and is_started:
+            return runs[0]
+    raise UsageError(
+        f"there is no run on issue #{issue} to go on with",
+        why="no plan of ours stands on it",
+        next_step="start one with `/orchestrate` and a list of prompts",
+    )
+
+
+def _read_state(job: Job, repository: Repository, run: str) -> SavedState:
+    found = state_branch.read(repository, job.clone_url, run, token=job.token)
+    if found is not None:
+        return found
+    raise UsageError(
+        f"nothing is known of run {run}",
+        why=f"there is no branch {state_branch.name_of(run)}; its last job writes it",
+        next_step="wait until the run is over, or start a new one with `/orchestrate`",
+    )
+
+
+def _find_tasks(history: History, named: Sequence[str]) -> tuple[str, ...]:
+    """The tasks by id, or by the number of their issue."""
+    known = {f"#{one.issue}": one.task for one in history.tasks if one.issue}
+    known |= {one.task: one.task for one in history.tasks}
+    for name in named:
+        if name not in known:
+            raise UsageError(
+                f"this run has no task {name}",
+                why=f"it has {', '.join(one.task for one in history.tasks[:20])}",
+                next_step="name tasks by their id or by the number of their issue",
+            )
+    return tuple(known[name] for name in named)
+
+
+def _check_round(found: NextRound, trigger: Trigger) -> None:
+    """A round of ours counts only when it is due; one that was held is not held again."""
+    before = found.before
+    if before.trigger == found.key:
+        raise NotDue(
+            f"round {before.round} of run {before.run} is over",
+            why="this workflow run has done it already",
+            next_step=f"write `/orchestrate retry` on #{before.parent} for what did not land",
+        )
+    if found.by_person or found.is_settled:
+        return
+    due = before.due
+    if due is None or due.round != trigger.round:
+        raise NotDue(
+            f"no round {trigger.round} of run {before.run} is due",
+            why=f"its state branch has {'round ' + str(due.round) if due else 'none'} as due",
+            next_step=f"write `/orchestrate retry` on #{before.parent} for what did not land",
+        )
+
+
+def choose_round_todo(found: NextRound, settings: RunSettings) -> RoundTodo:
+    """What this round has to do."""
+    return transitions.choose_todo(
+        found.history, settings, by_person=found.by_person, named=found.named
+    )
+
+
+def keep_to_budget(found: NextRound, planned: Planned) -> tuple[Planned, RoundTodo]:
+    """The plan with what is left of the run's budget; with none left no agent works any more.
+
+    Raises UsageError where a person asks for work that there is no budget for.
+    """
+    todo, settings = choose_round_todo(found, planned.plan.settings), planned.plan.settings
+    if settings.budget_usd is None:
+        return planned, todo
+    spent = transitions.cost(found.history)
+    left = settings.budget_usd - spent
+    if todo.work and left <= 0:
+        if found.by_person:
+            raise UsageError(
+                f"the budget of ${settings.budget_usd:.2f} is used up (${spent:.2f})",
+                why="it is that of the whole run, not of one round",
+                next_step=f"raise it: `/orchestrate retry budget={math.ceil(2 * spent)}`",
+            )
+        return planned, replace(todo, work=())
+    changed = replace(settings, budget_usd=max(left, 0.0))
+    return replace(planned, plan=replace(planned.plan, settings=changed)), todo
+
+
+def read_prompts(found: NextRound, repository: Repository, base: str) -> list[PromptFile]:
+    """Every prompt of the run: as a person who asks again finds it on the target now, else as it
+    was when the run began. Raises EnvironmentFault for a text that is gone."""
+    modes = repository.modes(base) if found.by_person else {}
+    return [
+        PromptFile(path=one.prompt, data=_read_prompt(repository, base, one, modes=modes))
+        for one in found.history.tasks
+    ]
+
+
+def _read_prompt(
+    repository: Repository, base: str, one: TaskHistory, *, modes: Mapping[str, str]
+) -> bytes:
+    if modes.get(one.prompt) in ("100644", "100755"):
+        data = repository.read_file(base, one.prompt)
+    else:
+        answer = repository.git.ask("cat-file", "blob", one.blob)
+        data = answer.out if answer.code == 0 else None
+    if data is None:
+        raise EnvironmentFault(
+            f"the text of {one.prompt} is gone",
+            why=f"the repository does not have its blob {one.blob[:12]} any more",
+            next_step="start a new run with `/orchestrate`",
+        )
+    return data

@@ -1,0 +1,127 @@
+"""A plan as people see it, issues and comment, and as the next jobs get it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from concertmaster.action.artifacts import PLAN
+from concertmaster.action.authorize import AuthorizedRequest
+from concertmaster.action.child_issues import LABEL, ChildIssues, create_parent
+from concertmaster.action.job import Job
+from concertmaster.action.plan_artifact import digest_plan, write_plan_artifact
+from concertmaster.comments import plan_comment
+from concertmaster.github.labels import LABELS, QUEUED, RUNNING
+from concertmaster.github.models import Issue
+from concertmaster.github.slash_command import CommandVerb
+from concertmaster.model import Plan
+from concertmaster.planning.build_plan import Planned
+from concertmaster.rounds.history import History, begin_history
+
+NOTHING = {"count": "0", "shares": "[]", "verify": "false", "run": "", "round": ""}
+
+
+def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
+    """The first round: parent, children, plan comment, and the shares."""
+    made = plan_comment.without_secrets(planned.plan, job.redact)
+    viewer = job.issue_client.viewer()
+    parent = request.parent or create_parent(job.issue_client, made, viewer=viewer)
+    family = _family(job, made, parent, viewer=viewer)
+    if request.order.verb is CommandVerb.PLAN:
+        family.publish_plan({}, ("This is a dry run: nothing was started.",))
+        job.write_outputs(NOTHING)
+        return 0
+    issues = family.raise_children()
+    family.publish_plan(issues, (plan_comment.workflow_note(job.workflow_url),))
+    children = _numbers(issues)
+    history = begin_history(
+        planned.plan,
+        trigger=request_key(job, request),
+        parent=parent.number,
+        parent_is_ours=request.parent is None,
+        children=children,
+        options=dict(request.order.options),
+        requester=planned.plan.settings.requester,
+    )
+    return _hand_out(
+        job, planned, history, summary=plan_comment.plan_comment(made, children=children)
+    )
+
+
+def publish_next_round(job: Job, planned: Planned, history: History) -> int:
+    """A later round: its tasks wait again, the plan comment shows it, and the shares."""
+    made = plan_comment.without_secrets(planned.plan, job.redact)
+    viewer = job.issue_client.viewer()
+    summary = f"Round {history.round} of run `{history.run}` only lands what is there."
+    if made.tasks:
+        parent = job.issue_client.issue(history.parent)
+        family = _family(job, made, parent, viewer=viewer)
+        issues = family.raise_children()
+        _queue_again(job, issues)
+        children = _numbers(issues)
+        notes = (plan_comment.workflow_note(job.workflow_url), f"This is round {history.round}.")
+        family.publish_plan(issues, notes)
+        summary = plan_comment.plan_comment(made, children=children)
+        tasks = (replace(one, issue=children.get(one.task, one.issue)) for one in history.tasks)
+        history = replace(history, tasks=tuple(tasks))
+    return _hand_out(job, planned, history, summary=summary)
+
+
+def request_key(job: Job, request: AuthorizedRequest) -> str:
+    """What names this asking, however often its workflow runs."""
+    comment = request.trigger.comment
+    return f"c{comment}" if comment else f"w{job.settings.workflow_run}"
+
+
+def _family(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildIssues:
+    shutil.rmtree(_folder(job), ignore_errors=True)  # of a try of this job before
+    keep = partial(_keep_text, job)
+    return ChildIssues(
+        issue_client=job.issue_client, plan=made, parent=parent, viewer=viewer, keep=keep
+    )
+
+
+def _queue_again(job: Job, children: Mapping[str, Issue]) -> None:
+    states = [name for name in LABELS if name not in (LABEL, QUEUED)]
+    job.issue_client.batches.relabel([*children.values()], add=(LABEL, QUEUED), remove=states)
+
+
+def _numbers(children: Mapping[str, Issue]) -> dict[str, int]:
+    return {task: child.number for task, child in children.items()}
+
+
+def _folder(job: Job) -> Path:
+    return job.artifacts / PLAN
+
+
+def _keep_text(job: Job, name: str, text: str) -> None:
+    """What is too long for GitHub, in the artifact."""
+    folder = _folder(job) / "texts"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, "utf-8")
+
+
+def _hand_out(job: Job, planned: Planned, history: History, *, summary: str) -> int:
+    """The artifact for the other jobs, and the matrix."""
+    job.write_summary(summary)
+    write_plan_artifact(_folder(job), planned.plan, history, planned.texts)
+    shares = [*range(len(planned.plan.shares))]
+    carries = any(one.head for one in history.tasks if not one.is_done)
+    job.write_outputs(
+        {
+            "run": history.run,
+            "round": str(history.round),
+            "count": str(len(shares)),
+            "shares": json.dumps(shares),
+            "verify": json.dumps(bool(shares) or carries),
+            "plan_sha256": digest_plan(_folder(job)),
+            "runs_on": job.settings.runs_on,
+            "max_parallel": str(job.settings.max_parallel),
+        }
+    )
+    job.issue_client.set_labels(history.parent, add=[RUNNING])
+    return 0

@@ -1,0 +1,206 @@
+"""The verify job: which results may land together. It runs what agents wrote and can write nothing.
+
+It is the train of every run, on a clone that nobody else sees; finalize repeats its merges.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from concertmaster.action.accept_results import (
+    AcceptedResults,
+    ResultChecker,
+    ShareFiles,
+    read_shares,
+)
+from concertmaster.action.artifact_files import copy_logs, write_document
+from concertmaster.action.artifacts import VERIFY, digest_files
+from concertmaster.action.isolation import home, isolated_users
+from concertmaster.action.job import Job, usable_seconds
+from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
+from concertmaster.engine import local_run as runs
+from concertmaster.engine.event_loop import ProgressListener
+from concertmaster.engine.journal import Journal
+from concertmaster.events import BaseChecked, Event, RunStarted
+from concertmaster.files.run_folder import write_plan
+from concertmaster.git import remote
+from concertmaster.git.command import git_version
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.model import LandingMode, Plan, Task
+from concertmaster.rounds.build_verdict import build_verdict, verdict_summary
+from concertmaster.rounds.documents import VERDICT_FILE
+from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.verdict import Verdict
+from concertmaster.run.state import RunState
+from concertmaster.run.state_machine import fold_events
+from concertmaster.sandbox.supervisor import Guard
+
+_TOGETHER = (LandingMode.MERGE, LandingMode.SINGLE_PULL_REQUEST, LandingMode.PULL_REQUESTS)
+
+
+def verify(job: Job) -> int:
+    """Find the verdict on the results of this round, and leave it; whatever it is."""
+    began = time.monotonic()
+    plan_artifact = read_plan_artifact(job)
+    repository, fetched = _clone(job, plan_artifact)
+    plan = make_landing_plan(plan_artifact)
+    run_folder = runs.runs_folder(repository) / plan.run
+    objects = RunRepository.create(run_folder / "repository.git", user=repository, base=plan.base)
+    shares = read_shares(
+        plan_artifact.plan, job.artifacts, round_number=plan_artifact.history.round
+    )
+    accepted = ResultChecker(
+        plan_artifact=plan_artifact,
+        shares=shares,
+        artifacts=job.artifacts,
+        objects=objects,
+        fetched=fetched,
+    ).accept()
+    start = _start(plan_artifact, repository.branch_tip(plan.target))
+    opening = _opening(plan, shares, accepted, tree=objects.tree(plan.base), tip=start.tip)
+    clerk = VerifyRecorder(job=job, plan=plan, start=start, accepted=accepted, events=opening)
+    try:
+        if plan_artifact.plan.settings.landing in _TOGETHER and shares.base_green is not False:
+            _run_train(job, clerk, repository, run_folder, began=began)
+        else:
+            clerk.finish()
+    finally:
+        clerk.leave(run_folder)
+    return 0
+
+
+def _clone(job: Job, plan_artifact: PlanArtifact) -> tuple[Repository, dict[str, str]]:
+    """The target as it is now, and the commits of earlier rounds that the server still has."""
+    folder = job.folder / "repository"
+    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    plan = plan_artifact.plan
+    repository = remote.clone(job.clone_url, folder, token=job.token, branch=plan.target)
+    repository.detach()
+    mine = {task.id for task in plan.tasks}
+    carried = {one.head for one in plan_artifact.history.tasks if one.head and one.task not in mine}
+    wanted = sorted({plan.base, *carried})
+    fetched = dict(remote.fetch(repository, job.clone_url, wanted, token=job.token))
+    repository.resolve(plan.base)
+    return repository, fetched
+
+
+def make_landing_plan(plan_artifact: PlanArtifact) -> Plan:
+    """The plan in which every task of the run is one that may land; no agent has a part in it."""
+    plan, history = plan_artifact.plan, plan_artifact.history
+    planned = {task.id: task for task in plan.tasks}
+    known = {one.task for one in history.tasks}
+    return replace(
+        plan,
+        slots=1,
+        settings=replace(plan.settings, landing=LandingMode.MERGE, budget_usd=None),
+        tasks=tuple(planned.get(one.task, _task(one)) for one in history.tasks),
+        needs=tuple(need for need in history.needs if {need.task, need.on} <= known),
+        exclusions=(),
+        order=tuple(one.task for one in history.tasks),
+        shares=(),
+    )
+
+
+def _task(one: TaskHistory) -> Task:
+    return Task(
+        id=one.task, prompt=one.prompt, blob=one.blob, title=one.title, estimate_seconds=0.0
+    )
+
+
+def _start(plan_artifact: PlanArtifact, tip: str) -> Verdict:
+    history: History = plan_artifact.history
+    return Verdict(
+        run=history.run,
+        round=history.round,
+        target=history.target,
+        tip=tip,
+        git_version=git_version(),
+    )
+
+
+def _opening(
+    plan: Plan, shares: ShareFiles, accepted: AcceptedResults, *, tree: str, tip: str
+) -> tuple[Event, ...]:
+    """What has happened before the train starts. A base that a share has checked is known."""
+    base = BaseChecked(
+        tree=tree,
+        passed=shares.base_green is True,
+        reason=shares.base_reason,
+        seconds=0.0,
+        tip=tip,
+    )
+    checked = () if shares.base_green is None else (base,)
+    return (RunStarted(run=plan.run), *accepted.events, *checked)
+
+
+def _run_train(
+    job: Job, clerk: VerifyRecorder, repository: Repository, run_folder: Path, *, began: float
+) -> None:
+    """Until all is settled, or the time of the job is over."""
+    write_plan(run_folder, clerk.plan)
+    Journal(run_folder / "journal.jsonl").append(clerk.events)
+    with (
+        isolated_users(job) as accounts,
+        Guard() as guard,
+        job.console.progress() as clerk.progress,
+    ):
+        left = usable_seconds(job) - (time.monotonic() - began)
+        place = replace(home(job, accounts), seconds=max(left, 0.0))
+        runs.settle_run(run_folder, repository, place, progress=clerk, guard=guard)
+
+
+@dataclass(kw_only=True)
+class VerifyRecorder:
+    """Keeps the verdict: on disk it is always whole, and as new as the last event."""
+
+    job: Job
+    plan: Plan
+    start: Verdict
+    accepted: AcceptedResults
+    events: Sequence[Event]
+    progress: ProgressListener | None = None
+    verdict: Verdict = field(init=False)
+
+    def __post_init__(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)  # of a try of this job before
+        self._folder.mkdir(parents=True)
+        self._write(self._find(fold_events(self.plan, self.events)))
+
+    @property
+    def _folder(self) -> Path:
+        return self.job.artifacts / VERIFY
+
+    def update(self, state: RunState, event: Event) -> None:
+        """The run has gone on."""
+        self.events = (*self.events, event)
+        if self.progress:
+            self.progress.update(state, event)
+        found = self._find(state)
+        if found != self.verdict:
+            self._write(found)
+
+    def activity(self, task: str, words: str) -> None:
+        """No agent is at work here."""
+
+    def finish(self) -> None:
+        """There is nothing to find out."""
+        self._write(replace(self.verdict, finished=True))
+
+    def leave(self, run_folder: Path) -> None:
+        """The logs beside the verdict, and the verdict on the job's page."""
+        copy_logs(self.job, run_folder, self._folder)
+        self.job.write_summary(verdict_summary(self.verdict, held=self.accepted.held))
+
+    def _find(self, state: RunState) -> Verdict:
+        return build_verdict(self.start, state, self.events, refused=self.accepted.refused)
+
+    def _write(self, found: Verdict) -> None:
+        self.verdict = found
+        path = self._folder / VERDICT_FILE
+        write_document(self.job, path, asdict(found))
+        self.job.write_outputs({"verdict_sha256": digest_files(path)})

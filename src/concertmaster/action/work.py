@@ -1,0 +1,188 @@
+"""The work job: the engine on its share of the tasks, and one folder with what came of it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from concertmaster.action.artifact_files import (
+    MOST_LOG_BYTES,
+    copy_logs,
+    read_tail,
+    redacted,
+    write_document,
+)
+from concertmaster.action.artifacts import digest_files, share_folder
+from concertmaster.action.isolation import home, isolated_users
+from concertmaster.action.job import Job
+from concertmaster.action.plan_artifact import read_plan_artifact
+from concertmaster.engine import local_run as runs
+from concertmaster.errors import Error
+from concertmaster.git.remote import clone
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.model import Outcome, Plan, TaskState, Usage
+from concertmaster.planning.build_plan import Planned
+from concertmaster.planning.shares import take_share
+from concertmaster.prompts.follow_ups import PromptDraft, carry_follow_ups
+from concertmaster.report.build import build_report
+from concertmaster.report.html import render_report
+from concertmaster.report.model import Report, TaskRow, exit_code
+from concertmaster.report.outcome import NextStep
+from concertmaster.report.summary import breakdown_markdown
+from concertmaster.rounds.documents import RESULTS_FILE
+from concertmaster.rounds.result import Result, ShareResults
+from concertmaster.run.state import Attempt, RunState, TaskRecord
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.text.redaction import REPLACEMENT
+
+MOST_NOTES = 50  # of one task
+LARGEST_NUMBER = 10**12
+
+
+def work(job: Job) -> int:
+    """Run the share, then leave journal, results, bundles and logs; whatever it came to."""
+    plan_artifact = read_plan_artifact(job)
+    plan = plan_artifact.plan
+    share = take_share(plan, job.settings.share, slots=job.settings.slots)
+    folder = job.folder / "repository"
+    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    repository = clone(job.clone_url, folder, token=job.token, branch=plan.target)
+    repository.resolve(plan.base)
+    planned = Planned(plan=share, repository=repository, texts=plan_artifact.texts)
+    run_folder = runs.runs_folder(repository) / share.run
+    try:
+        with isolated_users(job) as accounts, Guard() as guard, job.console.progress() as progress:
+            runs.start_run(planned, home(job, accounts), progress=progress, guard=guard)
+    finally:
+        if (run_folder / "journal.jsonl").exists():
+            _leave(job, share, run_folder, round_number=plan_artifact.history.round)
+    return _conclude(job, run_folder)
+
+
+def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> None:
+    """The artifact of this share."""
+    folder = share_folder(job.artifacts, job.settings.share)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    state, events = runs.read_run(run_folder)
+    objects = RunRepository.open(run_folder / "repository.git")
+    report = build_report(state, events)
+    rows = {row.id: row for row in report.tasks}
+    results = [
+        _bundled(
+            _result(one, rows[one.task.id], evidence=_find_evidence(job, run_folder, one)),
+            objects,
+            folder,
+            share,
+        )
+        for one in state.tasks.values()
+    ]
+    document = ShareResults(
+        run=share.run,
+        round=round_number,
+        share=job.settings.share,
+        base=share.base,
+        base_green=state.base_green,
+        base_reason=state.base_reason,
+        stopped=state.stopped,
+        tasks=tuple(results),
+    )
+    write_document(job, folder / RESULTS_FILE, asdict(document))
+    copy_logs(job, run_folder, folder)
+    _write_page(job, folder, report)
+
+
+def _write_page(job: Job, folder: Path, report: Report) -> None:
+    """For a person who downloads the artifact."""
+    told = redacted(job, _as_share(report))
+    told = replace(told, follow_ups=tuple(map(_renamed, told.follow_ups)))
+    html = job.redact(render_report(told))  # what is shown has lost what may stand in a secret
+    if len(html) <= MOST_LOG_BYTES:
+        runs.write_report(folder, html, told)
+
+
+def _renamed(draft: PromptDraft) -> PromptDraft:
+    """An artifact takes no asterisk in the name of a file, and would be lost as a whole."""
+    return replace(draft, file=draft.file.replace(REPLACEMENT, "redacted"))
+
+
+def _as_share(report: Report) -> Report:
+    """Without commands for a machine that is gone when somebody reads them."""
+    text = "the jobs verify and finalize go on from here; the issue of the run gets the report"
+    return replace(report, next_steps=(NextStep(text=text),))
+
+
+def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
+    attempt = one.attempt or Attempt(number=0)
+    succeeded = one.state is TaskState.SUCCEEDED
+    return Result(
+        task=one.task.id,
+        state=one.state,
+        outcome=attempt.outcome,
+        reason=one.reason or ("" if succeeded else attempt.reason),
+        attempts=len(one.attempts),
+        base=attempt.base,
+        built_on=attempt.built_on,
+        head=one.head if succeeded else "",
+        work="" if succeeded else one.work,
+        no_op=attempt.no_op,
+        notes=row.notes[:MOST_NOTES],
+        follow_ups=carry_follow_ups(text for tried in one.attempts for text in tried.follow_ups),
+        evidence=evidence,
+        seconds=sum(tried.seconds for tried in row.attempts),
+        usage=_plausible(row.usage),
+        resumes_at=min(max(attempt.resumes_at, 0.0), LARGEST_NUMBER),
+    )
+
+
+def _plausible(usage: Usage) -> Usage:
+    """What an agent says of itself is hostile as well, and one bad number spoils a whole share."""
+    cost = usage.cost_usd
+    return Usage(
+        cost_usd=cost if cost is not None and 0 <= cost <= LARGEST_NUMBER else None,
+        input_tokens=min(max(usage.input_tokens, 0), LARGEST_NUMBER),
+        output_tokens=min(max(usage.output_tokens, 0), LARGEST_NUMBER),
+        is_estimated=usage.is_estimated,
+    )
+
+
+def _bundled(result: Result, objects: RunRepository, folder: Path, share: Plan) -> Result:
+    """With its commit in a file, where it has one."""
+    commit = result.head or result.work
+    if not commit:
+        return result
+    name = f"bundles/{result.task}.bundle"
+    ref = f"refs/heads/concertmaster/{share.run}/{result.task}"
+    objects.bundle(folder / name, commit, ref=ref, base=share.base)
+    return replace(result, bundle=name, sha256=digest_files(folder / name))
+
+
+def _find_evidence(job: Job, run_folder: Path, one: TaskRecord) -> str:
+    """The end of what tells why the newest attempt failed."""
+    if one.state is TaskState.SUCCEEDED or one.attempt is None:
+        return ""
+    folder = run_folder / "tasks" / one.task.id / str(one.attempt.number)
+    tails = (read_tail(job, folder / name) for name in ("check.log", "transcript.jsonl"))
+    return next((tail for tail in tails if tail), one.attempt.reason or one.reason)
+
+
+def _conclude(job: Job, run_folder: Path) -> int:
+    state, events = runs.read_run(run_folder)
+    report = build_report(state, events)
+    artifact = share_folder(Path(), job.settings.share)
+    job.console.show_report(_as_share(report), artifact)
+    if table := breakdown_markdown(report):
+        job.write_summary(table)
+    if state.base_green is False:
+        raise Error(
+            "the base does not pass its own check, so no agent was started",
+            why=state.base_reason,
+            next_step="mend the target branch, then write `/orchestrate` again",
+        )
+    return 0 if _has_results(state) else exit_code(report)
+
+
+def _has_results(state: RunState) -> bool:
+    attempts = [one.attempt for one in state.tasks.values() if one.attempt]
+    return any(attempt.outcome is Outcome.SUCCEEDED for attempt in attempts)

@@ -1,1 +1,0 @@
-"""One module for each thing outside; each outside library has exactly one owner."""

@@ -1,0 +1,125 @@
+"""Drives the aider command line, which prints only text and ends well even when it failed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from concertmaster.agents.command import CommandReader
+from concertmaster.agents.error_patterns import read_reset, tells_limit, tells_transient
+from concertmaster.agents.protocol import (
+    REASON_LIMIT,
+    AgentActivity,
+    AgentReport,
+    AgentRequest,
+    OutputReader,
+    activity,
+    number_in,
+    one_line,
+)
+from concertmaster.model import Usage
+
+_ENVIRONMENT = frozenset(
+    """
+    OPENAI_API_KEY OPENAI_API_BASE OPENAI_BASE_URL ANTHROPIC_API_KEY GEMINI_API_KEY DEEPSEEK_API_KEY
+    OPENROUTER_API_KEY AIDER_MODEL AIDER_WEAK_MODEL AIDER_EDITOR_MODEL AIDER_EDIT_FORMAT
+    AIDER_ARCHITECT AIDER_REASONING_EFFORT AIDER_THINKING_TOKENS AIDER_MAP_TOKENS AIDER_TIMEOUT
+    AIDER_CACHE_PROMPTS AIDER_OPENAI_API_BASE AIDER_MODEL_SETTINGS_FILE AIDER_MODEL_METADATA_FILE
+    """.split()
+)
+# It asks nobody, commits nothing, leaves `.gitignore` alone and looks at no address in a prompt.
+_OPTIONS = (
+    "--yes-always --no-auto-commits --no-dirty-commits --no-gitignore --no-stream --no-pretty "
+    "--no-fancy-input --no-suggest-shell-commands --no-detect-urls --no-check-update "
+    "--no-show-release-notes --no-show-model-warnings --no-analytics"
+).split()
+
+_EDIT = re.compile(r"Applied edit to (.+)")
+_TOKENS = re.compile(r"Tokens: ([\d.]+)(k?) sent,.*?([\d.]+)(k?) received\.")
+_COST = re.compile(r"Cost: \$[\d.]+ message, \$([\d.]+) session\.")
+_FAULT = re.compile(r"(litellm\.\w+|The API provider.*(?:rate limited|down|authenticate)).*")
+# Lines of its own; a line of more than 80 characters goes on in the next.
+_REPORTS = re.compile(r"Tokens: [\d.]+k? sent|Cost: \$\d|message, \$\d|(\$[\d.]+ )?session\.$")
+
+
+@dataclass(frozen=True, slots=True)
+class Aider:
+    """Aider; `program` is its path, `model` what it is told to use. It has no sessions."""
+
+    program: str
+    model: str = ""
+    environment: frozenset[str] = _ENVIRONMENT
+
+    def argv(self, request: AgentRequest) -> tuple[str, ...]:
+        kept = request.folder or "/dev"  # its histories belong to nobody's repository
+        return (
+            *(self.program, "--message-file", "/dev/stdin"),
+            *_OPTIONS,
+            *("--input-history-file", f"{kept}/aider-input" if request.folder else "/dev/null"),
+            *("--chat-history-file", f"{kept}/aider-chat" if request.folder else "/dev/null"),
+            *(("--chat-mode", "ask") if request.reads_only else ()),
+            *(("--model", self.model) if self.model else ()),
+        )
+
+    def reader(self, request: AgentRequest) -> OutputReader:
+        return AiderReader()
+
+
+class AiderReader:
+    """Keeps what the model said; what is left of a fault at the end tells that it failed."""
+
+    def __init__(self) -> None:
+        self._text = CommandReader()
+        self._fault = ""
+        self._line_before = ""
+        self._input_tokens = 0
+        self._output_tokens = 0
+        self._cost_usd: float | None = None
+
+    def feed(self, line: bytes) -> AgentActivity | None:
+        words = line.decode("utf-8", "replace").rstrip()
+        if edit := _EDIT.fullmatch(words):
+            return activity("edit", edit[1])
+        if fault := _FAULT.match(words):
+            self._fault = f"{self._fault} {fault[0]}".strip()[-4 * REASON_LIMIT :]
+        self._take_report(words)
+        return None if _REPORTS.match(words) else self._text.feed(line)
+
+    def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
+        told = self._fault or ("" if exit_ok else exit_text)
+        limited = tells_limit(told)
+        return AgentReport(
+            ok=not told,
+            reason=one_line(told, REASON_LIMIT),
+            usage=Usage(
+                cost_usd=self._cost_usd,
+                input_tokens=self._input_tokens,
+                output_tokens=self._output_tokens,
+                is_estimated=self._cost_usd is not None,
+            ),
+            limited=limited,
+            limited_until=read_reset(told) if limited else None,
+            transient=tells_transient(told),
+            final_text=self._text.finish(exit_ok=True, exit_text="").final_text,
+        )
+
+    def _take_report(self, words: str) -> None:
+        """Tokens are told for each message, the cost also for all of them."""
+        if tokens := _TOKENS.match(words):
+            self._fault = ""  # the model has answered after all
+            self._input_tokens += _tokens(tokens[1], tokens[2])
+            self._output_tokens += _tokens(tokens[3], tokens[4])
+        if cost := _COST.search(f"{self._line_before} {words}"):
+            self._cost_usd = max(self._cost_usd or 0.0, _number(cost[1]))
+        self._line_before = words
+
+
+def _tokens(digits: str, thousand: str) -> int:
+    return int(_number(digits) * (1000 if thousand else 1))
+
+
+def _number(digits: str) -> float:
+    try:
+        return number_in(float(digits))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,180 @@
+"""What agents answer in words that code can read: plans, verdicts, reasons, further work.
+
+An answer counts only as JSON of the stated form: prose, "LGTM" or an empty list is none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from concertmaster.text.display import display
+
+MOST_COMMENTS = 50
+LONGEST_COMMENT = 2000
+MOST_FOLLOW_UPS = 10
+_FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
+
+
+class ReviewDecision(StrEnum):
+    """What a reviewer decides."""
+
+    APPROVE = "approve"
+    REQUEST_CHANGES = "request_changes"
+
+
+class UnreadableAnswer(ValueError):
+    """The answer is not of the stated form; the argument says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewComment:
+    """One remark of a reviewer; `line` is 0 where it is about the whole file."""
+
+    file: str
+    line: int
+    comment: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A verdict on one tree."""
+
+    decision: ReviewDecision
+    comments: tuple[ReviewComment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkPlan:
+    """What an agent means to do, and the paths it will do it to."""
+
+    steps: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+REVIEW_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["task", "tree", "verdict", "comments"],
+    "properties": {
+        "task": {"type": "string"},
+        "tree": {"type": "string"},
+        "verdict": {"type": "string", "enum": [decision.value for decision in ReviewDecision]},
+        "comments": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["file", "line", "comment", "severity"],
+                "properties": {
+                    "file": {"type": "string"},
+                    "line": {"type": "integer"},
+                    "comment": {"type": "string"},
+                    "severity": {"type": "string", "enum": ["blocker", "major", "minor"]},
+                },
+            },
+        },
+    },
+}
+
+
+def find_json_objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of an answer: all of it, or its fenced blocks, the last first."""
+    for block in (text.strip(), *reversed(_FENCED.findall(text))):
+        try:
+            found = json.loads(block)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def read_review(text: str, *, task: str, tree: str) -> Review:
+    """The verdict of an answer. Raises Unreadable."""
+    found = next((one for one in find_json_objects(text) if "verdict" in one), None)
+    if found is None:
+        raise UnreadableAnswer("it holds no JSON object with a verdict")
+    if found.get("task") != task:
+        raise UnreadableAnswer(f"it is a verdict on {display(str(found.get('task')), limit=80)}")
+    if found.get("tree") != tree:
+        raise UnreadableAnswer("it names another tree than the one under review")
+    if found["verdict"] not in [decision.value for decision in ReviewDecision]:
+        raise UnreadableAnswer(f"its verdict is {display(str(found['verdict']), limit=80)}")
+    comments = found.get("comments")
+    if not isinstance(comments, list):
+        raise UnreadableAnswer("its comments are no list")
+    read = tuple(_read_comment(one) for one in comments[:MOST_COMMENTS])
+    decision = ReviewDecision(found["verdict"])
+    if decision is ReviewDecision.REQUEST_CHANGES and not read:
+        raise UnreadableAnswer("it requests changes without saying which")
+    if decision is ReviewDecision.APPROVE and any(
+        one.severity.lower() == "blocker" for one in read
+    ):
+        raise UnreadableAnswer("it approves, and names a blocker")
+    return Review(decision=decision, comments=read)
+
+
+def _read_comment(found: Any) -> ReviewComment:
+    fields = found if isinstance(found, dict) else {}
+    file, comment = fields.get("file"), fields.get("comment")
+    if not (isinstance(file, str) and isinstance(comment, str) and comment.strip()):
+        raise UnreadableAnswer("a comment lacks its file or its text")
+    line = fields.get("line")
+    return ReviewComment(
+        file=display(file, limit=200),
+        line=line if type(line) is int and line > 0 else 0,
+        comment=_writable(comment[:LONGEST_COMMENT]),
+        severity=display(str(fields.get("severity") or "major"), limit=20),
+    )
+
+
+def describe_review(review: Review) -> str:
+    """The comments, a line each, as the agent that has to mend them reads them."""
+    return "\n".join(
+        f"- {one.file}{f':{one.line}' if one.line else ''} ({one.severity}): {one.comment}"
+        for one in review.comments
+    )
+
+
+def read_plan(text: str) -> WorkPlan:
+    """The plan of an answer: steps and paths, both not empty. Raises Unreadable."""
+    found = next((one for one in find_json_objects(text) if "steps" in one), None)
+    if found is None:
+        raise UnreadableAnswer("it holds no JSON object with steps")
+    steps, paths = _texts(found.get("steps")), _texts(found.get("paths"))
+    if not steps or not paths:
+        raise UnreadableAnswer("its steps or its paths are no list of texts")
+    return WorkPlan(steps=steps, paths=paths)
+
+
+def describe_plan(plan: WorkPlan) -> str:
+    """As the agent that follows it reads it."""
+    return "\n".join([*(f"- {step}" for step in plan.steps), f"Paths: {', '.join(plan.paths)}"])
+
+
+def read_reason(text: str, key: str) -> str:
+    """The reason that an answer gives under this key, "" where it gives none."""
+    reasons = (one[key] for one in find_json_objects(text) if isinstance(one.get(key), str))
+    return display(next(reasons, ""), limit=500)
+
+
+def read_follow_ups(text: str) -> tuple[str, ...]:
+    """Further work that an agent has seen, as it tells it."""
+    lists = (one["follow_ups"] for one in find_json_objects(text) if "follow_ups" in one)
+    return _texts(next(lists, None))[:MOST_FOLLOW_UPS]
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    items: Sequence[Any] = value if isinstance(value, list) else []
+    texts = (one for one in items if isinstance(one, str) and one.strip())
+    return tuple(_writable(one[:LONGEST_COMMENT]) for one in texts)
+
+
+def _writable(text: str) -> str:
+    """JSON can hold halves of characters, which neither a file nor the journal can."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,244 @@
+"""Drives the claude command line: what it is asked, and what its stream of events means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from concertmaster.agents.error_patterns import is_too_far, read_reset, tells_missing_session
+from concertmaster.agents.json_events import (
+    count_in,
+    first_text_in,
+    list_in,
+    object_in,
+    session_in,
+    text_in,
+)
+from concertmaster.agents.protocol import (
+    REASON_LIMIT,
+    AgentActivity,
+    AgentReport,
+    AgentRequest,
+    OutputReader,
+    activity,
+    last_text,
+    number_in,
+    one_line,
+    parse_object,
+)
+from concertmaster.model import Usage
+
+# Not bypassPermissions: root is refused it, and an organisation can forbid it. This pair works
+# for both; of files it only keeps the agent's hands off the settings of agents and editors.
+_MODE = "acceptEdits"
+_ALLOWED_TOOLS = "Bash,Edit,Monitor,NotebookEdit,Read,Skill,WebFetch,WebSearch,Write"
+# The first works where nobody looks for results, the next two keep the process waiting for ever,
+# the last two reach the agents of other tasks and the user's own.
+_FORBIDDEN_TOOLS = "EnterWorktree,ScheduleWakeup,CronCreate,ListAgents,SendMessage"
+
+# For who may only read. Its tools are listed three times, as settings of the user may allow more.
+_READING_MODE = "dontAsk"
+_READING_TOOLS = "Read,Grep,Glob,LS"
+_WRITING_TOOLS = (
+    "Agent,Bash,BashOutput,Edit,KillShell,Monitor,MultiEdit,NotebookEdit,Skill,SlashCommand,Task,"
+    "TodoWrite,WebFetch,WebSearch,Write"
+)
+
+_ENVIRONMENT = frozenset(
+    """
+    ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL ANTHROPIC_CUSTOM_HEADERS
+    ANTHROPIC_MODEL ANTHROPIC_SMALL_FAST_MODEL ANTHROPIC_DEFAULT_OPUS_MODEL
+    ANTHROPIC_DEFAULT_SONNET_MODEL ANTHROPIC_DEFAULT_HAIKU_MODEL ANTHROPIC_VERTEX_PROJECT_ID
+    AWS_BEARER_TOKEN_BEDROCK AWS_PROFILE AWS_REGION CLOUD_ML_REGION
+    CLAUDE_CONFIG_DIR CLAUDE_CODE_OAUTH_TOKEN CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_USE_VERTEX
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC CLAUDE_CODE_MAX_OUTPUT_TOKENS
+    CLAUDE_CODE_MAX_RETRIES CLAUDE_CODE_SUBAGENT_MODEL MAX_THINKING_TOKENS API_TIMEOUT_MS
+    BASH_DEFAULT_TIMEOUT_MS BASH_MAX_TIMEOUT_MS DISABLE_AUTOUPDATER DISABLE_ERROR_REPORTING
+    DISABLE_TELEMETRY
+    """.split()
+)
+
+_SUBJECTS = ("file_path", "notebook_path", "command", "path", "pattern", "url", "description")
+_INPUT_TOKENS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_MODEL_INPUT_TOKENS = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens")
+_BUSY = frozenset({408, *range(500, 600)})
+
+
+@dataclass(frozen=True, slots=True)
+class Claude:
+    """Claude Code; `program` is its path, `model` what it is told to use."""
+
+    program: str
+    model: str = ""
+    environment: frozenset[str] = _ENVIRONMENT
+
+    def argv(self, request: AgentRequest) -> tuple[str, ...]:
+        return (
+            *(self.program, "-p", "--output-format", "stream-json", "--verbose"),
+            *(_reading() if request.reads_only else _writing()),
+            *(("--model", self.model) if self.model else ()),
+            *(("--json-schema", json.dumps(dict(request.schema))) if request.schema else ()),
+            *((f"--resume={request.session}",) if request.session else ()),
+        )
+
+    def reader(self, request: AgentRequest) -> OutputReader:
+        return ClaudeReader()
+
+
+def _writing() -> tuple[str, ...]:
+    return (
+        *("--permission-mode", _MODE, "--allowedTools", _ALLOWED_TOOLS),
+        *("--disallowedTools", _FORBIDDEN_TOOLS),
+    )
+
+
+def _reading() -> tuple[str, ...]:
+    return (
+        *("--permission-mode", _READING_MODE, "--tools", _READING_TOOLS),
+        *("--allowedTools", _READING_TOOLS),
+        *("--disallowedTools", f"{_WRITING_TOOLS},{_FORBIDDEN_TOOLS}"),
+        "--strict-mcp-config",
+    )
+
+
+class ClaudeReader:
+    """Reads stream-json: one event a line. Events it does not know mean nothing."""
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._session = ""
+        self._limit: dict[str, Any] = {}
+        self._retry: dict[str, Any] = {}  # what it last waited for, as long as nothing came
+        self._result: dict[str, Any] = {}
+        self._usage = Usage()
+        self._total_cost_usd = 0.0
+        self._ignored_lines = 0
+
+    def feed(self, line: bytes) -> AgentActivity | None:
+        event = parse_object(line)
+        if event is None:
+            self._ignored_lines += bool(line.strip())
+            return None
+        self._session = session_in(event, "session_id") or self._session
+        match event.get("type"):
+            case "system":
+                self._folder = text_in(event, "cwd") or self._folder
+                if event.get("subtype") == "api_retry":
+                    self._retry = event
+            case "assistant":
+                self._retry = {}
+                return self._activity_in(object_in(event, "message"))
+            case "rate_limit_event":
+                self._limit = object_in(event, "rate_limit_info")
+            case "result":
+                self._take_result(event)
+            case _:
+                pass
+        return None
+
+    def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
+        limited = self._is_limited()
+        reason = self._failure(exit_text) or ("" if exit_ok else f"success, but then {exit_text}")
+        return AgentReport(
+            ok=not reason,
+            reason=one_line(reason, REASON_LIMIT),
+            session=self._session,
+            usage=self._usage,
+            limited=limited,
+            limited_until=self._limited_until() if limited else None,
+            transient=not limited and self._is_transient(),
+            session_missing=not self._succeeded() and tells_missing_session(reason),
+            final_text=last_text(self._answer()),
+        )
+
+    def _answer(self) -> str:
+        structured = self._result.get("structured_output")
+        if isinstance(structured, dict):
+            return json.dumps(structured, ensure_ascii=False)
+        return text_in(self._result, "result")
+
+    def _activity_in(self, message: dict[str, Any]) -> AgentActivity | None:
+        for block in list_in(message, "content"):
+            if isinstance(block, dict) and block.get("type") == "tool_use":
+                return activity(text_in(block, "name"), self._subject_in(object_in(block, "input")))
+        return None
+
+    def _subject_in(self, given: dict[str, Any]) -> str:
+        return first_text_in(given, _SUBJECTS).removeprefix(f"{self._folder}/")
+
+    def _take_result(self, event: dict[str, Any]) -> None:
+        """The last one counts: what ends in the background makes the agent speak again."""
+        self._result = event
+        self._usage = _sum_of(self._usage, _usage_in(event, self._total_cost_usd))
+        self._total_cost_usd = number_in(event.get("total_cost_usd"))
+
+    def _succeeded(self) -> bool:
+        return self._result.get("subtype") == "success" and self._result.get("is_error") is False
+
+    def _failure(self, exit_text: str) -> str:
+        """Why it is no success; a usage limit calls itself one and is marked as an error."""
+        if self._succeeded():
+            return ""
+        if not self._result:
+            ignored = f" ({self._ignored_lines} lines were no events)" * bool(self._ignored_lines)
+            return f"ended without its final event: {exit_text}{ignored}"
+        subtype = text_in(self._result, "subtype").replace("success", "error")
+        errors = [error for error in list_in(self._result, "errors") if isinstance(error, str)]
+        details = text_in(self._result, "result") or "; ".join(errors)
+        return f"{'usage limit' if self._is_limited() else subtype}: {details or exit_text}"
+
+    def _is_limited(self) -> bool:
+        rejected = self._limit.get("status") == "rejected"
+        goes_on = self._limit.get("isUsingOverage") is True
+        told = self._result.get("api_error_status") == 429
+        return not self._succeeded() and (told or (rejected and not goes_on))
+
+    def _limited_until(self) -> float | None:
+        if self._limit.get("status") != "allowed":  # else another limit was met
+            at = number_in(self._limit.get("resetsAt"))
+            if at and not is_too_far(at):
+                return at
+        return read_reset(text_in(self._result, "result"))
+
+    def _is_transient(self) -> bool:
+        """The model was out of reach: nothing answered, or only that it is busy."""
+        if self._succeeded():
+            return False
+        if self._result.get("terminal_reason") == "api_error":
+            status = self._result.get("api_error_status")
+        elif self._retry:
+            status = self._retry.get("error_status")
+        else:
+            status = self._result.get("api_error_status") or 0
+        return status is None or (isinstance(status, int) and status in _BUSY)
+
+
+def _usage_in(event: dict[str, Any], cost_usd_before: float) -> Usage:
+    """What was used since the final event before this one, or since the process began.
+
+    The total cost of a resumed session goes on from its earlier processes, so it is only taken
+    from versions that tell no better.
+    """
+    if not isinstance(event.get("model_usage_since_last_result"), dict):
+        usage = object_in(event, "usage")
+        return Usage(
+            cost_usd=max(0.0, number_in(event.get("total_cost_usd")) - cost_usd_before),
+            input_tokens=count_in(usage, *_INPUT_TOKENS),
+            output_tokens=count_in(usage, "output_tokens"),
+        )
+    by_model = object_in(event, "model_usage_since_last_result")
+    models = [model for model in by_model.values() if isinstance(model, dict)]
+    return Usage(
+        cost_usd=sum(number_in(model.get("costUSD")) for model in models),
+        input_tokens=sum(count_in(model, *_MODEL_INPUT_TOKENS) for model in models),
+        output_tokens=sum(count_in(model, "outputTokens") for model in models),
+    )
+
+
+def _sum_of(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        cost_usd=(one.cost_usd or 0.0) + (other.cost_usd or 0.0),
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+    )

@@ -1,0 +1,202 @@
+"""Drives the codex command line: what it is asked, and what its stream of events means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from concertmaster.agents.error_patterns import (
+    read_reset,
+    tells_limit,
+    tells_missing_session,
+    tells_transient,
+)
+from concertmaster.agents.json_events import count_in, list_in, object_in, session_in, text_in
+from concertmaster.agents.prices import estimate_cost
+from concertmaster.agents.protocol import (
+    REASON_LIMIT,
+    AgentActivity,
+    AgentReport,
+    AgentRequest,
+    OutputReader,
+    activity,
+    last_text,
+    one_line,
+    parse_object,
+)
+from concertmaster.model import Usage
+
+_ENVIRONMENT = frozenset(
+    """
+    OPENAI_API_KEY OPENAI_BASE_URL OPENAI_ORGANIZATION OPENAI_PROJECT AZURE_OPENAI_API_KEY
+    CODEX_API_KEY CODEX_HOME
+    """.split()
+)
+_SESSION = re.compile(r"([0-9A-Za-z][0-9A-Za-z_-]{0,99})(?::(\d{1,11}):(\d{1,11}):(\d{1,11}))?")
+_EMPTY = "usage limit: the turn came back empty"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Tokens; `cached_input` is a part of `input`."""
+
+    input: int = 0
+    cached_input: int = 0
+    output: int = 0
+
+    def since(self, before: TokenCounts) -> TokenCounts:
+        """What was counted after `before`; all of it where the count began anew."""
+        if self.input < before.input or self.output < before.output:
+            return self
+        cached = max(0, self.cached_input - before.cached_input)
+        return TokenCounts(self.input - before.input, cached, self.output - before.output)
+
+
+@dataclass(frozen=True, slots=True)
+class CodexSession:
+    """A thread of codex and what it has counted so far: its counts go on when it is resumed."""
+
+    thread: str = ""
+    counts: TokenCounts = TokenCounts()
+
+    def __str__(self) -> str:
+        counts = self.counts
+        if not self.thread or counts == TokenCounts():
+            return self.thread
+        return f"{self.thread}:{counts.input}:{counts.cached_input}:{counts.output}"
+
+
+def read_session(text: str) -> CodexSession:
+    """The session that was written as this text, an empty one where it is none."""
+    found = _SESSION.fullmatch(text)
+    if not found:
+        return CodexSession()
+    return CodexSession(found[1], TokenCounts(*(int(count or 0) for count in found.groups()[1:])))
+
+
+@dataclass(frozen=True, slots=True)
+class Codex:
+    """Codex; `program` is its path, `model` what it is told to use."""
+
+    program: str
+    model: str = ""
+    environment: frozenset[str] = _ENVIRONMENT
+
+    def argv(self, request: AgentRequest) -> tuple[str, ...]:
+        """All options come before `resume`, which itself takes few of them."""
+        thread = read_session(request.session).thread
+        return (
+            *(self.program, "exec", "--json"),
+            *("--skip-git-repo-check", "--color", "never"),
+            *("--sandbox", "read-only" if request.reads_only else "workspace-write"),
+            *(("--model", self.model) if self.model else ()),
+            *(("--output-schema", request.schema_file) if request.schema_file else ()),
+            *(("resume", thread) if thread else ()),
+            "-",
+        )
+
+    def reader(self, request: AgentRequest) -> OutputReader:
+        return CodexReader(model=self.model, session=request.session)
+
+
+class CodexReader:
+    """Reads JSONL: one event a line. Events it does not know mean nothing."""
+
+    def __init__(self, *, model: str = "", session: str = "") -> None:
+        self._model = model
+        self._before = read_session(session)
+        self._thread = ""
+        self._end: dict[str, Any] = {}  # turn.completed or turn.failed
+        self._error = ""
+        self._did_something = False
+        self._final_text = ""
+        self._ignored_lines = 0
+
+    def feed(self, line: bytes) -> AgentActivity | None:
+        event = parse_object(line)
+        if event is None:
+            self._ignored_lines += bool(line.strip())
+            return None
+        match event.get("type"):
+            case "thread.started":
+                self._thread = session_in(event, "thread_id") or self._thread
+            case "turn.completed" | "turn.failed":
+                self._end = event
+            case "error":  # of a try that may be followed by a better one
+                self._error = text_in(event, "message")
+            case "item.started" | "item.completed" as kind:
+                return self._take_item(object_in(event, "item"), kind)
+            case _:
+                pass
+        return None
+
+    def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
+        told = self._failure(exit_text)
+        limited = told == _EMPTY or tells_limit(told)
+        reason = told or ("" if exit_ok else f"success, but then {exit_text}")
+        counts = self._counts()
+        return AgentReport(
+            ok=not reason,
+            reason=one_line(reason, REASON_LIMIT),
+            session=str(CodexSession(self._thread or self._before.thread, counts)),
+            usage=self._usage(counts),
+            limited=limited,
+            limited_until=read_reset(told) if limited else None,
+            transient=tells_transient(told),
+            session_missing=not self._thread and tells_missing_session(told),
+            final_text=last_text(self._final_text),
+        )
+
+    def _take_item(self, item: dict[str, Any], kind: str) -> AgentActivity | None:
+        self._did_something |= item.get("type") not in ("error", None)
+        started = kind == "item.started"
+        match item.get("type"):
+            case "agent_message" if not started:
+                self._final_text = text_in(item, "text")
+            case "command_execution" if started:
+                return activity("shell", text_in(item, "command"))
+            case "file_change" if not started:
+                changes = [one for one in list_in(item, "changes") if isinstance(one, dict)]
+                return activity("edit", " ".join(text_in(one, "path") for one in changes))
+            case "mcp_tool_call" if started:
+                return activity(text_in(item, "tool"), text_in(item, "server"))
+            case "web_search" if started:
+                return activity("search", text_in(item, "query"))
+            case _:
+                pass
+        return None
+
+    def _failure(self, exit_text: str) -> str:
+        """Why it is no success, in the words of codex where it has any."""
+        match self._end.get("type"):
+            case "turn.completed":
+                return "" if self._did_something else _EMPTY
+            case "turn.failed":
+                return text_in(object_in(self._end, "error"), "message") or "the turn failed"
+            case _:
+                ignored = f" ({self._ignored_lines} lines were no events)"
+                told = f"{self._error}: {exit_text}" if self._error else exit_text
+                return f"ended without its final event: {told}{ignored * bool(self._ignored_lines)}"
+
+    def _counts(self) -> TokenCounts:
+        """Of the whole thread, with all that earlier processes counted."""
+        usage = object_in(self._end, "usage")
+        if not usage:
+            return self._before.counts
+        return TokenCounts(
+            count_in(usage, "input_tokens"),
+            count_in(usage, "cached_input_tokens"),
+            count_in(usage, "output_tokens"),
+        )
+
+    def _usage(self, counts: TokenCounts) -> Usage:
+        if not object_in(self._end, "usage"):
+            return Usage()
+        new = counts.since(self._before.counts)
+        return estimate_cost(
+            self._model,
+            input_tokens=new.input,
+            cached_tokens=new.cached_input,
+            output_tokens=new.output,
+        )

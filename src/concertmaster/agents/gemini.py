@@ -1,0 +1,168 @@
+"""Drives the gemini command line: what it is asked, and what its stream of events means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from concertmaster.agents.error_patterns import (
+    read_reset,
+    tells_limit,
+    tells_missing_session,
+    tells_transient,
+)
+from concertmaster.agents.json_events import count_in, first_text_in, object_in, session_in, text_in
+from concertmaster.agents.prices import estimate_cost
+from concertmaster.agents.protocol import (
+    FINAL_TEXT_LIMIT,
+    REASON_LIMIT,
+    AgentActivity,
+    AgentReport,
+    AgentRequest,
+    OutputReader,
+    activity,
+    last_text,
+    one_line,
+    parse_object,
+)
+from concertmaster.model import Usage
+
+_ENVIRONMENT = frozenset(
+    """
+    GEMINI_API_KEY GEMINI_MODEL GEMINI_CLI_HOME GOOGLE_API_KEY GOOGLE_GEMINI_BASE_URL
+    GOOGLE_CLOUD_PROJECT GOOGLE_CLOUD_LOCATION GOOGLE_GENAI_USE_VERTEXAI GOOGLE_GENAI_USE_GCA
+    GOOGLE_APPLICATION_CREDENTIALS
+    """.split()
+)
+_SUBJECTS = ("file_path", "absolute_path", "path", "dir_path", "command", "pattern", "query", "url")
+_EXIT = re.compile(r"exit (\d+)")
+_MEANINGS = {
+    "41": "it is not signed in",
+    "42": "it does not take the prompt or the options",
+    "44": "its sandbox failed",
+    "52": "its settings are not valid",
+    "53": "it met its limit of turns",
+    "54": "one of its tools failed",
+    "55": "it does not trust the folder",
+    "130": "it was cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gemini:
+    """Gemini CLI; `program` is its path, `model` what it is told to use."""
+
+    program: str
+    model: str = ""
+    environment: frozenset[str] = _ENVIRONMENT
+
+    def argv(self, request: AgentRequest) -> tuple[str, ...]:
+        """It reads its prompt from a standard input that is no terminal."""
+        return (
+            *(self.program, "--output-format", "stream-json"),
+            *("--approval-mode", "plan" if request.reads_only else "yolo", "--skip-trust"),
+            *(("--model", self.model) if self.model else ()),
+            *((f"--resume={request.session}",) if request.session else ()),
+        )
+
+    def reader(self, request: AgentRequest) -> OutputReader:
+        return GeminiReader(model=self.model)
+
+
+class GeminiReader:
+    """Reads stream-json: one event a line. Events it does not know mean nothing."""
+
+    def __init__(self, *, model: str = "") -> None:
+        self._model = model
+        self._session = ""
+        self._result: dict[str, Any] = {}
+        self._error = ""  # told and not followed by any work
+        self._said = ""  # since it last used a tool
+        self._ignored_lines = 0
+
+    def feed(self, line: bytes) -> AgentActivity | None:
+        event = parse_object(line)
+        if event is None:
+            self._ignored_lines += bool(line.strip())
+            return None
+        match event.get("type"):
+            case "init":
+                self._session = session_in(event, "session_id") or self._session
+                self._model = text_in(event, "model") or self._model
+            case "message" if event.get("role") == "assistant":
+                self._take_words(text_in(event, "content"), is_part=event.get("delta") is True)
+            case "tool_use":
+                self._said = self._error = ""
+                subject = first_text_in(object_in(event, "parameters"), _SUBJECTS)
+                return activity(text_in(event, "tool_name"), subject)
+            case "error" if event.get("severity") == "error":
+                self._error = text_in(event, "message") or "it told of an error without words"
+            case "result":
+                self._result = event
+            case _:
+                pass
+        return None
+
+    def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
+        told = self._failure(exit_text)
+        limited = tells_limit(told)
+        reason = told or ("" if exit_ok else f"success, but then {_explain(exit_text)}")
+        return AgentReport(
+            ok=not reason,
+            reason=one_line(reason, REASON_LIMIT),
+            session=self._session,
+            usage=self._usage(),
+            limited=limited,
+            limited_until=read_reset(told) if limited else None,
+            transient=tells_transient(told),
+            session_missing=not self._session and tells_missing_session(told),
+            final_text=last_text(self._said),
+        )
+
+    def _take_words(self, words: str, *, is_part: bool) -> None:
+        self._error = ""
+        self._said = (self._said + words if is_part else words)[-FINAL_TEXT_LIMIT:]
+
+    def _failure(self, exit_text: str) -> str:
+        """Why it is no success, in the words of gemini where it has any."""
+        if not self._result:
+            ignored = f" ({self._ignored_lines} lines were no events)" * bool(self._ignored_lines)
+            told = f"{self._error}: " if self._error else ""
+            return f"ended without its final event: {told}{_explain(exit_text)}{ignored}"
+        if self._result.get("status") == "success":
+            return self._error
+        message = text_in(object_in(self._result, "error"), "message") or self._error
+        return message or f"it ended with an error: {_explain(exit_text)}"
+
+    def _usage(self) -> Usage:
+        stats = object_in(self._result, "stats")
+        models = object_in(stats, "models")
+        if not stats:
+            return Usage()
+        if not models:  # versions that tell only the sum
+            return _usage_of(self._model, stats)
+        used = [_usage_of(name, counts) for name, counts in models.items()]
+        total = sum(used, Usage())
+        if any(one.cost_usd is None for one in used):
+            return Usage(input_tokens=total.input_tokens, output_tokens=total.output_tokens)
+        return total
+
+
+def _usage_of(model: str, counts: Any) -> Usage:
+    """`output_tokens` leave out what was thought, which is paid like the rest of the output."""
+    counts = counts if isinstance(counts, dict) else {}
+    tokens = count_in(counts, "input_tokens")
+    output = max(count_in(counts, "output_tokens"), count_in(counts, "total_tokens") - tokens)
+    return estimate_cost(
+        model,
+        input_tokens=tokens,
+        cached_tokens=count_in(counts, "cached"),
+        output_tokens=output,
+    )
+
+
+def _explain(exit_text: str) -> str:
+    found = _EXIT.match(exit_text)
+    meaning = _MEANINGS.get(found[1]) if found else None
+    return f"{meaning} ({exit_text})" if meaning else exit_text

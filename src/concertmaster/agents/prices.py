@@ -1,0 +1,71 @@
+"""Estimates what tokens cost, for the command lines that tell only tokens."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from concertmaster.model import Usage
+
+_TABLE = Path(__file__).with_name("prices.toml")
+_TOKENS_A_UNIT = 1_000_000
+# What a name may have behind the name of the table: nothing that makes it another model.
+_VARIANT = re.compile(r"(-(\d[\d-]*|latest|preview|exp|customtools))*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """USD for a million tokens."""
+
+    input: float
+    cached_input: float
+    output: float
+
+
+def estimate_cost(
+    model: str, *, input_tokens: int, cached_tokens: int, output_tokens: int
+) -> Usage:
+    """What this is likely to have cost; `cached_tokens` are among the input tokens.
+
+    The cost of a model that is not in the table is unknown.
+    """
+    price = find_price(model)
+    if price is None:
+        return Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    cached = min(cached_tokens, input_tokens)
+    cost = (
+        (input_tokens - cached) * price.input
+        + cached * price.cached_input
+        + output_tokens * price.output
+    )
+    return Usage(
+        cost_usd=cost / _TOKENS_A_UNIT,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        is_estimated=True,
+    )
+
+
+def find_price(model: str) -> Price | None:
+    """The price of the model, whose name may go on with a date or a version."""
+    name = model.rpartition("/")[2]
+    for known, price in _read_table().items():
+        if name.startswith(known) and _VARIANT.fullmatch(name.removeprefix(known)):
+            return price
+    return None
+
+
+@cache
+def _read_table() -> dict[str, Price]:
+    table = tomllib.loads(_TABLE.read_text(encoding="utf-8"))
+    return {
+        name: Price(
+            input=row["input"],
+            cached_input=row.get("cached_input", row["input"]),
+            output=row["output"],
+        )
+        for name, row in table["models"].items()
+    }

@@ -1,0 +1,73 @@
+"""The agents by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from concertmaster.agents.aider import Aider
+from concertmaster.agents.claude import Claude
+from concertmaster.agents.codex import Codex
+from concertmaster.agents.command import Command
+from concertmaster.agents.gemini import Gemini
+from concertmaster.agents.protocol import Agent, find_program
+from concertmaster.errors import EnvironmentFault, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class _AgentEntry:
+    """`make` takes the path of the program and a model; `installer` gets the program."""
+
+    make: Callable[[str, str], Agent]
+    installer: str
+
+
+# Each is called by the name of its program.
+_CATALOG: Mapping[str, _AgentEntry] = {
+    "claude": _AgentEntry(Claude, "npm install -g @anthropic-ai/claude-code"),
+    "codex": _AgentEntry(Codex, "npm install -g @openai/codex"),
+    "gemini": _AgentEntry(Gemini, "npm install -g @google/gemini-cli"),
+    "aider": _AgentEntry(Aider, "pip install aider-chat"),
+}
+KNOWN = (*_CATALOG, "command")
+
+
+def find_agent(name: str, *, command: str, path: str, model: str = "") -> Agent:
+    """The agent of this name, ready to run.
+
+    `command` is what the agent `command` runs, `path` the search path for programs, `model` what
+    the others are told to use; "" = what they are set to.
+    Raises UsageError for a name nobody knows, EnvironmentFault where the program is missing.
+    """
+    if name == "command":
+        return _make_command(command)
+    if name not in _CATALOG:
+        raise _unknown(name)
+    entry, program = _CATALOG[name], find_program(name, path)
+    if not program:
+        raise EnvironmentFault(
+            f"the agent {name} cannot run here",
+            why=f"looked for {name}: the program `{name}` is not on PATH; "
+            f"`{entry.installer}` installs it",
+            next_step="install it, or use another program with --agent command "
+            "--agent-command CMD: it gets the prompt on its standard input",
+        )
+    return entry.make(program, model)
+
+
+def _make_command(command: str) -> Command:
+    if not command.strip():
+        raise UsageError(
+            "the agent `command` has no command", next_step="give it one with --agent-command CMD"
+        )
+    return Command(command)
+
+
+def _unknown(name: str) -> UsageError:
+    close = get_close_matches(name, KNOWN, n=1)
+    return UsageError(
+        f"there is no agent named {name}",
+        why=f"did you mean {close[0]}?" if close else "",
+        next_step=f"choose one of: {', '.join(KNOWN)}",
+    )

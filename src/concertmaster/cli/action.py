@@ -1,0 +1,31 @@
+"""The command `concertmaster action`: one job of the workflow."""
+
+from __future__ import annotations
+
+import click
+
+from concertmaster.errors import EnvironmentFault, Interrupted
+from concertmaster.settings import drop_token, load_action_settings, read_environment
+from concertmaster.terminal.console import Console
+
+_AGAIN = "run the job again, or write `/orchestrate retry` on the issue of the run"
+_JOBS = ("plan", "work", "verify", "finalize", "control", "run")
+
+
+@click.command(hidden=True)
+@click.argument("job", type=click.Choice(_JOBS))
+@click.pass_obj
+def action(console: Console, /, job: str) -> int:
+    """One job of the workflow, inside of GitHub Actions."""
+    # The libraries that speak to GitHub are slow to load, and no other command needs them.
+    from concertmaster.action.job import Job  # noqa: PLC0415
+    from concertmaster.action.registry import JOBS  # noqa: PLC0415
+
+    settings = load_action_settings()
+    drop_token()
+    try:
+        return JOBS[job](Job(settings=settings, console=console, environment=read_environment()))
+    except (Interrupted, KeyboardInterrupt) as stop:
+        raise Interrupted("interrupted", next_step=_AGAIN) from stop
+    except OSError as error:
+        raise EnvironmentFault(str(error), next_step=f"mend this; {_AGAIN}") from error

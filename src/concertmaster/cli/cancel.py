@@ -1,0 +1,43 @@
+"""The command `concertmaster cancel`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import click
+
+from concertmaster.cli.finish import run_home
+from concertmaster.cli.options import json_option, repo_option, run_argument
+from concertmaster.engine import local_run as runs
+from concertmaster.files import run_folder
+from concertmaster.git.repository import Repository
+from concertmaster.report.outcome import can_go_on
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.terminal.console import Console
+
+
+@click.command()
+@run_argument
+@repo_option
+@json_option
+@click.pass_obj
+def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
+    """End a run: stop its agents, land nothing more, keep all work."""
+    repository = Repository.open(repo)
+    folder = runs.find_open_run(repository, run)
+    state, _ = runs.read_run(folder)
+    if not can_go_on(state):
+        words = "had ended already"
+    elif (owner := run_folder.read_owner(folder)) and run_folder.is_locked(folder):
+        os.kill(owner, signal.SIGTERM)
+        words = f"is being cancelled by process {owner}, which owns it"
+    else:
+        with Guard() as guard, console.progress() as progress:
+            runs.resume_run(
+                folder, repository, run_home(), progress=progress, guard=guard, cancel=True
+            )
+        words = "is cancelled"
+    console.result(f"run {folder.name} {words}", {"run": folder.name, "answer": words})
+    return 0

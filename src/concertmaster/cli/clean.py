@@ -1,0 +1,163 @@
+"""What ended runs left behind, and what of it may go.
+
+Nothing goes that is alive, can still be resumed, or is the only place where work lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from concertmaster.cli.options import json_option, repo_option
+from concertmaster.engine.integrator import TRAIN
+from concertmaster.engine.local_run import DRAFTS, build_run_report, read_run, runs_folder
+from concertmaster.files import run_folder
+from concertmaster.git.repository import Repository
+from concertmaster.model import TaskState
+from concertmaster.report.outcome import can_go_on
+from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.sandbox import host
+from concertmaster.settings import find_cache
+from concertmaster.terminal.console import Console
+from concertmaster.worktrees.owner import AttemptOwner, discard_attempt, list_attempts
+
+_ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanResult:
+    """What went (or would go), and what stays with the reason."""
+
+    runs: tuple[str, ...]
+    worktrees: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+
+    def sentences(self, *, dry_run: bool) -> Iterator[str]:
+        """One line for each thing."""
+        verb = "would remove" if dry_run else "removed"
+        yield from (f"{verb} run {run}" for run in self.runs)
+        yield from (f"{verb} worktree {worktree}" for worktree in self.worktrees)
+        yield from (f"kept {what}: {why}" for what, why in self.kept)
+        if not (self.runs or self.worktrees or self.kept):
+            yield "there is nothing to clean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EndedRun:
+    folder: Path
+    state: RunState
+    is_held: bool
+
+    def reason_to_stay(self) -> str:
+        if self.is_held:
+            return "it is being worked on"
+        if can_go_on(self.state):
+            return f"it can go on: concertmaster resume {self.folder.name}"
+        only_here = [key for key, one in self.state.tasks.items() if _lies_only_here(one)]
+        if only_here:
+            return f"the work of {', '.join(only_here)} lies only here"
+        edited = _find_edited_draft(self.folder)
+        return f"somebody wrote {edited}; move it away first" if edited else ""
+
+
+def _find_edited_draft(folder: Path) -> Path | None:
+    """A file among the drafts that is not as we wrote it."""
+    ours = {draft.file: draft.text for draft in build_run_report(folder).follow_ups}
+    for path in sorted((folder / DRAFTS).glob("*")):
+        text = ours.get(path.name, "").encode("utf-8", "surrogateescape")
+        if not path.is_file() or path.read_bytes() != text:
+            return path
+    return None
+
+
+def _lies_only_here(record: TaskRecord) -> bool:
+    stays = any(attempt.folder_stays for attempt in record.attempts)
+    safe = record.state in _ARRIVED or record.kept_on or not record.work
+    return stays or not safe
+
+
+def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> CleanResult:
+    """Remove what may go, worktrees first."""
+    folders = run_folder.list_runs(runs_folder(repository))
+    runs = {
+        folder.name: _EndedRun(
+            folder=folder, state=read_run(folder)[0], is_held=run_folder.is_locked(folder)
+        )
+        for folder in folders
+    }
+    going, kept = _sort_worktrees(runs, cache, runs_folder(repository))
+    reasons = {name: run.reason_to_stay() for name, run in runs.items()}
+    ended = [name for name, reason in reasons.items() if not reason]
+    if not dry_run:
+        for folder in going:
+            discard_attempt(folder)
+        for name in ended:
+            _remove_run(runs[name], repository)
+    return CleanResult(
+        runs=tuple(ended),
+        worktrees=tuple(map(str, going)),
+        kept=(*kept, *((f"run {name}", reason) for name, reason in reasons.items() if reason)),
+    )
+
+
+def _sort_worktrees(
+    runs: dict[str, _EndedRun], cache: Path, home: Path
+) -> tuple[list[Path], list[tuple[str, str]]]:
+    going: list[Path] = []
+    kept: list[tuple[str, str]] = []
+    for folder, owner in list_attempts(cache).items():
+        if not Path(owner.repository).is_relative_to(home):
+            continue
+        reason = _reason_to_keep(runs.get(owner.run), owner)
+        if reason:
+            kept.append((f"worktree {folder}", reason))
+        else:
+            going.append(folder)
+    return going, kept
+
+
+def _reason_to_keep(run: _EndedRun | None, owner: AttemptOwner) -> str:
+    if run is None:
+        return "its run is gone, so nobody knows whether its work is saved; look, then delete it"
+    if run.is_held:
+        return "its run is being worked on"
+    if owner.task == TRAIN:
+        return ""
+    record = run.state.tasks.get(owner.task)
+    ended = [a for a in record.attempts if a.number == owner.attempt] if record else []
+    if not ended:
+        return "its run can go on" if can_go_on(run.state) else ""
+    attempt = ended[0]
+    if attempt.folder_stays:
+        return "it holds work that could not be saved"
+    if attempt.outcome:
+        return ""
+    if can_go_on(run.state):
+        return "its run can go on"
+    return "it may hold what the agent was doing when the run was cancelled"
+
+
+def _remove_run(run: _EndedRun, repository: Repository) -> None:
+    host.sweep(f"{run.folder.name}/")
+    repository.unpin(f"refs/concertmaster/{run.folder.name}/base")
+    # The plan goes first: without it the rest is no run any more, however far this comes.
+    (run.folder / "plan.json").unlink()
+    discard_attempt(run.folder)  # an agent may have filled it as deep as a worktree
+
+
+@click.command()
+@repo_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@json_option
+@click.pass_obj
+def clean(console: Console, /, repo: Path, dry_run: bool, json: bool) -> int:
+    """Remove what ended runs left, but nothing that is not saved.
+
+    A run stays that is going on, that can be resumed, or whose work lies nowhere else.
+    """
+    found = clean_runs(Repository.open(repo), cache=find_cache(), dry_run=dry_run)
+    console.result("\n".join(found.sentences(dry_run=dry_run)), asdict(found))
+    return 0

@@ -1,0 +1,33 @@
+"""Starts planned runs and ends commands with the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from concertmaster.engine import local_run as runs
+from concertmaster.files import run_folder
+from concertmaster.planning.build_plan import Planned
+from concertmaster.report.html import render_report
+from concertmaster.report.model import exit_code
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings import find_cache, read_environment
+from concertmaster.terminal.console import Console
+
+
+def run_plan(console: Console, planned: Planned, guard: Guard) -> int:
+    with console.progress() as progress:
+        folder = runs.start_run(planned, run_home(), progress=progress, guard=guard)
+    return finish(console, folder)
+
+
+def run_home() -> runs.RunHome:
+    return runs.RunHome(cache=find_cache(), environment=read_environment())
+
+
+def finish(console: Console, folder: Path, *, is_full: bool = False) -> int:
+    """Write and show the report; its exit code."""
+    found = runs.build_run_report(folder)
+    runs.write_report(folder, render_report(found), found)
+    running = run_folder.is_locked(folder)
+    console.show_report(found, folder, is_full=is_full, running=running)
+    return exit_code(found)

@@ -1,0 +1,158 @@
+"""The files that a repository needs for Concertmaster: settings, and for GitHub the workflow."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from concertmaster.cli.options import json_option, repo_option
+from concertmaster.errors import UsageError
+from concertmaster.files.add_files import add_files
+from concertmaster.git.repository import Repository
+from concertmaster.planning.run_settings import PlanRequest, fill_commands, freeze_settings
+from concertmaster.report.outcome import NextStep
+from concertmaster.settings import FILE_NAMES, load_settings, write_settings
+from concertmaster.terminal.console import Console
+from concertmaster.text.display import count
+
+# Where each of our examples has its place in a repository.
+PLACES: Mapping[str, str] = {
+    "minimal.yml": ".github/workflows/orchestrate.yml",
+    "parent-issue.yml": ".github/ISSUE_TEMPLATE/orchestrate.yml",
+}
+CHECKOUT = Path(__file__).parents[3] / "examples"
+SECRETS = "Settings → Secrets and variables → Actions"
+TICK = "Settings → Actions → General → Workflow permissions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitFiles:
+    """What is missing, by path below `root`, and what is there and stays as it is."""
+
+    root: Path
+    missing: Mapping[str, bytes]
+    there: tuple[str, ...]
+    has_workflow: bool
+
+    def sentences(self) -> Iterator[str]:
+        """What was written, line by line where it was made for this repository."""
+        for path, data in self.missing.items():
+            if path in FILE_NAMES:
+                yield f"wrote {path}:"
+                yield from (f"    {line}" for line in data.decode().splitlines())
+            else:
+                yield f"wrote {path} ({count(len(data.splitlines()), 'line')})"
+        yield from (f"left {path} as it is: it is there already" for path in self.there)
+        for step in self.next_steps():
+            yield f"next: {step.text}"
+            yield from [f"      {step.command}"] if step.command else []
+
+    def document(self) -> dict[str, object]:
+        """The same for programs."""
+        steps = [{"text": step.text, "command": step.command} for step in self.next_steps()]
+        return {"written": [*self.missing], "left": [*self.there], "next_steps": steps}
+
+    def next_steps(self) -> Iterator[NextStep]:
+        """What remains for a person to do."""
+        if self.missing:
+            paths = shlex.join(self.missing)
+            push = " && git push" if self.has_workflow else ""
+            yield NextStep(
+                text="read, then commit" + (" to the default branch and push" if push else ""),
+                command=f"git add {paths} && git commit -m Concertmaster -- {paths}{push}",
+            )
+        if not self.has_workflow:
+            yield NextStep(text="is this machine fit?", command="concertmaster doctor")
+            yield NextStep(text="what would run?", command="concertmaster plan prompts/*.md")
+            return
+        yield NextStep(
+            text=f"the key of your agent, as a secret ({SECRETS})",
+            command="gh secret set ANTHROPIC_API_KEY",
+        )
+        yield NextStep(text=f"tick: Allow GitHub Actions to create pull requests ({TICK})")
+        yield NextStep(text="comment /orchestrate on an issue that lists prompt files")
+
+
+def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
+    """What would be written. Raises UsageError, also where no check is found; changes nothing."""
+    repository = Repository.open(asked.repository)
+    root = repository.root
+    if root == repository.git_dir:
+        raise UsageError(
+            f"{root} is a bare repository",
+            why="it has no files beside which others could lie",
+            next_step="do this in a clone of it",
+        )
+    settings = next((name for name in FILE_NAMES if os.path.lexists(root / name)), "")
+    wanted = {} if settings else {FILE_NAMES[0]: _settings_file(asked, repository)}
+    if github:
+        wanted |= {place: _read_example(name) for name, place in PLACES.items()}
+    for path in wanted:
+        _check_place(root, path)
+    there = [path for path in wanted if os.path.lexists(root / path)]
+    return InitFiles(
+        root=root,
+        missing={path: data for path, data in wanted.items() if path not in there},
+        there=(*([settings] if settings else []), *there),
+        has_workflow=github,
+    )
+
+
+def write_init_files(groundwork: InitFiles) -> None:
+    """Write what is missing, all or nothing, and never over another file."""
+    if groundwork.missing:
+        add_files(groundwork.root, groundwork.missing, way_out="mend this, and begin again")
+
+
+def _settings_file(asked: PlanRequest, repository: Repository) -> bytes:
+    """Setup and check, as they were given or found at HEAD; each found one with the reason."""
+    base = repository.resolve("HEAD")
+    given = load_settings(asked.options)
+    filled = fill_commands(given, repository, base=base, paths=repository.paths(base))
+    freeze_settings(filled, requester="")
+    found = filled.settings
+    reasons = {key: f"found: {reason}" for key, reason in filled.reasons.items()}
+    keys = ["setup"] if found.setup or "setup" in given.model_fields_set else []
+    values = {key: str(getattr(found, key)) for key in (*keys, "check")}
+    return write_settings(values, reasons=reasons)
+
+
+def _read_example(name: str) -> bytes:
+    installed = Path(str(files("concertmaster"))) / "examples"
+    return ((installed if installed.is_dir() else CHECKOUT) / name).read_bytes()
+
+
+def _check_place(root: Path, path: str) -> None:
+    """A link in the tree may lead anywhere."""
+    if not (root / path).parent.resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            f"{path} lies outside of the repository",
+            why="a folder of it is a symbolic link",
+            next_step="make it a folder; nothing was written",
+        )
+
+
+@click.command()
+@repo_option
+@click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable (default: found).")
+@click.option("--check", metavar="CMD", help="What must pass before anything lands.")
+@click.option("--github", is_flag=True, help="Also the workflow, and a form for issues.")
+@json_option
+@click.pass_obj
+def init(console: Console, /, repo: Path, github: bool, json: bool, **given: str | None) -> int:
+    """Write concertmaster.yml, with the check and setup that are found.
+
+    No file is written over and nothing is committed; what remains to be done is told.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    asked = PlanRequest(repository=repo, prompts=(), options=options)
+    groundwork = plan_init_files(asked, github=github)
+    write_init_files(groundwork)
+    console.result("\n".join(groundwork.sentences()), groundwork.document())
+    return 0

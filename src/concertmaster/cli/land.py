@@ -1,0 +1,205 @@
+"""Branches that exist already, landed as a run lands its results; no agent runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from concertmaster.cli.finish import finish, run_home
+from concertmaster.cli.options import json_option, repo_option
+from concertmaster.engine import local_run as runs
+from concertmaster.engine.event_loop import ProgressListener
+from concertmaster.engine.journal import Journal
+from concertmaster.errors import UsageError
+from concertmaster.events import ResultReceived, RunStarted
+from concertmaster.files import run_folder
+from concertmaster.git import branches
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing.path_policy import TreePath, judge_paths
+from concertmaster.model import LandingMode, Need, Plan, RunSettings, Skipped, Task, TaskState
+from concertmaster.planning.build_plan import new_run
+from concertmaster.planning.run_settings import (
+    Base,
+    PlanRequest,
+    fill_commands,
+    find_base,
+    freeze_settings,
+)
+from concertmaster.prompts.parser import task_id
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.terminal.console import Console
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBranch:
+    """A branch to land, as it is now; `base` is where it left the target, and `commits` are
+    those that the target lacks."""
+
+    name: str
+    task: str
+    head: str
+    base: str
+    commits: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchPlan:
+    """A plan in which each task is a branch."""
+
+    plan: Plan
+    repository: Repository
+    branches: tuple[GivenBranch, ...]
+
+
+def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
+    """Read the branches and how they stand to the target. Raises UsageError or EnvironmentFault;
+    changes nothing."""
+    outset = find_base(asked)
+    found = [_read_branch(outset, name) for name in names]
+    branches = tuple(one for one in found if one.commits)
+    _refuse_twins(branches)
+    settings, notes = _settings(outset)
+    plan = Plan(
+        run=new_run(),
+        base=outset.base,
+        target=outset.target,
+        slots=1,
+        settings=settings,
+        tasks=tuple(_task(one) for one in branches),
+        needs=tuple(_needs(branches)),
+        order=tuple(one.task for one in branches),
+        skipped=tuple(_skipped(one, outset.target) for one in found if not one.commits),
+        notes=notes,
+    )
+    return BranchPlan(plan=plan, repository=outset.repository, branches=branches)
+
+
+def _settings(outset: Base) -> tuple[RunSettings, tuple[str, ...]]:
+    """Those of a run without an agent, with notes on what was found."""
+    filled = fill_commands(outset.settings, outset.repository, base=outset.base, paths=outset.paths)
+    usual = freeze_settings(filled, requester=outset.repository.requester())
+    merge = LandingMode.MERGE
+    alone = replace(usual, agent="", agent_command="", phases=(), budget_usd=None, landing=merge)
+    return alone, filled.notes
+
+
+def _read_branch(outset: Base, name: str) -> GivenBranch:
+    head = branches.resolve_branch(outset.repository, name)
+    base = branches.find_fork(outset.repository, head, target=outset.base)
+    if not base:
+        raise UsageError(
+            f"the branch {name} has no commit in common with {outset.target}",
+            why="so nobody can say what it changes",
+            next_step="name branches that began on it; in a shallow clone, first "
+            "`git fetch --unshallow`",
+        )
+    commits = branches.own_commits(outset.repository, head, target=outset.base)
+    return GivenBranch(name=name, task=task_id(name), head=head, base=base, commits=commits)
+
+
+def _refuse_twins(branches: Sequence[GivenBranch]) -> None:
+    seen: dict[str, GivenBranch] = {}
+    for one in branches:
+        twin = seen.get(one.head) or seen.get(one.task)
+        if twin is not None:
+            same = "commit" if twin.head == one.head else f"task id {one.task}"
+            raise UsageError(
+                f"the branch {one.name} is named twice"
+                if twin.name == one.name
+                else f"the branches {twin.name} and {one.name} have the same {same}",
+                why="each branch is landed by itself",
+                next_step="name one of them only; nothing was changed",
+            )
+        seen |= {one.head: one, one.task: one}
+
+
+def _task(one: GivenBranch) -> Task:
+    return Task(
+        id=one.task,
+        prompt=one.name,
+        blob="",
+        title=one.name,
+        estimate_seconds=0.0,
+        branch=one.name,
+    )
+
+
+def _needs(branches: Sequence[GivenBranch]) -> Iterator[Need]:
+    """A branch cannot land without those that it contains."""
+    for upper in branches:
+        for lower in branches:
+            if lower is not upper and lower.head in upper.commits:
+                reason = f"{upper.name} contains {lower.name}"
+                yield Need(task=upper.task, on=lower.task, hard=True, reason=reason)
+
+
+def _skipped(one: GivenBranch, target: str) -> Skipped:
+    return Skipped(prompt=one.name, task=one.task, reason=f"{target} contains it already")
+
+
+def land_branches(
+    planned: BranchPlan, home: runs.RunHome, *, progress: ProgressListener, guard: Guard
+) -> Path:
+    """Land what passes; the run's folder. What does not is told, and its branch left as it is."""
+    plan, repository = planned.plan, planned.repository
+    folder = runs.runs_folder(repository) / plan.run
+    folder.mkdir(parents=True)
+    objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
+    results = [_receive(one, objects, plan=plan, place=home.place) for one in planned.branches]
+    repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    Journal(folder / "journal.jsonl").append(results)
+    # Only with its plan it is a run: one without its results would look for an agent.
+    run_folder.write_plan(folder, plan)
+    opening = RunStarted(run=plan.run)
+    runs.settle_run(folder, repository, home, progress=progress, guard=guard, opening=opening)
+    return folder
+
+
+def _receive(
+    one: GivenBranch, objects: RunRepository, *, plan: Plan, place: TreePath
+) -> ResultReceived:
+    protected = plan.settings.protected
+    judged = judge_paths(objects.changes(one.base, one.head), place=place, protected=protected)
+    return ResultReceived(
+        task=one.task,
+        state=TaskState.FAILED if judged.refused else TaskState.SUCCEEDED,
+        reason="; ".join(judged.refused),
+        base=one.base,
+        head=one.head,
+        sensitive=judged.sensitive,
+        lands_anyway=True,
+        at=time.time(),
+    )
+
+
+@click.command()
+@click.argument("branches", metavar="BRANCH...", nargs=-1, required=True)
+@repo_option
+@click.option("--target", metavar="BRANCH", help="Where they land (default: this branch).")
+@click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable, e.g. 'uv sync'.")
+@click.option("--check", metavar="CMD", help="What must pass, e.g. 'pytest -q'.")
+@json_option
+@click.pass_obj
+def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: Any) -> int:
+    """Land branches that exist already, as `run` lands its results.
+
+    They are merged and checked together. What conflicts or breaks the check is left out, and its
+    branch stays as it is. Remote-tracking branches such as origin/x will do; no agent runs.
+    """
+    options = {
+        name: given[name] for name in ("target", "setup", "check") if given[name] is not None
+    }
+    asked = PlanRequest(repository=given["repo"], prompts=(), options=options)
+    with Guard() as guard:
+        planned = plan_branches(asked, branches)
+        for note in planned.plan.notes:
+            console.note(note)
+        with console.progress() as progress:
+            folder = land_branches(planned, run_home(), progress=progress, guard=guard)
+    return finish(console, folder)

@@ -1,0 +1,92 @@
+"""The commands, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from concertmaster import __version__
+from concertmaster.cli.action import action
+from concertmaster.cli.cancel import cancel
+from concertmaster.cli.clean import clean
+from concertmaster.cli.demo import demo
+from concertmaster.cli.doctor import doctor
+from concertmaster.cli.init import init
+from concertmaster.cli.land import land
+from concertmaster.cli.plan import plan
+from concertmaster.cli.report import report
+from concertmaster.cli.resume import resume
+from concertmaster.cli.run import run
+from concertmaster.cli.split import split
+from concertmaster.cli.status import status
+from concertmaster.cli.watch import watch
+from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
+from concertmaster.settings import drop_git_environment
+from concertmaster.terminal.console import Console
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code (errors.py tells what each means)."""
+    drop_git_environment()
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    console = Console(
+        sys.stdout,
+        sys.stderr,
+        terminal=sys.stderr.isatty(),
+        json="--json" in arguments,
+    )
+    try:
+        code = commands.main(arguments, "concertmaster", standalone_mode=False, obj=console)
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        where = context.command_path if context else "concertmaster"
+        wrong = UsageError(error.format_message(), next_step=f"see `{where} --help`")
+        console.error(wrong)
+        return wrong.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        console.error(Interrupted("interrupted", next_step="see `concertmaster status`"))
+        return Interrupted.exit_code
+    except Error as error:
+        console.error(error)
+        return error.exit_code
+    except OSError as error:
+        fault = EnvironmentFault(str(error), next_step="mend this; `resume` goes on with a run")
+        console.error(fault)
+        return fault.exit_code
+    return code if isinstance(code, int) else 0
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 all landed, 1 some tasks did not, 2 usage, 3 environment, "
+    "4 stopped by budget or limit, 130 interrupted.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Hand over a list of prompt files, get landed commits back.
+
+    \b
+    concertmaster demo                                      a look, without any agent
+    concertmaster plan prompts/*.md --check 'pytest -q'     what would run, and why
+    concertmaster run prompts/*.md --check 'pytest -q'      do it
+    """
+
+
+for command in (
+    run,
+    plan,
+    split,
+    land,
+    resume,
+    status,
+    report,
+    cancel,
+    watch,
+    clean,
+    init,
+    doctor,
+    demo,
+    action,
+):
+    commands.add_command(command)

@@ -1,0 +1,32 @@
+"""The command `concertmaster resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from concertmaster.cli.finish import finish, run_home
+from concertmaster.cli.options import json_option, repo_option, run_argument
+from concertmaster.engine import local_run as runs
+from concertmaster.git.repository import Repository
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.terminal.console import Console
+
+
+@click.command()
+@run_argument
+@repo_option
+@click.option("--budget", type=float, metavar="USD", help="The new budget of the whole run.")
+@json_option
+@click.pass_obj
+def resume(console: Console, /, run: str, repo: Path, budget: float | None, json: bool) -> int:
+    """Go on with a run that crashed, was interrupted, or was stopped."""
+    repository = Repository.open(repo)
+    folder = runs.find_open_run(repository, run)
+    runs.read_run(folder)  # a run that cannot be read is left as it is
+    with Guard() as guard, console.progress() as progress:
+        runs.resume_run(
+            folder, repository, run_home(), progress=progress, guard=guard, budget_usd=budget
+        )
+    return finish(console, folder)

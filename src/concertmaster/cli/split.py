@@ -1,0 +1,347 @@
+"""An agent that can only read splits a prompt into prompt files; nothing is left of its work."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from concertmaster.cli.finish import run_home
+from concertmaster.cli.options import json_option, repo_option
+from concertmaster.cli.split_answer import (
+    LONGEST_PROMPT,
+    SPLIT_SCHEMA,
+    SplitAnswer,
+    describe_part,
+    read_split,
+)
+from concertmaster.commands import RunPhase
+from concertmaster.engine.agent_session import AgentQuestion, AgentSession
+from concertmaster.engine.local_run import RunHome, find_agents, make_context
+from concertmaster.engine.phase_failure import PhaseFailure
+from concertmaster.engine.run_context import PROMPTS, RunContext
+from concertmaster.errors import Error, Interrupted, Stopped, UsageError
+from concertmaster.files import run_folder
+from concertmaster.files.add_files import add_files, check_folder
+from concertmaster.git.repository import Repository
+from concertmaster.model import Outcome, Phase, Plan, Prompt, RunSettings, Task, Usage
+from concertmaster.planning.run_settings import PlanRequest, read_settings
+from concertmaster.prompts.files import name_prompt, read_prompt
+from concertmaster.prompts.parser import parse_prompt, task_id
+from concertmaster.report.summary import cost
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.terminal.console import Console
+from concertmaster.text.display import count
+from concertmaster.worktrees.owner import discard_attempt
+
+_BLOB = "prompt"
+_HIDEOUT = ".split-"
+_ENDING = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+_LINE = 100
+# Set at the top of a prompt for all of it; no agent can know for which piece they are meant.
+_SETTINGS = ("needs", "check", "agent", "priority", "phases")
+_NOBODY = "nothing was written: nobody can be asked here; --yes writes without asking"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitResult:
+    """What came of a prompt: `folder` is where its pieces would go."""
+
+    prompt: Path
+    folder: Path
+    repository: Path
+    split: SplitAnswer
+    usage: Usage
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What is to be written, by name."""
+        return {piece.file: piece.content.encode() for piece in self.split.pieces}
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that runs the pieces."""
+        where = () if self.repository == Path() else ("--repo", str(self.repository))
+        paths = (str(self.folder / piece.file) for piece in self.split.pieces)
+        return ("concertmaster", "run", *where, *paths) if self.split.pieces else ()
+
+    def drafts(self) -> Iterator[str]:
+        """Every file with all that it holds, then what is to be known about them."""
+        for piece in self.split.pieces:
+            yield f"{self.folder / piece.file}:"
+            yield from (f"    {line}" for line in describe_part(piece))
+            yield ""
+        for piece in self.split.pieces:
+            needs = f"  (needs {', '.join(piece.needs)})" if piece.needs else ""
+            yield f"{piece.file}: {piece.title}{needs}"
+        yield from (f"note: {note}" for note in self.split.notes)
+
+    def ending(self, *, written: bool, decided: bool) -> Iterator[str]:
+        """How it ended; `decided` = somebody has said whether to write."""
+        if self.split.whole:
+            yield f"{self.prompt} stays one task: {self.split.whole}"
+        elif written:
+            yield f"wrote {count(len(self.files), 'file')} to {self.folder}"
+            yield f"{self.prompt} is unchanged; run the pieces instead of it:"
+            yield from _command_lines(self.command)
+        else:
+            yield "nothing was written" if decided else _NOBODY
+        if price := cost(self.usage):
+            yield f"cost: {price}"
+        if self.usage.input_tokens or self.usage.output_tokens:
+            yield f"tokens: {self.usage.input_tokens:,} in, {self.usage.output_tokens:,} out"
+
+    def document(self, *, written: bool) -> dict[str, Any]:
+        """All of this for a program."""
+        drafts = [
+            {"path": str(self.folder / piece.file), **asdict(piece)} for piece in self.split.pieces
+        ]
+        return {
+            "prompt": str(self.prompt),
+            "folder": str(self.folder),
+            "whole": self.split.whole,
+            "drafts": drafts,
+            "notes": list(self.split.notes),
+            "written": written,
+            "command": shlex.join(self.command),
+            "usage": asdict(self.usage),
+        }
+
+
+def _command_lines(command: tuple[str, ...]) -> Iterator[str]:
+    """In several lines where one would be too long to be seen whole."""
+    line = shlex.join(command)
+    if len(line) <= _LINE:
+        yield f"  {line}"
+        return
+    words = [shlex.quote(word) for word in command[2:]]
+    yield f"  {' '.join(command[:2])} \\"
+    yield from (f"    {word} \\" for word in words[:-1])
+    yield f"    {words[-1]}"
+
+
+def split_prompt(
+    asked: PlanRequest, home: RunHome, *, into: Path | None, guard: Guard
+) -> SplitResult:
+    """Let the agent split the one prompt that is asked for; writes nothing.
+
+    Raises UsageError or EnvironmentFault before an agent starts, Stopped at a usage limit, Error
+    where the agent failed or its answer cannot be read.
+    """
+    (path,) = asked.prompts
+    folder = into or path.parent / path.stem
+    check_folder(folder)
+    repository = Repository.open(asked.repository)
+    data = read_prompt(path)
+    prompt = parse_prompt(data, path=name_prompt(path, repository.root))
+    _check(prompt, path)
+    plan = _plan(prompt, asked, repository)
+    agents = find_agents(plan, home)
+    with _hideout(home) as hideout:
+        inside = replace(home, cache=hideout / "attempts")
+        context = make_context(
+            plan, hideout / "run", repository, inside, guard=guard, agents=agents
+        )
+        (context.folder / PROMPTS).mkdir()
+        (context.folder / PROMPTS / _BLOB).write_bytes(data)
+        split, usage = _ask(context, prompt)
+    notes = (*split.notes, *_leftovers(prompt, path)) if split.pieces else ()
+    return SplitResult(
+        prompt=path,
+        folder=folder,
+        repository=asked.repository,
+        split=replace(split, notes=notes),
+        usage=usage,
+    )
+
+
+def _check(prompt: Prompt, path: Path) -> None:
+    if prompt.completed:
+        raise UsageError(
+            f"{path} is marked {prompt.completed}",
+            why="what is done needs no pieces",
+            next_step="take the mark out where there is work left; nothing was started",
+        )
+    if len(prompt.text) > LONGEST_PROMPT:
+        raise UsageError(
+            f"{path} is too long to be split by one answer",
+            why=f"it has {len(prompt.text):,} characters, more than {LONGEST_PROMPT:,}",
+            next_step="cut it in two by hand, and split both; nothing was started",
+        )
+
+
+def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository) -> Plan:
+    """Of one task, which reads; it never becomes a run."""
+    base = repository.resolve(asked.base or "HEAD")
+    paths = repository.paths(base)
+    settings = read_settings(repository, base, paths=paths, options=asked.options)
+    task = Task(
+        id=task_id(prompt.path),
+        prompt=prompt.path,
+        blob=_BLOB,
+        title=prompt.title,
+        estimate_seconds=0.0,
+    )
+    frozen = RunSettings(
+        agent="command" if settings.agent_command else settings.agent,
+        agent_command=settings.agent_command,
+        agent_model=settings.agent_model,
+        agent_environment=settings.agent_environment,
+        timeout_seconds=settings.timeout,
+        made_at=int(time.time()),
+    )
+    run = f"split-{secrets.token_hex(4)}"
+    return Plan(run=run, base=base, target="", slots=1, settings=frozen, tasks=(task,))
+
+
+@contextmanager
+def _hideout(home: RunHome) -> Iterator[Path]:
+    """A folder that is gone afterwards, also when we are interrupted or told to end.
+
+    It is among the attempts, which no other user can write above; its name is that of a draft,
+    which runs leave alone. What a killed process could not remove goes with the next.
+    """
+    home.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in home.cache.glob(f"{_HIDEOUT}*"):
+        if (left / "lock").exists() and not run_folder.is_locked(left):
+            with suppress(OSError):  # somebody else was faster
+                discard_attempt(left)
+    with (
+        _interrupts(),
+        tempfile.TemporaryDirectory(prefix=_HIDEOUT, dir=home.cache) as name,
+        run_folder.lock_run(Path(name)),
+    ):
+        yield Path(name)
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """A closed terminal and SIGTERM are as Ctrl-C; a second one does not cut the tidying short."""
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    taken = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+
+    def interrupt(*_: object) -> NoReturn:
+        for number in taken:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in taken:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+def _ask(context: RunContext, prompt: Prompt) -> tuple[SplitAnswer, Usage]:
+    (task,) = context.plan.tasks
+    command = RunPhase(task=task, attempt=1, phase=Phase.RESEARCH, base=context.plan.base)
+    worktree = context.worktrees.create(
+        context.plan.base, task=task.id, attempt=1, branch="concertmaster/split"
+    )
+    talk = AgentSession(context=context, command=command, worktree=worktree, tell=_hush)
+    try:
+        split, _ = talk.ask_for(
+            AgentQuestion(
+                text=talk.say("split"), is_fresh=True, reads_only=True, schema=SPLIT_SCHEMA
+            ),
+            lambda report: read_split(report.final_text, opened=prompt.touches),
+            otherwise="its answer cannot be read",
+        )
+    except PhaseFailure as failure:
+        raise _explain(failure, prompt.path, talk.bill.usage) from failure
+    finally:
+        context.worktrees.remove(worktree.folder)
+    return split, talk.bill.usage
+
+
+def _hush(task: str, activity: str) -> None:
+    """Most agents only look round."""
+
+
+def _explain(failure: PhaseFailure, path: str, usage: Usage) -> Error:
+    price = cost(usage)
+    why = f"{failure.reason} (it cost {price})" if price else failure.reason
+    if failure.outcome is Outcome.LIMITED:
+        ends = time.strftime("%H:%M", time.localtime(failure.resumes_at))
+        when = f"after {ends}" if failure.resumes_at else "later"
+        next_step = f"give the command again {when}; nothing was written"
+        return Stopped("the agent has met a usage limit", why=why, next_step=next_step)
+    return Error(
+        f"the agent did not split {path}",
+        why=why,
+        next_step="give the command again, or use another agent; nothing was written",
+    )
+
+
+def _leftovers(prompt: Prompt, path: Path) -> Iterator[str]:
+    names = [name for name in _SETTINGS if getattr(prompt, name)]
+    if names:
+        yield f"left at the top of {path}: {', '.join(names)}; add to the pieces what is theirs"
+
+
+@click.command()
+@click.argument("prompt", type=click.Path(path_type=Path, readable=False, dir_okay=False))
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where the files go (default: beside PROMPT, in a folder of its name).",
+)
+@repo_option
+@click.option("--base", default="", metavar="REF", help="What the agent reads (default: HEAD).")
+@click.option("--agent", metavar="NAME", help="Who splits it (default: claude).")
+@click.option("--agent-command", metavar="CMD", help="A program of yours that splits it.")
+@click.option("--agent-model", metavar="NAME", help="The model (default: as the agent is set).")
+@click.option("--timeout", metavar="45m", help="The longest that the agent may take.")
+@click.option("--yes", is_flag=True, help="Write the files without asking.")
+@json_option
+@click.pass_obj
+def split(
+    console: Console, /, prompt: Path, into: Path | None, yes: bool, json: bool, **given: Any
+) -> int:
+    """Let an agent split a prompt that is a list of tasks.
+
+    It can only read. Its prompt files, with `needs` where one builds on another, are shown before
+    they are written. No file is written over, and PROMPT stays as it is.
+    """
+    names = ("agent", "agent_command", "agent_model", "timeout")
+    options = {name: given[name] for name in names if given[name]}
+    asked = PlanRequest(
+        repository=given["repo"], prompts=(prompt,), base=given["base"], options=options
+    )
+    try:
+        console.note(f"an agent reads {prompt}; this may take some minutes")
+        with Guard() as guard:
+            found = split_prompt(asked, run_home(), into=into, guard=guard)
+        return _offer(console, found, yes=yes, json=json)
+    except (KeyboardInterrupt, click.Abort) as error:
+        again = "give the command again; nothing was written"
+        raise Interrupted("interrupted", next_step=again) from error
+
+
+def _offer(console: Console, found: SplitResult, *, yes: bool, json: bool) -> int:
+    """Show the files, and write them if that is wanted."""
+    for line in found.drafts():
+        console.line(line)
+    can_ask = not json and sys.stdin.isatty() and sys.stdout.isatty()
+    written = False
+    try:
+        if found.files and (yes or (can_ask and click.confirm("write these files?"))):
+            add_files(found.folder, found.files)
+            written = True
+    finally:
+        ending = found.ending(written=written, decided=yes or can_ask)
+        console.result("\n".join(ending), found.document(written=written))
+    return 0

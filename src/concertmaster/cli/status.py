@@ -1,0 +1,34 @@
+"""The command `concertmaster status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from concertmaster.cli.options import json_option, repo_option, run_argument
+from concertmaster.engine import local_run as runs
+from concertmaster.files import run_folder
+from concertmaster.git.repository import Repository
+from concertmaster.terminal.console import Console
+
+
+@click.command()
+@run_argument
+@repo_option
+@json_option
+@click.pass_obj
+def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
+    """The runs of this repository, or how one of them stands."""
+    repository = Repository.open(repo)
+    if run:
+        folder = runs.find_run(repository, run)
+        console.show_status(
+            runs.build_run_report(folder), folder, running=run_folder.is_locked(folder)
+        )
+        return 0
+    folders = run_folder.list_runs(runs.runs_folder(repository))
+    console.show_runs(
+        [(runs.build_run_report(folder), run_folder.is_locked(folder)) for folder in folders]
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""The texts that Concertmaster writes on GitHub."""

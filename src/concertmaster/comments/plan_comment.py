@@ -1,0 +1,200 @@
+"""What a run says on GitHub before it starts: child issues, the plan, the answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from concertmaster.model import Plan, Task
+from concertmaster.planning import explain
+from concertmaster.text.display import count, duration
+from concertmaster.text.markdown import as_cell, as_code, as_line, clip, code_block
+from concertmaster.text.marks import mark, read_marks
+
+MOST_TASKS_IN_PICTURE = 100
+MOST_REASONS = 40
+PLAN_KIND, TASK_KIND, REPLY_KIND, PARENT_KIND = "plan", "task", "reply", "parent"
+REPORT_KIND, DUPLICATE_KIND = "report", "duplicate"
+NOTHING_LEFT = "Nothing was started: of this run nothing is left to do."
+PLANNING = "This run is being planned; its plan will take the place of this comment."
+LONGEST_TITLE = 256  # GitHub's
+
+
+def without_secrets(plan: Plan, redact: Callable[[str], str]) -> Plan:
+    """The plan as others may read it. Its texts are cleaned before they are cut and escaped,
+    for then a filter would not know a key any more."""
+    return replace(
+        plan,
+        tasks=tuple(_clean_task(task, redact) for task in plan.tasks),
+        needs=tuple(replace(need, reason=redact(need.reason)) for need in plan.needs),
+        exclusions=tuple(replace(one, reason=redact(one.reason)) for one in plan.exclusions),
+        skipped=tuple(
+            replace(one, prompt=redact(one.prompt), reason=redact(one.reason))
+            for one in plan.skipped
+        ),
+        notes=tuple(map(redact, plan.notes)),
+    )
+
+
+def _clean_task(task: Task, redact: Callable[[str], str]) -> Task:
+    footprint = tuple(
+        replace(entry, path=redact(entry.path), reason=redact(entry.reason))
+        for entry in task.footprint
+    )
+    return replace(task, prompt=redact(task.prompt), title=redact(task.title), footprint=footprint)
+
+
+def child_title(task: Task) -> str:
+    """The title of a task's issue."""
+    titles = (as_line(task.title, limit=limit) for limit in (200, 50))
+    return next((title for title in titles if 0 < len(title) <= LONGEST_TITLE), task.id)
+
+
+def child_body(task: Task, plan: Plan, *, parent: int) -> str:
+    """The body of a task's issue."""
+    needs = [need for need in plan.needs if need.task == task.id]
+    lines = [
+        mark(run=plan.run, kind=TASK_KIND, task=task.id),
+        f"Task {as_code(task.id)} of #{parent}, from {as_code(task.prompt)} at {plan.base[:12]}.",
+        "",
+        f"- estimate: {explain.summarise_estimate(task)}",
+        f"- likely to change: {as_line(explain.summarise_footprint(task), limit=400)}",
+        *(f"- {as_line(explain.describe_need(need), limit=300)}" for need in needs),
+    ]
+    return "\n".join(lines)
+
+
+def task_of_child(body: str, *, parent: int) -> str:
+    """The task of a `child_body`, "" where it is of another parent than `parent`; 0 is any."""
+    task = next((one.task for one in read_marks(body) if one.kind == TASK_KIND), "")
+    second = body.partition("\n")[2]
+    is_ours = not parent or second.startswith(f"Task {as_code(task)} of #{parent}, ")
+    return task if is_ours else ""
+
+
+def duplicate_body(run: str, *, of: int) -> str:
+    """What becomes of an issue that was made twice."""
+    return f"{mark(run=run, kind=DUPLICATE_KIND)}\nDuplicate of #{of}, made at the same time."
+
+
+def plan_comment(
+    plan: Plan,
+    *,
+    children: Mapping[str, int],
+    notes: Sequence[str] = (),
+    beside: Sequence[str] = (),
+) -> str:
+    """The plan with its reasons. `children` are the numbers of the tasks' issues, if they have
+    any; those of the tasks `beside` are no sub-issues. `notes` are Markdown of ours."""
+    parts = [
+        mark(run=plan.run, kind=PLAN_KIND),
+        f"### Plan of run {as_code(plan.run)}",
+        "",
+        _headline(plan),
+        "",
+        *(f"- {note}" for note in notes),
+        "",
+        *_task_list(children, beside),
+        *_table(plan, children),
+        "",
+        *_picture(plan),
+        *_reasons(plan),
+    ]
+    return "\n".join(parts)
+
+
+def _headline(plan: Plan) -> str:
+    budget = plan.settings.budget_usd
+    limit = f"limited to ${budget:.2f}" if budget is not None else "not limited by a budget"
+    return (
+        f"{count(len(plan.tasks), 'task')} in {count(len(plan.shares), 'share')}, "
+        f"from {plan.base[:12]} onto {as_code(plan.target)}. "
+        f"Predicted time: {duration(plan.makespan_seconds)} in {count(plan.slots, 'slot')} "
+        f"({duration(plan.sequential_seconds)} one after another). "
+        f"Predicted cost: {explain.describe_cost(plan)}; {limit}."
+    )
+
+
+def _table(plan: Plan, children: Mapping[str, int]) -> Iterator[str]:
+    shares = {task: number for number, share in enumerate(plan.shares) for task in share}
+    yield "| task | issue | share | prompt | estimate | waits for |"
+    yield "|---|---|---|---|---|---|"
+    for task in plan.tasks:
+        issue = f"#{children[task.id]}" if task.id in children else ""
+        waits = as_cell(explain.summarise_waiting(plan, task.id))
+        estimate = explain.summarise_estimate(task)
+        cells = (task.id, issue, shares.get(task.id, ""), as_cell(task.prompt), estimate, waits)
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+def _picture(plan: Plan) -> Iterator[str]:
+    if not plan.needs and not plan.exclusions:
+        return
+    if len(plan.tasks) <= MOST_TASKS_IN_PICTURE:
+        yield f"```mermaid\n{explain.mermaid(plan)}\n```\n"
+        return
+    for number, share in enumerate(plan.shares, 1):
+        if len(share) > 1:
+            yield f"{number}. {', '.join(share)}"
+    yield ""
+
+
+def _reasons(plan: Plan) -> Iterator[str]:
+    found = [
+        *explain.describe_sources(plan),
+        *(explain.describe_need(need) for need in plan.needs),
+        *(explain.describe_exclusion(exclusion) for exclusion in plan.exclusions),
+        *(f"skipped {one.prompt}: {one.reason}" for one in plan.skipped),
+        *plan.notes,
+    ]
+    yield from (f"- {as_line(reason, limit=400)}" for reason in found[:MOST_REASONS])
+    if len(found) > MOST_REASONS:
+        yield f"- and {len(found) - MOST_REASONS} more, in plan.json of the run's artifact"
+
+
+def workflow_note(url: str) -> str:
+    """The note of a plan that says which workflow run works on it."""
+    return f"[Workflow run]({url})"
+
+
+def read_workflow_note(body: str, *, repository_url: str) -> int | None:
+    """The workflow run that the note of a plan comment names, if it is one of this repository."""
+    # A whole line: what a plan quotes of others never is one.
+    url = re.escape(f"{repository_url}/actions/runs/")
+    note = rf"^- \[Workflow run\]\({url}([1-9][0-9]{{0,15}})\)\r?$"
+    found = re.search(note, body, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _task_list(children: Mapping[str, int], beside: Sequence[str]) -> Iterator[str]:
+    """The children that cannot be sub-issues, which GitHub shows as boxes with their state."""
+    if beside:
+        yield "<details><summary>Child issues that GitHub does not show as sub-issues</summary>"
+        yield ""
+        yield from (f"- [ ] #{children[task]}" for task in beside)
+        yield ""
+        yield "</details>"
+        yield ""
+
+
+def parent_body(plan: Plan) -> str:
+    """The issue of a run that no issue asked for."""
+    return "\n".join(
+        [
+            mark(run=plan.run, kind=PARENT_KIND),
+            f"Run {as_code(plan.run)} was started without an issue; this one tells how it goes.",
+        ]
+    )
+
+
+def answer_body(text: str, *, run: str) -> str:
+    """A reply of ours; `text` is Markdown of ours."""
+    return clip(f"{mark(run=run, kind=REPLY_KIND)}\n{text}")
+
+
+def error_text(what: str, why: str, next_step: str) -> str:
+    """An error for people on GitHub: nothing in it acts."""
+    parts = [("", what), ("Why: ", why), ("Next: ", next_step)]
+    lines = "\n".join(f"{word}{text}" for word, text in parts if text)
+    return f"Nothing was started.\n\n{code_block(lines, limit=4000)}"

@@ -1,0 +1,143 @@
+"""Pull requests and the failure issue of a run. Nothing that others wrote acts in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from concertmaster.comments.round_report import commit_link, issue_number, known_cost, result_table
+from concertmaster.git.commit_message import inert
+from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.verdict import Verdict
+from concertmaster.text.display import count, duration
+from concertmaster.text.markdown import BODY_LIMIT, as_code, as_line, clip
+from concertmaster.text.marks import mark
+
+PULL_KIND, RUN_PULL_KIND, MEMORY_PULL_KIND = "pull", "run-pull", "memory-pull"
+NO_CI = (
+    "GitHub starts no workflow for what the default token pushes, so the repository's own CI has "
+    "not run on these commits, and waits for an approval on these pull requests. To change that, "
+    "give the jobs the token of a GitHub App as `github_token`."
+)
+LONGEST_TITLE = 200  # characters; GitHub takes 256
+
+_MOST_NAMED = 20
+_NOTE = 600  # characters of each note of an agent
+_DISPATCH = """\
+on:
+  workflow_dispatch:
+    inputs:
+      run: {description: the run to go on with, type: string, required: true}
+      round: {description: its round, type: string, required: true}
+      issue: {description: its parent issue, type: string}"""
+
+
+def pull_title(one: TaskHistory) -> str:
+    """Plain text: it may become the message of a commit."""
+    return inert(one.title, limit=LONGEST_TITLE) or one.task
+
+
+def pull_body(
+    history: History,
+    one: TaskHistory,
+    *,
+    closes: bool,
+    together: Sequence[str] = (),
+) -> str:
+    """The pull request of one task.
+
+    `together` are the ids of the tasks with whose changes it passed the check.
+    """
+    closing = [f"Closes {issue_number(one.issue)}", ""] if closes and one.issue > 0 else []
+    effort = f"{duration(one.seconds)} in {count(one.attempts, 'attempt')}, {known_cost([one])}"
+    lines = [
+        mark(run=history.run, kind=PULL_KIND, task=one.task),
+        f"{task_name(one)}, from {as_code(one.prompt)}; {part_of_run(history)}.",
+        "",
+        *closing,
+        *(f"- {line}" for line in _checked(one, together)),
+        f"- agents worked {effort}",
+        *_agent_notes(one),
+    ]
+    return clip("\n".join(lines))
+
+
+def task_name(one: TaskHistory) -> str:
+    return f"{as_line(one.title) or 'Task'} ({as_code(one.task)})"
+
+
+def part_of_run(history: History) -> str:
+    parent = f" of {issue_number(history.parent)}" if history.parent > 0 else ""
+    return f"part of run {as_code(history.run)}{parent}"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(map(as_code, names[:_MOST_NAMED])) + more
+
+
+def _checked(one: TaskHistory, together: Sequence[str]) -> Iterator[str]:
+    yield "it passed the check in its own worktree"
+    others = [task for task in together if task != one.task]
+    if others:
+        yield f"merged with {_names(others)} the whole passed the check"
+    elif together:
+        yield "merged onto the target it passed the check"
+    if one.built_on:
+        yield f"it builds on {_names([built.task for built in one.built_on])}"
+    if one.sensitive:
+        steers = "which defines the check or steers agents"
+        yield f"only a person merges this: it changes {_names(one.sensitive)}, {steers}"
+
+
+def _agent_notes(one: TaskHistory) -> Iterator[str]:
+    if one.notes:
+        yield ""
+        yield "Notes of the agent and of its checks:"
+        yield ""
+        yield from (f"- {as_line(note, limit=_NOTE) or '(empty)'}" for note in one.notes)
+
+
+def run_pull_title(history: History) -> str:
+    """Plain text: it may become the message of a commit."""
+    return f"Results of run {inert(history.run, limit=LONGEST_TITLE // 2)}"
+
+
+def run_pull_body(
+    history: History, verdict: Verdict, *, landed: Sequence[TaskHistory], reason: str
+) -> str:
+    """The one pull request of a run; `reason` says why there is no push, in plain text."""
+    commit = commit_link(verdict.commit) if verdict.steps else ""
+    above = [
+        mark(run=history.run, kind=RUN_PULL_KIND),
+        f"Results of {count(len(landed), 'task')}, {part_of_run(history)}.",
+        "",
+        f"This is a pull request and no push because {as_line(reason) or 'so the run was asked'}.",
+        *([f"The check passed on {commit}, which is these changes together."] if commit else []),
+        "",
+    ]
+    closing = [f"Closes {issue_number(one.issue)}" for one in landed if one.issue > 0]
+    room = BODY_LIMIT - sum(len(line) + 1 for line in (*above, *closing)) - 1
+    return clip("\n".join([*above, *closing, "", *result_table(landed, limit=room)]))
+
+
+def memory_pull_title(history: History) -> str:
+    """Plain text: it may become the message of a commit."""
+    return f"Note run {inert(history.run, limit=LONGEST_TITLE // 2)} in Memory.md"
+
+
+def memory_pull_body(history: History) -> str:
+    """The pull request that brings `.github/Memory.md` up to date."""
+    return (
+        f"{mark(run=history.run, kind=MEMORY_PULL_KIND)}\n"
+        f"What the run did, for the next one to know; {part_of_run(history)}. "
+        "It changes `.github/Memory.md` and nothing else."
+    )
+
+
+def dispatch_help(workflow: str) -> str:
+    """What to add to the caller's `workflow`, where a round cannot be begun without it."""
+    return (
+        f"The next round could not begin by itself: {as_code(workflow)} cannot be dispatched with "
+        f"`run`, `round` and `issue`. Add these lines to it, on the default branch:\n\n"
+        f"```yaml\n{_DISPATCH}\n```"
+    )

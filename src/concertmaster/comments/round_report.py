@@ -1,0 +1,286 @@
+"""What became of a run, told on its parent issue and in the summary of the job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from concertmaster.model import Outcome, TaskState, Usage
+from concertmaster.prompts.follow_ups import merge_follow_ups
+from concertmaster.report.summary import cost
+from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.verdict import Verdict
+from concertmaster.text.display import count, duration, shorten_id
+from concertmaster.text.markdown import BODY_LIMIT, as_cell, as_code, as_line, clip
+from concertmaster.text.marks import mark
+
+SUMMARY_LIMIT = 500_000  # characters; the summary of a job's step may have 1 MiB
+MOST_LINES = 40  # of each list
+MOST_FOLLOW_UPS = 10
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
+_REASONS = (200, 60, 0)  # characters of each, the longest that leaves room for all tasks
+_LATEST = 253_402_300_799  # 9999-12-31
+
+_STATES = {
+    TaskState.WAITING: "has not run yet",
+    TaskState.RUNNING: "was cut off",
+    TaskState.SUCCEEDED: "done, has not landed yet",
+    TaskState.LANDED: "landed",
+    TaskState.AWAITING_MERGE: "waits to be merged",
+    TaskState.SKIPPED: "skipped",
+    TaskState.BLOCKED: "blocked by a task it needs",
+    TaskState.LEFT_OUT: "left out, its work is kept",
+    TaskState.FAILED: "failed",
+}
+_OUTCOMES = {
+    Outcome.REFUSED: "its change was refused",
+    Outcome.TIMED_OUT: "ran out of time",
+    Outcome.LIMITED: "stopped at a usage limit",
+    Outcome.OVER_BUDGET: "stopped at the budget",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.LOST: "its job ended before it could tell",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """What was measured. `wall_seconds` is clock time, the others are added up over all agents
+    and all checks."""
+
+    agent_seconds: float
+    check_seconds: float
+    wall_seconds: float
+    usage: Usage
+
+
+def report_kind(round_number: int) -> str:
+    """The kind of the mark of a round's report."""
+    return f"report-{round_number}"
+
+
+def report_comment(
+    history: History,
+    verdict: Verdict | None,
+    *,
+    speed: Speed | None,
+    notes: Sequence[str] = (),
+) -> str:
+    """The report of the round on the parent issue.
+
+    `notes` are Markdown of ours, a line each; pull requests that wait, the round that is due and
+    how to retry are told by themselves.
+    """
+    head = mark(run=history.run, kind=report_kind(history.round))
+    text = summary_markdown(
+        history,
+        verdict,
+        speed=speed,
+        notes=notes,
+        limit=BODY_LIMIT - len(head) - 1,
+    )
+    return f"{head}\n{text}"
+
+
+def summary_markdown(
+    history: History,
+    verdict: Verdict | None,
+    *,
+    speed: Speed | None,
+    notes: Sequence[str] = (),
+    limit: int = SUMMARY_LIMIT,
+) -> str:
+    """As `report_comment`, without its mark; at most `limit` characters."""
+    above = [f"### {_headline(history)}", "", *_measured(speed), ""]
+    below = ["", *_list("Next", [*_next(history)])]
+    below += _list("To know", [*_words_of(verdict), *notes, *_skipped(history)])
+    below += _follow_ups(history)
+    room = limit - sum(len(line) + 1 for line in (*above, *below))
+    return clip("\n".join([*above, *result_table(history.tasks, limit=room), *below]), limit=limit)
+
+
+def result_table(tasks: Sequence[TaskHistory], *, limit: int) -> list[str]:
+    """The tasks and what became of each; reasons are shortened first, then tasks left away."""
+    head = [
+        "| task | issue | state | result | time | cost | reason |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for reason in _REASONS:
+        lines = [*head, *(_row(one, reason_limit=reason) for one in tasks)]
+        if sum(len(line) + 1 for line in lines) <= limit:
+            return lines
+    more = "\nThere is no room here for {} more."
+    kept = fit_body(lines, limit=limit - len(more))
+    return [*kept, more.format(count(len(lines) - len(kept), "task"))]
+
+
+def fit_body(lines: Iterable[str], *, limit: int) -> list[str]:
+    """The first lines, as many as have room in `limit` characters, line breaks counted."""
+    kept: list[str] = []
+    for line in lines:
+        limit -= len(line) + 1
+        if limit < 0:
+            break
+        kept.append(line)
+    return kept
+
+
+def _row(one: TaskHistory, *, reason_limit: int) -> str:
+    cells = (
+        f"{as_cell(one.title, limit=80)} {_cell_code(one.task)}",
+        issue_number(one.issue),
+        say_state(one),
+        describe_result(one).replace("|", r"\|"),
+        duration(one.seconds) if one.seconds else "",
+        cost(one.usage),
+        as_cell(one.reason, limit=reason_limit) if reason_limit else "",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell_code(text: str) -> str:
+    return as_code(text).replace("|", r"\|")
+
+
+def issue_number(issue: int) -> str:
+    """An issue or pull request as GitHub links it; "" for none."""
+    return f"#{issue}" if issue > 0 else ""
+
+
+def commit_link(commit: str) -> str:
+    """A commit as GitHub links it; whatever is none is shown as code, nothing as ""."""
+    if not commit:
+        return ""
+    return shorten_id(commit) if is_commit(commit) else as_code(commit, limit=40)
+
+
+def is_commit(text: str) -> bool:
+    """Whether it is a commit's whole id."""
+    return bool(_COMMIT.fullmatch(text))
+
+
+def known_cost(tasks: Iterable[TaskHistory]) -> str:
+    """What the agents of these tasks told that they cost; some may not have told."""
+    worked = [one.usage for one in tasks if one.attempts]
+    told = cost(sum(worked, start=Usage()))
+    if not told:
+        return "at unknown cost"
+    is_whole = all(usage.cost_usd is not None for usage in worked)
+    return f"for {'' if is_whole else 'at least '}{told}"
+
+
+def describe_result(one: TaskHistory) -> str:
+    """Where the work is: its pull request, its commit on the target, its branch."""
+    landed = commit_link(one.landed_as) if one.state is TaskState.LANDED else ""
+    found = " ".join(filter(None, (issue_number(one.pull), landed)))
+    return found or (as_code(one.branch) if one.branch else "")
+
+
+def say_state(one: TaskHistory) -> str:
+    """Where a task stands, in plain words."""
+    if one.state is TaskState.SUCCEEDED and one.is_done:
+        return "had nothing to change"
+    why = _OUTCOMES.get(one.outcome) if one.outcome else None
+    return why if why and one.state is TaskState.FAILED else _STATES[one.state]
+
+
+def _headline(history: History) -> str:
+    landed = sum(one.state is TaskState.LANDED for one in history.tasks)
+    rest = [one for one in history.tasks if not one.is_done]
+    waiting = sum(history.waits_for_person(one) for one in rest)
+    parts = [f"{landed} of {count(len(history.tasks), 'task')} landed on {as_code(history.target)}"]
+    if waiting:
+        parts.append(f"{waiting} wait{'' if waiting > 1 else 's'} to be merged")
+    if len(rest) > waiting:
+        parts.append(f"{len(rest) - waiting} did not land")
+    return f"{', '.join(parts)} (run {as_code(history.run)}, round {history.round})"
+
+
+def _measured(speed: Speed | None) -> Iterator[str]:
+    if speed is None:
+        return
+    times = speed.agent_seconds / speed.wall_seconds if speed.wall_seconds > 0 else 0.0
+    ratio = f" ({times:.1f} times)" if speed.agent_seconds > 0 and times else ""
+    told = f"for {cost(speed.usage)}" if cost(speed.usage) else "at unknown cost"
+    issue_number = speed.usage.input_tokens + speed.usage.output_tokens
+    tokens = f" and {issue_number:,} tokens" if issue_number else ""
+    yield (
+        f"Agents worked {duration(speed.agent_seconds)} in {duration(speed.wall_seconds)} of "
+        f"clock time{ratio}, {told}{tokens}. Checks took {duration(speed.check_seconds)}."
+    )
+
+
+def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"**{title}**"
+        yield ""
+        yield from (f"- {line}" for line in lines[:MOST_LINES])
+        if len(lines) > MOST_LINES:
+            yield f"- and {len(lines) - MOST_LINES} more"
+        yield ""
+
+
+def _follow_ups(history: History) -> Iterator[str]:
+    """Further work that agents saw, folded away."""
+    found = merge_follow_ups({one.task: one.follow_ups for one in history.tasks})
+    if not found:
+        return
+    yield f"<details><summary>{count(len(found), 'follow-up')}, not started</summary>"
+    yield ""
+    yield (
+        "Further work that agents saw; nobody has judged it. Drafts of prompt files are in the "
+        "artifacts of the work jobs, in the folder `follow-ups`."
+    )
+    yield ""
+    for one in found[:MOST_FOLLOW_UPS]:
+        tasks = ", ".join(map(as_code, one.tasks[:MOST_FOLLOW_UPS]))
+        yield f"- {as_line(one.text, limit=300)} (from {tasks})"
+    if len(found) > MOST_FOLLOW_UPS:
+        yield f"- and {len(found) - MOST_FOLLOW_UPS} more"
+    yield ""
+    yield "</details>"
+
+
+def _next(history: History) -> Iterator[str]:
+    waiting = [one.pull for one in history.tasks if one.state is TaskState.AWAITING_MERGE]
+    for pull in filter(None, dict.fromkeys(waiting)):
+        whole = ", and carries the results of this run" if pull == history.pull else ""
+        yield f"{issue_number(pull)} waits to be merged{whole}."
+    if history.memory_pull > 0:
+        yield f"{issue_number(history.memory_pull)} brings Memory.md up to date."
+    if history.failure_issue > 0 and history.failures:
+        yield f"{issue_number(history.failure_issue)} tells what failed, and why."
+    due = history.due
+    if due:
+        reason = f" ({as_line(due.reason)})" if due.reason else ""
+        yield (
+            f"Round {due.round} is due at {read_clock(due.at):%Y-%m-%d %H:%M} UTC{reason}; "
+            "where nothing begins it by then, write `/orchestrate retry`."
+        )
+    elif any(not (one.is_done or history.waits_for_person(one)) for one in history.tasks):
+        yield "To try again what did not land, write `/orchestrate retry` here."
+
+
+def read_clock(at: float) -> datetime:
+    """The moment in UTC of epoch seconds; numbers without one are the nearest that has one."""
+    return datetime.fromtimestamp(min(max(0.0, at), _LATEST), UTC)
+
+
+def _words_of(verdict: Verdict | None) -> Iterator[str]:
+    if verdict is None:
+        return
+    if verdict.base_green is False:
+        reason = f": {as_line(verdict.base_reason)}" if verdict.base_reason else ""
+        yield f"The check fails on {as_code(verdict.target)} itself{reason}."
+    if verdict.stopped:
+        yield f"Checking ended early: {as_line(verdict.stopped)}"
+    if verdict.flaky:
+        tasks = ", ".join(map(as_code, verdict.flaky[:MOST_LINES]))
+        yield f"The check failed, then passed unchanged, behind {tasks}: it is flaky."
+
+
+def _skipped(history: History) -> Iterator[str]:
+    for one in history.skipped:
+        yield f"Skipped {as_code(one.prompt)}: {as_line(one.reason)}"

@@ -1,1 +1,0 @@
-"""Pure decisions: values in, values out. No clock, disk, network, environment or randomness."""

@@ -1,0 +1,184 @@
+"""The one loop of a run: events come in, are written down, and what the core asks is performed.
+
+Slots, train and chores are threads; they only answer into the inbox. This thread alone changes
+the state.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from concertmaster.commands import (
+    AwaitTime,
+    CheckBase,
+    CheckBatch,
+    Command,
+    FinishRun,
+    KeepWork,
+    LandBatch,
+    MeasureRoom,
+    RemoveWorktree,
+    RunPhase,
+    StopAttempt,
+    StopCheck,
+)
+from concertmaster.engine.integrator import Integrator
+from concertmaster.engine.journal import Journal
+from concertmaster.engine.phase_runner import PhaseRunner
+from concertmaster.engine.resource_monitor import ResourceMonitor
+from concertmaster.engine.run_context import RunContext
+from concertmaster.errors import Interrupted
+from concertmaster.events import Event, PauseEnded, RunFinished, WorkKept
+from concertmaster.git import branches
+from concertmaster.run.state import RunState
+from concertmaster.run.state_machine import fold_events, handle
+from concertmaster.worktrees.worktree import Worktree
+
+C = TypeVar("C", bound=Command)
+
+
+class ProgressListener(Protocol):
+    """Who watches the run."""
+
+    def update(self, state: RunState, event: Event) -> None: ...
+
+    def activity(self, task: str, words: str) -> None: ...
+
+
+class EventLoop:
+    """Runs one plan to its end. `post` and `interrupt` may be called from anywhere."""
+
+    def __init__(
+        self, context: RunContext, *, journal: Journal, progress: ProgressListener
+    ) -> None:
+        self._site = context
+        self._journal = journal
+        self._progress = progress
+        self._inbox: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+        self._worker = PhaseRunner(context=context, tell=progress.activity)
+        self._train = Integrator(context=context, discard=self._discard)
+
+    def post(self, event: Event) -> None:
+        """Put an event into the inbox, stamped with the time."""
+        self._inbox.put(replace(event, at=time.time()))
+
+    def interrupt(self) -> None:
+        """Leave the run as it is, for `resume`."""
+        run = self._site.plan.run
+        what = f"run {run} was interrupted"
+        self._inbox.put(Interrupted(what, next_step=f"go on with `concertmaster resume {run}`"))
+
+    def run(self, opening: Event, *, past: Sequence[Event]) -> RunState:
+        """Go on from `past` until nothing is left to do; the final state.
+
+        Raises whatever a thread raised, after all processes of the run were ended.
+        """
+        state = fold_events(self._site.plan, past)
+        self.post(opening)
+        with ExitStack() as stack:
+            self._chores = stack.enter_context(ThreadPoolExecutor(1, "chores"))
+            self._slots = stack.enter_context(ThreadPoolExecutor(self._site.plan.slots, "slot"))
+            self._rails = stack.enter_context(ThreadPoolExecutor(1, "train"))
+            stack.callback(self._site.guard.stop_all)
+            self._monitor = stack.enter_context(self._make_monitor(state))
+            while True:  # the opening counts also where the past had come to an end
+                state = self._turn(state, self._take())
+                if state.finished:
+                    return state
+
+    def _make_monitor(self, state: RunState) -> ResourceMonitor:
+        context = self._site
+        return ResourceMonitor(
+            context.measure, self.post, seconds=context.measure_seconds, short=state.short
+        )
+
+    def _take(self) -> list[Event]:
+        """All that has happened; waits until something has.
+
+        What ends the run is raised, but what happened beside it is still written down.
+        """
+        taken = [self._inbox.get()]
+        while not self._inbox.empty():
+            taken.append(self._inbox.get())
+        events = [item for item in taken if not isinstance(item, BaseException)]
+        for item in taken:
+            if isinstance(item, BaseException):
+                self._journal.append(events)
+                raise item
+        return events
+
+    def _turn(self, state: RunState, events: list[Event]) -> RunState:
+        self._journal.append(events)
+        for event in events:
+            state, commands = handle(state, event)
+            self._progress.update(state, event)
+            for command in commands:
+                self._perform(command)
+        return state
+
+    def _perform(self, command: Command) -> None:  # noqa: C901, PLR0912  one case for each command
+        match command:
+            case RunPhase():
+                self._submit(self._slots, self._worker.perform, command)
+            case CheckBase():
+                self._submit(self._rails, self._train.check_base, command)
+            case CheckBatch():
+                self._submit(self._rails, self._train.check_batch, command)
+            case StopCheck():
+                self._site.guard.stop(self._train.marks)
+            case LandBatch():
+                self._submit(self._rails, self._train.land_batch, command)
+            case KeepWork():
+                self._submit(self._chores, self._keep, command)
+            case RemoveWorktree():
+                self._submit(self._chores, self._remove, command)
+            case MeasureRoom():  # behind all that is to be removed
+                self._submit(self._chores, self._monitor.answer, command)
+            case AwaitTime():
+                self._await(command.until)
+            case StopAttempt():
+                self._site.guard.stop(self._site.mark(command.task, command.attempt))
+            case FinishRun():
+                self.post(RunFinished())
+
+    def _submit(
+        self, threads: ThreadPoolExecutor, perform: Callable[[C], Event | None], command: C
+    ) -> None:
+        def take(done: Future[Event | None]) -> None:
+            error = done.exception()
+            if error is not None:
+                self._inbox.put(error)
+            elif (event := done.result()) is not None:
+                self.post(event)
+
+        threads.submit(perform, command).add_done_callback(take)
+
+    def _keep(self, command: KeepWork) -> WorkKept:
+        """On its own branch, unless the user's is still what it was."""
+        task = next(one for one in self._site.plan.tasks if one.id == command.task)
+        if task.branch and branches.find_tip(self._site.repository, task.branch) == command.commit:
+            return WorkKept(task=command.task, branch=task.branch, commit=command.commit)
+        branch = f"concertmaster/{self._site.plan.run}/{command.task}"
+        self._site.repository.fetch(
+            self._site.objects.path, command.commit, ref=f"refs/heads/{branch}"
+        )
+        return WorkKept(task=command.task, branch=branch, commit=command.commit)
+
+    def _await(self, until: float) -> None:
+        timer = threading.Timer(max(0.0, until - time.time()), self.post, [PauseEnded()])
+        timer.daemon = True
+        timer.start()
+
+    def _discard(self, worktree: Worktree) -> None:
+        self._perform(RemoveWorktree(folder=str(worktree.folder)))
+
+    def _remove(self, command: RemoveWorktree) -> None:
+        self._site.worktrees.remove(Path(command.folder))

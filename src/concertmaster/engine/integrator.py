@@ -1,0 +1,196 @@
+"""The train: merges, checks and lands, one thing at a time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from concertmaster.commands import CheckBase, CheckBatch, LandBatch
+from concertmaster.engine.logs import describe_failure, describe_setup_failure
+from concertmaster.engine.run_context import RunContext
+from concertmaster.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    MergeConflicted,
+    TargetMoved,
+)
+from concertmaster.git.run_repository import Conflict
+from concertmaster.landing import target_branch
+from concertmaster.landing.merges import merge_changes
+from concertmaster.sandbox.exit_status import Exit
+from concertmaster.worktrees.worktree import Worktree
+
+TRAIN = "train"
+
+Answer = BaseChecked | BatchChecked | MergeConflicted | BatchLanded | TargetMoved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeCheck:
+    """What a check said of a tree."""
+
+    passed: bool
+    reason: str
+    seconds: float
+    setup_seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrator:
+    """Performs the landing commands of one run. `discard` gets worktrees that have served."""
+
+    context: RunContext
+    discard: Callable[[Worktree], None]
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def marks(self) -> str:
+        """How the marks of all its checks begin."""
+        return f"{self.context.plan.run}/{TRAIN}/"
+
+    def check_base(self, command: CheckBase) -> BaseChecked | None:
+        """Is the commit that every task starts from green? None when the check was stopped."""
+        plan = self.context.plan
+        verdict = self._check(plan.base, is_base=True)
+        if verdict is None:
+            return None
+        return BaseChecked(
+            tree=self.context.objects.tree(plan.base),
+            passed=verdict.passed,
+            reason=verdict.reason,
+            seconds=verdict.seconds,
+            setup_seconds=verdict.setup_seconds,
+            notes=verdict.notes,
+            tip=self.context.repository.branch_tip(plan.target),
+        )
+
+    def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted | None:
+        """Merge in memory, then check the tree in a clean worktree, unless it is known.
+
+        None when the check was stopped.
+        """
+        commit, plan = command.tip, self.context.plan
+        reapplied: list[str] = []
+        for number, candidate in enumerate(command.candidates):
+            result = merge_changes(
+                self.context.objects,
+                commit,
+                candidate,
+                run=plan.run,
+                made_at=plan.settings.made_at,
+            )
+            if isinstance(result, Conflict):
+                return MergeConflicted(
+                    task=candidate.task,
+                    tip=command.tip,
+                    behind=tuple(c.task for c in command.candidates[:number]),
+                    paths=result.paths,
+                )
+            commit = result.commit
+            if not result.as_it_is:
+                reapplied.append(candidate.task)
+        tree = self.context.objects.tree(commit)
+        verdict = _known(tree, command) or self._check(commit)
+        if verdict is None:
+            return None
+        return BatchChecked(
+            tasks=tuple(c.task for c in command.candidates),
+            tip=command.tip,
+            commit=commit,
+            tree=tree,
+            passed=verdict.passed,
+            reason=verdict.reason,
+            seconds=verdict.seconds,
+            setup_seconds=verdict.setup_seconds,
+            cached=verdict.cached,
+            reapplied=tuple(reapplied),
+        )
+
+    def _check(self, commit: str, *, is_base: bool = False) -> TreeCheck | None:
+        """In a worktree of its own. What the base downloads is kept for all that come later: no
+        agent has run yet, and it is the user's own code."""
+        began = time.monotonic()
+        number = next(self.numbers)
+        worktree = self.context.worktrees.create(
+            commit,
+            task=TRAIN,
+            attempt=number,
+            branch=f"concertmaster/{self.context.plan.run}/train",
+        )
+        try:
+            notes = self.context.hand_out_downloads(worktree)
+            verdict = self._run_commands(worktree, number)
+            if verdict is None:
+                return None
+            if is_base and verdict.passed:
+                notes += self.context.keep_downloads(worktree)
+        finally:
+            self.discard(worktree)
+        return replace(verdict, seconds=time.monotonic() - began, notes=notes)
+
+    def _run_commands(self, worktree: Worktree, number: int) -> TreeCheck | None:
+        """Setup and check; None when one was stopped."""
+        settings, mark = self.context.plan.settings, self.context.mark(TRAIN, number)
+        log = self.context.attempt_folder(TRAIN, number) / "check.log"
+        setup_seconds = 0.0
+        if settings.setup:
+            ended = self.context.run_shell(settings.setup, worktree, mark=mark, log=log)
+            setup_seconds = ended.seconds
+            if not ended.ok:
+                told = describe_setup_failure(settings, ended, log)
+                return _judge(ended, told, setup_seconds=setup_seconds)
+        ended = self.context.run_shell(settings.check, worktree, mark=mark, log=log)
+        told = describe_failure(f"check `{settings.check}`", ended, log)
+        return _judge(ended, told, setup_seconds=setup_seconds)
+
+    def land_batch(self, command: LandBatch) -> BatchLanded | TargetMoved:
+        """Move the target to exactly the tested commit; if it cannot be moved, our own branch."""
+        if command.diverted:
+            return self._divert(command, reason="")
+        repository, plan = self.context.repository, self.context.plan
+        repository.fetch(self.context.objects.path, command.commit)
+        result = target_branch.advance_target(
+            repository, plan.target, old=command.tip, new=command.commit
+        )
+        if isinstance(result, target_branch.TargetMovedAway):
+            return TargetMoved(tip=result.tip)
+        if isinstance(result, target_branch.CheckoutBlocked):
+            return self._divert(command, reason=result.reason)
+        return BatchLanded(tasks=command.tasks, tip=command.tip, commit=command.commit)
+
+    def _divert(self, command: LandBatch, *, reason: str) -> BatchLanded:
+        branch = f"concertmaster/{self.context.plan.run}/landed"
+        self.context.repository.fetch(
+            self.context.objects.path,
+            command.commit,
+            ref=f"refs/heads/{branch}",
+            old=command.tip if command.diverted else None,
+        )
+        return BatchLanded(
+            tasks=command.tasks,
+            tip=command.tip,
+            commit=command.commit,
+            branch=branch,
+            reason=reason,
+        )
+
+
+def _judge(ended: Exit, failure: str, *, setup_seconds: float) -> TreeCheck | None:
+    if ended.stopped:
+        return None
+    reason = "" if ended.ok else failure
+    return TreeCheck(passed=ended.ok, reason=reason, seconds=0.0, setup_seconds=setup_seconds)
+
+
+def _known(tree: str, command: CheckBatch) -> TreeCheck | None:
+    if tree in command.green:
+        return TreeCheck(passed=True, reason="", seconds=0.0, cached=True)
+    if tree in command.red:
+        reason = "this tree has failed the check before"
+        return TreeCheck(passed=False, reason=reason, seconds=0.0, cached=True)
+    return None

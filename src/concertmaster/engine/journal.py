@@ -1,0 +1,81 @@
+"""The append-only record of a run: one file of JSON lines, on disk before anything is acted on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from concertmaster.errors import EnvironmentFault
+from concertmaster.events import Event
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+class Journal:
+    """One run's events. Only the process that holds the run's lock may append."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, new: Sequence[Event]) -> None:
+        """Write the events as one piece and wait until the disk has them."""
+        data = b"".join(map(dump_event, new))
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def read(self) -> tuple[Event, ...]:
+        """All whole events; a torn last line, written while the power went, is not one."""
+        if not self.path.exists():
+            return ()
+        lines = self.path.read_bytes().split(b"\n")
+        return tuple(self._parse(line, number) for number, line in enumerate(lines[:-1], 1))
+
+    def repair(self) -> None:
+        """Cut a torn last line off, so that the next event starts on a line of its own."""
+        if not self.path.exists():
+            return
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(self.path, whole)
+
+    def _parse(self, line: bytes, number: int) -> Event:
+        try:
+            return load_event(line)
+        except (ValueError, KeyError, AttributeError) as error:
+            raise EnvironmentFault(
+                f"line {number} of the journal cannot be read",
+                why=f"{self.path}: {error}",
+                next_step="restore the file, or start a new run",
+            ) from error
+
+
+def dump_event(event: Event) -> bytes:
+    """One line of the journal."""
+    fields = {"event": event.tag, **asdict(event)}
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def load_event(line: bytes) -> Event:
+    """The event of one line. Raises ValueError or KeyError for what is none."""
+    fields = json.loads(line)
+    event: Event = _adapters()[fields.pop("event")].validate_python(fields)
+    return event
+
+
+@cache
+def _adapters() -> dict[str, TypeAdapter[Event]]:
+    from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
+
+    return {kind.tag: TypeAdapter(kind) for kind in get_args(Event)}

@@ -1,0 +1,298 @@
+"""A run on this machine: its folder, its start, its resumption and its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from concertmaster.agents.protocol import Agent
+from concertmaster.agents.registry import find_agent
+from concertmaster.engine.event_loop import EventLoop, ProgressListener
+from concertmaster.engine.journal import Journal
+from concertmaster.engine.run_context import PROMPTS, RunContext
+from concertmaster.errors import EnvironmentFault, Error, UsageError
+from concertmaster.events import (
+    CancelRequested,
+    Event,
+    PhaseFinished,
+    RunResumed,
+    RunStarted,
+    StopRequested,
+)
+from concertmaster.files import atomic, run_folder
+from concertmaster.git.command import OWNER
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing.path_policy import TreePath
+from concertmaster.model import Plan
+from concertmaster.planning.build_plan import Planned
+from concertmaster.report.build import build_report
+from concertmaster.report.model import Report
+from concertmaster.report.outcome import can_go_on
+from concertmaster.run.state import RunState
+from concertmaster.run.state_machine import fold_events
+from concertmaster.sandbox import host, permissions
+from concertmaster.sandbox.resources import FreeResources
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.sandbox.users import Accounts
+from concertmaster.text.display import duration
+from concertmaster.worktrees.manager import Worktrees
+
+DRAFTS = "follow-ups"
+_GOES_ON = RunResumed()
+MOST_OPEN_RUNS = 20  # that are looked at for one that can go on
+MEASURE_SECONDS = 3.0  # an agent takes longer to grow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHome:
+    """Where things lie on this machine: attempts below `cache`; the environment we were given.
+
+    After `seconds` the run is stopped; None is no limit. With `accounts` each attempt runs as a
+    user of its own. `measure` says what is free where these folders lie.
+    """
+
+    cache: Path
+    environment: Mapping[str, str]
+    place: TreePath = TreePath.MACHINE
+    seconds: float | None = None
+    accounts: Accounts | None = None
+    measure: Callable[[Collection[Path]], FreeResources] = host.measure
+    measure_seconds: float = MEASURE_SECONDS
+
+
+def runs_folder(repository: Repository) -> Path:
+    """All runs of a repository."""
+    return run_folder.runs_folder(repository.git_dir)
+
+
+def find_run(repository: Repository, name: str) -> Path:
+    """The folder of the named run, or of the newest. Raises UsageError."""
+    folders = run_folder.list_runs(runs_folder(repository))
+    matching = [folder for folder in folders if not name or folder.name == name]
+    if matching:
+        return matching[-1]
+    raise UsageError(
+        f"there is no run {name}" if name else "there is no run in this repository yet",
+        why=f"looked in {runs_folder(repository)}",
+        next_step="see `concertmaster status` for the runs, or start one: concertmaster run ...",
+    )
+
+
+def find_open_run(repository: Repository, name: str) -> Path:
+    """The folder of the named run, or of the newest that can go on, or of the newest."""
+    newest = find_run(repository, name)
+    if name:
+        return newest
+    folders = run_folder.list_runs(runs_folder(repository))[-MOST_OPEN_RUNS:]
+    return next((folder for folder in reversed(folders) if _is_open(folder)), newest)
+
+
+def _is_open(folder: Path) -> bool:
+    try:
+        return can_go_on(read_run(folder)[0])
+    except Error:  # the run of another version, or a broken one
+        return False
+
+
+def start_run(planned: Planned, home: RunHome, *, progress: ProgressListener, guard: Guard) -> Path:
+    """Run a new plan to its end; the run's folder."""
+    plan = planned.plan
+    agents = find_agents(plan, home)
+    folder = runs_folder(planned.repository) / plan.run
+    (folder / PROMPTS).mkdir(parents=True)
+    for blob, data in planned.texts.items():
+        (folder / PROMPTS / blob).write_bytes(data)
+    planned.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    run_folder.write_plan(folder, plan)
+    context = make_context(plan, folder, planned.repository, home, guard=guard, agents=agents)
+    with run_folder.lock_run(folder):
+        _perform(context, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
+    return folder
+
+
+def resume_run(
+    folder: Path,
+    repository: Repository,
+    home: RunHome,
+    *,
+    progress: ProgressListener,
+    guard: Guard,
+    budget_usd: float | None = None,
+    cancel: bool = False,
+) -> None:
+    """Go on with a run whose process died, was interrupted or was stopped; or only end it."""
+    plan = run_folder.read_plan(folder)
+    agents = {} if cancel else find_agents(plan, home)
+    dead = run_folder.read_owner(folder)
+    with run_folder.lock_run(folder):
+        host.sweep(f"{plan.run}/")
+        _await_git_of(dead)
+        context = make_context(plan, folder, repository, home, guard=guard, agents=agents)
+        opening = RunResumed(budget_usd=budget_usd, cancelled=cancel)
+        _perform(context, opening, progress=progress, seconds=home.seconds)
+
+
+def settle_run(
+    folder: Path,
+    repository: Repository,
+    home: RunHome,
+    *,
+    progress: ProgressListener,
+    guard: Guard,
+    opening: RunStarted | RunResumed = _GOES_ON,
+) -> None:
+    """Land the results that the run's journal begins with; no agent runs."""
+    plan = run_folder.read_plan(folder)
+    context = make_context(plan, folder, repository, home, guard=guard, agents={})
+    with run_folder.lock_run(folder):
+        _perform(context, opening, progress=progress, seconds=home.seconds)
+
+
+def _await_git_of(dead: int | None) -> None:
+    """Git is not ended with us, in the middle of the user's files; it comes to its own end."""
+    if dead is not None and not host.await_end("git", variable=OWNER, value=str(dead)):
+        raise EnvironmentFault(
+            "a git command of the process that died is still running",
+            why=f"its environment says {OWNER}={dead}",
+            next_step="wait for its end, or end it, then resume again",
+        )
+
+
+def find_agents(plan: Plan, home: RunHome) -> dict[str, Agent]:
+    """Every agent of the plan by name. Raises UsageError or EnvironmentFault for one that is not
+    to be had."""
+    settings, search = plan.settings, home.environment.get("PATH", "")
+    names = {task.agent or settings.agent for task in plan.tasks} - {""}
+    models = {settings.agent: settings.agent_model}  # one that a prompt names has its own
+    return {
+        name: find_agent(
+            name, command=settings.agent_command, path=search, model=models.get(name, "")
+        )
+        for name in sorted(names)
+    }
+
+
+def make_context(
+    plan: Plan,
+    folder: Path,
+    repository: Repository,
+    home: RunHome,
+    *,
+    guard: Guard,
+    agents: Mapping[str, Agent],
+) -> RunContext:
+    """The tools of a run whose own things lie in `folder`."""
+    objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
+    worktrees = Worktrees(
+        objects, user=repository, cache=home.cache, run=plan.run, accounts=home.accounts
+    )
+    if home.accounts:
+        _close(folder)
+    return RunContext(
+        plan=plan,
+        folder=folder,
+        repository=repository,
+        objects=objects,
+        worktrees=worktrees,
+        guard=guard,
+        agents=agents,
+        environment=home.environment,
+        measure=partial(home.measure, (home.cache, folder)),
+        measure_seconds=home.measure_seconds,
+        place=home.place,
+    )
+
+
+def _close(folder: Path) -> None:
+    """To attempts that run as another user all but the objects, which theirs build on."""
+    for name in ("tasks", "indexes", "strays"):
+        (folder / name).mkdir(exist_ok=True)
+    permissions.leave_ajar(folder, shown=["repository.git"])
+
+
+def _perform(
+    context: RunContext, opening: Event, *, progress: ProgressListener, seconds: float | None = None
+) -> None:
+    record = Journal(context.folder / "journal.jsonl")
+    record.repair()
+    past = record.read()
+    _discard_unnamed(context, past)
+    loop = EventLoop(context, journal=record, progress=progress)
+    with _signals(loop), _deadline(loop, seconds):
+        run_folder.write_owner(context.folder)
+        is_begun = bool(past) or opening != _GOES_ON  # it may have died before its first event
+        loop.run(opening if is_begun else RunStarted(run=context.plan.run), past=past)
+
+
+def _discard_unnamed(context: RunContext, past: Sequence[Event]) -> None:
+    """The folders whose maker died before it could write them down; no agent ever had them."""
+    prepared = (event for event in past if isinstance(event, PhaseFinished) and event.folder)
+    context.worktrees.discard_others({Path(event.folder).name for event in prepared})
+
+
+@contextmanager
+def _deadline(loop: EventLoop, seconds: float | None) -> Iterator[None]:
+    """Stop the run when the time is over."""
+    reason = f"the time of this job is over ({duration(seconds or 0.0)})"
+    timer = threading.Timer(seconds or 0.0, loop.post, [StopRequested(reason=reason)])
+    timer.daemon = True
+    if seconds is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def _signals(loop: EventLoop) -> Iterator[None]:
+    """Ctrl-C and a closed terminal leave the run for `resume`; SIGTERM cancels it, and whoever
+    waited for that before gets to know as well."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        loop.interrupt()
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        loop.post(CancelRequested())
+        if callable(other := before[signal.Signals(number)]):
+            other(number, frame)
+
+    wanted = {signal.SIGINT: interrupt, signal.SIGHUP: interrupt, signal.SIGTERM: cancel}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def read_run(folder: Path) -> tuple[RunState, tuple[Event, ...]]:
+    """The state of a run, whoever owns it now."""
+    plan = run_folder.read_plan(folder)
+    events = Journal(folder / "journal.jsonl").read()
+    return fold_events(plan, events), events
+
+
+def build_run_report(folder: Path) -> Report:
+    """What became of the run so far."""
+    state, events = read_run(folder)
+    return build_report(state, events)
+
+
+def write_report(folder: Path, html: str, found: Report) -> None:
+    """report.json and report.html beside the journal, and the drafts, which people may edit."""
+    atomic.write_atomically(folder / "report.json", json.dumps(asdict(found), indent=1) + "\n")
+    atomic.write_atomically(folder / "report.html", html)
+    drafts = folder / DRAFTS
+    for draft in found.follow_ups:
+        drafts.mkdir(exist_ok=True)
+        if not (drafts / draft.file).exists():
+            atomic.write_atomically(drafts / draft.file, draft.text)

@@ -1,0 +1,41 @@
+"""A phase that did not meet its exit condition."""
+
+from __future__ import annotations
+
+from concertmaster.model import Outcome
+from concertmaster.sandbox.exit_status import Exit
+
+
+class PhaseFailure(Exception):
+    """The arguments are those of PhaseFailed; what was used stands in the bill of the phase."""
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        evidence: str = "",
+        saved: str = "",
+        unsaved: bool = False,
+        agent_failed: bool = False,
+        resumes_at: float = 0.0,
+        session: str = "",
+    ) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+        self.evidence = evidence
+        self.saved = saved
+        self.unsaved = unsaved
+        self.agent_failed = agent_failed
+        self.resumes_at = resumes_at
+        self.session = session
+
+
+def outcome_of(ended: Exit) -> Outcome:
+    """What a command's end means for the attempt."""
+    if ended.timed_out:
+        return Outcome.TIMED_OUT
+    if ended.stopped:
+        return Outcome.CANCELLED
+    return Outcome.LOST if ended.lost else Outcome.FAILED

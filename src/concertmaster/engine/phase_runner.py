@@ -1,0 +1,306 @@
+"""A slot's work: one phase of one attempt, from command to event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from concertmaster.agents.answers import (
+    UnreadableAnswer,
+    WorkPlan,
+    describe_plan,
+    describe_review,
+    read_follow_ups,
+    read_plan,
+    read_reason,
+)
+from concertmaster.agents.protocol import AgentReport, read_no_op
+from concertmaster.commands import RunPhase
+from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
+from concertmaster.engine.attempt_workspace import AttemptWorkspace
+from concertmaster.engine.logs import describe_failure, read_end
+from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
+from concertmaster.engine.reviewer import run_review
+from concertmaster.engine.run_context import RunContext
+from concertmaster.errors import Error
+from concertmaster.events import PhaseFailed, PhaseFinished
+from concertmaster.git import commit_message
+from concertmaster.git.run_repository import Conflict
+from concertmaster.insight.tree_paths import TreePaths
+from concertmaster.landing import path_policy
+from concertmaster.landing.merges import build_base
+from concertmaster.landing.path_policy import is_document
+from concertmaster.model import Built, Outcome, Phase
+from concertmaster.worktrees.worktree import Snapshot, Worktree
+
+Answer = PhaseFinished | PhaseFailed
+
+_EARLIER = "An earlier attempt at this task failed:"
+_SO_FAR = "What was done so far lies in the working tree. It is not done yet:"
+
+# A folder that is gone is the attempt's misfortune; a disk that is full is the run's.
+_BROKEN_BY_AN_AGENT = (
+    *(FileNotFoundError, FileExistsError, PermissionError),
+    *(IsADirectoryError, NotADirectoryError),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRunner:
+    """Performs phases. `tell` gets what an agent does while it does it: task id and words."""
+
+    context: RunContext
+    tell: Tell
+    bill: UsageTotal = field(default_factory=UsageTotal)  # of one phase
+
+    def perform(self, command: RunPhase) -> Answer:
+        """Run the phase; whatever goes wrong with it is an event as well."""
+        began, bill = time.monotonic(), UsageTotal()
+        try:
+            answer = _PHASES[command.phase](replace(self, bill=bill), command)
+        except PhaseFailure as failure:
+            answer = self._failed(command, failure)
+        except (Error, *_BROKEN_BY_AN_AGENT) as error:
+            why = f": {error.why}" if isinstance(error, Error) and error.why else ""
+            is_there = command.folder != "" and Path(command.folder).exists()
+            lost = PhaseFailure(Outcome.LOST, f"{error}{why}", unsaved=is_there)
+            answer = self._failed(command, lost)
+        return replace(answer, seconds=time.monotonic() - began, usage=bill.usage)
+
+    def _failed(self, command: RunPhase, failure: PhaseFailure) -> PhaseFailed:
+        return PhaseFailed(
+            task=command.task.id,
+            attempt=command.attempt,
+            phase=command.phase,
+            seconds=0.0,
+            outcome=failure.outcome,
+            reason=failure.reason,
+            evidence=failure.evidence,
+            agent_failed=failure.agent_failed,
+            resumes_at=failure.resumes_at,
+            session=failure.session,
+            saved=failure.saved,
+            unsaved=failure.unsaved,
+            notes=self._place(command).half_done_notes() if command.redo else (),
+        )
+
+    def _finished(self, command: RunPhase) -> PhaseFinished:
+        return PhaseFinished(
+            task=command.task.id, attempt=command.attempt, phase=command.phase, seconds=0.0
+        )
+
+    # --- prepare -------------------------------------------------------------------------------
+
+    def prepare(self, command: RunPhase) -> Answer:
+        """A worktree at the base, made usable by the repository's setup."""
+        base, merged, notes = self._make_base(command)
+        worktree, setup_seconds, more = self._place(command).make(base)
+        return replace(
+            self._finished(command),
+            setup_seconds=setup_seconds,
+            checkpoint=base,
+            folder=str(worktree.folder),
+            built_on=merged,
+            notes=(*notes, *more),
+        )
+
+    def _make_base(self, command: RunPhase) -> tuple[str, tuple[Built, ...], tuple[str, ...]]:
+        """The run's base plus the wanted changes; a change that may be dropped is, with a note."""
+        plan, task = self.context.plan, command.task.id
+        base, merged, notes = plan.base, list[Built](), list[str]()
+        for built in sorted(command.wanted, key=lambda b: b.task not in command.required):
+            result = build_base(
+                self.context.objects,
+                plan.base,
+                (*merged, built),
+                task=task,
+                made_at=plan.settings.made_at,
+            )
+            if not isinstance(result, Conflict):
+                base = result
+                merged.append(built)
+            elif built.task in command.required:
+                paths = ", ".join(result.paths)
+                reason = f"the changes it needs do not merge: {built.task} conflicts in {paths}"
+                raise PhaseFailure(Outcome.REFUSED, reason)
+            else:
+                notes.append(f"not built on {built.task}, which does not merge into the base")
+        return base, tuple(merged), tuple(notes)
+
+    # --- research, implement, document ---------------------------------------------------------
+
+    def research(self, command: RunPhase) -> Answer:
+        """The agent makes a plan; its evidence is one that names paths of the repository."""
+        place = self._place(command)
+        worktree, notes = place.enter()
+        talk = self._talk(command, worktree)
+        before = worktree.list_contents()
+        try:
+            plan, report = talk.ask_for(
+                AgentQuestion(text=talk.say("research"), reads_only=True),
+                partial(self._read_plan, command),
+                otherwise="research gave no plan that can be used",
+                session=command.session,
+            )
+        except PhaseFailure as failure:
+            if failure.outcome is Outcome.LIMITED:  # after any other the worktree goes
+                place.undo_changes(worktree, before)
+            raise
+        strays = place.undo_changes(worktree, before)
+        return replace(
+            self._finished(command),
+            findings=describe_plan(plan),
+            notes=(*notes, *strays),
+            session=report.session,
+        )
+
+    def _read_plan(self, command: RunPhase, report: AgentReport) -> WorkPlan:
+        plan = read_plan(report.final_text)
+        known = TreePaths(self.context.objects.paths(command.base))
+        strange = [path for path in plan.paths if not known.could_hold(path)]
+        if strange:
+            raise UnreadableAnswer(f"the repository has no place {strange[0]}")
+        return plan
+
+    def implement(self, command: RunPhase) -> Answer:
+        """The agent does the task; its evidence is a difference, or a reasoned no-op."""
+        place = self._place(command)
+        worktree, notes = place.enter()
+        talk = self._talk(command, worktree)
+        with place.saving(worktree):
+            report = talk.ask(self._task(place, talk), session=command.session)
+        snapshot = place.snapshot(worktree)
+        changed = snapshot.tree != self.context.objects.tree(place.began_at)
+        is_first = place.began_at == command.base
+        no_op = "" if changed or not is_first else read_no_op(report.final_text)
+        if not changed and not no_op:
+            reason = "the agent ended without changing anything, and without saying why"
+            raise PhaseFailure(Outcome.FAILED, reason)
+        return replace(
+            self._finished(command),
+            checkpoint=snapshot.commit if changed else "",
+            no_op=no_op,
+            follow_ups=read_follow_ups(report.final_text),
+            notes=(*notes, *snapshot.notes),
+            session=report.session,
+        )
+
+    def _task(self, place: AttemptWorkspace, talk: AgentSession) -> AgentQuestion:
+        """The whole task; in a conversation that goes on only what is to be mended."""
+        command, evidence = place.command, place.command.evidence
+        is_mending = place.began_at != command.base and evidence != ""
+        if is_mending and command.session:
+            return AgentQuestion(text=talk.say("mend", evidence=evidence))
+        told = f"\n{_EARLIER}\n\n{evidence}\n" if evidence else ""
+        if is_mending:
+            told = f"\n{_SO_FAR}\n\n{evidence}\n"
+        findings = f"\nThe plan you made:\n\n{command.findings}\n" if command.findings else ""
+        text = talk.say("implement", evidence=told, findings=findings)
+        return AgentQuestion(text=text)
+
+    def document(self, command: RunPhase) -> Answer:
+        """The agent brings the documents up to date; its evidence is a change of them, or why
+        there is none."""
+        place = self._place(command)
+        worktree, notes = place.enter()
+        talk = self._talk(command, worktree)
+        with place.saving(worktree):
+            (reason, snapshot), report = talk.ask_for(
+                AgentQuestion(text=talk.say("document")),
+                partial(_find_documents, place, worktree),
+                otherwise="the agent did not document its change",
+                session=command.session,
+            )
+        return replace(
+            self._finished(command),
+            checkpoint=snapshot.commit if place.is_change(snapshot) else "",
+            findings=reason,
+            notes=(*notes, *snapshot.notes),
+            session=report.session,
+        )
+
+    def review(self, command: RunPhase) -> Answer:
+        """A fresh agent that cannot write approves of exactly this tree."""
+        found = run_review(self.context, command, tell=self.tell, bill=self.bill)
+        return replace(
+            self._finished(command),
+            findings=describe_review(found.review),
+            session=found.session,
+        )
+
+    def _place(self, command: RunPhase) -> AttemptWorkspace:
+        return AttemptWorkspace(context=self.context, command=command)
+
+    def _talk(self, command: RunPhase, worktree: Worktree) -> AgentSession:
+        tell, bill = self.tell, self.bill
+        return AgentSession(
+            context=self.context, command=command, worktree=worktree, tell=tell, bill=bill
+        )
+
+    # --- test and deliver ----------------------------------------------------------------------
+
+    def test(self, command: RunPhase) -> Answer:
+        """The check's exit status decides."""
+        place = self._place(command)
+        worktree, notes = place.enter()
+        log = place.folder / "check.log"
+        check = command.task.check or self.context.plan.settings.check
+        ended = self.context.run_shell(check, worktree, mark=place.mark, log=log)
+        if not ended.ok:
+            reason = describe_failure(f"check `{check}`", ended, log)
+            tail = f"The check `{check}` failed:\n\n{read_end(log)}" if ended.code else ""
+            raise PhaseFailure(outcome_of(ended), reason, evidence=tail, saved=command.checkpoint)
+        return replace(self._finished(command), notes=notes)
+
+    def deliver(self, command: RunPhase) -> Answer:
+        """The one commit that may land, if the path policy lets it."""
+        plan, objects, task = self.context.plan, self.context.objects, command.task
+        judgement = path_policy.judge_paths(
+            objects.changes(command.base, command.checkpoint),
+            place=self.context.place,
+            protected=plan.settings.protected,
+            prompts=[one.prompt for one in plan.tasks],
+            touches=task.touches,
+        )
+        if judgement.refused:
+            reason = "; ".join(judgement.refused)
+            raise PhaseFailure(Outcome.REFUSED, reason, saved=command.checkpoint)
+        head = objects.commit(
+            objects.tree(command.checkpoint),
+            parents=(command.base,),
+            message=commit_message.task_message(
+                task.title,
+                task=task.id,
+                prompt=task.prompt,
+                run=plan.run,
+                settings=plan.settings,
+            ),
+            at=plan.settings.made_at,
+        )
+        return replace(self._finished(command), checkpoint=head, sensitive=judgement.sensitive)
+
+
+def _find_documents(
+    place: AttemptWorkspace, worktree: Worktree, report: AgentReport
+) -> tuple[str, Snapshot]:
+    """A changed document, or why there is none."""
+    reason = read_reason(report.final_text, "no_docs")
+    snapshot = place.snapshot(worktree)
+    changes = place.context.objects.changes(place.began_at, snapshot.commit)
+    if not reason and not any(is_document(change.path) for change in changes):
+        raise UnreadableAnswer("no document was changed, and it does not say why")
+    return reason, snapshot
+
+
+_PHASES: Mapping[Phase, Callable[[PhaseRunner, RunPhase], Answer]] = {
+    Phase.PREPARE: PhaseRunner.prepare,
+    Phase.RESEARCH: PhaseRunner.research,
+    Phase.IMPLEMENT: PhaseRunner.implement,
+    Phase.TEST: PhaseRunner.test,
+    Phase.DOCUMENT: PhaseRunner.document,
+    Phase.REVIEW: PhaseRunner.review,
+    Phase.DELIVER: PhaseRunner.deliver,
+}

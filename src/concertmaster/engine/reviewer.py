@@ -1,0 +1,92 @@
+"""The review phase: a fresh agent that can only read judges the tree that would be delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concertmaster.agents.answers import (
+    REVIEW_SCHEMA,
+    Review,
+    ReviewDecision,
+    describe_review,
+    read_review,
+)
+from concertmaster.agents.protocol import AgentReport
+from concertmaster.commands import RunPhase
+from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
+from concertmaster.engine.phase_failure import PhaseFailure
+from concertmaster.engine.run_context import RunContext
+from concertmaster.model import Outcome
+from concertmaster.text.display import display
+from concertmaster.worktrees.worktree import Worktree
+
+MOST_DIFF = 60_000  # characters; a reviewer can read the rest in its files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewResult:
+    """An approval, and the session that it came from."""
+
+    review: Review
+    session: str
+
+
+def run_review(
+    context: RunContext, command: RunPhase, *, tell: Tell, bill: UsageTotal
+) -> ReviewResult:
+    """The approval of exactly the checkpoint's tree. Raises Failure: with evidence where changes
+    are requested, without where the reviewer did not do its work."""
+    worktree = context.worktrees.create(
+        command.checkpoint,
+        task=command.task.id,
+        attempt=command.attempt,
+        branch=f"concertmaster/{context.plan.run}/review",
+    )
+    try:
+        talk = AgentSession(
+            context=context, command=command, worktree=worktree, tell=tell, bill=bill
+        )
+        return _judge(context, command, talk)
+    finally:
+        context.worktrees.remove(worktree.folder)
+
+
+def _judge(context: RunContext, command: RunPhase, talk: AgentSession) -> ReviewResult:
+    found = _ask(talk, command, tree=context.objects.tree(command.checkpoint))
+    _check_untouched(context, command, talk.worktree)
+    if found.review.decision is ReviewDecision.APPROVE:
+        return found
+    comments = describe_review(found.review)
+    raise PhaseFailure(
+        Outcome.FAILED,
+        display(f"the review requests changes: {comments.removeprefix('- ')}", limit=500),
+        evidence=f"A reviewer of your change requests:\n\n{comments}",
+        saved=command.checkpoint,
+        session=found.session,
+    )
+
+
+def _ask(talk: AgentSession, command: RunPhase, *, tree: str) -> ReviewResult:
+    """A verdict that cannot be read is asked for once more."""
+    objects = talk.context.objects
+    change = objects.show_change(command.base, command.checkpoint, limit=MOST_DIFF)
+    text = talk.say("review", task=command.task.id, tree=tree, change=change)
+
+    def read(report: AgentReport) -> Review:
+        return read_review(report.final_text, task=command.task.id, tree=tree)
+
+    found, report = talk.ask_for(
+        AgentQuestion(text=text, is_fresh=True, reads_only=True, schema=REVIEW_SCHEMA),
+        read,
+        otherwise="the review gave no verdict that can be read",
+    )
+    return ReviewResult(review=found, session=report.session)
+
+
+def _check_untouched(context: RunContext, command: RunPhase, worktree: Worktree) -> None:
+    snapshot = worktree.snapshot(
+        parent=command.checkpoint, message="review\n", at=context.plan.settings.made_at
+    )
+    if snapshot.tree != context.objects.tree(command.checkpoint):
+        reason = "the reviewer changed files, so its verdict counts for nothing"
+        raise PhaseFailure(Outcome.FAILED, reason, saved=command.checkpoint)

@@ -1,0 +1,116 @@
+"""Where a run works and with what: shared by the workers and the train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.agents.protocol import Agent
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing.path_policy import TreePath
+from concertmaster.model import Plan
+from concertmaster.sandbox import download_cache
+from concertmaster.sandbox.environment import allowed_environment, shell_argv
+from concertmaster.sandbox.exit_status import Exit
+from concertmaster.sandbox.resources import FreeResources
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.templates import Template, load_template
+from concertmaster.worktrees.manager import Worktrees
+from concertmaster.worktrees.worktree import Worktree
+
+PROMPTS = "prompts"
+DOWNLOADS = "downloads"
+PHASES = ".github/concertmaster/phases"  # where a repository overrides what agents are told
+# They say who the engine's user is, and where it keeps things that another may not even read.
+_OF_OUR_USER = frozenset(
+    {
+        *("SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
+        *("PIP_CACHE_DIR", "UV_CACHE_DIR", "npm_config_cache", "GOCACHE", "GOMODCACHE"),
+    }
+)
+_NAME = "concertmaster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """One run's tools. `folder` is the run's own, below the user's git folder. What is free where
+    it writes is measured every `measure_seconds`; that may raise OSError."""
+
+    plan: Plan
+    folder: Path
+    repository: Repository
+    objects: RunRepository
+    worktrees: Worktrees
+    guard: Guard
+    agents: Mapping[str, Agent]
+    environment: Mapping[str, str]
+    measure: Callable[[], FreeResources]
+    measure_seconds: float
+    place: TreePath = TreePath.MACHINE
+
+    def attempt_folder(self, task: str, attempt: int) -> Path:
+        """Where transcript and logs of an attempt lie."""
+        folder = self.folder / "tasks" / task / str(attempt)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def mark(self, task: str, attempt: int) -> str:
+        """What every process of the attempt carries in its environment."""
+        return f"{self.plan.run}/{task}/{attempt}"
+
+    def prompt_text(self, blob: str) -> str:
+        """The prompt as it was when the run was planned."""
+        return (self.folder / PROMPTS / blob).read_text("utf-8")
+
+    def template(self, name: str) -> Template:
+        """What is said in a phase: the repository's own words at the base, else ours."""
+        data = self.repository.read_file(self.plan.base, f"{PHASES}/{name}.md")
+        return (
+            Template(data.decode(errors="replace")) if data else load_template(f"phases/{name}.md")
+        )
+
+    def run_shell(self, command: str, worktree: Worktree, *, mark: str, log: Path) -> Exit:
+        """Run a command of the repository (setup, check) in a worktree."""
+        settings = self.plan.settings
+        return self.guard.run(
+            shell_argv(command),
+            mark=mark,
+            cwd=worktree.files,
+            env=self.environment_in(worktree),
+            log=log,
+            timeout_seconds=min(settings.check_timeout_seconds, settings.timeout_seconds),
+            account=worktree.account,
+        )
+
+    def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
+        """The allow-listed environment, with temporary files inside the attempt's folder; on
+        GitHub, where nobody's own settings are wanted, with a home there as well."""
+        found = allowed_environment(self.environment, names)
+        if self.place is TreePath.GITHUB:
+            home = worktree.folder / "home"
+            home.mkdir(exist_ok=True)
+            found["HOME"] = str(home)
+        if worktree.account is not None:
+            found = {name: found[name] for name in found if name not in _OF_OUR_USER}
+            found |= {"HOME": str(worktree.home), "USER": _NAME, "LOGNAME": _NAME}
+        return {**found, "TMPDIR": str(worktree.temporary)}
+
+    # On one machine all attempts have the user's own home, and so the caches in it.
+
+    def keep_downloads(self, worktree: Worktree) -> tuple[str, ...]:
+        """Later attempts begin with what was downloaded into this home; a note says why not. Only
+        for a worktree in which nothing but trusted code ever ran, when all of it has ended."""
+        if self.place is not TreePath.GITHUB:
+            return ()
+        note = download_cache.keep(worktree.home, self.folder / DOWNLOADS)
+        return (note,) if note else ()
+
+    def hand_out_downloads(self, worktree: Worktree) -> tuple[str, ...]:
+        """For a new worktree, before anything runs there; a note says why it has none."""
+        if self.place is not TreePath.GITHUB:
+            return ()
+        kept = self.folder / DOWNLOADS
+        note = download_cache.hand_out(kept, worktree.home, account=worktree.account)
+        return (note,) if note else ()

@@ -1,0 +1,1 @@
+"""Files on disk: untrusted ones, atomic writes, the folder of a run."""

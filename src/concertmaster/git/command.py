@@ -1,0 +1,149 @@
+"""Runs git; the only owner of GitPython."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from git.cmd import Git as Runner
+from git.exc import GitCommandNotFound
+
+from concertmaster.errors import EnvironmentFault, GitFault
+
+OUR_NAME = "Concertmaster"
+OUR_EMAIL = "concertmaster@users.noreply.github.com"
+OLDEST_GIT = (2, 39)
+ABSENT = "000000"
+SYMLINK = "120000"
+OWNER = "CONCERTMASTER_OWNER"  # says in the environment of git which process of ours started it
+_PIPE = -1  # what the standard library calls subprocess.PIPE
+STDERR_TAIL = 2000
+OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ALWAYS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+)
+# Attributes and excludes of the machine must not change what a snapshot or a merge gives.
+_PRIVATE = (
+    "core.untrackedCache=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "i18n.commitEncoding=UTF-8",
+)
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_PRIVATE_ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_DEFAULT_REF_FORMAT": "files",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitAnswer:
+    """What a git command gave: exit code, stdout as bytes, stderr as text."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+class Git:
+    """The one door to git. `private` = a repository of ours: no configuration of the machine."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        git_dir: Path | None = None,
+        work_tree: Path | None = None,
+        index: Path | None = None,
+        private: bool,
+    ) -> None:
+        places = {"GIT_DIR": git_dir, "GIT_WORK_TREE": work_tree, "GIT_INDEX_FILE": index}
+        settings = _ALWAYS + (_PRIVATE if private else ())
+        self._command = ["git", "-C", str(directory)]
+        self._command += [word for setting in settings for word in ("-c", setting)]
+        self._environment = _ENVIRONMENT | (_PRIVATE_ENVIRONMENT if private else {})
+        self._environment |= {name: str(path) for name, path in places.items() if path}
+        self._environment |= {OWNER: str(os.getpid())}
+
+    def run(
+        self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> str:
+        """Stdout without its last newline; GitFault when git exits non-zero."""
+        answer = self.ask(*args, stdin=stdin, env=env)
+        if answer.code != 0:
+            raise git_fault(args[0], answer)
+        return decode(answer.out).removesuffix("\n")
+
+    def ask(
+        self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> GitAnswer:
+        """The answer whatever the exit code is; EnvironmentFault when there is no git."""
+        try:
+            # A session of its own: Ctrl-C must not end git halfway through the user's files.
+            process = Runner().execute(
+                [*self._command, *args],
+                as_process=True,
+                istream=_PIPE,  # type: ignore[call-overload, unused-ignore]
+                env={**self._environment, **(env or {})},
+                start_new_session=True,
+            )
+        except GitCommandNotFound as error:
+            raise EnvironmentFault(
+                "git was not found", why=str(error), next_step="install git 2.39 or later"
+            ) from error
+        out, err = process.communicate(stdin or b"")
+        return GitAnswer(code=process.returncode, out=out, err=decode(err))
+
+
+def git_fault(command: str, answer: GitAnswer) -> GitFault:
+    """The error for an exit code that nobody expected."""
+    why = f"exit code {answer.code}: {answer.err.strip()[-STDERR_TAIL:]}"
+    return GitFault(f"git {command} failed", why=why)
+
+
+def decode(data: bytes) -> str:
+    """File names and messages are bytes to git; what is not UTF-8 survives a round trip."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def split_records(data: bytes | str) -> list[str]:
+    """The entries of a `-z` output."""
+    whole = decode(data) if isinstance(data, bytes) else data
+    return [entry for entry in whole.split("\0") if entry]
+
+
+def parse_object_id(value: str) -> str:
+    """The value itself; GitFault when it is not a full object id."""
+    if not OBJECT_ID.fullmatch(value):
+        raise GitFault(f"not an object id: {value[:80]!r}")
+    return value
+
+
+@cache
+def check_version() -> None:
+    """EnvironmentFault when git is too old for `merge-tree --write-tree` as we use it."""
+    words = f"git {git_version()}"
+    found = re.search(r"(\d+)\.(\d+)", words)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
+        raise EnvironmentFault(
+            f"{words} is too old",
+            why="Concertmaster merges in memory, which git can do since 2.39",
+            next_step="install git 2.39 or later",
+        )
+
+
+@cache
+def git_version() -> str:
+    """As git says it; another version may merge in another way."""
+    return Git(Path("/"), private=True).run("version").removeprefix("git version ")

@@ -1,0 +1,319 @@
+"""The repository on the server: read and written with the token in no file and no command line."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from concertmaster.errors import EnvironmentFault, GitFault, UsageError
+from concertmaster.git import remote_errors
+from concertmaster.git.command import Git, GitAnswer, decode, parse_object_id
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.retry import TransientFault, retry_on_transient
+from concertmaster.text.display import display
+
+PATIENCE_SECONDS = 60  # with a server that sends nothing
+TRIES = 4
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 30.0
+T = TypeVar("T")
+_NEEDS_WRITE = (
+    "If the token lacks that permission, add the line `contents: write` to the job's "
+    "`permissions:` in the workflow file."
+)
+
+BRANCHES = "refs/heads/"
+FETCHED = "refs/concertmaster/fetched/"
+OURS = "concertmaster/"
+
+_CHECKED = ("-c", "fetch.fsckObjects=true", "-c", "transfer.fsckObjects=true")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchMove:
+    """Of a branch, from exactly `old` ("" = it must not be there) to `new` ("" = delete it)."""
+
+    branch: str
+    old: str
+    new: str
+
+
+class PushState(StrEnum):
+    """What became of a move."""
+
+    DONE = "done"  # the server holds `new`
+    MOVED = "moved"  # it did not hold `old`
+    FORBIDDEN = "forbidden"  # a rule, or what the token may not do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushResult:
+    """What became of a move, with the server's words where it is not done."""
+
+    state: PushState
+    reason: str = ""
+
+
+def clone(url: str, folder: Path, *, token: str, branch: str = "") -> Repository:
+    """The repository without files, with `branch` (or the default one) checked out by name.
+
+    Raises EnvironmentFault when the server does not give it.
+    """
+    folder.mkdir(parents=True)
+    named = ("--branch", branch) if branch else ()
+    options = ("--quiet", "--no-checkout", "--single-branch", "--no-tags", "--template=", *named)
+    git = Git(folder.parent, private=True)
+    command = ("clone", *options, "--", url, str(folder))
+    answer = _ask_patiently(git, url, command, env=_authorised(url, token))
+    if answer.code != 0:
+        raise _fault(f"the repository {url} could not be cloned", answer)
+    if Git(folder, private=True).ask("rev-parse", "--verify", "--quiet", "HEAD").code != 0:
+        raise EnvironmentFault(
+            f"there is no default branch in {url}",
+            why="the repository is empty, or somebody removed or renamed the branch",
+            next_step="put the branch back, and run this job again",
+        )
+    return Repository.open(folder)
+
+
+def fetch_branch(repository: Repository, url: str, *, token: str, branch: str) -> None:
+    """Bring a further branch to a clone of ours. Raises UsageError when the server has none of
+    this name, EnvironmentFault when it does not give it."""
+    ref = f"refs/heads/{branch}"
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
+    git = Git(repository.root, private=True)
+    command = ("fetch", *options, url, f"+{ref}:{ref}")
+    answer = _ask_patiently(git, url, command, env=_authorised(url, token))
+    if answer.code != 0 and "couldn't find remote ref" in answer.err:
+        raise UsageError(
+            f"there is no branch {branch!r} to land on",
+            why=f"{url} has none of this name",
+            next_step="push it first, or correct `target` where it is given: in the comment, the "
+            "workflow file or concertmaster.yml of the default branch",
+        )
+    if answer.code != 0:
+        raise _fault(f"the branch {branch} of {url} could not be fetched", answer)
+
+
+def _fault(what: str, answer: GitAnswer) -> EnvironmentFault:
+    return EnvironmentFault(
+        what,
+        why=(answer.err.strip() or f"git ended with {answer.code}").splitlines()[-1],
+        next_step="run the job again; if that does not help, give it the permission "
+        "`contents: read` and check the branch's name",
+    )
+
+
+def origin_url(folder: Path) -> str:
+    """Where the repository that `folder` lies in was cloned from; "" where nothing says so."""
+    answer = Git(folder, private=False).ask("remote", "get-url", "origin")
+    return decode(answer.out).strip() if answer.code == 0 else ""
+
+
+def _authorised(url: str, token: str) -> Mapping[str, str]:
+    """Git's environment with the token for this address alone."""
+    patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": str(PATIENCE_SECONDS)}
+    if not token:
+        return patience
+    secret = b64encode(f"x-access-token:{token}".encode()).decode()
+    return {
+        **patience,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{url}.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: Basic {secret}",
+    }
+
+
+def tips(
+    repository: Repository | RunRepository, url: str, *, token: str, prefix: str = BRANCHES
+) -> Mapping[str, str]:
+    """The commits of the server's branches, by their whole name without refs/heads/.
+
+    `prefix` begins with refs/heads/. Raises EnvironmentFault when the server does not tell.
+    """
+    return _Server(repository, url=url, token=token).tips(prefix)
+
+
+def fetch(
+    repository: Repository | RunRepository,
+    url: str,
+    commits_or_branches: Sequence[str],
+    *,
+    token: str,
+) -> Mapping[str, str]:
+    """Bring branches and commits to refs/concertmaster/fetched/ and say their commits by name.
+
+    What the server does not have is not in the answer. Raises EnvironmentFault when it does not
+    give the others, or gives broken objects.
+    """
+    server = _Server(repository, url=url, token=token)
+    for name in commits_or_branches:
+        _check_name(name)
+    branches = {name for name in commits_or_branches if not remote_errors.is_commit(name)}
+    there = server.tips(BRANCHES).keys() if branches else set()
+    wanted = (set(commits_or_branches) - branches) | (branches & there)
+    return server.fetch(wanted)
+
+
+def push(
+    repository: Repository | RunRepository, url: str, moves: Sequence[BranchMove], *, token: str
+) -> Mapping[str, PushResult]:
+    """Make the moves, each by compare-and-swap for itself, and say by branch what became of it.
+
+    Branches that are not ours only move forward; GitFault when they would not. Raises
+    EnvironmentFault when the server cannot be reached. Safe to repeat.
+    """
+    server = _Server(repository, url=url, token=token)
+    assert len({move.branch for move in moves}) == len(moves), "a branch moves once"
+    for move in moves:
+        _check_move(server.git, move)
+    pushed = server.push(moves) if moves else {}
+    if len(moves) > 1:  # who is refused in company may not be the one that is meant
+        for move in moves:
+            if pushed[move.branch].state is PushState.FORBIDDEN:
+                pushed |= server.push([move])
+    return pushed
+
+
+def _check_move(git: Git, move: BranchMove) -> None:
+    _check_name(move.branch)
+    for commit in filter(None, (move.old, move.new)):
+        parse_object_id(commit)
+    if move.branch.startswith(OURS):
+        return
+    sides = (move.old, move.new)
+    if not all(sides) or git.ask("merge-base", "--is-ancestor", *sides).code != 0:
+        raise GitFault(
+            f"the branch {move.branch} would not move forward",
+            why=f"{move.new or 'nothing'} does not hold {move.old or 'nothing'} in its history",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not remote_errors.is_branch(name):
+        raise GitFault(f"{display(name)!r} cannot be the name of a branch")
+
+
+class _Server:
+    """One repository of the server, seen from one of ours."""
+
+    def __init__(self, repository: Repository | RunRepository, *, url: str, token: str) -> None:
+        # Without the machine's configuration, so also without its helpers and hooks.
+        folder = repository.root if isinstance(repository, Repository) else repository.path
+        self.git = Git(folder, private=True)
+        self.url = url
+        self._environment = {**_authorised(url, token), "GIT_ASKPASS": ""}
+
+    def tips(self, prefix: str) -> dict[str, str]:
+        answer = self._ask_patiently("ls-remote", "--quiet", "--heads", "--", self.url)
+        if answer.code != 0:
+            raise _fault(f"the branches of {self.url} could not be listed", answer)
+        pairs = (line.partition("\t") for line in decode(answer.out).splitlines())
+        return {
+            ref.removeprefix(BRANCHES): parse_object_id(commit)
+            for commit, _, ref in pairs
+            if ref.startswith(prefix)
+        }
+
+    def fetch(self, names: Collection[str]) -> dict[str, str]:
+        wanted = set(names)
+        while wanted:
+            answer = self._fetch_once(wanted)
+            gone = {
+                name.removeprefix(BRANCHES) for name in remote_errors.find_missing(answer)
+            } & wanted
+            if answer.code == 0:
+                break
+            if not gone:
+                raise _fault(f"{self.url} did not give what was asked for", answer)
+            wanted -= gone
+        return {name: self.git.run("rev-parse", "--verify", FETCHED + name) for name in wanted}
+
+    def _fetch_once(self, names: Iterable[str]) -> GitAnswer:
+        options = "--quiet --atomic --no-tags --no-write-fetch-head --no-auto-maintenance"
+        options += " --no-recurse-submodules --no-prune --no-show-forced-updates"
+        specs = [f"+{_source(name)}:{FETCHED}{name}" for name in sorted(names)]
+        command = (*_CHECKED, "fetch", *options.split(), "--end-of-options", self.url, *specs)
+        return self._ask_patiently(*command)
+
+    def push(self, moves: Sequence[BranchMove]) -> dict[str, PushResult]:
+        return _patiently(f"could not push to {self.url}", lambda: self._push_once(moves))
+
+    def _push_once(self, moves: Sequence[BranchMove]) -> dict[str, PushResult]:
+        """Raises Passing where a repeat may help."""
+        options = "--porcelain --no-verify --no-follow-tags --no-signed --recurse-submodules=no"
+        leases = [f"--force-with-lease={BRANCHES}{move.branch}:{move.old}" for move in moves]
+        specs = [f"{move.new}:{BRANCHES}{move.branch}" for move in moves]
+        answer = self._ask("push", *options.split(), *leases, "--", self.url, *specs)
+        said = remote_errors.read_porcelain(answer)
+        pushed = {move.branch: PushResult(state=PushState.DONE) for move in moves}
+        failed = [move for move in moves if said.get(BRANCHES + move.branch, "?")]
+        if failed:
+            # The words say why, but only the server's refs say what became of it.
+            now = self.tips(BRANCHES)
+            for move in failed:
+                words = said.get(BRANCHES + move.branch, "")
+                pushed[move.branch] = self._judge(move, answer, now=now, words=words)
+        return pushed
+
+    def _judge(
+        self, move: BranchMove, answer: GitAnswer, *, now: Mapping[str, str], words: str
+    ) -> PushResult:
+        tip, reason = now.get(move.branch, ""), remote_errors.reason(answer, words)
+        if tip == move.new:
+            return PushResult(state=PushState.DONE)
+        if tip != move.old or remote_errors.tells_of_a_move(words):
+            return PushResult(state=PushState.MOVED, reason=reason)
+        if remote_errors.may_pass(words or answer.err):
+            raise TransientFault(reason)
+        if words:
+            return PushResult(state=PushState.FORBIDDEN, reason=reason)
+        if remote_errors.forbids(answer.err):
+            return PushResult(state=PushState.FORBIDDEN, reason=f"{reason} {_NEEDS_WRITE}")
+        raise _fault(f"could not push to {self.url}", answer)
+
+    def _ask(self, *args: str) -> GitAnswer:
+        return self.git.ask("-c", "credential.helper=", *args, env=self._environment)
+
+    def _ask_patiently(self, *args: str) -> GitAnswer:
+        command = ("-c", "credential.helper=", *args)
+        return _ask_patiently(self.git, self.url, command, env=self._environment)
+
+
+def _ask_patiently(
+    git: Git, url: str, command: Sequence[str], *, env: Mapping[str, str]
+) -> GitAnswer:
+    def ask() -> GitAnswer:
+        answer = git.ask(*command, env=env)
+        if answer.code != 0 and remote_errors.may_pass(answer.err):
+            raise TransientFault(remote_errors.reason(answer))
+        return answer
+
+    return _patiently(f"{url} does not answer", ask)
+
+
+def _patiently(what: str, call: Callable[[], T]) -> T:
+    try:
+        return retry_on_transient(
+            lambda _: call(),
+            tries=TRIES,
+            first_wait_seconds=FIRST_WAIT_SECONDS,
+            longest_wait_seconds=LONGEST_WAIT_SECONDS,
+            sleep=time.sleep,
+        )
+    except TransientFault as error:
+        raise EnvironmentFault(
+            f"{what}, {TRIES} times in a row",
+            why=str(error),
+            next_step="run the job again when the server is well; nothing is done twice",
+        ) from error
+
+
+def _source(name: str) -> str:
+    return name if remote_errors.is_commit(name) else BRANCHES + name

@@ -1,0 +1,199 @@
+"""Git, behind one door, and the user's repository.
+
+Every git command of ours goes through `Git`; GitPython is its runner and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.errors import EnvironmentFault, UsageError
+from concertmaster.git.command import (
+    OBJECT_ID,
+    OUR_EMAIL,
+    OUR_NAME,
+    STDERR_TAIL,
+    Git,
+    GitAnswer,
+    check_version,
+    decode,
+    git_fault,
+    parse_object_id,
+    split_records,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """The user's repository. `git_dir` is the common one, whichever worktree `root` is."""
+
+    root: Path
+    git_dir: Path
+    object_format: str
+    git: Git
+    config: Mapping[str, str]
+
+    @classmethod
+    def open(cls, path: Path) -> Repository:
+        """EnvironmentFault when no run can be made from what lies at `path`."""
+        check_version()
+        git = Git(path, private=False)
+        questions = ("--git-common-dir", "--show-object-format", "--is-bare-repository")
+        answer = git.ask(
+            *("rev-parse", "--path-format=absolute", *questions, "HEAD^{commit}", "--show-toplevel")
+        )
+        found = decode(answer.out).removesuffix("\n").split("\n") if answer.out else []
+        _check_found(path, found, answer)
+        git_dir, object_format, _bare, _head, root = (*found, found[0])[:5]
+        config = _read_config(git)
+        _check_complete(config)
+        return cls(
+            root=Path(root),
+            git_dir=Path(git_dir),
+            object_format=object_format,
+            git=Git(Path(root), private=False),
+            config=config,
+        )
+
+    def resolve(self, revision: str) -> str:
+        """The commit id; UsageError when the revision names no commit."""
+        return self._commit(revision, what=f"there is no commit {revision!r}")
+
+    def branch_tip(self, branch: str) -> str:
+        """The commit id; UsageError when the branch does not exist."""
+        return self._commit(f"refs/heads/{branch}", what=f"there is no branch {branch!r}")
+
+    def _commit(self, revision: str, *, what: str) -> str:
+        arguments = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        answer = self.git.ask("rev-parse", *arguments) if "\0" not in revision else None
+        if answer is None or answer.code != 0:
+            raise UsageError(
+                what,
+                why=f"looked in {self.root}",
+                next_step="`git branch --all` lists what there is",
+            )
+        return parse_object_id(decode(answer.out).strip())
+
+    def current_branch(self) -> str | None:
+        """The branch that is checked out in `root`; None when HEAD is detached."""
+        answer = self.git.ask("symbolic-ref", "--quiet", "HEAD")
+        return decode(answer.out).strip().removeprefix("refs/heads/") or None
+
+    def detach(self) -> None:
+        """HEAD stays on its commit when the branch moves on; no file is touched."""
+        tip = self.git.run("rev-parse", "--verify", "HEAD")
+        self.git.run("update-ref", "--no-deref", "HEAD", parse_object_id(tip))
+
+    def paths(self, commit: str) -> tuple[str, ...]:
+        """Every file, symlink and submodule of the commit."""
+        return tuple(
+            split_records(
+                self.git.run("ls-tree", "-r", "-z", "--name-only", parse_object_id(commit))
+            )
+        )
+
+    def modes(self, commit: str) -> dict[str, str]:
+        """The mode of every file, symlink (120000) and submodule (160000), by path."""
+        lines = split_records(self.git.run("ls-tree", "-r", "-z", parse_object_id(commit)))
+        pairs = (line.partition("\t") for line in lines)
+        return {path: facts.partition(" ")[0] for facts, _, path in pairs}
+
+    def read_file(self, commit: str, path: str) -> bytes | None:
+        """The bytes that the commit holds at `path`; None where there is no file."""
+        answer = self.git.ask("cat-file", "blob", f"{parse_object_id(commit)}:{path}")
+        return answer.out if answer.code == 0 else None
+
+    def requester(self) -> str:
+        """`Name <email>` from the user's configuration, or ""."""
+        name, email = (
+            re.sub(r"[\x00-\x1f\x7f<>]", "", self.config.get(key, "")).strip()
+            for key in ("user.name", "user.email")
+        )
+        return f"{name} <{email}>" if name and email else ""
+
+    def excludes(self) -> bytes:
+        """The user's ignore rules that lie outside the tree, weakest first."""
+        personal = self.config.get("core.excludesfile", "~/.config/git/ignore")
+        files = (Path(personal).expanduser(), self.git_dir / "info" / "exclude")
+        return b"".join(file.read_bytes() + b"\n" for file in files if file.is_file())
+
+    def pin(self, ref: str, commit: str) -> None:
+        """Keep the commit from being collected."""
+        self.git.run("update-ref", ref, parse_object_id(commit))
+
+    def unpin(self, ref: str) -> None:
+        """Safe to repeat."""
+        self.git.run("update-ref", "-d", ref)
+
+    def fetch(self, source: Path, commit: str, *, ref: str = "", old: str | None = None) -> None:
+        """Bring a commit of `source` here and set `ref`, where one is named, to it.
+
+        The ref is created, or moved from exactly `old`; GitFault when it holds anything else.
+        """
+        options = "--quiet --no-tags --no-write-fetch-head --no-auto-maintenance --no-prune"
+        options += " --no-recurse-submodules --no-write-commit-graph --no-show-forced-updates"
+        self.git.run(
+            *("-c", "protocol.file.allow=always", "fetch", *options.split()),
+            *("--end-of-options", str(source), parse_object_id(commit)),
+        )
+        if not ref:
+            return
+        expected = parse_object_id(old) if old else "0" * len(commit)
+        answer = self.git.ask("update-ref", ref, commit, expected)
+        if answer.code != 0:
+            holds = self.git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", ref)
+            if decode(holds.out).strip() != commit:
+                raise git_fault("update-ref", answer)
+
+    def history(self, since: str, branch: str) -> list[str]:
+        """The branch's commits after `since`, line by line as git draws them."""
+        span = f"{parse_object_id(since)}..refs/heads/{branch}"
+        options = ("--graph", "--first-parent", "--format=%h %s")
+        return self.git.run("log", *options, "--end-of-options", span).split("\n")
+
+
+def _check_found(path: Path, found: list[str], answer: GitAnswer) -> None:
+    if not found:
+        raise EnvironmentFault(
+            f"{path} is not a git repository that can be used",
+            why=answer.err.strip()[-STDERR_TAIL:],
+            next_step="run inside a git repository, or name one with --repo",
+        )
+    if len(found) < 4 or not OBJECT_ID.fullmatch(found[3]):
+        raise EnvironmentFault(
+            f"the repository {path} has no commit yet",
+            why="every task starts from a commit",
+            next_step='make one: git add --all && git commit -m "Start"',
+        )
+
+
+def _read_config(git: Git) -> Mapping[str, str]:
+    """The settings that we honour, by lower-case key; the last value counts, as in git."""
+    keys = r"^(user\.(name|email)|core\.excludesfile|lfs\.storage|remote\..*\.promisor)$"
+    entries = split_records(git.ask("config", "-z", "--get-regexp", keys).out)
+    pairs = (entry.partition("\n") for entry in entries)
+    return {key: value if newline else "true" for key, newline, value in pairs}
+
+
+def _check_complete(config: Mapping[str, str]) -> None:
+    for key, value in config.items():
+        if key.endswith(".promisor") and value.lower() in ("true", "yes", "on", "1"):
+            remote = key.removeprefix("remote.").removesuffix(".promisor")
+            raise EnvironmentFault(
+                "this is a partial clone",
+                why="its missing files would be fetched one by one, from within the tasks",
+                next_step=f"complete it: git fetch --refetch --no-filter {remote}"
+                f" && git config --unset-all {key}",
+            )
+
+
+def make_repository(folder: Path, *, branch: str, message: str) -> None:
+    """Make what lies in the folder a repository with one commit of ours."""
+    git = Git(folder, private=True)
+    git.run("init", "--quiet", "--template=", f"--initial-branch={branch}")
+    git.run("add", "--all")
+    who = ("-c", f"user.name={OUR_NAME}", "-c", f"user.email={OUR_EMAIL}")
+    git.run(*who, "commit", "--quiet", f"--message={message}")

@@ -1,0 +1,271 @@
+"""The bare repository that a run owns, on top of the user's objects; no agent can write it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.errors import EnvironmentFault
+from concertmaster.git.command import (
+    OUR_EMAIL,
+    OUR_NAME,
+    Git,
+    decode,
+    git_fault,
+    parse_object_id,
+    split_records,
+)
+from concertmaster.git.repository import Repository
+from concertmaster.model import PathChange
+
+ABSENT = "000000"
+SYMLINK = "120000"
+# What an agent's own program leaves beside the files, and no option of it puts elsewhere.
+_LEFT_BY_AGENTS = b".aider.tags.cache.v*/\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """A merge without conflict."""
+
+    commit: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Both sides changed these paths in ways that do not go together."""
+
+    paths: tuple[str, ...]
+
+
+class RunRepository:
+    """The bare repository of one run, on top of the user's objects; no agent can write it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.git = Git(path, git_dir=path, private=True)
+        self._trees: dict[str, str] = {}  # by commit; both are for ever
+
+    @classmethod
+    def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
+        """Safe to repeat. `base` is the commit whose attributes say whether LFS is used."""
+        if path.exists():
+            return cls.open(path)
+        draft = path.with_name(f"{path.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        Git(draft, private=True).run(
+            *("init", "--quiet", "--bare", "--template=", "--initial-branch=unborn"),
+            f"--object-format={user.object_format}",
+        )
+        borrow(draft, user.git_dir / "objects")
+        shallow = user.git_dir / "shallow"
+        if shallow.exists():
+            shutil.copyfile(shallow, draft / "shallow")
+        (draft / "info").mkdir(exist_ok=True)
+        (draft / "info" / "exclude").write_bytes(_LEFT_BY_AGENTS + user.excludes())
+        with (draft / "config").open("a", encoding="utf-8") as config:
+            config.write("[gc]\n\tauto = 0\n[uploadpack]\n\tallowAnySHA1InWant = true\n")
+            config.write(_lfs_config(user, base))
+        draft.rename(path)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunRepository:
+        """EnvironmentFault when the run has no repository."""
+        if not (path / "objects").is_dir():
+            raise EnvironmentFault(f"The run's repository {path} is gone")
+        return cls(path)
+
+    def write_blob(self, data: bytes) -> str:
+        """The id of the blob."""
+        return self.git.run("hash-object", "-w", "--stdin", stdin=data)
+
+    def pin(self, ref: str, commit: str) -> None:
+        """Give the commit a name, so that it can be found again."""
+        self.git.run("update-ref", ref, parse_object_id(commit))
+
+    def pinned(self, prefix: str) -> tuple[str, ...]:
+        """The commits of all refs below `prefix`."""
+        return tuple(self.git.run("for-each-ref", "--format=%(objectname)", prefix).split())
+
+    def bundle(self, path: Path, commit: str, *, ref: str, base: str) -> None:
+        """All that leads from `base` to the commit, under the name `ref`, as one file."""
+        self.pin(ref, commit)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.git.run("bundle", "create", "--quiet", str(path), ref, f"^{parse_object_id(base)}")
+
+    def tree(self, commit: str) -> str:
+        """The id of the commit's tree."""
+        if commit not in self._trees:
+            found = self.git.run("rev-parse", "--verify", f"{parse_object_id(commit)}^{{tree}}")
+            self._trees[commit] = found
+        return self._trees[commit]
+
+    def message(self, commit: str) -> str:
+        """What the commit says of itself."""
+        raw = self.git.run("cat-file", "commit", parse_object_id(commit))
+        return raw.partition("\n\n")[2] + "\n"
+
+    def is_ancestor(self, commit: str, of: str) -> bool:
+        """Whether `of` holds the commit in its history."""
+        sides = (parse_object_id(commit), parse_object_id(of))
+        return self.git.ask("merge-base", "--is-ancestor", *sides).code == 0
+
+    def holds(self, commit: str) -> bool:
+        """Whether the commit is here."""
+        return self.git.ask("cat-file", "-e", f"{parse_object_id(commit)}^{{commit}}").code == 0
+
+    def is_foreign(self, commit: str, to: str) -> bool:
+        """Whether its history has more than merges that `to` lacks."""
+        sides = (parse_object_id(commit), f"^{parse_object_id(to)}")
+        return bool(self.git.run("rev-list", "--no-merges", "--max-count=1", *sides))
+
+    def commit(self, tree: str, *, parents: tuple[str, ...], message: str, at: int) -> str:
+        """The same arguments give the same id on every machine. `at` is epoch seconds."""
+        who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": f"@{at} +0000"}
+        env = {f"GIT_{role}_{key}": who[key] for role in ("AUTHOR", "COMMITTER") for key in who}
+        words = [word for parent in parents for word in ("-p", parse_object_id(parent))]
+        body = message.replace("\0", "").encode("utf-8", "replace")
+        made = self.git.run(
+            "commit-tree", parse_object_id(tree), *words, "-F", "-", stdin=body, env=env
+        )
+        self._trees[made] = tree
+        return made
+
+    def merge(self, ours: str, theirs: str, *, message: str, at: int) -> Merged | Conflict:
+        """Both merged in memory, as a commit with these two parents."""
+        merged = self._merge_trees(ours, theirs)
+        if isinstance(merged, Conflict):
+            return merged
+        commit = self.commit(merged, parents=(ours, theirs), message=message, at=at)
+        return Merged(commit=commit, tree=merged)
+
+    def reapply(
+        self, tip: str, *, base: str, head: str, message: str, at: int
+    ) -> Merged | Conflict:
+        """Only what lies between base and head, put on the tip as one commit."""
+        # merge-tree takes no ancestor before git 2.40, so one is made up.
+        root = self.commit(self.tree(base), parents=(), message="base", at=at)
+        ours, theirs = (
+            self.commit(self.tree(side), parents=(root,), message="side", at=at)
+            for side in (tip, head)
+        )
+        merged = self._merge_trees(ours, theirs)
+        if isinstance(merged, Conflict):
+            return merged
+        commit = self.commit(merged, parents=(tip,), message=message, at=at)
+        return Merged(commit=commit, tree=merged)
+
+    def _merge_trees(self, ours: str, theirs: str) -> str | Conflict:
+        """The id of the merged tree."""
+        options = ("--write-tree", "-z", "--name-only", "--no-messages")
+        answer = self.git.ask(
+            "merge-tree", *options, parse_object_id(ours), parse_object_id(theirs)
+        )
+        tree, *paths = split_records(answer.out) or [""]
+        if answer.code == 0:
+            return parse_object_id(tree)
+        if answer.code == 1:
+            return Conflict(paths=tuple(sorted(set(paths))))
+        raise git_fault("merge-tree", answer)
+
+    def put_file(self, commit: str, path: str, data: bytes, *, message: str, at: int) -> str:
+        """A commit on top of this one that holds these bytes at `path`, and differs nowhere else.
+
+        Raises GitFault where a folder of the path is a file.
+        """
+        blob = self.write_blob(data)
+        with tempfile.TemporaryDirectory(dir=self.path) as folder:
+            index = Path(folder) / "index"
+            git = Git(self.path, git_dir=self.path, index=index, private=True)
+            git.run("read-tree", parse_object_id(commit))
+            git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+            tree = git.run("write-tree")
+        return self.commit(tree, parents=(commit,), message=message, at=at)
+
+    def paths(self, commit: str) -> tuple[str, ...]:
+        """Every file, symlink and submodule of the commit."""
+        return tuple(
+            split_records(
+                self.git.run("ls-tree", "-r", "-z", "--name-only", parse_object_id(commit))
+            )
+        )
+
+    def show_change(self, old: str, new: str, *, limit: int) -> str:
+        """The difference as people read it, its first `limit` characters."""
+        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
+        shown = self.git.run("diff", *options, parse_object_id(old), parse_object_id(new))
+        return shown if len(shown) <= limit else f"{shown[:limit]}\n(there is more)"
+
+    def changes(self, old: str, new: str) -> tuple[PathChange, ...]:
+        """Every path that differs between two commits or trees; a rename is two of them."""
+        options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+        fields = split_records(
+            self.git.run("diff-tree", *options, parse_object_id(old), parse_object_id(new))
+        )
+        entries = [
+            (path, *header.lstrip(":").split(" "))
+            for header, path in zip(fields[::2], fields[1::2], strict=True)
+        ]
+        links = self.read_objects({entry[4] for entry in entries if entry[2] == SYMLINK})
+        return tuple(
+            PathChange(
+                path=path,
+                old_mode=old_mode,
+                new_mode=new_mode,
+                blob="" if new_mode == ABSENT else blob,
+                link_target=decode(links[blob]) if new_mode == SYMLINK else "",
+            )
+            for path, old_mode, new_mode, _old_blob, blob, _status in entries
+        )
+
+    def read_objects(self, ids: set[str]) -> dict[str, bytes]:
+        """The raw content of blobs and trees that are there, by id."""
+        wanted = "".join(f"{sha}\n" for sha in sorted(ids)).encode()
+        out = self.git.ask("cat-file", "--batch", stdin=wanted).out if ids else b""
+        found, at = {}, 0
+        while at < len(out):
+            start = out.index(b"\n", at) + 1
+            sha, _kind, size = out[at:start].decode().split()
+            at = start + int(size) + 1
+            found[sha] = out[start : at - 1]
+        return found
+
+
+def borrow(git_dir: Path, *objects: Path) -> None:
+    """Make the repository find the objects of others."""
+    file = git_dir / "objects" / "info" / "alternates"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"{quoted(str(folder))}\n" for folder in objects)
+    file.write_text(lines, encoding="utf-8", errors="surrogateescape")
+
+
+def quoted(value: str) -> str:
+    """Quoted as git reads it in alternates and in the values of a config file."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _lfs_config(user: Repository, base: str) -> str:
+    """The one filter that runs in our repositories, and only where the user's tree asks for it."""
+    attributes = (":(glob)**/.gitattributes",)
+    pattern = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs")
+    if not base or not shutil.which("git-lfs"):
+        return ""
+    if user.git.ask(*pattern, parse_object_id(base), "--", *attributes).code != 0:
+        return ""
+    storage = user.git_dir / user.config.get("lfs.storage", "lfs")
+    return f"""\
+[filter "lfs"]
+\tclean = git-lfs clean -- %f
+\tsmudge = git-lfs smudge -- %f
+\tprocess = git-lfs filter-process
+\trequired = true
+[lfs]
+\tstorage = {quoted(str(storage))}
+\tskipdownloaderrors = true
+"""

@@ -1,0 +1,275 @@
+"""GitHub's API with one token: requests, errors and patience. The owner of PyGithub.
+
+A read is repeated by the library's own retry. A write may have happened although its answer was
+lost, so before it is repeated its effect is looked up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from github import Auth, Github, GithubException, GithubRetry, set_log_level
+from requests import RequestException
+
+from concertmaster.clock import Clock
+from concertmaster.errors import EnvironmentFault
+from concertmaster.github.errors import (
+    LONGEST_WAIT_SECONDS,
+    ApiAnswer,
+    GivenUp,
+    Invalid,
+    explain_refusal,
+    missing_permission,
+    requested_wait_seconds,
+)
+from concertmaster.github.rate_limit import WritePace
+from concertmaster.retry import TransientFault, retry_on_transient
+from concertmaster.text.display import count, display, duration
+
+VERSION = "2022-11-28"  # of the API
+TRIES = 7  # of which the waits double: where an hour is used up, it is over by then
+TIMEOUT_SECONDS = 15
+FIRST_WAIT_SECONDS = 10.0  # lists show what is new only after some seconds
+NOTICED_SECONDS = 5.0
+PAGE = 100
+
+T = TypeVar("T")
+
+
+class Client:
+    """One repository's part of the API. `told` hears what a person waits for."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        repository: str,
+        token: str,
+        clock: Clock,
+        told: Callable[[str], None],
+    ) -> None:
+        self.repository = repository
+        self._clock = clock
+        self._told = told
+        self._pace = WritePace(clock, told=told)
+        set_log_level(
+            logging.ERROR
+        )  # it has a handler of its own; we tell what a person should know
+        self._api = Github(
+            auth=Auth.Token(token),
+            base_url=url,
+            api_version=VERSION,
+            timeout=TIMEOUT_SECONDS,
+            retry=_make_retry(clock, self._pause),
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+        ).requester
+
+    # --- one request ---------------------------------------------------------------------------
+
+    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        """One object."""
+        found: dict[str, Any] = self._read(path, parameters)
+        return found
+
+    def pages(self, path: str, *, within: str = "", **parameters: Any) -> Iterator[dict[str, Any]]:
+        """The objects of a list, as many pages as it has; `within` is the key that holds it."""
+        page = 1
+        while True:
+            found = self._read(path, {**parameters, "per_page": PAGE, "page": page})
+            items = found[within] if within else found
+            yield from items
+            if len(items) < PAGE:
+                return
+            page += 1
+
+    def _read(self, path: str, parameters: Mapping[str, Any]) -> Any:
+        try:
+            return self._call("GET", path, f"read {path}", parameters=dict(parameters))
+        except TransientFault as error:
+            raise _given_up(f"read {path}", error, tries=TRIES) from error
+
+    def send(
+        self, verb: str, path: str, body: Any = None, *, accepted: Collection[int] = ()
+    ) -> dict[str, Any]:
+        """One write, not repeated; the answer's object, also where its status is one of the
+        `accepted`, which are refusals elsewhere."""
+        try:
+            found: dict[str, Any] = self._call(verb, path, f"{verb} {path}", input=body)
+        except EnvironmentFault as error:
+            refused = error.__cause__
+            if not isinstance(refused, GithubException) or refused.status not in accepted:
+                raise
+            found = refused.data if isinstance(refused.data, dict) else {}
+        return found
+
+    def _call(self, verb: str, path: str, action: str, **options: Any) -> Any:
+        with self._translated(action, needs=missing_permission(verb, path)):
+            url = f"/repos/{self.repository}{path}"
+            return self._api.requestJsonAndCheck(verb, url, **options)[1]
+
+    def query(self, query: str, variables: dict[str, Any], *, action: str) -> dict[str, Any]:
+        """The data of a GraphQL query."""
+
+        def ask(_: int) -> dict[str, Any]:
+            with self._translated(action, needs=missing_permission("POST", "query")):
+                return self._ask(query, variables)
+
+        return self._again(action, ask)
+
+    def mutate(
+        self,
+        mutation: str,
+        inputs: Sequence[Mapping[str, Any]],
+        fields: str,
+        *,
+        action: str,
+        take: Callable[[int, dict[str, Any]], None] = lambda place, found: None,
+    ) -> None:
+        """One request with a mutation for each input. `take` gets what each one gave, also when
+        others failed; then the failure is raised."""
+        kind = mutation[0].upper() + mutation[1:] + "Input!"
+        head = ", ".join(f"$i{place}: {kind}" for place in range(len(inputs)))
+        body = " ".join(
+            f"m{place}: {mutation}(input: $i{place}) {{ {fields} }}" for place in range(len(inputs))
+        )
+        variables = {f"i{place}": dict(one) for place, one in enumerate(inputs)}
+        with self._translated(action, needs=missing_permission("POST", mutation)):
+            try:
+                data = self._ask(f"mutation({head}) {{ {body} }}", variables)
+            except GithubException as error:
+                _take(_partial(error), take)
+                raise
+        _take(data, take)
+
+    def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        headers, answer = self._api.graphql_query(query, variables)
+        if "data" not in answer:  # GitHub refuses with HTTP 200 too
+            raise GithubException(200, answer, headers)
+        data: dict[str, Any] = answer["data"] or {}
+        return data
+
+    @contextmanager
+    def _translated(self, action: str, *, needs: str) -> Iterator[None]:
+        """The library's and the connection's errors as ours."""
+        try:
+            yield
+        except GithubException as error:
+            headers = {name.lower(): str(value) for name, value in (error.headers or {}).items()}
+            answer = ApiAnswer(status=error.status, headers=headers, data=error.data)
+            now = self._clock.now()
+            raise explain_refusal(answer, action=action, needs=needs, now=now) from error
+        except (RequestException, ValueError) as error:  # an answer that was cut off is no JSON
+            raise TransientFault(f"no answer from GitHub: {_cause(error)}") from error
+
+    # --- trying again --------------------------------------------------------------------------
+
+    def repeat(self, action: str, call: Callable[[], T]) -> T:
+        """A write that may happen twice without harm."""
+        return self.write(action, lambda: None, call)
+
+    def write(
+        self,
+        action: str,
+        look_up: Callable[[], T | None],
+        write: Callable[[], T],
+        *,
+        creations: int = 1,
+        tries: int = TRIES,
+    ) -> T:
+        """Write once: after a failure that may have been a success, look before trying again."""
+
+        def call(number: int) -> T:
+            found = look_up() if number > 1 else None
+            if found is not None:
+                return found
+            with self._pace.turn(creations):
+                return write()
+
+        try:
+            return self._again(action, call, tries=tries)
+        except Invalid:  # so GitHub calls also what somebody else has made meanwhile
+            found = look_up()
+            if found is None:
+                raise
+            return found
+
+    def wait(self, seconds: float) -> None:
+        """Until GitHub has done more of what it was asked for."""
+        self._clock.sleep(seconds)
+
+    def seconds_until(self, creations: int) -> float:
+        """How long a write of so many would have to wait for its turn."""
+        return self._pace.seconds_until(creations)
+
+    def _again(self, action: str, call: Callable[[int], T], *, tries: int = TRIES) -> T:
+        def call_patiently(number: int) -> T:
+            try:
+                return call(number)
+            except TransientFault as error:
+                raise TransientFault(
+                    str(error), seconds=error.seconds * 2 ** (number - 1)
+                ) from error
+
+        try:
+            return retry_on_transient(
+                call_patiently,
+                tries=tries,
+                first_wait_seconds=FIRST_WAIT_SECONDS,
+                longest_wait_seconds=LONGEST_WAIT_SECONDS,
+                sleep=self._pause,
+            )
+        except TransientFault as error:
+            raise _given_up(action, error, tries=tries) from error
+
+    def _pause(self, seconds: float) -> None:
+        if seconds >= NOTICED_SECONDS:
+            self._told(f"GitHub is busy or limits us: waiting {duration(seconds)}")
+        self._clock.sleep(seconds)
+
+
+def _cause(error: Exception) -> str:
+    """What lies behind the library's "max retries exceeded"."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return display(str(reason or type(error).__name__))
+
+
+def _given_up(action: str, error: TransientFault, *, tries: int) -> GivenUp:
+    return GivenUp(
+        f"could not {action}, {count(tries, 'time')} in a row",
+        why=str(error),
+        next_step="run the job again when GitHub is well; what is done is not done twice",
+    )
+
+
+def _make_retry(clock: Clock, pause: Callable[[float], None]) -> GithubRetry:
+    """Only for reads, and only on the clock that we were given."""
+
+    class Patient(GithubRetry):
+        def sleep(self, response: Any = None) -> None:
+            seconds = self.get_backoff_time()
+            if response is not None and response.status in (403, 429):
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                seconds = requested_wait_seconds(headers, now=clock.now())
+            pause(seconds)
+
+    return Patient(
+        total=TRIES - 1,
+        status_forcelist=[429, *range(500, 600)],
+        allowed_methods=frozenset({"GET", "HEAD"}),
+        backoff_factor=1,
+    )
+
+
+def _partial(error: GithubException) -> dict[str, Any]:
+    data = error.data.get("data") if isinstance(error.data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def _take(data: Mapping[str, Any], take: Callable[[int, dict[str, Any]], None]) -> None:
+    for alias, found in data.items():
+        if found:
+            take(int(alias.removeprefix("m")), found)

@@ -1,0 +1,259 @@
+"""The one module that speaks to GitHub for writing. It returns our values, never the library's.
+
+Everything may be called again: what is there already is found and not made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from concertmaster.clock import Clock
+from concertmaster.github.client import Client
+from concertmaster.github.errors import Conflicting, NotFound, Unsupported
+from concertmaster.github.issue_batches import IssueBatches
+from concertmaster.github.models import (
+    Comment,
+    Issue,
+    IssueDraft,
+    WorkflowJob,
+    read_comment,
+    read_issue,
+    read_job,
+)
+from concertmaster.github.pull_requests import PullRequests
+from concertmaster.github.rulesets import BranchRule, push_obstacle, read_rule
+from concertmaster.github.workflows import Workflows
+
+MOST_SUB_ISSUES = 100
+
+
+class IssueClient:
+    """One repository on GitHub, seen with one token. `batches` is for many issues at once, `pulls`
+    for pull requests, `workflows` for starting their runs."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        repository: str,
+        token: str,
+        clock: Clock,
+        told: Callable[[str], None] = lambda text: None,
+        redact: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        """`told` hears of progress; all that we write goes through `redact`."""
+        self.redact = redact
+        self._wire = Client(url=url, repository=repository, token=token, clock=clock, told=told)
+        self.batches = IssueBatches(self._wire, told, redact)
+        self.pulls = PullRequests(self._wire, redact)
+        self.workflows = Workflows(self._wire)
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def viewer(self) -> str:
+        """The login that our writes bear."""
+        data = self._wire.query("query { viewer { login } }", {}, action="read who the token is")
+        return str(data["viewer"]["login"])
+
+    def permission(self, login: str) -> str:
+        """admin, write, read or none; "none" for an unknown login."""
+        try:
+            found = self._wire.get(f"/collaborators/{_segment(login)}/permission")
+        except NotFound:
+            return "none"
+        return str(found.get("permission", "none"))
+
+    def issue(self, number: int) -> Issue:
+        """Raises NotFound."""
+        return read_issue(self._wire.get(f"/issues/{number}"))
+
+    def comments(self, number: int) -> tuple[Comment, ...]:
+        """All comments of an issue, oldest first."""
+        return tuple(read_comment(one) for one in self._wire.pages(f"/issues/{number}/comments"))
+
+    def sub_issues(self, number: int) -> tuple[Issue, ...]:
+        """Raises Unsupported where the server knows no sub-issues."""
+        try:
+            return self._sub_issues(number)
+        except NotFound:
+            self.issue(number)  # if that is missing, it was not the server
+        try:
+            return self._sub_issues(number)
+        except NotFound as error:
+            raise Unsupported("this server knows no sub-issues") from error
+
+    def _sub_issues(self, number: int) -> tuple[Issue, ...]:
+        found = self._wire.pages(f"/issues/{number}/sub_issues")
+        return tuple(replace(read_issue(one), parent=number) for one in found)
+
+    def labelled(self, label: str, *, since: str = "") -> tuple[Issue, ...]:
+        """All issues with the label, closed ones too, that changed `since` then (as `created_at`);
+        pull requests are none."""
+        limits = {"since": since} if since else {}
+        found = self._wire.pages("/issues", labels=label, state="all", **limits)
+        return tuple(read_issue(one) for one in found if "pull_request" not in one)
+
+    def jobs(self, run: int) -> tuple[WorkflowJob, ...]:
+        """The jobs of a workflow run."""
+        found = self._wire.pages(f"/actions/runs/{run}/jobs", within="jobs")
+        return tuple(read_job(one) for one in found)
+
+    def rules(self, branch: str) -> tuple[BranchRule, ...]:
+        """The rules of rulesets that hold for the branch, be it there or not; classic protection
+        is none of them."""
+        try:
+            found = self._wire.pages(f"/rules/branches/{_segment(branch)}")
+            return tuple(read_rule(one) for one in found)
+        except NotFound:  # a server that is older than rulesets
+            return ()
+
+    def forbids_push(self, branch: str) -> str:
+        """Why no new commit of ours can be pushed to it as it is; "" where no rule is known to.
+
+        Who may bypass a rule is not told, nor is classic protection: only a push can tell.
+        """
+        return push_obstacle(self.rules(branch))
+
+    # --- labels and reactions ------------------------------------------------------------------
+
+    def ensure_labels(self, wanted: Mapping[str, tuple[str, str]]) -> None:
+        """Create those of `wanted` (name to colour and description) that are missing."""
+        there = {str(one["name"]).lower() for one in self._wire.pages("/labels")}
+        for name, (colour, description) in wanted.items():
+            if name.lower() in there:
+                continue
+            body = {"name": name, "color": colour, "description": description}
+            self._wire.write(
+                f"create the label {name}",
+                partial(self._find_label, name),
+                partial(self._wire.send, "POST", "/labels", body),
+            )
+
+    def _find_label(self, name: str) -> dict[str, Any] | None:
+        try:
+            return self._wire.get(f"/labels/{_segment(name)}")
+        except NotFound:
+            return None
+
+    def set_labels(self, number: int, *, add: Sequence[str], remove: Sequence[str] = ()) -> None:
+        """Safe to repeat; a label that is not there is not removed."""
+        if add:
+            path = f"/issues/{number}/labels"
+            send = partial(self._wire.send, "POST", path, {"labels": list(add)})
+            self._wire.repeat(f"label issue #{number}", send)
+        for name in remove:
+            path = f"/issues/{number}/labels/{_segment(name)}"
+            self._wire.repeat(f"label issue #{number}", partial(self._delete, path))
+
+    def _delete(self, path: str, body: Mapping[str, Any] | None = None) -> None:
+        try:
+            self._wire.send("DELETE", path, body)
+        except NotFound:
+            return
+
+    def react(self, comment: int) -> None:
+        """Show that the comment was seen, if it is still there; safe to repeat."""
+        path = f"/issues/comments/{comment}/reactions"
+        try:
+            self._wire.repeat(
+                "react to the comment",
+                partial(self._wire.send, "POST", path, {"content": "eyes"}),
+            )
+        except NotFound:
+            return
+
+    # --- comments ------------------------------------------------------------------------------
+
+    def put_comment(self, number: int, body: str, *, is_ours: Callable[[Comment], bool]) -> Comment:
+        """Write the comment that `is_ours` knows, or change it where it says something else.
+
+        Of several, as two of us at once may write them, the oldest stays.
+        """
+        body = self.redact(body)
+        found = self._one_comment(number, is_ours) or self._create_comment(number, body, is_ours)
+        if found.body != body:
+            send = partial(self._wire.send, "PATCH", f"/issues/comments/{found.id}", {"body": body})
+            self._wire.repeat(f"change our comment on issue #{number}", send)
+        return replace(found, body=body)
+
+    def _create_comment(
+        self, number: int, body: str, is_ours: Callable[[Comment], bool]
+    ) -> Comment:
+        path = f"/issues/{number}/comments"
+        made = self._wire.write(
+            f"comment on issue #{number}",
+            lambda: self._one_comment(number, is_ours),
+            lambda: read_comment(self._wire.send("POST", path, {"body": body})),
+        )
+        return self._one_comment(number, is_ours) or made
+
+    def _one_comment(self, number: int, is_ours: Callable[[Comment], bool]) -> Comment | None:
+        found = sorted(filter(is_ours, self.comments(number)), key=lambda one: one.id)
+        for further in found[1:]:
+            delete = partial(self._delete, f"/issues/comments/{further.id}")
+            self._wire.repeat(f"remove our second comment on issue #{number}", delete)
+        return found[0] if found else None
+
+    # --- issues --------------------------------------------------------------------------------
+
+    def create_issue(
+        self, draft: IssueDraft, labels: Sequence[str], *, look_up: Callable[[], Issue | None]
+    ) -> Issue:
+        """One issue by itself; `look_up` finds it when it is there already."""
+        body = {"title": self.redact(draft.title), "body": self.redact(draft.body)}
+        return look_up() or self._wire.write(
+            f"create the issue {draft.title!r}",
+            look_up,
+            lambda: read_issue(
+                self._wire.send("POST", "/issues", {**body, "labels": list(labels)})
+            ),
+        )
+
+    def retire(self, issue: Issue, *, body: str) -> None:
+        """Close an issue of ours that was made twice; `body` says so. Safe to repeat."""
+        said = {"body": self.redact(body), "labels": []}
+        closed = {"state": "closed", "state_reason": "duplicate"}
+        send = partial(self._wire.send, "PATCH", f"/issues/{issue.number}", {**said, **closed})
+        self._wire.repeat(f"close issue #{issue.number}, which was made twice", send)
+
+    def close_issue(self, number: int) -> None:
+        """Close it as completed; safe to repeat."""
+        closed = {"state": "closed", "state_reason": "completed"}
+        send = partial(self._wire.send, "PATCH", f"/issues/{number}", closed)
+        self._wire.repeat(f"close issue #{number}", send)
+
+    def change_issue(self, issue: Issue, *, title: str, body: str, is_open: bool) -> None:
+        """Make it say this, and open or close it as completed; safe to repeat."""
+        title, body = self.redact(title), self.redact(body)
+        if (issue.title, issue.body, issue.is_open) == (title, body, is_open):
+            return
+        state = {"state": "open"} if is_open else {"state": "closed", "state_reason": "completed"}
+        send = partial(
+            self._wire.send,
+            *("PATCH", f"/issues/{issue.number}", {"title": title, "body": body, **state}),
+        )
+        self._wire.repeat(f"change issue #{issue.number}", send)
+
+    def release(self, issue: Issue) -> None:
+        """Take the issue from below its parent, if it has one; safe to repeat."""
+        if issue.parent:
+            path, child = f"/issues/{issue.parent}/sub_issue", {"sub_issue_id": issue.id}
+            self._wire.repeat("release a sub-issue", partial(self._delete, path, child))
+
+    # --- workflow runs -------------------------------------------------------------------------
+
+    def cancel_run(self, run: int) -> None:
+        """Ask GitHub to cancel a workflow run; safe to repeat, also when it has ended."""
+        path = f"/actions/runs/{run}/cancel"
+        try:
+            self._wire.repeat("cancel the workflow run", partial(self._wire.send, "POST", path))
+        except Conflicting:
+            return
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")

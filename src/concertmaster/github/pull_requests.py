@@ -1,0 +1,225 @@
+"""Pull requests: found, opened, changed, reviewed and merged.
+
+A merge is asked for with the head that was checked; whatever GitHub answers becomes a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from concertmaster.errors import EnvironmentFault
+from concertmaster.github.client import Client
+from concertmaster.github.errors import Conflicting, Invalid, NotAllowed, NotFound, Unsupported
+from concertmaster.github.models import (
+    Comment,
+    MergeResult,
+    MergeState,
+    Pull,
+    read_comment,
+    read_pull,
+)
+from concertmaster.text.display import display
+
+MERGE_LOOKS = 10
+SECONDS_BETWEEN_LOOKS = 3.0
+
+# To PUT merge-async: 400 it is refused at once, 409 another request is on its way.
+_ANSWERS = (400, 409)
+
+
+@dataclass(frozen=True)
+class PullRequests:
+    """The pull requests of one repository; `redact` is the forge's."""
+
+    wire: Client
+    redact: Callable[[str], str]
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def find(
+        self,
+        branches: Collection[str],
+        *,
+        since: str = "",
+        is_ours: Callable[[Pull], bool] = lambda pull: True,
+    ) -> dict[str, Pull]:
+        """The newest pull request of each branch, also a closed one; those of forks are none.
+
+        None is older than `since` (as `created_at`); the later that is, the fewer the calls.
+        """
+        missing, found = set(branches), dict[str, Pull]()
+        if not missing:
+            return found
+        listed = self.wire.pages("/pulls", state="all", sort="created", direction="desc")
+        for pull in map(read_pull, listed):
+            if pull.created_at < since:
+                break
+            if pull.head in missing and is_ours(pull):
+                found[pull.head] = pull
+                missing.discard(pull.head)
+            if not missing:
+                break
+        return found
+
+    def get(self, number: int) -> Pull:
+        """Raises NotFound."""
+        return read_pull(self.wire.get(f"/pulls/{number}"))
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
+        """A new one, or the open one of this branch and base, whoever opened it.
+
+        Raises NotAllowed, also where the repository lets no workflow open one; Invalid, where the
+        branch has nothing new.
+        """
+        wanted = {"title": self.redact(title), "body": self.redact(body)}
+        where = {"head": branch, "base": base}
+        return self.wire.write(
+            f"open a pull request for {branch}",
+            partial(self._open_one, branch, base),
+            lambda: read_pull(self.wire.send("POST", "/pulls", {**wanted, **where})),
+        )
+
+    def _open_one(self, branch: str, base: str) -> Pull | None:
+        owner = self.wire.repository.partition("/")[0]
+        listed = self.wire.pages("/pulls", state="open", head=f"{owner}:{branch}", base=base)
+        return next((pull for pull in map(read_pull, listed) if pull.head == branch), None)
+
+    def change(self, pull: Pull, *, title: str | None = None, body: str | None = None) -> Pull:
+        """Make it say this; safe to repeat."""
+        given = {"title": title, "body": body}
+        wanted = {name: self.redact(text) for name, text in given.items() if text is not None}
+        if all(getattr(pull, name) == text for name, text in wanted.items()):
+            return pull
+        send = partial(self.wire.send, "PATCH", f"/pulls/{pull.number}", wanted)
+        return read_pull(self.wire.repeat(f"change pull request #{pull.number}", send))
+
+    def review(self, number: int, body: str, *, is_ours: Callable[[Comment], bool]) -> Comment:
+        """A review that only comments, once: one that `is_ours` knows is left as it is."""
+        path = f"/pulls/{number}/reviews"
+        wanted = {"body": self.redact(body), "event": "COMMENT"}
+
+        def look_up() -> Comment | None:
+            return next(filter(is_ours, map(read_comment, self.wire.pages(path))), None)
+
+        return look_up() or self.wire.write(
+            f"review pull request #{number}",
+            look_up,
+            lambda: read_comment(self.wire.send("POST", path, wanted)),
+        )
+
+    # --- merging -------------------------------------------------------------------------------
+
+    def merge(self, pull: Pull, *, commit: str) -> MergeResult:
+        """Merge it, or enqueue it where the base has a queue, if its head still is `commit`.
+
+        The merge commit says what GitHub is set to say.
+        """
+        wish = {"sha": commit, "merge_method": "merge"}
+        try:
+            return self._merge_later(pull, wish)
+        except NotFound:  # so answers a server that is older than this call
+            return self._merge_now(pull, wish)
+
+    def _merge_later(self, pull: Pull, wish: Mapping[str, str]) -> MergeResult:
+        path, commit = f"/pulls/{pull.number}/merge-async", wish["sha"]
+        try:
+            answer = self._put(path, wish, accepted=_ANSWERS)
+        except (Conflicting, Invalid, NotAllowed) as error:
+            return self._ended(pull, commit, reason=_reason(error))
+        request = str(_details(answer).get("uuid") or "")
+        looks = 0
+        while answer.get("status") == "pending" and request and looks < MERGE_LOOKS:
+            self.wire.wait(SECONDS_BETWEEN_LOOKS)
+            answer = self._request(f"{path}/{request}")
+            looks += 1
+        return self._answered(pull, commit, answer)
+
+    def _request(self, path: str) -> dict[str, Any]:
+        """What became of a wish to merge; it is forgotten after a day."""
+        try:
+            return self.wire.get(path)
+        except NotFound:
+            return {}
+
+    def _answered(self, pull: Pull, commit: str, answer: Mapping[str, Any]) -> MergeResult:
+        details, status = _details(answer), answer.get("status")
+        reason = display(str(details.get("message") or answer.get("message") or ""), limit=500)
+        if status == "pending":
+            return MergeResult(state=MergeState.PENDING, reason=reason)
+        if status == "enqueued":
+            return MergeResult(state=MergeState.QUEUED, reason=reason)
+        is_merged = status == "merged" and bool(details.get("sha"))
+        return self._ended(pull, commit, reason=reason, is_merged=is_merged)
+
+    def _merge_now(self, pull: Pull, wish: Mapping[str, str]) -> MergeResult:
+        try:
+            self._put(f"/pulls/{pull.number}/merge", wish)
+        except (Conflicting, Invalid, NotAllowed) as error:
+            return self._ended(pull, wish["sha"], reason=_reason(error))
+        return MergeResult(state=MergeState.MERGED)
+
+    def _put(
+        self, path: str, wish: Mapping[str, str], *, accepted: Collection[int] = ()
+    ) -> dict[str, Any]:
+        """Safe to repeat: a second merge is refused, and then the pull request is looked at."""
+        send = partial(self.wire.send, "PUT", path, dict(wish), accepted=accepted)
+        return self.wire.repeat("merge the pull request", send)
+
+    def _ended(
+        self, pull: Pull, commit: str, *, reason: str, is_merged: bool = False
+    ) -> MergeResult:
+        """As the pull request itself says; `is_merged` where GitHub has told so, as what it shows
+        may be older than what it did."""
+        now = self.get(pull.number)
+        if now.head_commit != commit:
+            return MergeResult(state=MergeState.MOVED, reason=reason)
+        if now.is_merged or is_merged:
+            return MergeResult(state=MergeState.MERGED)
+        if now.has_auto_merge and now.is_open:
+            return MergeResult(state=MergeState.PENDING, reason=reason)
+        return MergeResult(state=MergeState.REFUSED, reason=reason)
+
+    def enable_auto_merge(self, pull: Pull, *, commit: str) -> MergeResult:
+        """PENDING: GitHub merges when its rules are met. REFUSED also where they are met now."""
+        wish = {
+            "pullRequestId": pull.node_id,
+            "expectedHeadOid": commit,
+            "mergeMethod": "MERGE",
+        }
+        refusal = self._mutate("enablePullRequestAutoMerge", wish)
+        if refusal:
+            return self._ended(pull, commit, reason=refusal)
+        return MergeResult(state=MergeState.PENDING)
+
+    def enqueue(self, pull: Pull, *, commit: str) -> MergeResult:
+        """QUEUED in the base's merge queue, if its head still is `commit`."""
+        wish = {"pullRequestId": pull.node_id, "expectedHeadOid": commit}
+        refusal = self._mutate("enqueuePullRequest", wish)
+        if refusal and "already in" not in refusal.lower():  # as after an answer that was lost
+            return self._ended(pull, commit, reason=refusal)
+        return MergeResult(state=MergeState.QUEUED)
+
+    def _mutate(self, mutation: str, wish: Mapping[str, str]) -> str:
+        """Why it was refused, or ""."""
+        action = "have the pull request merged by GitHub"
+        send = partial(self.wire.mutate, mutation, [wish], "clientMutationId", action=action)
+        try:
+            self.wire.repeat(action, send)
+        except (Invalid, NotAllowed, NotFound, Unsupported) as error:
+            return _reason(error)
+        return ""
+
+
+def _details(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    details = answer.get("details")
+    return details if isinstance(details, dict) else {}
+
+
+def _reason(error: EnvironmentFault) -> str:
+    """GitHub's words; where the token may not, also what would help."""
+    return f"{error.why} ({error.next_step})" if isinstance(error, NotAllowed) else error.why

@@ -1,0 +1,296 @@
+"""What a comment on an issue asks for: the command in its first line.
+
+A comment chooses among what the repository's own files define; it never defines a command
+(`setup`, `check`), because a comment is not reviewed and a file on the target branch is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from concertmaster.model import LEAN_PHASES, LandingMode, Phase
+from concertmaster.text.display import closest_word, count, is_visible, read_duration
+from concertmaster.text.markdown import as_code, code_block
+
+MAX_LINE = 4000  # characters
+MAX_PARALLEL = 256
+MAX_BUDGET_USD = 100_000
+MAX_TIMEOUT_SECONDS = 5 * 86400  # no job of Actions lives longer
+
+_COMMAND = re.compile(r" {0,3}/orchestrate(?![\w/-])(.*)", re.IGNORECASE | re.DOTALL)
+_LINE_END = re.compile(r"\r\n?|\n")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+_TASK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|#[1-9][0-9]{0,9}", re.ASCII)
+_BRANCH = re.compile(r"\w[\w./+#@,-]{0,199}")
+_NO_BRANCH = re.compile(
+    r"\.\.|//|/\.|/-|\.lock(?:/|$)|[/.]$|^(?:HEAD|refs/.*|concertmaster/.*|[0-9a-f]{40,})$"
+)
+
+
+class CommandVerb(StrEnum):
+    """What is asked for; `/orchestrate` alone is `run`."""
+
+    RUN = "run"
+    PLAN = "plan"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    STATUS = "status"
+    HELP = "help"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlashCommand:
+    """A comment that can be followed.
+
+    `options` are checked, in the words of the settings. `tasks` are those to retry, as ids or as
+    `#12` for a child issue; () = all that failed.
+    """
+
+    verb: CommandVerb
+    options: tuple[tuple[str, str], ...] = ()
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandReply:
+    """A line that was meant for us and cannot be read, and how to mend it.
+
+    `written` is as people wrote it; `why` and `fix` are safe Markdown.
+    """
+
+    line: int
+    written: str
+    why: str
+    fix: str
+
+
+class _Unreadable(Exception):
+    """Something in a line cannot be read; `why` and `fix` are safe Markdown."""
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.fix = fix
+
+
+def read_comment(body: str) -> SlashCommand | CommandReply | None:
+    """The order in a comment, or what to answer; None for a comment that is not for us.
+
+    It is for us when its first line that is not blank begins with `/orchestrate`. There no quote,
+    code fence or HTML comment can be open.
+    """
+    lines = _LINE_END.split(body.removeprefix("\ufeff"))
+    number = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    command = _COMMAND.match(lines[number])
+    if not command:
+        return None
+    try:
+        return _read_command(command[1])
+    except _Unreadable as error:
+        written = lines[number][:MAX_LINE]
+        return CommandReply(line=number + 1, written=written, why=error.why, fix=error.fix)
+
+
+def reply_comment(replies: Sequence[CommandReply]) -> str:
+    """The Markdown that shows each line and its fix."""
+    shown = [
+        f"Line {reply.line}:\n\n{code_block(reply.written, limit=300)}\n\n{reply.why} {reply.fix}"
+        for reply in replies[:20]
+    ]
+    more = [f"And {count(len(replies) - 20, 'more line')} like these."] if replies[20:] else []
+    return "\n\n".join(["Nothing was started: I cannot read this.", *shown, *more])
+
+
+def help_comment() -> str:
+    """The Markdown that tells what can be asked for."""
+    lines = "\n".join(f"{line:<38}# {meaning}" for line, meaning in _HELP)
+    options = "\n".join(f"- `{o.example}`: {o.wants}" for o in _OPTIONS.values())
+    return (
+        f"```text\n{lines}\n```\n\n"
+        "The prompts are the `.md` files listed as bullets below the first line, or else in the "
+        f"issue. Options stand in the first line:\n\n{options}"
+    )
+
+
+_HELP = (
+    ("/orchestrate", "plan, run and land the listed prompts"),
+    ("/orchestrate plan", "show the plan, start nothing"),
+    ("/orchestrate retry", "try again all that failed"),
+    ("/orchestrate retry add-login-3f2a #12", "try these tasks again"),
+    ("/orchestrate cancel", "stop the run"),
+    ("/orchestrate status", "tell how far the run is"),
+    ("/orchestrate help", "this text"),
+)
+
+
+def _read_command(rest: str) -> SlashCommand:
+    if len(rest) > MAX_LINE:
+        raise _Unreadable("The line is too long.", "Put the prompts below it, one bullet each.")
+    if not all(map(is_visible, rest.expandtabs(1))):
+        raise _Unreadable("The line holds an invisible character.", "Type it again by hand.")
+    words = [word for word in rest.split() if "=" not in word]
+    verb = _read_verb(words[0]) if words else CommandVerb.RUN
+    options = _read_options([word for word in rest.split() if "=" in word])
+    if options and verb not in (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY):
+        raise _Unreadable(f"`{verb}` takes no options.", f"Write `/orchestrate {verb}`.")
+    return SlashCommand(verb=verb, options=options, tasks=_read_tasks(verb, words[1:]))
+
+
+def _read_verb(word: str) -> CommandVerb:
+    if word.lower() in tuple(CommandVerb):
+        return CommandVerb(word.lower())
+    plain = word.strip("-:,.;!?`").lower()
+    if plain in _OPTIONS:
+        fix = f"Write an option as `{_OPTIONS[plain].example}`."
+    elif plain.endswith(".md"):
+        fix = f"List the prompts below the line, one bullet each: {as_code(f'- {word}')}."
+    else:
+        close = _OTHER_WORDS.get(plain) or closest_word(plain, tuple(CommandVerb))
+        words = ", ".join(f"`{verb}`" for verb in CommandVerb)
+        fix = f"Did you mean `/orchestrate {close}`?" if close else f"I know {words}."
+    raise _Unreadable(f"I do not know {as_code(word)}.", fix)
+
+
+_OTHER_WORDS = {
+    "dry-run": "plan",
+    "dryrun": "plan",
+    "start": "run",
+    "go": "run",
+    "stop": "cancel",
+    "abort": "cancel",
+    "resume": "retry",
+    "rerun": "retry",
+    "continue": "retry",
+    "progress": "status",
+}
+
+
+def _read_tasks(verb: CommandVerb, words: Sequence[str]) -> tuple[str, ...]:
+    if verb is not CommandVerb.RETRY and words:
+        raise _Unreadable(
+            f"`{verb}` takes no further words, and here is {as_code(words[0])}.",
+            "Options are written as `parallel=4`, prompts as bullets below the line.",
+        )
+    tasks = tuple(dict.fromkeys(word.strip("`,") for word in words))
+    if tasks == ("failed",):
+        return ()
+    for task in tasks:
+        if task == "failed" or not _TASK.fullmatch(task):
+            raise _Unreadable(
+                f"{as_code(task)} is no task.",
+                "Write `retry` alone for all that failed, or name tasks as the report does: "
+                "`retry add-login-3f2a`, or `retry #12` for a child issue.",
+            )
+    return tasks
+
+
+def _read_options(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    options: dict[str, str] = {}
+    for word in words:
+        key, _, value = word.partition("=")
+        if key in options:
+            raise _Unreadable(f"`{key}` is given twice.", "Keep one of them.")
+        options[key] = _read_option(key, value)
+    return tuple(options.items())
+
+
+def _read_option(key: str, value: str) -> str:
+    if key in _COMMANDS:
+        raise _Unreadable(
+            f"`{key}` cannot be set in a comment: it names a program to run.",
+            f"Set `{key}` in `concertmaster.yml` on the target branch.",
+        )
+    option = _OPTIONS.get(key)
+    if not option:
+        close = closest_word(key.strip("-"), _OPTIONS)
+        known = ", ".join(f"`{name}`" for name in _OPTIONS)
+        fix = f"Did you mean {as_code(f'{close}={value}')}?" if close else f"Options are {known}."
+        shown = as_code(key) if key else "An option without a name"
+        raise _Unreadable(f"{shown} is no option.", fix)
+    read = option.read(value)
+    if not read:
+        shown = as_code(value) if value else "nothing"
+        close = closest_word(value, option.choices)
+        guess = f" Did you mean `{key}={close}`?" if close else ""
+        fix = f"It takes {option.wants}, as in `{option.example}`.{guess}"
+        raise _Unreadable(f"`{key}` cannot be {shown}.", fix)
+    return read
+
+
+def _read_parallel(value: str) -> str:
+    if value == "auto":
+        return value
+    is_number = re.fullmatch(r"[1-9][0-9]{0,2}", value, re.ASCII)
+    return value if is_number and int(value) <= MAX_PARALLEL else ""
+
+
+def _read_budget(value: str) -> str:
+    amount = re.fullmatch(r"\$?([0-9]{1,6}(?:\.[0-9]{1,4})?)", value, re.ASCII)
+    return amount[1] if amount and 0 < float(amount[1]) <= MAX_BUDGET_USD else ""
+
+
+def _read_timeout(value: str) -> str:
+    seconds = read_duration(value)
+    return f"{seconds:.0f}s" if 1 <= seconds <= MAX_TIMEOUT_SECONDS else ""
+
+
+def _read_phases(value: str) -> str:
+    if value in ("full", "lean"):
+        return value
+    names = value.split(",")
+    wanted = [phase for phase in Phase if phase in names or phase in LEAN_PHASES]
+    return ",".join(wanted) if set(names) <= {*Phase} else ""
+
+
+def read_branch(value: str) -> str:
+    """The value itself, "" where it is no plain name of a branch that results may land on."""
+    return value if _BRANCH.fullmatch(value) and not _NO_BRANCH.search(value) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Option:
+    """`read` gives the value in the words of the settings, "" for what cannot be read."""
+
+    read: Callable[[str], str]
+    wants: str
+    example: str
+    choices: tuple[str, ...] = ()
+
+
+_COMMANDS = ("setup", "check", "agent_command", "agent-command")
+_OPTIONS: Mapping[str, _Option] = {
+    "parallel": _Option(
+        read=_read_parallel,
+        wants=f"a number from 1 to {MAX_PARALLEL}, or auto",
+        example="parallel=4",
+    ),
+    "agent": _Option(
+        read=lambda value: value if _NAME.fullmatch(value) else "",
+        wants="the name of an agent",
+        example="agent=codex",
+    ),
+    "budget": _Option(
+        read=_read_budget,
+        wants=f"an amount in USD above 0 and up to {MAX_BUDGET_USD}",
+        example="budget=20",
+    ),
+    "landing": _Option(
+        read=lambda value: value if value in tuple(LandingMode) else "",
+        wants=f"one of {', '.join(LandingMode)}",
+        example="landing=pull-requests",
+        choices=tuple(LandingMode),
+    ),
+    "timeout": _Option(
+        read=_read_timeout, wants="the longest time of one attempt", example="timeout=1h30m"
+    ),
+    "target": _Option(read=read_branch, wants="the name of a branch", example="target=release-1.2"),
+    "phases": _Option(
+        read=_read_phases,
+        wants=f"full, lean, or some of {', '.join(Phase)}, joined by commas",
+        example="phases=lean",
+        choices=("full", "lean", *Phase),
+    ),
+}

@@ -1,0 +1,83 @@
+"""The paths of one commit, and the questions that a half-known path asks of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cached_property
+
+from concertmaster.text import globs
+
+
+class TreePaths:
+    """All files of a commit, relative to its root. Each index is built when first asked for."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = tuple(sorted(paths))
+
+    def __contains__(self, path: str) -> bool:
+        index = bisect_left(self.paths, path)
+        return index < len(self.paths) and self.paths[index] == path
+
+    def has_directory(self, path: str) -> bool:
+        """Whether files lie under `path`; the root, "", is always there."""
+        return not path or bool(self._span(path))
+
+    def could_hold(self, path: str) -> bool:
+        """Whether the path is there, or a folder in which it could be made."""
+        folder = path.rstrip("/").rpartition("/")[0]
+        return path in self or self.has_directory(path.rstrip("/")) or self.has_directory(folder)
+
+    def under(self, directory: str) -> tuple[str, ...]:
+        """The files below the directory."""
+        span = self._span(directory)
+        return self.paths[span.start : span.stop]
+
+    def ending_with(self, path: str) -> tuple[str, ...]:
+        """The files whose last segments are `path`; only the file itself where there is one."""
+        if path in self:
+            return (path,)
+        return tuple(p for p in self._by_tail.get(_tail(path), ()) if p.endswith(f"/{path}"))
+
+    def directories_ending_with(self, path: str) -> tuple[str, ...]:
+        """The same for directories."""
+        if self.has_directory(path):
+            return (path,)
+        return tuple(p for p in self._directories.get(_tail(path), ()) if p.endswith(f"/{path}"))
+
+    def matching(self, glob: str) -> tuple[str, ...]:
+        """The files that the glob matches at the root or, where there are none, anywhere."""
+        return globs.expand((glob,), self.paths) or globs.expand((f"**/{glob}",), self.paths)
+
+    def _span(self, directory: str) -> range:
+        below = directory.rstrip("/") + "/"
+        return range(bisect_left(self.paths, below), bisect_left(self.paths, below[:-1] + "0"))
+
+    @cached_property
+    def _by_tail(self) -> dict[str, list[str]]:
+        return _index(self.paths)
+
+    @cached_property
+    def _directories(self) -> dict[str, list[str]]:
+        directories: set[str] = set()
+        for path in self.paths:
+            parent = path.rpartition("/")[0]
+            while parent and parent not in directories:
+                directories.add(parent)
+                parent = parent.rpartition("/")[0]
+        return _index(sorted(directories))
+
+
+def _index(paths: Iterable[str]) -> dict[str, list[str]]:
+    """By the last segment, and by the last two: a name such as __init__.py is everywhere."""
+    index: dict[str, list[str]] = {}
+    for path in paths:
+        tail = _tail(path)
+        index.setdefault(tail, []).append(path)
+        if "/" in tail:
+            index.setdefault(tail.rpartition("/")[2], []).append(path)
+    return index
+
+
+def _tail(path: str) -> str:
+    return "/".join(path.rsplit("/", 2)[-2:])

@@ -1,0 +1,1 @@
+"""The merge queue: what is merged, checked and landed, and which paths may change."""

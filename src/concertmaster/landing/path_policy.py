@@ -1,0 +1,124 @@
+"""Which paths a task may change: what is refused and what a person has to look at."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import dropwhile
+
+from concertmaster.model import PathChange
+from concertmaster.text import globs
+
+SYMLINK = "120000"
+GITLINK = "160000"
+
+STEERS_THE_PLATFORM = (
+    "/.github/workflows/**",
+    "/.github/actions/**",
+    "CODEOWNERS",
+    "/.github/Memory.md",
+    "/concertmaster.yml",
+    "/.github/concertmaster.yml",
+)
+STEERS_CHECKS_AND_AGENTS = (
+    "Makefile",
+    "makefile",
+    "GNUmakefile",
+    "conftest.py",
+    "package.json",
+    "Dockerfile",
+    "action.yml",
+    "action.yaml",
+    ".gitattributes",
+    "**/.claude/**",
+    "CLAUDE.md",
+    "AGENTS.md",
+    ".mcp.json",
+)
+
+
+DOCUMENTS = (
+    *("*.md", "*.markdown", "*.rst", "*.adoc", "*.txt", "*.1", "*.pod", "*.texi"),
+    *("**/doc/**", "**/docs/**", "**/man/**", "CHANGELOG*", "README*", "CHANGES*"),
+)
+
+
+def is_document(path: str) -> bool:
+    """Whether the file is there to be read by people."""
+    return globs.match(DOCUMENTS, path)
+
+
+class TreePath(StrEnum):
+    """Where the run takes place; on one machine the user wrote the prompts and looks on."""
+
+    MACHINE = "machine"
+    GITHUB = "github"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathVerdict:
+    """`refused` gives a reason for each path that may not land; `sensitive` are mere paths."""
+
+    refused: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
+
+
+def judge_paths(
+    changes: Sequence[PathChange],
+    *,
+    place: TreePath,
+    protected: Collection[str] = (),
+    prompts: Collection[str] = (),
+    touches: Collection[str] = (),
+) -> PathVerdict:
+    """Apply the path policy to one change.
+
+    `protected` are globs of concertmaster.yml, `prompts` the run's prompt files, `touches` the
+    task's own list: a path that it names literally is not sensitive (a glob never opens one).
+    """
+    refused: list[str] = []
+    sensitive: list[str] = []
+    opened = {glob for glob in touches if globs.is_literal(glob)}
+    for change in changes:
+        reason = _refusal(change, place=place, protected=protected)
+        if reason:
+            refused.append(f"{change.path}: {reason}")
+        elif change.path not in opened and _is_sensitive(change.path, prompts=prompts):
+            sensitive.append(change.path)
+    return PathVerdict(refused=tuple(refused), sensitive=tuple(sensitive))
+
+
+def _refusal(change: PathChange, *, place: TreePath, protected: Collection[str]) -> str:
+    if change.new_mode == GITLINK:
+        return "a repository inside the repository (submodules are not accepted from tasks)"
+    if change.new_mode == SYMLINK and _leaves_the_tree(change):
+        return f"a symbolic link to {change.link_target!r}, outside the repository"
+    if globs.match(protected, change.path):
+        return "protected by concertmaster.yml"
+    if place is TreePath.GITHUB and _steers(STEERS_THE_PLATFORM, change.path):
+        return "steers workflows, ownership or Concertmaster itself"
+    return ""
+
+
+def _leaves_the_tree(change: PathChange) -> bool:
+    target = change.link_target
+    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(change.path), target))
+    parts = resolved.lower().split("/")
+    return target.startswith("/") or parts[0] == ".." or ".git" in parts or _climbs_late(target)
+
+
+def _climbs_late(target: str) -> bool:
+    """`..` behind a name leads wherever that name leads, if it is a symbolic link itself."""
+    rest = dropwhile(lambda part: part in ("", ".", ".."), target.split("/"))
+    return ".." in rest
+
+
+def _is_sensitive(path: str, *, prompts: Collection[str]) -> bool:
+    return path in prompts or _steers(STEERS_THE_PLATFORM + STEERS_CHECKS_AND_AGENTS, path)
+
+
+def _steers(patterns: tuple[str, ...], path: str) -> bool:
+    """In any case: many file systems give the one file for the other's name."""
+    return globs.match(tuple(pattern.lower() for pattern in patterns), path.lower())

@@ -1,0 +1,1 @@
+"""Makes the plan: order, exclusions, estimates, slots and shares."""

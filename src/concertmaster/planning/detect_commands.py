@@ -1,0 +1,281 @@
+"""The commands that a repository does not give: its check, and the setup that goes with it.
+
+Every command is one of ours, word for word: nothing that a file holds becomes part of one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+MAX_BYTES = 256 * 1024
+LONGEST_LINE = 2000  # of TOML: a key of n dots takes time in the square of n
+MAKEFILES = ("GNUmakefile", "makefile", "Makefile")  # the order in which make looks
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-test.txt")
+EXTRAS = ("dev", "test", "tests")
+FILES = (
+    *MAKEFILES,
+    *("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini"),
+    *("package.json", ".gitignore"),
+)
+
+_VENV = "python3 -m venv --system-site-packages .venv && echo '*' > .venv/.gitignore"
+_TEST_FILE = re.compile(r"tests?/(?:[^/]+/)*(?:test_[^/]+|[^/]+_test)\.py")
+_NO_TEST = "no test specified"
+_WORD = re.compile(r"[\w.]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCommand:
+    """A command and why it is the one, for people to read."""
+
+    command: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectedCommands:
+    """What was found."""
+
+    check: FoundCommand | None = None
+    setup: FoundCommand | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tree:
+    """`project` and `package` are pyproject.toml and package.json, None where they are broken."""
+
+    paths: frozenset[str]
+    texts: Mapping[str, str]
+    project: object
+    package: object
+    has_setup: bool
+
+    def text(self, name: str) -> str:
+        return self.texts.get(name, "")
+
+    def ignores(self, word: str) -> bool:
+        """Whether .gitignore speaks of it: what it does not ignore would become a result."""
+        return word in self.text(".gitignore")
+
+
+_Finder = Callable[[_Tree], FoundCommand | None]
+
+
+def detect_commands(
+    paths: Iterable[str], files: Mapping[str, bytes], *, check: str = "", has_setup: bool = False
+) -> DetectedCommands:
+    """From the paths of a commit and the bytes of those of FILES that it has.
+
+    `check` is what the user gave: then only a setup is looked for, one of a tool that the check
+    names. `has_setup`: the user said which setup to use, or that there is none. Never raises.
+    """
+    texts = {name: _decode(data) for name, data in files.items()}
+    tree = _Tree(
+        paths=frozenset(paths),
+        texts=texts,
+        project=_load_toml(texts.get("pyproject.toml", "")),
+        package=_load_json(texts.get("package.json", "")),
+        has_setup=has_setup,
+    )
+    found, finder = (None, None) if check else _choose(tree, tuple(_SETUPS_OF))
+    finders = _SETUPS_OF[finder] if finder else _setups_for(check)
+    setup = None if has_setup else _choose(tree, finders)[0]
+    return DetectedCommands(check=found, setup=setup)
+
+
+def _setups_for(check: str) -> tuple[_Finder, ...]:
+    words = set(_WORD.findall(check))
+    named = [finders for word, finders in _SETUPS_NAMED.items() if word in words]
+    return tuple(dict.fromkeys(chain.from_iterable(named)))
+
+
+def _choose(tree: _Tree, finders: Sequence[_Finder]) -> tuple[FoundCommand | None, _Finder | None]:
+    """The first that finds something; its reason names what the others found."""
+    pairs = [(found, finder) for finder in finders if (found := finder(tree))]
+    if not pairs:
+        return None, None
+    first, finder = pairs[0]
+    others = ", ".join(f"`{found.command}`" for found, _ in pairs[1:])
+    reason = f"{first.reason}; also seen: {others}" if others else first.reason
+    return FoundCommand(command=first.command, reason=reason), finder
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def _decode(data: bytes) -> str:
+    """What a file holds; of one that is too large or not UTF-8, nothing."""
+    try:
+        return data.decode() if len(data) <= MAX_BYTES else ""
+    except UnicodeDecodeError:
+        return ""
+
+
+def _load_toml(text: str) -> object:
+    if max(map(len, text.splitlines()), default=0) > LONGEST_LINE:
+        return None
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _load_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _look_up(value: object, *keys: str) -> object:
+    """A value in nested tables; None where there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+
+def _make_test(tree: _Tree) -> FoundCommand | None:
+    name = next((name for name in MAKEFILES if name in tree.paths), "")
+    lines = tree.text(name).replace("\\\n", " ").splitlines()
+    if not any(map(_is_rule_of_test, lines)):
+        return None
+    return FoundCommand(command="make test", reason=f"the {name} has a target test")
+
+
+def _is_rule_of_test(line: str) -> bool:
+    targets, colon, rest = line.partition(":")
+    is_rule = bool(colon) and not line.startswith(("\t", "#")) and "=" not in targets
+    return is_rule and not rest.lstrip(":").startswith("=") and "test" in targets.split()
+
+
+def _pytest(tree: _Tree) -> FoundCommand | None:
+    reason = _why_pytest(tree)
+    if not reason:
+        return None
+    if _uses_uv(tree):
+        python = "uv run python"
+    else:
+        python = "python3" if tree.has_setup or not _pip(tree) else ".venv/bin/python"
+    return FoundCommand(command=f"{python} -m pytest -q", reason=reason)
+
+
+def _why_pytest(tree: _Tree) -> str:
+    if "pytest.ini" in tree.paths:
+        return "pytest.ini"
+    if isinstance(_look_up(tree.project, "tool", "pytest"), dict):
+        return "pyproject.toml configures pytest"
+    for name, section in (("setup.cfg", "[tool:pytest]"), ("tox.ini", "[pytest]")):
+        if section in map(str.strip, tree.text(name).splitlines()):
+            return f"{name} configures pytest"
+    has_tests = any(map(_TEST_FILE.fullmatch, tree.paths))
+    return "there are Python files of tests" if has_tests else ""
+
+
+def _npm_test(tree: _Tree) -> FoundCommand | None:
+    script = _look_up(tree.package, "scripts", "test")
+    if not isinstance(script, str) or not script.strip() or _NO_TEST in script:
+        return None
+    return FoundCommand(command="npm test", reason="package.json has a script test")
+
+
+def _cargo_test(tree: _Tree) -> FoundCommand | None:
+    return _by_file(tree, "Cargo.toml", command="cargo test")
+
+
+def _go_test(tree: _Tree) -> FoundCommand | None:
+    return _by_file(tree, "go.mod", command="go test ./...")
+
+
+def _by_file(tree: _Tree, name: str, *, command: str) -> FoundCommand | None:
+    return FoundCommand(command=command, reason=name) if name in tree.paths else None
+
+
+# --- setups ------------------------------------------------------------------------------------
+
+
+def _uses_uv(tree: _Tree) -> bool:
+    return {"uv.lock", "pyproject.toml"} <= tree.paths
+
+
+def _uv(tree: _Tree) -> FoundCommand | None:
+    return FoundCommand(command="uv sync", reason="uv.lock") if _uses_uv(tree) else None
+
+
+def _pip(tree: _Tree) -> FoundCommand | None:
+    """A virtual environment that also sees what the machine has: offline that may do."""
+    lists = [name for name in REQUIREMENTS if name in tree.paths]
+    words = [f"-r {name}" for name in lists]
+    if _is_package(tree):
+        extras = _look_up(tree.project, "project", "optional-dependencies")
+        wanted = [name for name in EXTRAS if isinstance(extras, dict) and name in extras]
+        words.append(f"-e '.[{','.join(wanted)}]'" if wanted else "-e .")
+        lists.append("pyproject.toml")
+    if not words:
+        return None
+    install = f".venv/bin/python -m pip install --quiet pytest {' '.join(words)}"
+    return FoundCommand(command=f"{_VENV} && {install}", reason=", ".join(lists))
+
+
+def _is_package(tree: _Tree) -> bool:
+    names = ("project", "build-system")
+    has_table = any(isinstance(_look_up(tree.project, name), dict) for name in names)
+    return has_table and tree.ignores("egg-info")
+
+
+def _npm(tree: _Tree) -> FoundCommand | None:
+    return _node(tree, "package-lock.json", command="npm ci")
+
+
+def _pnpm(tree: _Tree) -> FoundCommand | None:
+    return _node(tree, "pnpm-lock.yaml", command="pnpm install --frozen-lockfile")
+
+
+def _yarn(tree: _Tree) -> FoundCommand | None:
+    return _node(tree, "yarn.lock", command="yarn install --immutable")
+
+
+def _node(tree: _Tree, lock: str, *, command: str) -> FoundCommand | None:
+    is_fit = "package.json" in tree.paths and tree.ignores("node_modules")
+    return _by_file(tree, lock, command=command) if is_fit else None
+
+
+def _cargo_fetch(tree: _Tree) -> FoundCommand | None:
+    """Without a lock file it would make one."""
+    is_fit = "Cargo.toml" in tree.paths
+    return _by_file(tree, "Cargo.lock", command="cargo fetch") if is_fit else None
+
+
+def _go_download(tree: _Tree) -> FoundCommand | None:
+    """Not where all that is needed is in the tree."""
+    is_fit = "go.mod" in tree.paths and "vendor/modules.txt" not in tree.paths
+    return _by_file(tree, "go.sum", command="go mod download") if is_fit else None
+
+
+# Each check with the setups that can serve it, both in the order in which they are taken. What a
+# Makefile runs would not look into a virtual environment that was made here.
+_SETUPS_OF: Mapping[_Finder, tuple[_Finder, ...]] = {
+    _make_test: (_uv, _npm, _pnpm, _yarn),
+    _pytest: (_uv, _pip),
+    _npm_test: (_npm, _pnpm, _yarn),
+    _cargo_test: (_cargo_fetch,),
+    _go_test: (_go_download,),
+}
+
+# What a check of the user's must name. A script, and `make test` as well, may do a setup of its
+# own; and a plain `pytest` would not look into a virtual environment.
+_NODE = (_npm, _pnpm, _yarn)
+_SETUPS_NAMED: Mapping[str, tuple[_Finder, ...]] = {
+    ".venv": (_uv, _pip),
+    "uv": (_uv,),
+    **dict.fromkeys(("npm", "npx", "pnpm", "yarn"), _NODE),
+    "cargo": (_cargo_fetch,),
+    "go": (_go_download,),
+}

@@ -1,0 +1,225 @@
+"""The plan explained: why two tasks do or do not run together, and the whole as a picture."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from concertmaster.errors import UsageError
+from concertmaster.model import Exclusion, Need, Plan, Task
+from concertmaster.planning.estimates import say_cost
+from concertmaster.text.display import count, display, duration
+
+MOST_PATHS_NAMED = 5
+MOST_TASKS_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Whether two tasks may run at the same time, and the reasons in words."""
+
+    tasks: tuple[str, str]
+    together: bool
+    reasons: tuple[str, ...]
+
+
+def explain(plan: Plan, a: str, b: str) -> Explanation:
+    """Why `a` and `b`, ids or prompt paths, do or do not run together. Raises UsageError."""
+    first, second = find_task(plan, a), find_task(plan, b)
+    if first == second:
+        raise UsageError(
+            f"{a!r} and {b!r} are the same task", next_step="name two different tasks of the plan"
+        )
+    pair = (first.id, second.id)
+    apart = (*_order(plan, pair), *_exclusion(plan, pair))
+    shared = tuple(_shared_paths(first, second))
+    if apart:
+        return Explanation(tasks=pair, together=False, reasons=(*apart, *shared))
+    if shared:
+        reason = "what they share is too unlikely to collide to make one wait for the other"
+        return Explanation(tasks=pair, together=True, reasons=(*shared, reason))
+    reason = "they share no predicted path, and neither needs the other"
+    return Explanation(tasks=pair, together=True, reasons=(reason,))
+
+
+def find_task(plan: Plan, name: str) -> Task:
+    """The task with this id, prompt path or file name. Raises UsageError."""
+    for task in plan.tasks:
+        if name in (task.id, task.prompt):
+            return task
+    same = [task for task in plan.tasks if posixpath.basename(task.prompt) == name]
+    if len(same) == 1:
+        return same[0]
+    ids = [task.id for task in plan.tasks]
+    close = difflib.get_close_matches(name, ids, n=1)
+    raise UsageError(
+        f"{name!r} is no task of this plan" + (f"; did you mean {close[0]!r}?" if close else ""),
+        why="several prompts have that file name" if same else f"it has {_name_some(ids)}",
+        next_step="name a task by its id or by its prompt's path",
+    )
+
+
+def _name_some(ids: Sequence[str]) -> str:
+    more = len(ids) - MOST_TASKS_NAMED
+    return ", ".join(ids[:MOST_TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _order(plan: Plan, pair: tuple[str, str]) -> Iterator[str]:
+    for task, on in (pair, pair[::-1]):
+        chain = _find_chain(plan, task, on)
+        if len(chain) > 1:
+            yield f"{task} runs after {on}, by way of {', '.join(n.on for n in chain[:-1])}"
+        for need in chain:
+            yield describe_need(need)
+
+
+def _find_chain(plan: Plan, task: str, on: str) -> tuple[Need, ...]:
+    """The fewest needs that lead from `task` down to `on`."""
+    chains: dict[str, tuple[Need, ...]] = {task: ()}
+    waiting = [task]
+    for current in waiting:
+        for need in plan.needs:
+            if need.task == current and need.on not in chains:
+                chains[need.on] = (*chains[current], need)
+                waiting.append(need.on)
+    return chains.get(on, ())
+
+
+def describe_need(need: Need) -> str:
+    """One need in words."""
+    verb = "needs" if need.hard else "comes after"
+    return f"{need.task} {verb} {need.on}: {display(need.reason)}"
+
+
+def describe_exclusion(exclusion: Exclusion) -> str:
+    """One exclusion in words."""
+    a, b = exclusion.tasks
+    chance = f"they collide with a probability of {exclusion.probability:.0%}"
+    return f"{a} and {b} not at the same time: {display(exclusion.reason)} ({chance})"
+
+
+def describe_cut(link: Need | Exclusion, *, seconds: float, job_seconds: float) -> str:
+    """Why two tasks are dealt to different jobs, though their component takes `seconds`."""
+    if isinstance(link, Need):
+        what = f"{link.task} comes after {link.on}"
+    else:
+        what = f"{' and '.join(link.tasks)} may collide ({link.probability:.0%})"
+    return (
+        f"{what}, but they run in different jobs: together their component "
+        f"needs {duration(seconds)} and a job has {duration(job_seconds)}"
+    )
+
+
+def describe_overtime(share: int, *, seconds: float, job_seconds: float) -> str:
+    """What becomes of a share that is too long for a job."""
+    return (
+        f"share {share} may not finish in one job: it needs {duration(seconds)} and a job has "
+        f"{duration(job_seconds)}; a later round goes on"
+    )
+
+
+def _exclusion(plan: Plan, pair: tuple[str, str]) -> Iterator[str]:
+    for exclusion in plan.exclusions:
+        if set(exclusion.tasks) == set(pair):
+            yield describe_exclusion(exclusion)
+
+
+def _shared_paths(first: Task, second: Task) -> Iterator[str]:
+    ours = {entry.path: entry for entry in first.footprint}
+    both = [(ours[entry.path], entry) for entry in second.footprint if entry.path in ours]
+    both.sort(key=lambda two: -two[0].probability * two[1].probability)
+    for one, other in both[:MOST_PATHS_NAMED]:
+        chances = f"{first.id} {one.probability:.0%}, {second.id} {other.probability:.0%}"
+        yield f"both may change {display(one.path)} ({chances})"
+
+
+def describe_plan(plan: Plan) -> Iterator[str]:
+    """Everything about the plan that is no row of its table."""
+    for need in plan.needs:
+        yield f"order: {describe_need(need)}"
+    for exclusion in plan.exclusions:
+        yield f"apart: {describe_exclusion(exclusion)}"
+    for skipped in plan.skipped:
+        yield f"skipped: {display(skipped.prompt)}: {display(skipped.reason)}"
+    for task in plan.tasks:
+        yield from (f"note: {task.id}: {display(note)}" for note in task.notes)
+    yield from (f"note: {display(note)}" for note in plan.notes)
+    if len(plan.shares) > 1:
+        shares = "; ".join(", ".join(share) for share in plan.shares)
+        yield f"independent shares: {shares}"
+    yield (
+        f"estimate: {duration(plan.makespan_seconds)} in {count(plan.slots, 'slot')}; "
+        f"no schedule beats {duration(plan.lower_bound_seconds)}; "
+        f"one after another {duration(plan.sequential_seconds)}"
+    )
+    yield from describe_sources(plan)
+    if plan.tasks:
+        yield f"predicted cost: {describe_cost(plan)}"
+
+
+def describe_sources(plan: Plan) -> Iterator[str]:
+    """Where the estimates are from; nothing of a plan that was made before plans said it."""
+    sources = Counter(task.estimate_reason for task in plan.tasks if task.estimate_reason)
+    if sources:
+        told = "; ".join(f"{number} by {reason}" for reason, number in sources.most_common())
+        yield f"source of the estimates: {told}"
+
+
+def describe_cost(plan: Plan) -> str:
+    """What all tasks will cost, as far as past ones tell."""
+    costs = [task.estimate_cost_usd for task in plan.tasks]
+    said, unknown = say_cost(costs), costs.count(None)
+    if not said:
+        return "unknown (too few past tasks of the same agent and phases tell theirs)"
+    return f"{said} (nothing tells what {count(unknown, 'task')} will cost)" if unknown else said
+
+
+def summarise_estimate(task: Task) -> str:
+    """Time and, where it is known, cost."""
+    said = say_cost([task.estimate_cost_usd])
+    return f"{duration(task.estimate_seconds)}, {said}" if said else duration(task.estimate_seconds)
+
+
+def summarise_footprint(task: Task) -> str:
+    """The likeliest paths, each with its probability."""
+    entries = sorted(task.footprint, key=lambda entry: -entry.probability)
+    shown = [f"{display(e.path, limit=60)} {e.probability:.0%}" for e in entries[:3]]
+    more = [f"{len(entries) - 3} more"] if len(entries) > 3 else []
+    return ", ".join(shown + more) or "nothing predicted"
+
+
+def summarise_waiting(plan: Plan, task: str) -> str:
+    """The tasks that come first."""
+    return ", ".join(
+        need.on if need.hard else f"{need.on} (after)" for need in plan.needs if need.task == task
+    )
+
+
+def mermaid(plan: Plan) -> str:
+    """The plan as a Mermaid flowchart: solid = needs, dotted = after, crossed = not together."""
+    names = {task.id: f"t{number}" for number, task in enumerate(plan.tasks)}
+    lines = ["flowchart LR"]
+    lines += [f'    {names[t.id]}["{_label(t)}"]' for t in plan.tasks]
+    lines += [
+        f"    {names[need.on]} {'-->' if need.hard else '-.->'} {names[need.task]}"
+        for need in plan.needs
+        if need.on in names
+    ]
+    lines += [
+        f'    {names[a]} x--x|"{exclusion.probability:.0%}"| {names[b]}'
+        for exclusion in plan.exclusions
+        for a, b in [exclusion.tasks]
+    ]
+    return "\n".join(lines)
+
+
+def _label(task: Task) -> str:
+    return f"{task.id}<br/>{_escape(display(task.title, limit=60))}"
+
+
+def _escape(text: str) -> str:
+    """Whatever Mermaid, Markdown or HTML could read a meaning into, as entities of Mermaid."""
+    return "".join(c if c.isalnum() or c in " .,-" else f"#{ord(c)};" for c in text)

@@ -1,0 +1,286 @@
+"""From prompts and their footprints to the frozen plan: needs, exclusions, order, shares."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from concertmaster import graph
+from concertmaster.errors import UsageError
+from concertmaster.model import (
+    Exclusion,
+    FootprintEntry,
+    Need,
+    Plan,
+    Prompt,
+    RunSettings,
+    Skipped,
+    Task,
+)
+from concertmaster.planning import estimates, scheduler
+from concertmaster.planning.estimates import Sample
+from concertmaster.planning.slots import SlotCapacity, choose_slots
+
+# Two tasks that edit the same file conflict this often (499 of 652 pairs of CooperBench).
+CONFLICT_IN_SHARED_FILE = 0.765
+
+# Edited together all the time without harm, or merged by a tool: a shared one means little.
+HARMLESS_NAMES = {
+    "changelog.md",
+    "changes.md",
+    "changes.rst",
+    "package-lock.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "poetry.lock",
+    "uv.lock",
+    "cargo.lock",
+    "go.sum",
+}
+CONFLICT_IN_HARMLESS_FILE = 0.2
+
+# An exclusion costs half of the shorter task in expected waiting; a collision costs doing the
+# shorter task again. So a pair is excluded where a collision is likelier than not.
+EXCLUDE_ABOVE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A parsed prompt with what insight found out about it."""
+
+    id: str
+    prompt: Prompt
+    blob: str
+    footprint: tuple[FootprintEntry, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftOrder:
+    """Order found in prose: the prompt `path` says that it comes after the prompt `on`."""
+
+    path: str
+    on: str
+    reason: str
+
+
+def make_plan(
+    candidates: Sequence[Candidate],
+    *,
+    run: str,
+    base: str,
+    target: str,
+    slots: int | SlotCapacity,
+    settings: RunSettings,
+    hints: Iterable[SoftOrder] = (),
+    notes: Iterable[str] = (),
+    past: Sequence[Sample] = (),
+) -> Plan:
+    """Plan a run; `past` is what `experience.learn` gave of earlier ones.
+
+    It gets so many slots, or as many as are of use to it on a machine of this capacity.
+    Raises UsageError for an unknown need and for a cycle of hard needs.
+    """
+    skipped = tuple(
+        Skipped(prompt=c.prompt.path, task=c.id, reason=f"marked {c.prompt.completed}")
+        for c in candidates
+        if c.prompt.completed
+    )
+    active = [c for c in candidates if not c.prompt.completed]
+    tasks = tuple(_estimated(c, settings, past=past) for c in active)
+    hard = _hard_needs(candidates, active)
+    soft, dropped = _soft_needs(active, hints, hard)
+    draft = Plan(
+        run=run,
+        base=base,
+        target=target,
+        slots=slots if isinstance(slots, int) else 1,
+        settings=settings,
+        tasks=tasks,
+        needs=hard + soft,
+        skipped=skipped,
+        notes=(*notes, *dropped),
+    )
+    return _scheduled(replace(draft, exclusions=_exclusions(draft)), slots)
+
+
+def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sample]) -> Task:
+    task = _task(candidate)
+    given = candidate.prompt.estimate_seconds
+    found = estimates.estimate_task(estimates.profile_of(task, settings), past, given=given)
+    return replace(
+        task,
+        estimate_seconds=found.seconds,
+        estimate_cost_usd=found.cost_usd,
+        estimate_reason=found.reason,
+    )
+
+
+def _task(candidate: Candidate) -> Task:
+    prompt = candidate.prompt
+    return Task(
+        id=candidate.id,
+        prompt=prompt.path,
+        blob=candidate.blob,
+        title=prompt.title,
+        estimate_seconds=0.0,
+        footprint=candidate.footprint,
+        notes=candidate.notes,
+        touches=prompt.touches,
+        check=prompt.check,
+        agent=prompt.agent,
+        priority=prompt.priority,
+        phases=prompt.phases,
+    )
+
+
+def _hard_needs(candidates: Sequence[Candidate], active: Sequence[Candidate]) -> tuple[Need, ...]:
+    found: dict[tuple[str, str], Need] = {}
+    running = {c.id for c in active}
+    for candidate in active:
+        for name in candidate.prompt.needs:
+            on = _find(name, candidate, candidates)
+            if on.id in running:
+                reason = f"{candidate.prompt.path} says needs: {name}"
+                need = Need(task=candidate.id, on=on.id, hard=True, reason=reason)
+                found.setdefault((need.task, need.on), need)
+    needs = tuple(found.values())
+    _refuse_cycle(needs, {c.id: c.prompt.path for c in active})
+    return needs
+
+
+def _find(name: str, source: Candidate, candidates: Sequence[Candidate]) -> Candidate:
+    """The prompt that a `needs` entry names: beside its own file first, then anywhere listed."""
+    beside = posixpath.normpath(posixpath.join(posixpath.dirname(source.prompt.path), name))
+    for wanted in (beside, posixpath.normpath(name)):
+        for candidate in candidates:
+            if candidate.prompt.path == wanted:
+                return candidate
+    same = [c for c in candidates if posixpath.basename(c.prompt.path) == posixpath.basename(name)]
+    if len(same) == 1:
+        return same[0]
+    raise _unknown_need(name, source, [c.prompt.path for c in candidates], ambiguous=bool(same))
+
+
+def _unknown_need(
+    name: str, source: Candidate, known: Sequence[str], *, ambiguous: bool
+) -> UsageError:
+    if ambiguous:
+        why = "several of the listed prompts have that file name"
+        return UsageError(
+            f"{source.prompt.path} needs {name!r}, which is ambiguous",
+            why=why,
+            next_step="write the path of the one that is meant, relative to the prompt's folder",
+        )
+    close = difflib.get_close_matches(name, [*known, *map(posixpath.basename, known)], n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else ""
+    return UsageError(
+        f"{source.prompt.path} needs {name!r}, which is not among the listed prompts{guess}",
+        why="a need must run, or be marked as implemented, in the same run",
+        next_step=f"add {name} to the list, or remove it from the needs of {source.prompt.path}",
+    )
+
+
+def _refuse_cycle(needs: Sequence[Need], paths: Mapping[str, str]) -> None:
+    cycle = graph.find_cycle(graph.build(paths, ((n.task, n.on) for n in needs)))
+    if cycle:
+        shown = " -> ".join(paths[task] for task in reversed(cycle))
+        raise UsageError(
+            f"the prompts need each other in a cycle: {shown}",
+            why="each of them would wait for the others for ever",
+            next_step="remove one of these entries from the front matter's needs",
+        )
+
+
+def _soft_needs(
+    active: Sequence[Candidate], hints: Iterable[SoftOrder], hard: Sequence[Need]
+) -> tuple[tuple[Need, ...], tuple[str, ...]]:
+    """Hints become `after` edges, each one that would close a cycle is dropped with a note."""
+    ids = {c.prompt.path: c.id for c in active}
+    edges = [(n.task, n.on) for n in hard]
+    kept: list[Need] = []
+    notes: list[str] = []
+    for hint in hints:
+        task, on = ids.get(hint.path), ids.get(hint.on)
+        if task is None or on is None or (task, on) in edges:
+            continue
+        if graph.find_cycle(graph.build(ids.values(), [*edges, (task, on)])):
+            notes.append(f"order dropped, it would close a cycle: {hint.reason}")
+            continue
+        edges.append((task, on))
+        kept.append(Need(task=task, on=on, hard=False, reason=hint.reason))
+    return tuple(kept), tuple(notes)
+
+
+def _exclusions(plan: Plan) -> tuple[Exclusion, ...]:
+    """Pairs that are likely to collide and are not ordered already."""
+    ordered = _ordered_pairs(plan)
+    touching: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for task in plan.tasks:
+        for entry in task.footprint:
+            users = touching[entry.path]
+            users[task.id] = max(entry.probability, users.get(task.id, 0.0))
+    safe: defaultdict[tuple[str, str], float] = defaultdict(lambda: 1.0)
+    shared: defaultdict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
+    for path, users in touching.items():
+        for (a, p), (b, q) in combinations(users.items(), 2):
+            collision = p * q * conflict_rate(path)
+            safe[a, b] *= 1.0 - collision
+            shared[a, b].append((collision, path))
+    return tuple(
+        Exclusion(
+            tasks=pair,
+            probability=round(1.0 - safe[pair], 3),
+            reason=f"both are likely to change {_name_paths(paths)}",
+        )
+        for pair, paths in shared.items()
+        if 1.0 - safe[pair] > EXCLUDE_ABOVE and pair not in ordered
+    )
+
+
+def conflict_rate(path: str) -> float:
+    """P(conflict) of two tasks that both change `path`."""
+    harmless = posixpath.basename(path).lower() in HARMLESS_NAMES
+    return CONFLICT_IN_HARMLESS_FILE if harmless else CONFLICT_IN_SHARED_FILE
+
+
+def _ordered_pairs(plan: Plan) -> set[tuple[str, str]]:
+    before = graph.build([t.id for t in plan.tasks], ((n.task, n.on) for n in plan.needs))
+    reached: dict[str, frozenset[str]] = {}
+    for task in graph.sort(before, rank={}):
+        reached[task] = before[task].union(*(reached[on] for on in before[task]))
+    pairs = {(task, on) for task, found in reached.items() for on in found}
+    return pairs | {(on, task) for task, on in pairs}
+
+
+def _name_paths(paths: list[tuple[float, str]]) -> str:
+    ranked = [path for _, path in sorted(paths, key=lambda item: (-item[0], item[1]))]
+    more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
+    return ", ".join(ranked[:3]) + more
+
+
+def _scheduled(plan: Plan, slots: int | SlotCapacity) -> Plan:
+    network = scheduler.Network.from_plan(plan)
+    if isinstance(slots, SlotCapacity):
+        number, note = choose_slots(network, slots)
+        plan = replace(plan, slots=number, notes=(*plan.notes, note))
+    order, makespan = scheduler.simulate(network, slots=plan.slots)
+    links = [(n.task, n.on) for n in plan.needs] + [e.tasks for e in plan.exclusions]
+    shares = graph.components(network.before, links)
+    return replace(
+        plan,
+        order=order,
+        shares=tuple(sorted(shares, key=lambda share: -_work(network, share))),
+        makespan_seconds=makespan,
+        lower_bound_seconds=scheduler.bound(network, slots=plan.slots),
+        sequential_seconds=_work(network, network.before),
+        predicted_cost_usd=estimates.predict_cost(plan.tasks),
+    )
+
+
+def _work(network: scheduler.Network, tasks: Iterable[str]) -> float:
+    return sum(network.estimates[task] for task in tasks)

@@ -1,0 +1,148 @@
+"""Where a run begins: the commit, the settings that hold there, and its commands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from concertmaster.errors import UsageError
+from concertmaster.git.repository import Repository
+from concertmaster.model import LEAN_PHASES, Phase, RunSettings
+from concertmaster.planning.detect_commands import FILES, detect_commands
+from concertmaster.settings import FILE_NAMES, Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What the command line asks for; `options` are the settings that the user gave."""
+
+    repository: Path
+    prompts: tuple[Path, ...]
+    base: str = ""
+    all_prompts: bool = False
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Where a run begins: the commit, its paths, and the settings that hold there."""
+
+    repository: Repository
+    target: str
+    base: str
+    paths: tuple[str, ...]
+    settings: Settings
+
+
+def find_base(asked: PlanRequest) -> Base:
+    """Raises UsageError or EnvironmentFault."""
+    repository = Repository.open(asked.repository)
+    target, base = _choose_target(repository, asked)
+    paths = repository.paths(base)
+    settings = read_settings(repository, base, paths=paths, options=asked.options)
+    if settings.target and not asked.options.get("target"):
+        target = settings.target
+        base = repository.resolve(asked.base) if asked.base else repository.branch_tip(target)
+        paths = repository.paths(base)
+    return Base(repository=repository, target=target, base=base, paths=paths, settings=settings)
+
+
+def _choose_target(repository: Repository, asked: PlanRequest) -> tuple[str, str]:
+    target = asked.options.get("target") or repository.current_branch()
+    if target is None:
+        raise UsageError(
+            "HEAD is detached, so there is no branch to land on",
+            why=f"no branch is checked out in {repository.root}",
+            next_step="name one with --target BRANCH, or check a branch out",
+        )
+    tip = repository.branch_tip(target)
+    return target, repository.resolve(asked.base) if asked.base else tip
+
+
+def read_settings(
+    repository: Repository, base: str, *, paths: Sequence[str], options: Mapping[str, Any]
+) -> Settings:
+    """The settings as concertmaster.yml of the base and the options say. Raises UsageError."""
+    for name in FILE_NAMES:
+        data = repository.read_file(base, name) if name in paths else None
+        if data is not None:
+            return load_settings(options, file=data, name=name)
+    return load_settings(options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilledSettings:
+    """Settings with the commands that were found; for each of them, by key, why it is the one."""
+
+    settings: Settings
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def setup_reason(self) -> str:
+        """Nothing for a setup that was given."""
+        return self.reasons.get("setup", "")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found, and why, for people to read."""
+        return tuple(
+            f"{key}: `{getattr(self.settings, key)}` (found: {reason})"
+            for key, reason in self.reasons.items()
+        )
+
+
+def fill_commands(
+    settings: Settings, repository: Repository, *, base: str, paths: Sequence[str]
+) -> FilledSettings:
+    """What the base's files tell of the check and the setup, where they are not given. An empty
+    setup counts as given."""
+    check, has_setup = settings.check.strip(), "setup" in settings.model_fields_set
+    if check and has_setup:
+        return FilledSettings(settings=settings)
+    read = {name: repository.read_file(base, name) for name in FILES if name in paths}
+    files = {name: data for name, data in read.items() if data is not None}
+    found = detect_commands(paths, files, check=check, has_setup=has_setup)
+    named = [(key, c) for key, c in (("check", found.check), ("setup", found.setup)) if c]
+    return FilledSettings(
+        settings=settings.model_copy(update={key: c.command for key, c in named}),
+        reasons={key: c.reason for key, c in named},
+    )
+
+
+def freeze_settings(filled: FilledSettings, *, requester: str) -> RunSettings:
+    """What a plan keeps of the settings. Raises UsageError without a check."""
+    settings = filled.settings
+    if not settings.check.strip():
+        raise UsageError(
+            "there is no check: which command must pass before a result may land?",
+            why="none is given, and the base has neither a Makefile with a target test, nor "
+            "pytest, a script test in package.json, Cargo.toml or go.mod",
+            next_step="answer with --check, for example --check 'pytest -q', or with `check:` in "
+            "concertmaster.yml, committed on the base (`true` trusts every result)",
+        )
+    agent = "command" if settings.agent_command else settings.agent
+    usual = LEAN_PHASES if agent == "command" else tuple(Phase)
+    return RunSettings(
+        agent=agent,
+        agent_command=settings.agent_command,
+        agent_model=settings.agent_model,
+        agent_environment=settings.agent_environment,
+        setup=settings.setup,
+        setup_reason=filled.setup_reason,
+        check=settings.check,
+        landing=settings.landing,
+        phases=settings.phases or usual,
+        timeout_seconds=settings.timeout,
+        check_timeout_seconds=settings.check_timeout,
+        budget_usd=settings.budget,
+        attempts=settings.attempts,
+        fix_attempts=settings.fix_attempts,
+        repairs=settings.repairs,
+        rounds=settings.rounds,
+        protected=settings.protected,
+        requester=requester,
+        made_at=int(time.time()),
+    )

@@ -1,0 +1,294 @@
+"""Reads one prompt file: Markdown, with optional front matter that is checked to the letter."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import NoReturn
+
+from concertmaster.errors import UsageError
+from concertmaster.model import LEAN_PHASES, Phase, Prompt
+from concertmaster.text import globs, markdown_parser
+from concertmaster.text.display import closest_word, read_duration
+from concertmaster.text.redaction import redact
+
+MAX_BYTES = 1 << 20
+MAX_FRONT_MATTER = 16 << 10  # characters; deeply nested YAML takes long to refuse
+MAX_TITLE = 120
+MAX_SLUG = 48
+MAX_ESTIMATE_SECONDS = 30 * 86400.0
+
+KEYS = ("title", "status", "needs", "touches", "check", "estimate", "agent", "priority", "phases")
+METADATA = ("issue_number", "created_by", "date", "description")  # met in real files, ignored
+DONE = ("implemented", "completed")
+
+_TITLE_WINDOW = 8 << 10  # characters in which the first heading is looked for
+_MAY_BE_HEADING = re.compile(r"#|^ {0,3}[=-]", re.MULTILINE)
+_BREAKS = {"softbreak": " ", "hardbreak": " ", "html_inline": ""}
+_TRIMMINGS = " \t-:|\N{EN DASH}\N{EM DASH}\N{WHITE HEAVY CHECK MARK}"
+_NULL = ("", "~", "null")  # what YAML writes for "nothing"
+_MARK = re.compile(r"(?<![\w.`-])[(\[]?\b(IMPLEMENTED|COMPLETED)\b(?![\w`-]|\.\w)[)\]]?")
+_NEGATED = re.compile(
+    r"\b(?:not|never|yet|be|being|until|when|if|un|non|almost|nearly|half|part\w*)\W*$",
+    re.IGNORECASE,
+)
+
+
+def parse_prompt(data: bytes, *, path: str) -> Prompt:
+    """The prompt that the file's bytes hold.
+
+    Blank lines stand in `text` for the front matter, so that line numbers are those of the file.
+    Raises UsageError that names the path and, where one is to blame, the line.
+    """
+    text = _decode(data, path)
+    settings, text = _FrontMatter.split(text, path)
+    if not text.strip():
+        _refuse(path, "it describes no work", "write what shall be done below the front matter")
+    heading, mark = _first_heading(text)
+    return Prompt(
+        path=path,
+        title=as_title(settings.text("title") or heading) or PurePosixPath(path).name,
+        text=text,
+        completed=settings.completed() or mark,
+        needs=settings.texts("needs"),
+        touches=settings.touches(),
+        check=settings.text("check"),
+        estimate_seconds=settings.estimate_seconds(),
+        agent=settings.text("agent"),
+        priority=settings.priority(),
+        phases=settings.phases(),
+    )
+
+
+def write_front_matter(values: Mapping[str, object]) -> str:
+    """The lines, with both `---`, that `parse` reads back; texts and lists of texts only."""
+    from frontmatter.default_handlers import YAMLHandler  # noqa: PLC0415
+
+    written = YAMLHandler().export(dict(values), sort_keys=False, width=1 << 20)
+    return f"---\n{written}\n---\n"
+
+
+def as_title(text: str) -> str:
+    """One printable line of at most MAX_TITLE characters, as the title of a prompt is."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TITLE]).split())
+    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + "…"
+
+
+def as_slug(text: str) -> str:
+    """Lower-case letters, digits and dashes; "" where nothing is left of the text."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:MAX_SLUG].strip("-")
+    # What is taken for a key would not survive in the marks that find issues again.
+    return slug if redact(slug, secrets=()) == slug else ""
+
+
+def task_id(path: str) -> str:
+    """Slug of the file name and 4 hex of the path's hash: safe as a file name and in a git ref."""
+    plain = PurePosixPath(path)
+    digest = hashlib.sha256(str(plain).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{as_slug(plain.stem) or 'task'}-{digest[:4]}"
+
+
+def _decode(data: bytes, path: str) -> str:
+    if len(data) > MAX_BYTES:
+        _refuse(path, "it is larger than 1 MiB", "split the work into several prompts")
+    if b"\0" in data:
+        _refuse(path, "it is a binary file", "list Markdown files only")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        _refuse(path, f"line {line} is not UTF-8", "save the file as UTF-8")
+    if not text.strip():
+        _refuse(path, "it is empty", "write what shall be done, or take it off the list")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+class _FrontMatter:
+    """The settings at the top of one prompt file; every value is text or a list until checked."""
+
+    def __init__(self, values: Mapping[str, object], *, path: str, lines: Mapping[str, int]):
+        self._values = values
+        self._path = path
+        self._lines = lines
+        for key in values:
+            self._know(key)
+
+    @classmethod
+    def split(cls, text: str, path: str) -> tuple[_FrontMatter, str]:
+        """The settings, and the text with blank lines in their place."""
+        if not text.lstrip("\n").startswith("---"):
+            return cls({}, path=path, lines={}), text
+        # 36 ms, and few prompts have front matter
+        from frontmatter.default_handlers import YAMLHandler  # noqa: PLC0415
+
+        handler = YAMLHandler()
+        if not handler.detect(text.lstrip("\n")):
+            return cls({}, path=path, lines={}), text
+        try:
+            block, body = handler.split(text)
+        except ValueError:
+            advice = "End it with a line ---, or remove the --- at the top."
+            _refuse(path, "its front matter is not closed", advice)
+        head = text[: len(text) - len(body)]
+        values = _load(block, path, first_line=text.count("\n", 0, text.index(block)) + 1)
+        settings = cls(values, path=path, lines=_key_lines(head, path))
+        return settings, "\n" * head.count("\n") + body
+
+    def text(self, key: str) -> str:
+        value = self._values.get(key, "")
+        if not isinstance(value, str):
+            self._refuse(key, "must be one text, not a list or a mapping")
+        return "" if value.strip().lower() in _NULL else self._cleaned(key, value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._values.get(key, "")
+        if isinstance(value, str):
+            value = [value] if self.text(key) else []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self._refuse(key, "must be a list of texts, or one text")
+        items = tuple(self._cleaned(key, item) for item in value)
+        if any(item.lower() in _NULL for item in items):
+            self._refuse(key, "holds an empty item")
+        return tuple(dict.fromkeys(items))
+
+    def touches(self) -> tuple[str, ...]:
+        touches = tuple(touch.removeprefix("./") for touch in self.texts("touches"))
+        for touch in touches:
+            if ".." in touch.split("/") or "\n" in touch:
+                self._refuse("touches", f"holds {_shown(touch)}, no path in the repository")
+        try:
+            globs.match([touch for touch in touches if not globs.is_literal(touch)], "")
+        except UsageError as error:
+            self._refuse("touches", f"holds a glob that cannot be used: {error.why}")
+        return touches
+
+    def completed(self) -> str:
+        status = self.text("status")
+        return f"status: {status}" if status.lower() in DONE else ""
+
+    def estimate_seconds(self) -> float | None:
+        written = self.text("estimate")
+        if not written:
+            return None
+        total = read_duration(written)
+        if not 0 < total <= MAX_ESTIMATE_SECONDS:
+            self._refuse("estimate", "must be a time as 45m, 1h30m, 90s or a number of minutes")
+        return total
+
+    def priority(self) -> int:
+        written = self.text("priority")
+        if written and not re.fullmatch(r"[+-]?[0-9]{1,6}", written):
+            self._refuse("priority", "must be a whole number")
+        return int(written or 0)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """In the order they run, with those that are always in."""
+        value = self._values.get("phases", "")
+        if isinstance(value, str):
+            named = {"": (), "full": tuple(Phase), "lean": LEAN_PHASES}.get(self.text("phases"))
+            if named is not None:
+                return named
+        names = re.findall(r"[^,\s]+", ",".join(self.texts("phases")))
+        for name in names:
+            if name not in tuple(Phase):
+                self._refuse("phases", f"has no {_shown(name)}{_guess(name, tuple(Phase))}")
+        return tuple(phase for phase in Phase if phase in names or phase in LEAN_PHASES)
+
+    def _know(self, key: object) -> None:
+        if key in KEYS or key in METADATA:
+            return
+        _refuse(
+            self._path,
+            f"its front matter has an unknown key {_shown(str(key))}{self._at(str(key))}"
+            f"{_guess(str(key), KEYS)}",
+            f"known keys: {', '.join(KEYS)}",
+        )
+
+    def _cleaned(self, key: str, value: str) -> str:
+        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
+            self._refuse(key, "holds a control character")
+        return value.strip()
+
+    def _at(self, key: str) -> str:
+        return f" in line {self._lines[key]}" if key in self._lines else ""
+
+    def _refuse(self, key: str, why: str) -> NoReturn:
+        _refuse(self._path, f"{key}{self._at(key)} {why}", "correct the front matter")
+
+
+def _load(block: str, path: str, *, first_line: int) -> Mapping[str, object]:
+    """The block as text, lists and mappings only: nothing is guessed, expanded or built."""
+    # PyYAML itself belongs to settings; this is the one that the library reads with.
+    from frontmatter.default_handlers import YAMLHandler, yaml  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    if len(block) > MAX_FRONT_MATTER:
+        _refuse(path, "its front matter is larger than 16 KiB", "move the text below it")
+    advice = "put quotes round a value that holds a colon or begins with *, [, {, & or @"
+    try:
+        values = YAMLHandler().load(block, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        line = first_line + (error.problem_mark.line if error.problem_mark else 0)
+        _refuse(path, f"line {line} of its front matter is not YAML: {error.problem}", advice)
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
+        _refuse(path, "its front matter is not YAML", advice)
+    if values is not None and not isinstance(values, dict):
+        _refuse(path, "its front matter is not made of `key: value` lines", advice)
+    return values or {}
+
+
+def _key_lines(block: str, path: str) -> dict[str, int]:
+    """Top-level key to its line. A key that stands twice would silently lose a value."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(block.split("\n"), start=1):
+        key = re.match(r"[\"']?(\w{1,60})[\"']?[ \t]*:(?:\s|$)", line)
+        if key and lines.setdefault(key[1], number) != number:
+            _refuse(
+                path,
+                f"its front matter has {key[1]} in line {lines[key[1]]} and in line {number}",
+                "keep one of them",
+            )
+    return lines
+
+
+def _first_heading(text: str) -> tuple[str, str]:
+    """Text of the first heading, without markup and mark, and the mark; "" where there is none."""
+    window = text[:_TITLE_WINDOW]
+    if not _MAY_BE_HEADING.search(window):
+        return "", ""
+    return _without_mark(markdown_parser.find_heading(window, limit=4 * MAX_TITLE))
+
+
+def _without_mark(parts: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    title = found = ""
+    for kind, content in parts:
+        mark = _find_mark(title, content) if kind == "text" and not found else None
+        if mark:
+            found = mark[1]
+            title += content[: mark.start()] + content[mark.end() :]
+        else:
+            title += _BREAKS.get(kind, content)
+    return title.strip(_TRIMMINGS) if found else title, found
+
+
+def _find_mark(before: str, text: str) -> re.Match[str] | None:
+    for mark in _MARK.finditer(text):
+        if not _NEGATED.search((before + text[: mark.start()])[-20:]):
+            return mark
+    return None
+
+
+def _guess(name: str, known: tuple[str, ...]) -> str:
+    close = closest_word(name, known)
+    return f"; did you mean {close}?" if close else ""
+
+
+def _shown(text: str) -> str:
+    return ascii(text[:60])
+
+
+def _refuse(path: str, why: str, next_step: str) -> NoReturn:
+    raise UsageError(f"the prompt {path} cannot be used", why=why, next_step=next_step)

@@ -1,0 +1,1 @@
+"""The report of a run: its values, its text, its page."""

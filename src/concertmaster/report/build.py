@@ -1,0 +1,280 @@
+"""From the events of a run to its report: what was measured, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from concertmaster.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    Event,
+    PauseEnded,
+    PhaseFailed,
+    PhaseFinished,
+    RunResumed,
+    TargetMoved,
+)
+from concertmaster.model import Outcome, Phase, Plan, RunSettings, Usage
+from concertmaster.planning.estimates import profile_of
+from concertmaster.prompts.follow_ups import PromptDraft, merge_follow_ups, write_drafts
+from concertmaster.report.model import (
+    AttemptRow,
+    CheckRow,
+    CheckTotals,
+    EstimateRow,
+    LandedRow,
+    PauseRow,
+    PhaseRow,
+    Report,
+    SensitivePaths,
+    TaskRow,
+    total_phases,
+)
+from concertmaster.report.outcome import find_ending, next_steps, sensitive_paths, suggest_drafts
+from concertmaster.run.phases import AGENTS_OWN
+from concertmaster.run.state import Attempt, RunState, TaskRecord
+
+
+def build_report(state: RunState, events: Sequence[Event]) -> Report:
+    """Report on the run that `events` tell and `state` is the fold of."""
+    plan = state.plan
+    phases = _phases(events)
+    rows = (_task_row(one, phases, settings=plan.settings) for one in state.tasks.values())
+    tasks = tuple(rows)
+    landed = tuple(_landed_row(event) for event in events if isinstance(event, BatchLanded))
+    ended, reason = find_ending(state)
+    tip = _find_tip(events) or plan.base
+    branch = next((row.branch for row in reversed(landed) if row.branch), "")
+    wall, work = _wall_seconds(events), sum(task.seconds for task in tasks)
+    usage = _sum_usage(task.usage for task in tasks)
+    follow_ups = _follow_ups(state)
+    return Report(
+        run=plan.run,
+        base=plan.base,
+        target=plan.target,
+        tip=tip,
+        slots=plan.slots,
+        landing=plan.settings.landing,
+        ended=ended,
+        reason=reason,
+        diverted=state.landing.diverted,
+        started_at=events[0].at if events else 0.0,
+        ended_at=events[-1].at if events else 0.0,
+        pauses=_pauses(events),
+        limits=tuple(_limits(events)),
+        wall_seconds=wall,
+        work_seconds=work,
+        speed_up=work / wall if work and wall else None,
+        estimate=_estimate(plan),
+        cost_usd=usage.cost_usd,
+        cost_is_estimated=usage.is_estimated,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        phases=total_phases(events),
+        checks=_checks(events),
+        flaky=state.landing.flaky,
+        landed=landed,
+        tasks=tasks,
+        skipped=plan.skipped,
+        sensitive=_sensitive(state),
+        follow_ups=follow_ups,
+        next_steps=(
+            *next_steps(state, ended=ended, branch=branch, tip=tip),
+            *suggest_drafts(plan.run, [draft.file for draft in follow_ups if state.finished]),
+        ),
+        notes=(*plan.notes, *_notes(events)),
+    )
+
+
+def _notes(events: Iterable[Event]) -> Iterator[str]:
+    for event in events:
+        if isinstance(event, BaseChecked):
+            yield from event.notes
+
+
+def _estimate(plan: Plan) -> EstimateRow:
+    return EstimateRow(
+        makespan_seconds=plan.makespan_seconds,
+        lower_bound_seconds=plan.lower_bound_seconds,
+        sequential_seconds=plan.sequential_seconds,
+        cost_usd=plan.predicted_cost_usd,
+    )
+
+
+Phases = Mapping[tuple[str, int], tuple[PhaseRow, ...]]
+
+
+def _phases(events: Iterable[Event]) -> Phases:
+    """The rows of each task's each attempt."""
+    found: dict[tuple[str, int], tuple[PhaseRow, ...]] = {}
+    for event in events:
+        if isinstance(event, PhaseFinished | PhaseFailed):
+            key = (event.task, event.attempt)
+            found[key] = (*found.get(key, ()), _phase_row(event))
+    return found
+
+
+def _task_row(record: TaskRecord, phases: Phases, *, settings: RunSettings) -> TaskRow:
+    task = record.task
+    attempts = tuple(
+        _attempt_row(task.id, attempt, phases.get((task.id, attempt.number), ()))
+        for attempt in record.attempts
+    )
+    return TaskRow(
+        id=task.id,
+        title=task.title,
+        prompt=task.prompt,
+        state=record.state,
+        reason=record.reason,
+        profile=profile_of(task, settings),
+        estimate_seconds=task.estimate_seconds,
+        estimate_cost_usd=task.estimate_cost_usd,
+        estimate_reason=task.estimate_reason,
+        seconds=sum(attempt.seconds for attempt in attempts),
+        usage=_sum_usage(attempt.usage for attempt in attempts),
+        head=record.head,
+        branch=record.kept_on,
+        attempts=attempts,
+        footprint=task.footprint,
+        notes=task.notes,
+    )
+
+
+def _attempt_row(task: str, attempt: Attempt, phases: tuple[PhaseRow, ...]) -> AttemptRow:
+    logs = f"tasks/{task}/{attempt.number}"
+    return AttemptRow(
+        number=attempt.number,
+        outcome=attempt.outcome,
+        reason=attempt.reason,
+        base=attempt.base,
+        built_on=attempt.built_on,
+        phases=phases,
+        seconds=sum(row.seconds for row in phases),
+        usage=_sum_usage(row.usage for row in phases),
+        sensitive=attempt.sensitive,
+        notes=attempt.notes,
+        no_op=attempt.no_op,
+        folder=attempt.folder if attempt.folder_stays else "",
+        transcript=f"{logs}/transcript.jsonl",
+        check_log=f"{logs}/check.log",
+    )
+
+
+def _phase_row(event: PhaseFinished | PhaseFailed) -> PhaseRow:
+    return PhaseRow(
+        phase=event.phase,
+        finished=isinstance(event, PhaseFinished),
+        seconds=event.seconds,
+        setup_seconds=event.setup_seconds if isinstance(event, PhaseFinished) else 0.0,
+        started_at=event.at - event.seconds,
+        ended_at=event.at,
+        usage=event.usage,
+        session=event.session,
+        reason=event.reason if isinstance(event, PhaseFailed) else event.findings,
+        transcript=_transcript(event),
+    )
+
+
+def _transcript(event: PhaseFinished | PhaseFailed) -> str:
+    folder = f"tasks/{event.task}/{event.attempt}"
+    if event.phase is Phase.REVIEW:
+        return f"{folder}/review.jsonl"
+    return f"{folder}/transcript.jsonl" if event.phase in AGENTS_OWN else ""
+
+
+def _sum_usage(usages: Iterable[Usage]) -> Usage:
+    return sum(usages, start=Usage())
+
+
+def _find_tip(events: Sequence[Event]) -> str:
+    """The last word on where the target stands; what was diverted did not move it."""
+    for event in reversed(events):
+        if isinstance(event, BatchLanded) and not event.branch:
+            return event.commit
+        if isinstance(event, TargetMoved | BaseChecked):
+            return event.tip
+    return ""
+
+
+def _pauses(events: Sequence[Event]) -> tuple[PauseRow, ...]:
+    return tuple(
+        PauseRow(started_at=before.at, ended_at=after.at)
+        for before, after in pairwise(events)
+        if isinstance(after, RunResumed)
+    )
+
+
+def _limits(events: Iterable[Event]) -> Iterator[PauseRow]:
+    """From the first task that met a usage limit until the run went on for good."""
+    began, ended = 0.0, 0.0
+    for event in events:
+        if isinstance(event, PauseEnded) and began:
+            ended = event.at
+        elif isinstance(event, PhaseFailed) and event.outcome is Outcome.LIMITED:
+            if ended:
+                yield PauseRow(started_at=began, ended_at=ended)
+            began, ended = (event.at, 0.0) if ended or not began else (began, ended)
+    if ended:
+        yield PauseRow(started_at=began, ended_at=ended)
+
+
+def _wall_seconds(events: Sequence[Event]) -> float:
+    return sum(
+        max(0.0, after.at - before.at)
+        for before, after in pairwise(events)
+        if not isinstance(after, RunResumed)
+    )
+
+
+def _checks(events: Sequence[Event]) -> CheckTotals:
+    rows = tuple(_check_row(event) for event in events if isinstance(event, BatchChecked))
+    ran = [row for row in rows if not row.cached]
+    bases = [event for event in events if isinstance(event, BaseChecked)]
+    return CheckTotals(
+        ran=len(ran),
+        cached=len(rows) - len(ran),
+        seconds=sum(row.seconds for row in ran),
+        setup_seconds=sum(row.setup_seconds for row in ran),
+        base_seconds=sum(event.seconds for event in bases),
+        base_setup_seconds=sum(event.setup_seconds for event in bases),
+        rows=rows,
+    )
+
+
+def _check_row(event: BatchChecked) -> CheckRow:
+    return CheckRow(
+        at=event.at,
+        tasks=event.tasks,
+        tip=event.tip,
+        passed=event.passed,
+        cached=event.cached,
+        reason=event.reason,
+        seconds=event.seconds,
+        setup_seconds=event.setup_seconds,
+    )
+
+
+def _landed_row(event: BatchLanded) -> LandedRow:
+    return LandedRow(
+        at=event.at,
+        tasks=event.tasks,
+        tip=event.tip,
+        commit=event.commit,
+        branch=event.branch,
+    )
+
+
+def _follow_ups(state: RunState) -> tuple[PromptDraft, ...]:
+    """Of all attempts: also one that failed may have seen what is to be done."""
+    stated = {
+        key: [text for attempt in record.attempts for text in attempt.follow_ups]
+        for key, record in state.tasks.items()
+    }
+    return write_drafts(merge_follow_ups(stated), run=state.plan.run)
+
+
+def _sensitive(state: RunState) -> tuple[SensitivePaths, ...]:
+    found = ((key, sensitive_paths(record)) for key, record in state.tasks.items())
+    return tuple(SensitivePaths(task=key, paths=paths) for key, paths in found if paths)

@@ -1,0 +1,112 @@
+"""The report as one page: nothing in it runs, and nothing is loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+
+from concertmaster.report import summary
+from concertmaster.report.model import Report, TaskRow
+from concertmaster.text.display import display, duration, shorten_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineBar:
+    """A stretch of the timeline in percent of the run; `kind` is a phase, or how a check ended."""
+
+    left: float
+    width: float
+    kind: str
+    finished: bool
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineLane:
+    """One line of the timeline."""
+
+    name: str
+    bars: tuple[TimelineBar, ...]
+
+
+def render_report(report: Report) -> str:
+    """The whole page as HTML."""
+    # A run loads it when the work is done, not before the first agent starts.
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "display": display,
+        "duration": duration,
+        "moment": _moment,
+        "say_state": summary.say_state,
+        "short": shorten_id,
+        "cost": summary.cost,
+    }
+    source = resources.files("concertmaster").joinpath("templates", "report.html")
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    return template.render(
+        report=report,
+        headline=summary.headline(report),
+        facts=tuple(summary.facts(report)),
+        lanes=_lanes(report),
+        pauses=tuple(_percent(report, pause.started_at) for pause in report.pauses),
+    )
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _lanes(report: Report) -> tuple[TimelineLane, ...]:
+    lanes = [
+        TimelineLane(name=task.id, bars=tuple(_phase_bars(report, task))) for task in report.tasks
+    ]
+    train = TimelineLane(name="train", bars=tuple(_check_bars(report)))
+    return tuple(lane for lane in (*lanes, train) if lane.bars)
+
+
+def _phase_bars(report: Report, task: TaskRow) -> Iterator[TimelineBar]:
+    for attempt in task.attempts:
+        for row in attempt.phases:
+            failed = "" if row.finished else ", did not pass"
+            yield _bar(
+                report,
+                start=row.started_at,
+                end=row.ended_at,
+                kind=row.phase,
+                finished=row.finished,
+                title=f"attempt {attempt.number}: {row.phase}, {duration(row.seconds)}{failed}",
+            )
+
+
+def _check_bars(report: Report) -> Iterator[TimelineBar]:
+    for row in report.checks.rows:
+        if not row.cached:
+            verdict = "green" if row.passed else "red"
+            yield _bar(
+                report,
+                start=row.at - row.seconds,
+                end=row.at,
+                kind=verdict,
+                finished=row.passed,
+                title=f"{', '.join(row.tasks) or 'target'}: {verdict}, {duration(row.seconds)}",
+            )
+
+
+def _bar(
+    report: Report, start: float, *, end: float, kind: str, finished: bool, title: str
+) -> TimelineBar:
+    left, right = _percent(report, start), _percent(report, end)
+    return TimelineBar(left=left, width=right - left, kind=kind, finished=finished, title=title)
+
+
+def _percent(report: Report, at: float) -> float:
+    """Where a moment lies on the timeline, from which the pauses are cut out."""
+    paused = sum(max(0.0, min(p.ended_at, at) - p.started_at) for p in report.pauses)
+    share = (at - report.started_at - paused) / (report.wall_seconds or 1.0)
+    return round(100 * min(max(share, 0.0), 1.0), 3)

@@ -1,0 +1,231 @@
+"""The report of a run as frozen values. Nothing in it is estimated but what says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from concertmaster.events import Event, PhaseFailed, PhaseFinished
+from concertmaster.model import (
+    REPORT_VERSION,
+    Built,
+    FootprintEntry,
+    LandingMode,
+    Outcome,
+    Phase,
+    Skipped,
+    TaskState,
+    Usage,
+)
+from concertmaster.planning.estimates import Profile
+from concertmaster.prompts.follow_ups import PromptDraft
+from concertmaster.report.outcome import NextStep, RunEnd
+
+_EXIT_CODES = {RunEnd.LANDED: 0, RunEnd.BASE_IS_RED: 3, RunEnd.STOPPED: 4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRow:
+    """One phase that ran; `finished` where it met its exit condition."""
+
+    phase: Phase
+    finished: bool
+    seconds: float
+    setup_seconds: float  # of the seconds
+    started_at: float
+    ended_at: float
+    usage: Usage
+    session: str
+    reason: str
+    transcript: str  # relative to the run's folder, "" where no agent spoke
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One try of a task. Logs are relative to the run's folder; `folder` only where work stays."""
+
+    number: int
+    outcome: Outcome | None
+    reason: str
+    base: str
+    built_on: tuple[Built, ...]
+    phases: tuple[PhaseRow, ...]
+    seconds: float
+    usage: Usage
+    sensitive: tuple[str, ...]
+    notes: tuple[str, ...]
+    no_op: str
+    folder: str
+    transcript: str
+    check_log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """One task and all that came of it; `branch` is where work lies that did not land."""
+
+    id: str
+    title: str
+    prompt: str
+    state: TaskState
+    reason: str
+    profile: Profile
+    estimate_seconds: float
+    estimate_cost_usd: float | None
+    estimate_reason: str
+    seconds: float
+    usage: Usage
+    head: str
+    branch: str
+    attempts: tuple[AttemptRow, ...]
+    footprint: tuple[FootprintEntry, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One answer of the train; `cached` where the tree was known and nothing ran."""
+
+    at: float
+    tasks: tuple[str, ...]
+    tip: str
+    passed: bool
+    cached: bool
+    reason: str
+    seconds: float
+    setup_seconds: float  # of the seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandedRow:
+    """One move of the target, or of our own `branch` where landing was diverted."""
+
+    at: float
+    tasks: tuple[str, ...]
+    tip: str
+    commit: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTotals:
+    """The train's checks: how many ran, how many were known, and how long those that ran took."""
+
+    ran: int
+    cached: int
+    seconds: float
+    setup_seconds: float  # of the seconds
+    base_seconds: float
+    base_setup_seconds: float
+    rows: tuple[CheckRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateRow:
+    """What the plan foretold, to be read beside what was measured."""
+
+    makespan_seconds: float
+    lower_bound_seconds: float
+    sequential_seconds: float
+    cost_usd: float | None  # of those tasks of which it is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRow:
+    """Between the last word of one process and the first of the next nobody worked."""
+
+    started_at: float
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivePaths:
+    """Landed paths that define the check or steer agents."""
+
+    task: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run as far as it came. `dataclasses.asdict` of it is report.json.
+
+    `tip` is where the target stands; `wall_seconds` leaves the pauses out, but not the `limits`, in
+    which the run waited for the end of a usage limit; `cost_usd` is None where no agent told any;
+    `speed_up` is None where nothing was measured. Of `follow_ups` more may have been stated than
+    are here.
+    """
+
+    version: int = REPORT_VERSION
+    run: str
+    base: str
+    target: str
+    tip: str
+    slots: int
+    landing: LandingMode
+    ended: RunEnd
+    reason: str
+    diverted: str
+    started_at: float
+    ended_at: float
+    pauses: tuple[PauseRow, ...]
+    limits: tuple[PauseRow, ...]
+    wall_seconds: float
+    work_seconds: float
+    speed_up: float | None
+    estimate: EstimateRow
+    cost_usd: float | None
+    cost_is_estimated: bool
+    input_tokens: int
+    output_tokens: int
+    phases: tuple[PhaseTotal, ...]
+    checks: CheckTotals
+    flaky: tuple[str, ...]
+    landed: tuple[LandedRow, ...]
+    tasks: tuple[TaskRow, ...]
+    skipped: tuple[Skipped, ...]
+    sensitive: tuple[SensitivePaths, ...]
+    follow_ups: tuple[PromptDraft, ...]
+    next_steps: tuple[NextStep, ...]
+    notes: tuple[str, ...]
+
+
+def exit_code(report: Report) -> int:
+    """0 all landed, 1 some did not, 3 the base is red, 4 stopped by budget or limit."""
+    return _EXIT_CODES.get(report.ended, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseTotal:
+    """One phase of all attempts of all tasks; `passed` of the `times` it ran it met its exit
+    condition."""
+
+    phase: Phase
+    times: int
+    passed: int
+    seconds: float
+    setup_seconds: float  # of the seconds
+    usage: Usage
+
+
+def total_phases(events: Iterable[Event]) -> tuple[PhaseTotal, ...]:
+    """Each phase that ran, in the order of the phases."""
+    ends = [event for event in events if isinstance(event, PhaseFinished | PhaseFailed)]
+    return tuple(_total(phase, mine) for phase in Phase if (mine := _of(ends, phase)))
+
+
+def _of(
+    ends: Iterable[PhaseFinished | PhaseFailed], phase: Phase
+) -> list[PhaseFinished | PhaseFailed]:
+    return [event for event in ends if event.phase is phase]
+
+
+def _total(phase: Phase, ends: list[PhaseFinished | PhaseFailed]) -> PhaseTotal:
+    return PhaseTotal(
+        phase=phase,
+        times=len(ends),
+        passed=sum(isinstance(event, PhaseFinished) for event in ends),
+        seconds=sum(event.seconds for event in ends),
+        setup_seconds=sum(one.setup_seconds for one in ends if isinstance(one, PhaseFinished)),
+        usage=sum((event.usage for event in ends), start=Usage()),
+    )

@@ -1,0 +1,158 @@
+"""How a run ended, and what its user may do next, with the exact command."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from concertmaster.model import LandingMode, Shortage, TaskState
+from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.text.display import display
+
+MOST_PATHS_NAMED = 5
+
+
+class RunEnd(StrEnum):
+    """`landed`: each task reached the end that was asked for."""
+
+    LANDED = "landed"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
+    BASE_IS_RED = "base is red"
+    UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextStep:
+    """A sentence and, where there is one, the command to copy; safe in a shell."""
+
+    text: str
+    command: str = ""
+
+
+def find_ending(state: RunState) -> tuple[RunEnd, str]:
+    """How the run ended, and why, "" where the tasks' own reasons say it all."""
+    undone = [record for record in state.tasks.values() if not is_done(record, state)]
+    if not state.finished:
+        return RunEnd.UNFINISHED, "it is being cancelled" if state.cancelled else ""
+    if state.base_green is False:
+        return RunEnd.BASE_IS_RED, state.base_reason
+    if not undone:
+        return RunEnd.LANDED, ""
+    if state.cancelled:
+        return RunEnd.CANCELLED, ""
+    if state.stopped and any(not record.state.is_over for record in undone):
+        return RunEnd.STOPPED, state.stopped
+    return RunEnd.INCOMPLETE, state.landing.stuck or state.landing.diverted
+
+
+def can_go_on(state: RunState) -> bool:
+    """`resume` finds something to do."""
+    return find_ending(state)[0] in (RunEnd.STOPPED, RunEnd.UNFINISHED)
+
+
+def is_done(record: TaskRecord, state: RunState) -> bool:
+    """The task landed, or succeeded where there is nothing to land."""
+    lands = state.plan.settings.landing is LandingMode.MERGE
+    succeeded = record.state is TaskState.SUCCEEDED and not (lands and record.head)
+    return succeeded or record.state in (TaskState.LANDED, TaskState.SKIPPED)
+
+
+def next_steps(state: RunState, *, ended: RunEnd, branch: str, tip: str) -> tuple[NextStep, ...]:
+    """What the user may do now; `branch` is where diverted results lie, "" where they landed."""
+    return (
+        *_go_on(state, ended),
+        *_take_diverted(state, branch),
+        *_find_work(state),
+        *_look_at_sensitive(state, branch or tip[:12]),
+    )
+
+
+def _go_on(state: RunState, ended: RunEnd) -> Iterator[NextStep]:
+    resume = f"concertmaster resume {shlex.quote(state.plan.run)}"
+    spent = state.budget_usd is not None and state.cost_usd >= state.budget_usd
+    if ended is RunEnd.BASE_IS_RED:
+        settings = state.plan.settings
+        what = "setup and check" if settings.setup else "the check"
+        commands = " && ".join(filter(None, (settings.setup, settings.check)))
+        yield NextStep(
+            text=f"make {what} pass on the base, then start again",
+            command=display(commands, limit=1000),
+        )
+    elif ended is RunEnd.STOPPED and spent:
+        raised = f"{resume} --budget {max(1, math.ceil(2 * state.cost_usd))}"
+        yield NextStep(text="go on with a higher budget", command=raised)
+    elif ended is RunEnd.STOPPED and state.short is Shortage.DISK:
+        yield NextStep(text="make room on the disk, then go on", command=resume)
+    elif ended in (RunEnd.STOPPED, RunEnd.UNFINISHED):
+        yield NextStep(text="go on where the run stopped", command=resume)
+
+
+def _take_diverted(state: RunState, branch: str) -> Iterator[NextStep]:
+    if branch:
+        reason = display(state.landing.diverted, limit=200)
+        text = f"the results are on branch {branch} ({reason}); take them into {state.plan.target}"
+        yield NextStep(text=text, command=f"git merge --ff-only {shlex.quote(branch)}")
+
+
+def _find_work(state: RunState) -> Iterator[NextStep]:
+    """Where everything lies that did not land."""
+    for key, record in state.tasks.items():
+        for attempt in record.attempts:
+            if attempt.folder_stays:
+                text = f"{key}: work that could not be saved is still in the attempt's folder"
+                yield NextStep(text=text, command=f"cd {shlex.quote(attempt.folder)}")
+        if record.kept_on and record.state not in (TaskState.LANDED, TaskState.AWAITING_MERGE):
+            text = f"{key}: its work is on branch {record.kept_on}"
+            yield NextStep(text=text, command=_show_change(record))
+        elif record.state is TaskState.SUCCEEDED and record.head:
+            text = f"{key}: its work is commit {record.head} in the run's repository"
+            yield NextStep(text=text, command=_fetch(state.plan.run, record.head))
+
+
+def _show_change(record: TaskRecord) -> str:
+    base = next((a.base for a in reversed(record.attempts) if a.work and a.base), "")
+    branch = shlex.quote(record.kept_on)
+    return f"git diff {base[:12]} {branch}" if base else f"git log -p {branch}"
+
+
+def _fetch(run: str, commit: str) -> str:
+    return f'git fetch "{_folder(run)}/repository.git" {commit}'
+
+
+def suggest_drafts(run: str, files: Sequence[str]) -> Iterator[NextStep]:
+    """How further work is begun that agents stated; nothing of it is begun by itself."""
+    if files:
+        amount = "a follow-up" if len(files) == 1 else f"{len(files)} follow-ups"
+        yield NextStep(
+            text=f"agents stated {amount}, and none was started: read the drafts in the folder "
+            "follow-ups of the run, then run those that you want",
+            command=f'concertmaster run "{_folder(run)}/follow-ups/{files[0]}"',
+        )
+
+
+def _folder(run: str) -> str:
+    """The run's folder, for a shell in the repository."""
+    return f"$(git rev-parse --git-common-dir)/concertmaster/runs/{run}"
+
+
+def _look_at_sensitive(state: RunState, result: str) -> Iterator[NextStep]:
+    paths = [path for record in state.tasks.values() for path in sensitive_paths(record)]
+    if not paths:
+        return
+    named = ", ".join(display(path, limit=80) for path in paths[:MOST_PATHS_NAMED])
+    more = f" and {len(paths) - MOST_PATHS_NAMED} more" if len(paths) > MOST_PATHS_NAMED else ""
+    yield NextStep(
+        text=f"look at what landed in {named}{more}: it defines the check or steers agents",
+        command=f"git diff {state.plan.base[:12]} {shlex.quote(result)}",
+    )
+
+
+def sensitive_paths(record: TaskRecord) -> tuple[str, ...]:
+    """Paths of a landed change that a person should look at."""
+    arrived = record.state in (TaskState.LANDED, TaskState.AWAITING_MERGE)
+    return record.attempt.sensitive if arrived and record.attempt else ()

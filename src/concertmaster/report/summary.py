@@ -1,0 +1,162 @@
+"""A report in a few words: the same for the terminal and for the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from concertmaster.model import LandingMode, TaskState, Usage
+from concertmaster.planning.estimates import say_cost
+from concertmaster.report.model import Report
+from concertmaster.report.outcome import RunEnd
+from concertmaster.text.display import count, display, duration, shorten_id, took
+from concertmaster.text.markdown import as_cell
+
+
+def headline(report: Report) -> str:
+    """How the run ended and where its tasks stand."""
+    where = f" on {report.target}" if report.landing is LandingMode.MERGE else ""
+    states = count_states((task.state for task in report.tasks), report.ended) or "no tasks"
+    reason = f" ({display(report.reason)})" if report.reason else ""
+    ended = "done" if report.ended is RunEnd.LANDED and not where else report.ended
+    return f"run {report.run}{where}: {ended}{reason}; {states}"
+
+
+def count_states(states: Iterable[TaskState], ended: RunEnd = RunEnd.UNFINISHED) -> str:
+    """3 landed, 1 left out."""
+    found = Counter(states)
+    told = ((found[state], say_state(state, ended)) for state in TaskState if found[state])
+    return ", ".join(f"{number} {word}" for number, word in told)
+
+
+def say_state(state: TaskState, ended: RunEnd = RunEnd.UNFINISHED) -> str:
+    """The state as people read it; where the run has stopped, nothing is running any more."""
+    if state is TaskState.RUNNING and ended is RunEnd.STOPPED:
+        return "begun"
+    return state.replace("_", " ")
+
+
+def facts(report: Report) -> Iterator[tuple[str, str]]:
+    """What was measured, each with a word in front; empty ones are left out."""
+    yield "time", _time(report)
+    if report.speed_up is not None:
+        work = duration(report.work_seconds)
+        yield "work", f"{work} of phases, {report.speed_up:.1f} times the time it took"
+    yield from _spent(report)
+    if checks := _checks(report):
+        yield "checks", checks
+    if report.tip != report.base:
+        yield "target", f"{shorten_id(report.base)}..{shorten_id(report.tip)} on {report.target}"
+    if report.flaky:
+        yield "flaky", f"the check failed, then passed unchanged, behind {', '.join(report.flaky)}"
+    for sensitive in report.sensitive:
+        paths = ", ".join(display(path, limit=80) for path in sensitive.paths)
+        yield "look at", f"{display(paths, limit=400)} ({sensitive.task})"
+    for skipped in report.skipped:
+        yield "skipped", f"{display(skipped.prompt)}: {display(skipped.reason)}"
+
+
+def _spent(report: Report) -> Iterator[tuple[str, str]]:
+    if report.limits:
+        waited = sum(limit.ended_at - limit.started_at for limit in report.limits)
+        pauses = count(len(report.limits), "pause")
+        yield "usage limits", f"{pauses}, {duration(waited)} in all; no attempt was spent"
+    if report.cost_usd is not None:
+        yield "cost", _cost(report)
+    if report.input_tokens or report.output_tokens:
+        yield "tokens", f"{report.input_tokens:,} in, {report.output_tokens:,} out"
+    if costs := [f"{one.phase} {cost(one.usage)}" for one in report.phases if cost(one.usage)]:
+        yield "by phase", ", ".join(costs)
+
+
+def _time(report: Report) -> str:
+    estimate = report.estimate
+    if not estimate.makespan_seconds:  # no agent was to work
+        return duration(report.wall_seconds)
+    return (
+        f"{duration(report.wall_seconds)} in {count(report.slots, 'slot')} "
+        f"(estimated {duration(estimate.makespan_seconds)}, "
+        f"at least {duration(estimate.lower_bound_seconds)})"
+    )
+
+
+def _cost(report: Report) -> str:
+    told = dollars(report.cost_usd, is_estimated=report.cost_is_estimated)
+    predicted = say_cost([task.estimate_cost_usd for task in report.tasks])
+    return f"{told} (predicted {predicted})" if predicted else told
+
+
+def _checks(report: Report) -> str:
+    checks = report.checks
+    known = f", {checks.cached} known before" if checks.cached else ""
+    ran = f"{checks.ran} ran in {took(checks.seconds, checks.setup_seconds)}{known}"
+    base = f"the base's took {took(checks.base_seconds, checks.base_setup_seconds)}"
+    told = ((ran, checks.ran or checks.cached), (base, checks.base_seconds))
+    return "; ".join(text for text, is_there in told if is_there)
+
+
+def cost(usage: Usage) -> str:
+    """$1.20, ~$1.20 where it was worked out from a table of prices, "" where nobody told."""
+    return dollars(usage.cost_usd, is_estimated=usage.is_estimated)
+
+
+def dollars(cost_usd: float | None, *, is_estimated: bool = False) -> str:
+    """$1.20, or nothing where nobody told."""
+    return "" if cost_usd is None else f"{'~' if is_estimated else ''}${cost_usd:.2f}"
+
+
+PHASE_COLUMNS = ("task", "attempt", "phase", "time", "cost", "tokens in", "out", "session")
+TOTAL_COLUMNS = ("phase", "ran", "passed", "time", "cost", "tokens in", "out")
+MOST_ROWS = 300  # in the summary of a job
+
+
+def phase_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """One row for each phase that ran."""
+    for task in report.tasks:
+        for attempt in task.attempts:
+            for row in attempt.phases:
+                yield (
+                    task.id,
+                    str(attempt.number),
+                    row.phase if row.finished else f"{row.phase} (did not pass)",
+                    took(row.seconds, row.setup_seconds),
+                    *_usage(row.usage),
+                    display(row.session, limit=40),
+                )
+
+
+def total_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """One row for each phase over the whole run."""
+    for total in report.phases:
+        numbers = (str(total.times), str(total.passed))
+        time = took(total.seconds, total.setup_seconds)
+        yield (total.phase, *numbers, time, *_usage(total.usage))
+
+
+def _usage(usage: Usage) -> tuple[str, ...]:
+    tokens = (usage.input_tokens, usage.output_tokens)
+    return (cost(usage), *(f"{number:,}" if number else "" for number in tokens))
+
+
+def breakdown_markdown(report: Report) -> str:
+    """Both tables for the page of a job, "" where nothing ran. Nothing in them acts."""
+    rows = [*phase_rows(report)]
+    if not rows:
+        return ""
+    more = len(rows) - MOST_ROWS
+    return "\n".join(
+        [
+            "### What each phase took",
+            "",
+            *_table(TOTAL_COLUMNS, [*total_rows(report)]),
+            "",
+            *_table(PHASE_COLUMNS, rows[:MOST_ROWS]),
+            *(["", f"and {count(more, 'row')} more in report.html"] if more > 0 else []),
+        ]
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
+    yield from (f"| {' | '.join(map(as_cell, row))} |" for row in rows)

@@ -1,0 +1,1 @@
+"""The rounds of a run on GitHub: history, results, verdicts, the state branch."""

@@ -1,0 +1,137 @@
+"""Takes in the git bundles of other jobs through a quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from concertmaster.files import untrusted
+from concertmaster.files.untrusted import unfit_file
+from concertmaster.git.command import OUR_EMAIL, OUR_NAME, GitAnswer, decode, parse_object_id
+from concertmaster.git.run_repository import RunRepository, quoted
+from concertmaster.rounds.result import Result
+from concertmaster.text.display import display
+
+RECEIVED = "refs/concertmaster/received/"
+MOST_BUNDLE_BYTES = 500 << 20
+MOST_HEAD_BYTES = 1 << 16  # of a bundle, before its objects begin
+_PREREQUISITE = re.compile(rb"-([0-9a-f]{40}(?:[0-9a-f]{24})?)(?: .*)?")
+_REF = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) (refs/\S+)")
+
+
+def receive_bundle(
+    objects: RunRepository, folder: Path, result: Result, *, run: str, base: str
+) -> str:
+    """Bring in the commit of the result's bundle, as refs/concertmaster/received/<task>.
+
+    Raises EnvironmentFault, and leaves nothing behind, when anything is not as the result says.
+    """
+    what = f"the bundle of {display(result.task)}"
+    commit = parse_object_id(result.head or result.work)
+    pack = _read_bundle(
+        folder, result, ref=f"refs/heads/concertmaster/{run}/{result.task}", base=base, what=what
+    )
+    with _quarantine(objects) as arriving:
+        arriving.run("index-pack", "--stdin", "--fix-thin", "--strict", stdin=pack, what=what)
+        _check_commit(arriving, result, commit, base=base, what=what)
+        arriving.release()
+    objects.pin(RECEIVED + result.task, commit)
+    return commit
+
+
+def _read_bundle(folder: Path, result: Result, *, ref: str, base: str, what: str) -> bytes:
+    """The objects in the bundle, as a pack."""
+    name = f"bundles/{result.task}.bundle"
+    if result.bundle != name or "/" in result.task or (folder / "bundles").is_symlink():
+        raise unfit_file(what, f"{result.bundle} is not where a bundle belongs")
+    path = folder / name
+    with untrusted.open_plain(path, what=what, most_bytes=MOST_BUNDLE_BYTES) as descriptor:
+        data = b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
+    if hashlib.sha256(data).hexdigest() != result.sha256:
+        raise unfit_file(what, "its sha256 differs from the one in the results")
+    head, _, pack = data.partition(b"\n\n")
+    needs, refs = _read_head(head[:MOST_HEAD_BYTES], what=what)
+    if refs != {ref: result.head or result.work}:
+        raise unfit_file(what, "it holds other refs than the one of the task")
+    if not needs <= {base}:
+        raise unfit_file(what, "it needs other commits than the base of the run")
+    return pack
+
+
+def _read_head(head: bytes, *, what: str) -> tuple[set[str], Mapping[str, str]]:
+    """The commits that the bundle builds on, and its refs."""
+    first, *lines = head.split(b"\n")
+    if first not in (b"# v2 git bundle", b"# v3 git bundle"):
+        raise unfit_file(what, "it is no bundle of git")
+    needs, refs = set(), {}
+    for line in lines:
+        if need := _PREREQUISITE.fullmatch(line):
+            needs.add(decode(need[1]))
+        elif ref := _REF.fullmatch(line):
+            refs[decode(ref[2])] = decode(ref[1])
+        elif not line.startswith(b"@object-format="):
+            raise unfit_file(what, f"its head holds {decode(line[:80])!r}")
+    return needs, refs
+
+
+class _Arriving:
+    """Objects that are seen on top of the run's repository, and are not yet in it."""
+
+    def __init__(self, objects: RunRepository, folder: Path) -> None:
+        self._objects = objects
+        self._folder = folder
+        self._env = {
+            "GIT_OBJECT_DIRECTORY": str(folder),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": quoted(str(objects.path / "objects")),
+        }
+
+    def ask(self, *args: str, stdin: bytes = b"") -> GitAnswer:
+        return self._objects.git.ask(*args, stdin=stdin, env=self._env)
+
+    def run(self, *args: str, what: str, stdin: bytes = b"") -> str:
+        """Stdout; the fault of the bundle when git fails."""
+        answer = self.ask(*args, stdin=stdin)
+        if answer.code != 0:
+            raise unfit_file(what, f"git {args[0]}: {answer.err.strip()}")
+        return decode(answer.out).removesuffix("\n")
+
+    def release(self) -> None:
+        """Into the repository; the index last, as it is what makes git see a pack."""
+        target = self._objects.path / "objects" / "pack"
+        target.mkdir(exist_ok=True)
+        for file in sorted(self._folder.glob("pack/pack-*"), key=lambda one: one.suffix == ".idx"):
+            file.rename(target / file.name)
+
+
+@contextmanager
+def _quarantine(objects: RunRepository) -> Iterator[_Arriving]:
+    folder = Path(tempfile.mkdtemp(prefix="arriving-", dir=objects.path))
+    try:
+        (folder / "pack").mkdir()
+        yield _Arriving(objects, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_commit(
+    arriving: _Arriving, result: Result, commit: str, *, base: str, what: str
+) -> None:
+    """It is whole, builds on the run's base and, where it is to land, was made by us."""
+    arriving.run("rev-list", "--objects", "--quiet", commit, "--not", base, what=what)
+    if arriving.ask("merge-base", "--is-ancestor", base, commit).code != 0:
+        raise unfit_file(what, "it does not build on the base of the run")
+    if not result.head:
+        return
+    parents = arriving.run("rev-parse", f"{commit}^@", what=what).split()
+    if parents != [result.base]:
+        raise unfit_file(what, "it is not one commit on the base of the task")
+    people = "--format=%an <%ae>%n%cn <%ce>"
+    lines = arriving.run("log", people, commit, "--not", base, what=what).split("\n")
+    if {*lines} != {f"{OUR_NAME} <{OUR_EMAIL}>"}:
+        raise unfit_file(what, "it holds commits that Concertmaster did not make")

@@ -1,0 +1,45 @@
+"""Checks the head and the base of a result against git."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from concertmaster.git import commit_message
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing.merges import build_base
+from concertmaster.model import Plan
+from concertmaster.rounds.result import Result
+
+
+def find_head_fault(objects: RunRepository, result: Result, *, plan: Plan) -> str:
+    """Why the result's commit is not the one that we make of its tree; "" if it is.
+
+    So nobody else's words land, which GitHub might act on.
+    """
+    task = next(one for one in plan.tasks if one.id == result.task)
+    settings = plan.settings
+    text = commit_message.task_message(
+        task.title, task=task.id, prompt=task.prompt, run=plan.run, settings=settings
+    )
+    ours = objects.commit(
+        objects.tree(result.head), parents=(result.base,), message=text, at=settings.made_at
+    )
+    return "" if ours == result.head else f"its commit {result.head} is not as we make them"
+
+
+def find_base_fault(
+    objects: RunRepository, result: Result, *, plan: Plan, results: Mapping[str, Result]
+) -> str:
+    """Why the result's base is not what anyone gets who merges what it is built on; "" if it is.
+
+    So nothing hides between the run's base and the one change that is judged.
+    """
+    for built in result.built_on:
+        source = results.get(built.task)
+        if source is None or source.head != built.head:
+            return f"it is built on a commit that is not the result of {built.task}"
+    made_at = plan.settings.made_at
+    base = build_base(objects, plan.base, result.built_on, task=result.task, made_at=made_at)
+    if base == result.base:
+        return ""
+    return f"its base {result.base} is not what it says it is built on"

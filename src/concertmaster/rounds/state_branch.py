@@ -1,0 +1,139 @@
+"""The branch on the server that keeps what is known of a run; it is never merged."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from concertmaster.errors import EnvironmentFault
+from concertmaster.git import remote
+from concertmaster.git.command import Git
+from concertmaster.git.remote import BranchMove, PushResult
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing import path_portability
+from concertmaster.rounds import documents
+from concertmaster.rounds.history import History
+from concertmaster.text.display import display
+
+_BRANCH = re.compile(r"concertmaster/([^/]+)/state")
+_NUMBERED = re.compile(r"(?:i[0-9]{1,18}-)?([cw])([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedState:
+    """What the branch holds at `commit`."""
+
+    commit: str
+    history: History
+    repository: Repository
+
+    def file(self, name: str) -> bytes | None:
+        """The bytes of a further file; None where the branch holds none of this name."""
+        return self.repository.read_file(self.commit, name)
+
+
+def find(repository: Repository, url: str, *, token: str) -> Mapping[str, str]:
+    """The commits of all state branches, by run."""
+    tips = remote.tips(repository, url, token=token, prefix=remote.BRANCHES + remote.OURS)
+    found = ((_BRANCH.fullmatch(name), commit) for name, commit in tips.items())
+    return {match[1]: commit for match, commit in found if match}
+
+
+def read(repository: Repository, url: str, run: str, *, token: str) -> SavedState | None:
+    """None when the run has no state branch; EnvironmentFault when it cannot be understood."""
+    branch = name_of(run)
+    commit = remote.fetch(repository, url, [branch], token=token).get(branch)
+    if commit is None:
+        return None
+    data = repository.read_file(commit, documents.HISTORY_FILE)
+    history = documents.read_history(data or b"")
+    if history.run != run:
+        raise EnvironmentFault(
+            f"the branch {branch} tells of another run",
+            why=f"its {documents.HISTORY_FILE} names {display(history.run)!r}",
+            next_step="look who pushed to it; put it back, or delete it and start a new run",
+        )
+    return SavedState(commit=commit, history=history, repository=repository)
+
+
+def read_newest(repository: Repository, url: str, *, most: int, token: str) -> tuple[History, ...]:
+    """What the newest `most` runs left, without those that cannot be understood.
+
+    Raises EnvironmentFault when the server does not give them.
+    """
+    tips = find(repository, url, token=token)
+    commits = {run: tips[run] for run in choose_newest(tips, most=most)}
+    there = remote.fetch(repository, url, [*set(commits.values())], token=token)
+    return tuple(
+        history
+        for run, commit in commits.items()
+        if commit in there and (history := _read_history(repository, commit, run))
+    )
+
+
+def choose_newest(runs: Iterable[str], *, most: int) -> tuple[str, ...]:
+    """Of the runs that comments and workflow runs started, by turns: each of the two is numbered
+    by GitHub in the order of time, and nothing else of a name tells it."""
+    kinds: dict[str, list[tuple[int, str]]] = {"c": [], "w": []}
+    for run in runs:
+        if match := _NUMBERED.fullmatch(run):
+            kinds[match[1]].append((int(match[2]), run))
+    turns = zip_longest(*(sorted(kind, reverse=True) for kind in kinds.values()))
+    return tuple(one[1] for turn in turns for one in turn if one)[:most]
+
+
+def _read_history(repository: Repository, commit: str, run: str) -> History | None:
+    try:
+        found = documents.read_history(repository.read_file(commit, documents.HISTORY_FILE) or b"")
+    except EnvironmentFault:
+        return None
+    return found if found.run == run else None
+
+
+def write(
+    repository: RunRepository,
+    url: str,
+    run: str,
+    *,
+    files: Mapping[str, bytes],
+    old: str,
+    at: int,
+    message: str,
+    token: str,
+) -> PushResult:
+    """Put one commit with exactly these files on the branch, if that is still at `old` ("" = not
+    there); a name may hold slashes. What the branch holds already makes no new commit.
+
+    `old` is a commit that `read` gave; `at` is epoch seconds.
+    """
+    branch, tree = name_of(run), _write_tree(repository, files)
+    if old and repository.tree(old) == tree:
+        new = old
+    else:
+        new = repository.commit(tree, parents=(old,) if old else (), message=message, at=at)
+    move = BranchMove(branch=branch, old=old, new=new)
+    return remote.push(repository, url, [move], token=token)[branch]
+
+
+def name_of(run: str) -> str:
+    """The name of the run's branch."""
+    return f"{remote.OURS}{run}/state"
+
+
+def _write_tree(repository: RunRepository, files: Mapping[str, bytes]) -> str:
+    """The id of a tree that holds exactly these files."""
+    assert not [*path_portability.find_unportable_paths(files)], "these names are ours"
+    entries = "".join(
+        f"100644 {repository.write_blob(data)}\t{name}\0" for name, data in files.items()
+    )
+    with tempfile.TemporaryDirectory(dir=repository.path) as folder:
+        index = Path(folder) / "index"
+        git = Git(repository.path, git_dir=repository.path, index=index, private=True)
+        stdin = entries.encode("utf-8", "surrogateescape")
+        git.run("update-index", "-z", "--add", "--index-info", stdin=stdin)
+        return git.run("write-tree")

@@ -1,0 +1,336 @@
+"""From round to round: what a round changes in a run's history, and what the next one has to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from concertmaster import graph
+from concertmaster.model import LandingMode, Outcome, Plan, RunSettings, TaskState
+from concertmaster.planning.estimates import predict_cost, profile_of
+from concertmaster.prompts.follow_ups import carry_follow_ups
+from concertmaster.rounds.history import Due, History, TaskHistory
+from concertmaster.rounds.result import Result
+from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict
+
+UNKNOWN_LIMIT_SECONDS = 3600.0  # until a limit whose end nobody told is tried again
+SHORTEST_WAIT_SECONDS = 600.0  # for rounds that are not counted may not follow at once
+MOST_WAITS = 40  # for usage limits, until a person asks again
+LONGEST_WAIT_SECONDS = 8 * 86400.0  # the longest limits of agents are for a week
+
+_REPAIRABLE = (LandingFault.CULPRIT, LandingFault.CONFLICT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTodo:
+    """What a round has to do: tasks for agents, and results of before that only have to land."""
+
+    work: tuple[str, ...]
+    carried: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.work or self.carried)
+
+
+# --- what a round brings -----------------------------------------------------------------------
+
+
+def take_results(
+    history: History, results: Mapping[str, Result], *, lost: Mapping[str, str]
+) -> History:
+    """With what the work jobs made; `lost` says why some tasks have no result."""
+    for one in history.tasks:
+        if one.task in results:
+            history = history.put(_take_result(one, results[one.task]))
+        elif one.task in lost:
+            history = history.put(
+                replace(one, state=TaskState.FAILED, outcome=Outcome.LOST, reason=lost[one.task])
+            )
+    return history
+
+
+def _take_result(one: TaskHistory, result: Result) -> TaskHistory:
+    return replace(
+        one,
+        state=result.state,
+        outcome=result.outcome,
+        reason=result.reason,
+        fault=None,
+        attempts=one.attempts + result.attempts,
+        base=result.base,
+        built_on=result.built_on,
+        head=result.head,
+        work=result.work,
+        notes=result.notes,
+        follow_ups=carry_follow_ups((*one.follow_ups, *result.follow_ups)),
+        evidence=result.evidence,
+        seconds=one.seconds + result.seconds,
+        usage=one.usage + result.usage,
+        resumes_at=result.resumes_at,
+    )
+
+
+def cost(history: History) -> float:
+    """USD that all rounds have cost, as far as agents tell."""
+    return sum(one.usage.cost_usd or 0.0 for one in history.tasks)
+
+
+def refuse(history: History, task: str, *, reason: str) -> History:
+    """Its change may never land; what a person wants of it lies on its branch."""
+    one = history.task(task)
+    return history.put(
+        replace(
+            one,
+            state=TaskState.FAILED,
+            outcome=Outcome.REFUSED,
+            fault=LandingFault.REFUSED,
+            reason=reason,
+            head="",
+            work=one.head,
+        )
+    )
+
+
+def take_verdict(history: History, verdict: Verdict) -> History:
+    """With those left out that may not land."""
+    for left in verdict.left_out:
+        if history.task(left.task).state is TaskState.SUCCEEDED:  # all else was settled before
+            history = _leave_out(history, left)
+    return replace(history, check_seconds=history.check_seconds + verdict.check_seconds)
+
+
+def _leave_out(history: History, left: LeftOutTask) -> History:
+    one = history.task(left.task)
+    if left.fault is LandingFault.REFUSED:
+        return refuse(history, left.task, reason=left.reason)
+    if left.fault not in _REPAIRABLE:
+        return history.put(replace(one, fault=left.fault, reason=left.reason))
+    if awaited := _awaited(history, one):
+        reason = f"is built on {awaited}, which a person has to merge first"
+        return history.put(replace(one, fault=LandingFault.STUCK, reason=reason))
+    state = TaskState.LEFT_OUT
+    return history.put(replace(one, state=state, fault=left.fault, reason=left.reason))
+
+
+def _awaited(history: History, one: TaskHistory) -> str:
+    """A task that it is built on and that a person may still merge; "" where there is none."""
+    states = {other.task: other.state for other in history.tasks}
+    names = (built.task for built in one.built_on)
+    return next((name for name in names if states.get(name) is TaskState.AWAITING_MERGE), "")
+
+
+def block(history: History) -> History:
+    """Nothing waits for a hard need that will not land."""
+    states = {one.task: one.state for one in history.tasks}
+    hard = graph.build(states, [(n.task, n.on) for n in history.needs if n.hard and n.on in states])
+    for key in graph.sort(hard, rank={key: rank for rank, key in enumerate(states)}):
+        lost = sorted(on for on in hard[key] if states[on].is_lost)
+        one = history.task(key)
+        if not lost or one.is_done or states[key].is_lost:
+            continue
+        states[key] = TaskState.BLOCKED
+        reason = f"needs {lost[0]}, which did not land"
+        history = history.put(replace(one, state=TaskState.BLOCKED, reason=reason))
+    return history
+
+
+def land(history: History, task: str, *, landed_as: str) -> History:
+    """The task is on the target, in this commit."""
+    one = history.task(task)
+    return history.put(
+        replace(one, state=TaskState.LANDED, landed_as=landed_as, reason="", fault=None)
+    )
+
+
+def await_merge(history: History, task: str, *, pull: int, reason: str) -> History:
+    """A person merges it; `pull` is 0 where none could be opened."""
+    one = history.task(task)
+    state = TaskState.AWAITING_MERGE
+    return history.put(replace(one, state=state, pull=pull, reason=reason, fault=None))
+
+
+def settle_pull(history: History, pull: int, *, is_open: bool, is_merged: bool) -> History:
+    """What a person has made of one of our pull requests."""
+    for one in history.tasks:
+        if history.deciding_pull(one) != pull:
+            continue
+        if is_merged:
+            history = land(history, one.task, landed_as=one.landed_as or one.head)
+        elif is_open and one.fault is LandingFault.CLOSED:
+            history = await_merge(history, one.task, pull=one.pull, reason="it was opened again")
+        elif not is_open and one.fault is not LandingFault.CLOSED:
+            history = history.put(_close(one, pull))
+    return history
+
+
+def _close(one: TaskHistory, pull: int) -> TaskHistory:
+    reason = f"its pull request #{pull} was closed"
+    return replace(one, state=TaskState.LEFT_OUT, fault=LandingFault.CLOSED, reason=reason)
+
+
+# --- what the next round has to do -------------------------------------------------------------
+
+
+def choose_todo(
+    history: History, settings: RunSettings, *, by_person: bool, named: Collection[str] = ()
+) -> RoundTodo:
+    """What can be done now. A person's retry takes all that did not land, or those `named`."""
+    wanted = {
+        one.task: one
+        for one in history.tasks
+        if _is_wanted(one, settings, by_person=by_person, named=named)
+    }
+    kept: dict[str, TaskHistory] = {}
+    for key in _in_order(history):
+        if key in wanted and _finds_needs(history, key, kept):
+            kept[key] = wanted[key]
+    carried = tuple(key for key in kept if _is_carried(kept[key]))
+    return RoundTodo(work=tuple(key for key in kept if key not in carried), carried=carried)
+
+
+def _is_carried(one: TaskHistory) -> bool:
+    return one.state is TaskState.SUCCEEDED and bool(one.head)
+
+
+def _is_wanted(
+    one: TaskHistory, settings: RunSettings, *, by_person: bool, named: Collection[str]
+) -> bool:
+    if one.state is TaskState.WAITING or _is_carried(one):
+        return True
+    if not one.state.is_lost:
+        return False
+    if by_person:
+        return not named or one.task in named or one.state is TaskState.BLOCKED
+    is_blocked = one.state is TaskState.BLOCKED
+    return is_blocked or (one.fault in _REPAIRABLE and one.repairs < settings.repairs)
+
+
+def _in_order(history: History) -> tuple[str, ...]:
+    names = [one.task for one in history.tasks]
+    known = set(names)
+    links = [(n.task, n.on) for n in history.needs if n.hard and {n.task, n.on} <= known]
+    return graph.sort(graph.build(names, links), rank={key: i for i, key in enumerate(names)})
+
+
+def _finds_needs(history: History, key: str, kept: Mapping[str, TaskHistory]) -> bool:
+    """Every hard need landed, or is worked on beside it; a carried result is still to land."""
+    known = {one.task: one for one in history.tasks}
+    is_carried = _is_carried(known[key])
+    return all(
+        known[on].is_done or (on in kept and (is_carried or not _is_carried(kept[on])))
+        for on in _hard_needs(history, key)
+        if on in known
+    )
+
+
+def _hard_needs(history: History, key: str) -> Iterator[str]:
+    return (need.on for need in history.needs if need.hard and need.task == key)
+
+
+def find_due(history: History, settings: RunSettings, *, at: float) -> Due | None:
+    """The next round that begins by itself; None where nothing can be done, or no more may.
+
+    Waiting for a usage limit to end is counted apart. What is stuck waits for a person.
+    """
+    todo = choose_todo(history, settings, by_person=False)
+    lands = settings.landing not in (LandingMode.BRANCHES, LandingMode.NONE)
+    carried = [key for key in todo.carried if history.task(key).fault is not LandingFault.STUCK]
+    if not (todo.work or (carried and lands)):
+        return None
+    number = history.round + 1
+    if limits := _limits(history, todo, at=at):
+        if history.waits >= MOST_WAITS:
+            return None
+        return Due(round=number, at=max(limits), reason="a usage limit ends then")
+    if history.own_rounds >= settings.rounds:
+        return None
+    return Due(round=number, at=at, reason=_describe(history, todo))
+
+
+def _limits(history: History, todo: RoundTodo, *, at: float) -> list[float]:
+    """When the usage limits end that tasks have run into."""
+    limited = [history.task(key) for key in todo.work]
+    return [
+        min(max(one.resumes_at, at + SHORTEST_WAIT_SECONDS), at + LONGEST_WAIT_SECONDS)
+        if one.resumes_at
+        else at + UNKNOWN_LIMIT_SECONDS
+        for one in limited
+        if one.outcome is Outcome.LIMITED and one.state is TaskState.WAITING
+    ]
+
+
+def _describe(history: History, todo: RoundTodo) -> str:
+    repairs = [key for key in todo.work if history.task(key).fault in _REPAIRABLE]
+    if repairs:
+        return f"to repair {', '.join(repairs[:5])}"
+    return "to go on with what is left" if todo.work else "to check results on the new target"
+
+
+# --- a round begins ----------------------------------------------------------------------------
+
+
+def begin_round(
+    history: History, plan: Plan, todo: RoundTodo, *, trigger: str, own: bool
+) -> History:
+    """The history as this round begins: its tasks wait, what they had been is evidence.
+
+    Of our `own` rounds those that a person caused are not counted.
+    """
+    is_due = own and history.due is not None
+    is_wait = is_due and bool(_limits(history, todo, at=0.0))
+    for task in plan.tasks:
+        one = history.task(task.id)
+        is_repair = one.fault in _REPAIRABLE and own
+        history = history.put(
+            replace(
+                one,
+                state=TaskState.WAITING,
+                reason="",
+                fault=None,
+                outcome=None,
+                repairs=one.repairs + is_repair if own else 0,
+                prompt=task.prompt,
+                title=task.title,
+                blob=task.blob,
+                profile=profile_of(task, plan.settings),
+                head="",
+                work="",
+                resumes_at=0.0,
+            )
+        )
+    return replace(
+        history,
+        round=history.round + 1,
+        trigger=trigger,
+        own_rounds=history.own_rounds + (is_due and not is_wait) if own else 0,
+        waits=history.waits + is_wait if own else 0,
+        due=None,
+    )
+
+
+def evidence_of(one: TaskHistory) -> str:
+    """Why the task did not land, for the next agent that tries; "" where nothing was wrong."""
+    if not one.state.is_lost or one.state is TaskState.BLOCKED:
+        return ""
+    return "\n\n".join(text for text in (one.reason, one.evidence) if text)
+
+
+def restrict(plan: Plan, tasks: Collection[str], *, evidence: Mapping[str, str]) -> Plan:
+    """The plan for these tasks alone; each gets to know why it did not land before."""
+    kept = tuple(
+        replace(task, evidence=evidence.get(task.id, "")) for task in plan.tasks if task.id in tasks
+    )
+    needs = tuple(need for need in plan.needs if {need.task, need.on} <= set(tasks))
+    exclusions = tuple(one for one in plan.exclusions if set(one.tasks) <= set(tasks))
+    links = [(need.task, need.on) for need in needs] + [one.tasks for one in exclusions]
+    return replace(
+        plan,
+        tasks=kept,
+        needs=needs,
+        exclusions=exclusions,
+        order=tuple(key for key in plan.order if key in tasks),
+        shares=graph.components([task.id for task in kept], links),
+        sequential_seconds=math.fsum(task.estimate_seconds for task in kept),
+        predicted_cost_usd=predict_cost(kept),
+    )

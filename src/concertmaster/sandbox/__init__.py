@@ -1,0 +1,1 @@
+"""Runs the commands of agents and checks: supervision, users, permissions, resources."""

@@ -1,0 +1,50 @@
+"""How a command ended."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a command ended. Code and signal are None where it never ran or nobody saw its end."""
+
+    code: int | None = None
+    signal: int | None = None
+    timed_out: bool = False
+    stopped: bool = False
+    lost: bool = False  # its guard died; what it did until then is unknown
+    error: str = ""  # why it could not start
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0 and not (self.timed_out or self.stopped or self.lost or self.error)
+
+    def describe(self) -> str:
+        """The end in a few words, to follow the name of the command."""
+        if self.error:
+            return f"could not start: {self.error}"
+        if self.stopped:
+            return "stopped"
+        if self.timed_out:
+            return f"timed out after {_duration(self.seconds)}"
+        if self.lost:
+            return "lost: its guard process was killed"
+        if self.signal is not None:
+            return f"killed by {_signal_name(self.signal)}"
+        return f"exit {self.code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names
+        return f"signal {number}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,281 @@
+"""All that the user sees: results on standard output, progress and errors on standard error."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from concertmaster.errors import Error
+from concertmaster.model import Plan
+from concertmaster.planning import explain
+from concertmaster.report import summary
+from concertmaster.report.github_run import COLUMNS, RunView, view_headline, view_row
+from concertmaster.report.model import Report, TaskRow
+from concertmaster.report.progress_lines import name_tasks
+from concertmaster.terminal.live import (
+    LONGEST_LINE,
+    Board,
+    Changes,
+    Lines,
+    ProgressView,
+    Screen,
+    Silence,
+    WatchView,
+    rich_table,
+    show_live,
+)
+from concertmaster.text.display import count, display, duration
+from concertmaster.text.markdown import inert_log_line
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+
+class PlanForm(StrEnum):
+    """How a plan is shown."""
+
+    TABLE = "table"
+    MERMAID = "mermaid"
+    JSON = "json"
+
+
+class Console:
+    """One program's two streams. With `json`, stdout holds one document and progress is silent.
+
+    `terminal` allows the live view and colours; a stream that is no terminal gets plain text.
+    """
+
+    def __init__(self, stdout: TextIO, stderr: TextIO, *, terminal: bool, json: bool) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._terminal = terminal
+        self._json = json
+        self._has_document = False
+        self._redact: Callable[[str], str] = lambda text: text
+        for stream in (stdout, stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a narrow locale must not end a run
+
+    def keep_secrets(self, redact: Callable[[str], str]) -> None:
+        """From now on every line of text goes through this filter."""
+        self._redact = redact
+
+    def line(self, text: str) -> None:
+        """One line of a result."""
+        if not self._json:
+            self._print(text, self._stdout)
+
+    def note(self, text: str) -> None:
+        """One line beside the result."""
+        if not self._json:
+            self._print(text, self._stderr)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        """A log of Actions would take `::` at the start of a line, and `##[` in it, as commands."""
+        line = display(self._redact(text), limit=LONGEST_LINE)
+        print(inert_log_line(line), file=stream, flush=True)
+
+    def document(self, value: object) -> None:
+        """The one JSON document of this invocation."""
+        self._has_document = True
+        print(json.dumps(value, indent=2), file=self._stdout, flush=True)
+
+    def error(self, error: Error) -> None:
+        """What happened, why, and what to do next."""
+        parts = (("error", error.what), ("why", error.why), ("next", error.next_step))
+        for word, text in parts:
+            if text:
+                self._print(f"{word}: {text}", self._stderr)
+        if self._json and not self._has_document:
+            told = {"what": error.what, "why": error.why, "next_step": error.next_step}
+            self.document({"error": told})
+
+    def show_plan(self, plan: Plan, *, form: PlanForm = PlanForm.TABLE) -> None:
+        """The plan as a table with its reasons, as a picture, or as plan.json."""
+        if self._json or form is PlanForm.JSON:
+            self.document(asdict(plan))
+        elif form is PlanForm.MERMAID:
+            print(explain.mermaid(plan), file=self._stdout, flush=True)
+        else:
+            columns = ("#", "task", "title", "estimate", "footprint", "waits for")
+            self._table(columns, _plan_rows(plan))
+            for text in explain.describe_plan(plan):
+                self.line(text)
+
+    def explain(self, plan: Plan, a: str, *, b: str) -> None:
+        """Why two tasks do or do not run together. Raises UsageError for an unknown task."""
+        found = explain.explain(plan, a, b)
+        if self._json:
+            self.document(asdict(found))
+            return
+        word = "may run" if found.together else "do not run"
+        self.line(f"{found.tasks[0]} and {found.tasks[1]} {word} at the same time")
+        for reason in found.reasons:
+            self.line(f"  {reason}")
+
+    def show_report(
+        self, report: Report, folder: Path, *, is_full: bool = False, running: bool = False
+    ) -> None:
+        """The run's summary, where the whole report lies, and what to do next.
+
+        Where it `is_full`, also what each phase took; `running` as for `show_status`.
+        """
+        if self._json:
+            self.document({**asdict(report), "folder": str(folder)})
+            return
+        if is_full:
+            self._table(summary.PHASE_COLUMNS, [*summary.phase_rows(report)])
+            self._table(summary.TOTAL_COLUMNS, [*summary.total_rows(report)])
+        self._show_summary(report)
+        self.line(f"report: {folder / 'report.html'}")
+        self._show_follow_ups(report, folder)
+        self._show_next(report, running=running)
+
+    def show_status(self, report: Report, folder: Path, *, running: bool) -> None:
+        """Where a run stands; `running` says that a process works on it right now."""
+        if self._json:
+            self.document({**asdict(report), "folder": str(folder), "running": running})
+            return
+        self._show_summary(report)
+        self.line(f"folder: {folder}")
+        self._show_next(report, running=running)
+
+    def result(self, text: str, document: object) -> None:
+        """An answer, in words or as a document."""
+        if self._json:
+            self.document(document)
+            return
+        for line in text.splitlines():
+            self.line(line)
+
+    def show_runs(self, runs: Sequence[tuple[Report, bool]]) -> None:
+        """Every run with whether a process works on it, oldest first."""
+        if self._json:
+            self.document([{**asdict(report), "running": running} for report, running in runs])
+        elif runs:
+            self._table(("run", "how it stands"), [_run_row(*run) for run in runs])
+        else:
+            self.line("there is no run in this repository yet")
+
+    def show_view(self, view: RunView, *, now: float) -> None:
+        """How a run on GitHub stands."""
+        if self._json:
+            seconds = view.elapsed_seconds(now)
+            told = {"has_landed": view.has_landed, "elapsed_seconds": round(seconds, 1)}
+            self.document({**asdict(view), **told})
+            return
+        self._table(COLUMNS, [view_row(task) for task in view.tasks])
+        for text in view_headline(view, now):
+            self.line(text)
+
+    @contextmanager
+    def watching(self, now: Callable[[], float]) -> Iterator[WatchView]:
+        """Shows a run on GitHub for as long as the context lasts; `now` is since the epoch."""
+        if self._shows_colours(self._stderr):
+            console = self._rich(self._stderr)
+            screen = Screen(console, now)
+            with show_live(console, screen):
+                yield screen
+        else:
+            yield Changes(self._tell)
+
+    @contextmanager
+    def progress(self) -> Iterator[ProgressView]:
+        """Tells of the run for as long as the context lasts."""
+        if self._json:
+            yield Silence()
+        elif self._shows_colours(self._stderr):
+            console = self._rich(self._stderr)
+            board = Board(console)
+            with show_live(console, board):
+                yield board
+        else:
+            yield Lines(self._tell)
+
+    def _tell(self, text: str) -> None:
+        with suppress(OSError):  # a reader that went away does not end the run
+            self.note(text)
+
+    def _show_summary(self, report: Report) -> None:
+        columns = ("task", "state", "attempts", "time", "cost", "what")
+        self._table(columns, [_report_row(task, report) for task in report.tasks])
+        self.line(summary.headline(report))
+        for word, text in summary.facts(report):
+            self.line(f"{word}: {text}")
+
+    def _show_follow_ups(self, report: Report, folder: Path) -> None:
+        if report.follow_ups:
+            drafts = count(len(report.follow_ups), "draft")
+            self.line(f"follow-ups: {drafts} in {folder / 'follow-ups'}")
+        for draft in report.follow_ups:
+            self.line(f"  {draft.file}: {draft.title} ({name_tasks(draft.tasks)})")
+
+    def _show_next(self, report: Report, *, running: bool) -> None:
+        if running:
+            self.line("the run is going on")
+        for step in () if running else report.next_steps:
+            self.line(f"next: {step.text}")
+            if step.command:
+                self.line(f"      {step.command}")
+
+    def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        if not rows:
+            return
+        if self._shows_colours(self._stdout):
+            self._rich(self._stdout).print(rich_table(columns, rows))
+        else:
+            for text in _plain_table([columns, *rows]):
+                self._print(text, self._stdout)
+
+    def _shows_colours(self, stream: TextIO) -> bool:
+        return self._terminal and stream.isatty()
+
+    def _rich(self, stream: TextIO) -> RichConsole:
+        # Rich takes longer to load than most commands take to answer.
+        from rich.console import Console as RichConsole  # noqa: PLC0415
+
+        return RichConsole(file=stream, markup=False, emoji=False, highlight=False)
+
+
+def _plan_rows(plan: Plan) -> list[tuple[str, ...]]:
+    places = {task: place for place, task in enumerate(plan.order, 1)}
+    return [
+        (
+            str(places.get(task.id, "")),
+            task.id,
+            display(task.title, limit=60),
+            explain.summarise_estimate(task),
+            explain.summarise_footprint(task),
+            explain.summarise_waiting(plan, task.id),
+        )
+        for task in sorted(plan.tasks, key=lambda task: places.get(task.id, 0))
+    ]
+
+
+def _run_row(report: Report, running: bool) -> tuple[str, ...]:
+    told = summary.headline(report).removeprefix(f"run {report.run} ")
+    return (report.run, "going on" if running else told)
+
+
+def _report_row(task: TaskRow, report: Report) -> tuple[str, ...]:
+    return (
+        task.id,
+        summary.say_state(task.state, report.ended),
+        str(len(task.attempts)),
+        duration(task.seconds),
+        summary.cost(task.usage),
+        display(task.reason or task.title, limit=100),
+    )
+
+
+def _plain_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

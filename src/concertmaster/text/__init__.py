@@ -1,0 +1,1 @@
+"""Text as people and programs read it: display, Markdown, globs, hidden marks, redaction."""

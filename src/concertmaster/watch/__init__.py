@@ -1,0 +1,1 @@
+"""Follows a run on GitHub from a terminal."""

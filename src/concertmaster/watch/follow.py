@@ -1,0 +1,99 @@
+"""Follows a run on GitHub until it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from concertmaster.clock import Clock, SystemClock
+from concertmaster.errors import Interrupted, UsageError
+from concertmaster.git.remote import origin_url
+from concertmaster.github.issue_reference import (
+    IssueReference,
+    check_server,
+    read_issue,
+    read_repository,
+)
+from concertmaster.report.github_run import RunView
+from concertmaster.settings import AccessSettings
+from concertmaster.terminal.console import Console
+from concertmaster.watch.poller import TRIES, RunPoller
+
+LONGEST_PAUSE_SECONDS = 60.0
+TRIES_OF_ONE_LOOK = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWatcher:
+    """Somebody at a terminal who watches the run of an issue."""
+
+    issue: IssueReference
+    access: AccessSettings
+    console: Console
+    clock: Clock = field(default_factory=SystemClock)
+
+    def look(self) -> RunView:
+        """How the run stands now."""
+        return self._open(tries=TRIES_OF_ONE_LOOK, told=self.console.note).look()
+
+    def stay(self, *, interval_seconds: float) -> RunView:
+        """How the run stood when it was over; shown all the time until then."""
+        try:
+            with self.console.watching(self.clock.now) as onlooker:
+                watch = self._open(tries=TRIES, told=onlooker.note)
+                for view in follow_run(watch, self.clock, interval_seconds=interval_seconds):
+                    onlooker.show(view)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(
+                "watched no longer; the run goes on",
+                next_step=f"`concertmaster watch {self.issue.number}` looks again",
+            ) from stop
+        return view
+
+    def _open(self, *, tries: int, told: Callable[[str], None]) -> RunPoller:
+        return RunPoller(
+            url=self.access.api,
+            repository=self.issue.repository,
+            issue=self.issue.number,
+            token=self.access.token.get_secret_value(),
+            clock=self.clock,
+            tries=tries,
+            told=told,
+        )
+
+
+def find_issue(text: str, *, repository: str, folder: Path, server: str) -> IssueReference:
+    """The issue as the user names it: in `repository` ("" for the one that `folder` was cloned
+    from) where the text itself names none. Raises UsageError."""
+    asked = read_issue(text)
+    home = asked
+    if repository or not asked.repository:
+        home = read_repository(repository or origin_url(folder))
+    if asked.repository and asked.repository.lower() != home.repository.lower():
+        raise UsageError(
+            f"the issue is one of {asked.repository}, and --repo says {home.repository}",
+            next_step="leave out --repo",
+        )
+    for address in (asked, home):
+        check_server(address, server)
+    return IssueReference(host=home.host, repository=home.repository, number=asked.number)
+
+
+def follow_run(watch: RunPoller, clock: Clock, *, interval_seconds: float) -> Iterator[RunView]:
+    """How the run stands, each time that it has changed; the last one is over.
+
+    While nothing changes the pauses grow, to a minute at most.
+    """
+    before, pause = None, interval_seconds
+    while True:
+        view = watch.look()
+        if view == before:
+            pause = min(2 * pause, max(LONGEST_PAUSE_SECONDS, interval_seconds))
+        else:
+            pause = interval_seconds
+            yield view
+        if view.is_over:
+            return
+        before = view
+        clock.sleep(pause)

@@ -1,0 +1,259 @@
+"""Looks at a run on GitHub, again and again; the owner of github3.py.
+
+What GitHub answers with 304 costs none of the calls that the token has in an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from github3 import exceptions  # type: ignore[import-untyped]
+from github3.session import GitHubSession  # type: ignore[import-untyped]
+from github3.structs import GitHubIterator  # type: ignore[import-untyped]
+
+from concertmaster.clock import Clock
+from concertmaster.errors import EnvironmentFault
+from concertmaster.github.errors import (
+    LONGEST_WAIT_SECONDS,
+    ApiAnswer,
+    NotAllowed,
+    NotFound,
+    explain_refusal,
+    missing_permission,
+)
+from concertmaster.github.labels import LABEL
+from concertmaster.report.github_run import RunView
+from concertmaster.retry import TransientFault, retry_on_transient
+from concertmaster.text.display import duration
+from concertmaster.watch.read_status import (
+    WatchedComment,
+    WatchedIssue,
+    WatchedJob,
+    WatchedRun,
+    find_watched_run,
+    view_run,
+)
+
+PAGE = 100
+MOST_PAGES = 20
+TRIES = 8
+FIRST_WAIT_SECONDS = 2.0
+API_VERSION = "2022-11-28"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class RunPoller:
+    """One issue of a repository (owner/name) and the run below it, seen with one token.
+
+    `url` is the REST API's; `tries` is how often a call is made that may go well later. `told`
+    hears what a person waits for.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        repository: str,
+        issue: int,
+        token: str,
+        clock: Clock,
+        tries: int = TRIES,
+        told: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._repository = repository
+        self._issue = f"/issues/{issue}"
+        self._url = f"{url}/repos/{repository}"
+        self._clock = clock
+        self._tries = tries
+        self._told = told
+        self._session = _open_session(token)
+        self._sheets: dict[str, _Sheet] = {}
+        self._not_shown: set[str] = set()
+
+    def look(self) -> RunView:
+        """How the run stands now. Raises EnvironmentFault where GitHub does not tell."""
+        run = self._find_run()
+        jobs = [
+            _job(found)
+            for number in run.workflows
+            for found in self._list_if_shown(f"/actions/runs/{number}/jobs", within="jobs")
+        ]
+        return view_run(run, jobs)
+
+    def _find_run(self) -> WatchedRun:
+        """Sub-issues are few. But some servers have none, and an issue at most 100."""
+        parent = _issue(dict(self._read(self._issue, shape=tuple)))
+        comments = [_comment(found) for found in self._list(f"{self._issue}/comments")]
+        below = _issues(self._list_if_shown(f"{self._issue}/sub_issues"))
+        run = find_watched_run(parent, issues=below, comments=comments)
+        if run.is_complete:
+            return run
+        since = datetime.fromtimestamp(parent.created_at, UTC).strftime(_TIME)
+        beside = _issues(self._list("/issues", labels=LABEL, state="all", since=since))
+        return find_watched_run(parent, issues=[*below, *beside], comments=comments)
+
+    def _list_if_shown(self, path: str, *, within: str = "") -> list[Mapping[str, Any]]:
+        """Empty where the server does not have the list, or not for this token."""
+        if path in self._not_shown:
+            return []
+        try:
+            return self._list(path, within=within)
+        except (NotAllowed, NotFound):
+            self._not_shown.add(path)
+            return []
+
+    def _list(self, path: str, *, within: str = "", **parameters: str) -> list[Mapping[str, Any]]:
+        """All pages. Each is a sheet of its own: the first stays the same while others change."""
+        found: list[Mapping[str, Any]] = []
+        for page in range(1, MOST_PAGES + 1):
+            part = self._read(path, shape=dict, within=within, page=str(page), **parameters)
+            found += part
+            if len(part) < PAGE:
+                break
+        return found
+
+    def _read(self, path: str, *, shape: type, within: str = "", **parameters: str) -> list[Any]:
+        name = f"{path} {parameters}"
+        action = f"read {path.removeprefix('/')}"
+
+        def read(number: int) -> list[Any]:
+            sheet = self._sheets.pop(name, None) or _Sheet(
+                self._session, self._url + path, shape=shape, within=within, parameters=parameters
+            )
+            found = self._ask(sheet, action, needs=missing_permission("GET", path))
+            self._sheets[name] = sheet  # one that failed may remember what it did not read
+            return found
+
+        try:
+            return retry_on_transient(
+                read,
+                tries=self._tries,
+                first_wait_seconds=FIRST_WAIT_SECONDS,
+                longest_wait_seconds=LONGEST_WAIT_SECONDS,
+                sleep=self._clock.sleep,
+            )
+        except TransientFault as error:
+            raise EnvironmentFault(
+                f"could not {action}, {self._tries} times in a row",
+                why=str(error),
+                next_step="watch again when GitHub can be reached; the run goes on without it",
+            ) from error
+
+    def _ask(self, sheet: _Sheet, action: str, *, needs: str) -> list[Any]:
+        try:
+            with _translated(action, needs=needs, now=self._clock.now()):
+                return sheet.read()
+        except TransientFault as error:
+            wait = f", in {duration(error.seconds)}" if error.seconds else ""
+            self._told(f"GitHub is asked again{wait}: {error}")
+            raise
+        except EnvironmentFault as error:
+            advice = (
+                f"check that {self._repository} has it, and that the token may read issues"
+                " and actions there"
+            )
+            raise type(error)(error.what, why=error.why, next_step=advice) from error
+
+
+class _Sheet:
+    """One page of a list, or one object: asked for again, it costs nothing while it is the same.
+
+    The library follows a list by the tag of its first page alone; so it gets one page at a time.
+    """
+
+    def __init__(
+        self,
+        session: GitHubSession,
+        url: str,
+        *,
+        shape: type,
+        within: str,
+        parameters: Mapping[str, str],
+    ) -> None:
+        # An object comes as pairs, and needs a length other than a page's not to ask for one.
+        most = PAGE if shape is dict else PAGE + 1
+        self._pages = GitHubIterator(
+            most, url, shape, session, params=dict(parameters), list_key=within or None
+        )
+        self._found: list[Any] = []
+
+    def read(self) -> list[Any]:
+        """What it holds now, each in the shape; raises the library's errors."""
+        found = [*self._pages.refresh(conditional=True)]
+        if self._pages.last_status != 304:
+            self._found = found
+        return self._found
+
+
+def _open_session(token: str) -> GitHubSession:
+    session = GitHubSession()
+    session.token_auth(token)
+    # By itself the library asks for each text three times over, as Markdown, text and HTML.
+    session.headers["Accept"] = "application/vnd.github+json"
+    session.headers["X-GitHub-Api-Version"] = API_VERSION
+    return session
+
+
+@contextmanager
+def _translated(action: str, *, needs: str, now: float) -> Iterator[None]:
+    """The library's errors as ours."""
+    try:
+        yield
+    except (exceptions.UnexpectedResponse, exceptions.UnprocessableResponseBody) as error:
+        raise TransientFault("what came was no answer of GitHub's") from error
+    except exceptions.ResponseError as error:
+        raise explain_refusal(_answer(error), action=action, needs=needs, now=now) from error
+    except exceptions.TransportError as error:
+        raise TransientFault(f"{type(error.exception).__name__} when trying to {action}") from error
+
+
+def _answer(error: exceptions.ResponseError) -> ApiAnswer:
+    headers = {name.lower(): value for name, value in error.response.headers.items()}
+    words = error.msg if isinstance(error.msg, str) else ""  # else a page of a proxy's
+    return ApiAnswer(status=error.code, headers=headers, data={"message": words})
+
+
+def _issues(found: Iterable[Mapping[str, Any]]) -> list[WatchedIssue]:
+    return [_issue(one) for one in found if "pull_request" not in one]
+
+
+def _issue(found: Mapping[str, Any]) -> WatchedIssue:
+    closed_at = found.get("closed_at")
+    return WatchedIssue(
+        number=int(found["number"]),
+        title=str(found.get("title") or ""),
+        body=str(found.get("body") or ""),
+        author=_author(found),
+        is_open=found.get("state") == "open",
+        labels=frozenset(str(label["name"]).lower() for label in found.get("labels") or ()),
+        created_at=_seconds(str(found["created_at"])),
+        closed_at=_seconds(str(closed_at)) if closed_at else None,
+    )
+
+
+def _comment(found: Mapping[str, Any]) -> WatchedComment:
+    return WatchedComment(
+        body=str(found.get("body") or ""),
+        author=_author(found),
+        created_at=_seconds(str(found["created_at"])),
+        url=str(found.get("html_url") or ""),
+    )
+
+
+def _job(found: Mapping[str, Any]) -> WatchedJob:
+    return WatchedJob(
+        name=str(found.get("name") or ""),
+        status=str(found.get("status") or ""),
+        conclusion=str(found.get("conclusion") or ""),
+    )
+
+
+def _author(found: Mapping[str, Any]) -> str:
+    return str((found.get("user") or {}).get("login", ""))
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()

@@ -1,0 +1,210 @@
+"""From what issues, comments and jobs on GitHub say to how their run stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from concertmaster.comments.plan_comment import PLAN_KIND, REPORT_KIND, task_of_child
+from concertmaster.github.labels import LABEL
+from concertmaster.report.github_run import GitHubState, RunView, TaskView
+from concertmaster.text.display import display
+from concertmaster.text.marks import read_marks
+
+_NUMBER = "([1-9][0-9]{0,17})"
+_ROW = re.compile(rf"^\| ([A-Za-z0-9._-]+) \| #{_NUMBER} \| ([0-9]{{0,6}}) \|", re.MULTILINE)
+_WORKFLOW = re.compile(rf"^- \[Workflow run\]\(\S+/actions/runs/{_NUMBER}\)$", re.MULTILINE)
+_RUN_OF_WORKFLOW = re.compile(rf"(?:i[0-9]+-)?w{_NUMBER}")
+_WORK = re.compile(r"(?:.* / )?work \(([0-9]{1,6})\)")
+_LABELLED = (GitHubState.LANDED, GitHubState.FAILED, GitHubState.RUNNING, GitHubState.QUEUED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedIssue:
+    """An issue as it was seen. Times are seconds since the epoch."""
+
+    number: int
+    title: str
+    body: str
+    author: str
+    is_open: bool
+    labels: frozenset[str]
+    created_at: float
+    closed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedComment:
+    """A comment of the parent; `url` is its page."""
+
+    body: str
+    author: str
+    created_at: float
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedJob:
+    """A job of a workflow run."""
+
+    name: str
+    status: str
+    conclusion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """One task of the plan comment; `share` is None where it tells none."""
+
+    task: str
+    number: int
+    share: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedRun:
+    """The newest run of a parent issue; `id` is "" where there is none yet. `workflows` are the
+    numbers of the workflow runs that work on it."""
+
+    parent: WatchedIssue
+    id: str = ""
+    rows: tuple[PlanRow, ...] = ()
+    children: Mapping[str, WatchedIssue] = field(default_factory=dict)
+    workflows: tuple[int, ...] = ()
+    began_at: float | None = None
+    report: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Every task of the plan has been found."""
+        return bool(self.rows) and all(row.task in self.children for row in self.rows)
+
+
+def find_watched_run(
+    parent: WatchedIssue, *, issues: Sequence[WatchedIssue], comments: Sequence[WatchedComment]
+) -> WatchedRun:
+    """The run that the parent's newest plan is about. Comments count only where the children's
+    author wrote them: anybody can write a mark."""
+    children = _find_children(parent, issues)
+    writers = {child.author for child in children.values()}
+    ours = [comment for comment in comments if comment.author in writers]
+    plan = next((one for one in reversed(ours) if _run_of(one, PLAN_KIND) and _rows(one)), None)
+    if plan is None:
+        return _unplanned(parent, children)
+    run = _run_of(plan, PLAN_KIND)
+    return WatchedRun(
+        parent=parent,
+        id=run,
+        rows=_rows(plan),
+        children=children,
+        workflows=_workflows(run, plan.body),
+        began_at=plan.created_at,
+        report=next((one.url for one in reversed(ours) if _run_of(one, REPORT_KIND) == run), ""),
+    )
+
+
+def _unplanned(parent: WatchedIssue, children: Mapping[str, WatchedIssue]) -> WatchedRun:
+    """The children are there before the plan is."""
+    if not children:
+        return WatchedRun(parent=parent)
+    newest = max(children.values(), key=lambda child: child.number)
+    run = read_marks(newest.body)[0].run
+    return WatchedRun(
+        parent=parent,
+        id=run,
+        rows=tuple(PlanRow(task=task, number=child.number) for task, child in children.items()),
+        children=children,
+        workflows=_workflows(run, ""),
+        began_at=min(child.created_at for child in children.values()),
+    )
+
+
+def _find_children(
+    parent: WatchedIssue, issues: Sequence[WatchedIssue]
+) -> Mapping[str, WatchedIssue]:
+    """By task; the oldest where there are several."""
+    found: dict[str, WatchedIssue] = {}
+    for issue in sorted(issues, key=lambda one: one.number):
+        task = _task_of(issue, parent.number)
+        if task:
+            found.setdefault(task, issue)
+    return found
+
+
+def _task_of(issue: WatchedIssue, parent: int) -> str:
+    return task_of_child(issue.body, parent=parent) if LABEL in issue.labels else ""
+
+
+def _run_of(comment: WatchedComment, kind: str) -> str:
+    return next((one.run for one in read_marks(comment.body) if one.kind == kind), "")
+
+
+def _rows(plan: WatchedComment) -> tuple[PlanRow, ...]:
+    """A dry run has none: its tasks have no issues."""
+    return tuple(
+        PlanRow(task=task, number=int(number), share=int(share) if share else None)
+        for task, number, share in _ROW.findall(plan.body)
+    )
+
+
+def _workflows(run: str, body: str) -> tuple[int, ...]:
+    named = _RUN_OF_WORKFLOW.fullmatch(run)
+    found = [*_WORKFLOW.findall(body)[:1], *([named[1]] if named else [])]
+    return tuple(sorted({int(number) for number in found}))
+
+
+def view_run(run: WatchedRun, jobs: Sequence[WatchedJob]) -> RunView:
+    """How the run stands."""
+    works = {int(found[1]): job for job in jobs if (found := _WORK.fullmatch(job.name))}
+    tasks = tuple(_view_task(row, run.children.get(row.task), works) for row in run.rows)
+    is_over = not run.parent.is_open or (bool(tasks) and all(task.is_closed for task in tasks))
+    return RunView(
+        parent=run.parent.number,
+        title=display(run.parent.title, limit=100),
+        run=run.id,
+        is_over=is_over,
+        tasks=tasks,
+        jobs=tuple(
+            (display(job.name, limit=60), _say_job(job))
+            for job in jobs
+            if not _WORK.fullmatch(job.name) and job.conclusion != "skipped"
+        ),
+        began_at=run.began_at,
+        ended_at=_ended_at(run) if is_over else None,
+        report=run.report,
+    )
+
+
+def _view_task(
+    row: PlanRow, child: WatchedIssue | None, works: Mapping[int, WatchedJob]
+) -> TaskView:
+    job = works.get(row.share) if row.share is not None else None
+    return TaskView(
+        task=row.task,
+        number=child.number if child else row.number,
+        title=display(child.title, limit=80) if child else "",
+        standing=_standing(child),
+        is_closed=child is None or not child.is_open,
+        share=row.share,
+        job=_say_job(job) if job else "",
+    )
+
+
+def _standing(child: WatchedIssue | None) -> GitHubState:
+    if child is None:
+        return GitHubState.MISSING
+    for standing in _LABELLED:
+        if f"{LABEL}:{standing}" in child.labels:
+            return standing
+    return GitHubState.OPEN if child.is_open else GitHubState.CLOSED
+
+
+def _say_job(job: WatchedJob) -> str:
+    word = job.conclusion if job.status == "completed" else job.status
+    return display(word.replace("_", " "), limit=20)
+
+
+def _ended_at(run: WatchedRun) -> float | None:
+    closed = [child.closed_at for child in run.children.values() if child.closed_at is not None]
+    return run.parent.closed_at or max(closed, default=None)

@@ -1,0 +1,1 @@
+"""The git worktree of each attempt."""

@@ -1,0 +1,169 @@
+"""Makes and finds the attempt folders of one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+
+from concertmaster.errors import Error
+from concertmaster.git.command import OUR_EMAIL, OUR_NAME, Git
+from concertmaster.git.repository import Repository
+from concertmaster.git.run_repository import RunRepository, borrow, quoted
+from concertmaster.sandbox.supervisor import end_users
+from concertmaster.sandbox.users import Accounts
+from concertmaster.worktrees.owner import (
+    HOME_FOLDER,
+    OWNER_FILE,
+    TEMPORARY_FOLDER,
+    TREE_FOLDER,
+    AttemptOwner,
+    discard_attempt,
+    draft_prefix,
+    list_attempts,
+    read_owner,
+    remove_attempt,
+)
+from concertmaster.worktrees.removal import remove_folder
+from concertmaster.worktrees.strays import keep_stray, undo_strays_above
+from concertmaster.worktrees.worktree import Worktree
+
+
+class Worktrees:
+    """Makes and finds the attempt folders of one run. Threads need no lock.
+
+    With `accounts` each folder belongs to a user of its own, and no other can look into it.
+    """
+
+    def __init__(
+        self,
+        repository: RunRepository,
+        *,
+        user: Repository,
+        cache: Path,
+        run: str,
+        accounts: Accounts | None = None,
+    ) -> None:
+        self._repository = repository
+        self._cache = cache
+        self._run = run
+        self._accounts = accounts
+        if accounts is not None:
+            accounts.reserve({owner.uid for owner in list_attempts(cache).values()})
+        self._template = repository.path.with_name("template")
+        if not self._template.exists():
+            _make_template(self._template, repository, user)
+
+    def create(
+        self, commit: str, *, task: str, attempt: int, branch: str, name: str = ""
+    ) -> Worktree:
+        """A fresh folder with the files of the commit, and `branch` checked out on it.
+
+        With `name` it takes the place of the folder of that name, which moves into our keeping.
+        """
+        owner = AttemptOwner(
+            repository=str(self._repository.path),
+            run=self._run,
+            task=task,
+            attempt=attempt,
+            branch=branch,
+            uid=self._accounts.take() if self._accounts else 0,
+        )
+        draft = self._draft(owner)
+        folder = self._cache / (name or f"{task[:24]}-{attempt}-{draft.name.rpartition('-')[2]}")
+        if folder.exists():
+            keep_stray(folder, self._repository.path.with_name("strays"))
+        draft.rename(folder)
+        worktree = self._worktree(folder, owner)
+        try:
+            worktree.check_out(commit)
+        except (Error, OSError):
+            worktree.remove()
+            raise
+        return worktree
+
+    def _draft(self, owner: AttemptOwner) -> Path:
+        """A folder gets its name when it says whose it is, so none is ever nobody's."""
+        self._cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if owner.uid:
+            self._cache.chmod(0o711)
+        undo_strays_above(self._cache, self._repository)
+        draft = Path(tempfile.mkdtemp(prefix=draft_prefix(self._run), dir=self._cache))
+        for name in (TREE_FOLDER, TEMPORARY_FOLDER, HOME_FOLDER):
+            (draft / name).mkdir()
+        (draft / OWNER_FILE).write_text(json.dumps(asdict(owner)), encoding="utf-8")
+        if owner.uid:
+            _share(draft, owner.uid)
+        return draft
+
+    def open(self, folder: Path) -> Worktree | None:
+        """None when the folder is gone or not one of this run."""
+        owner = read_owner(folder)
+        if owner is None or folder.parent != self._cache or not self._is_ours(owner):
+            return None
+        return self._worktree(folder, owner)
+
+    def _is_ours(self, owner: AttemptOwner) -> bool:
+        return (owner.run, owner.repository) == (self._run, str(self._repository.path))
+
+    def remove(self, folder: Path) -> None:
+        """Nothing of the attempt is left, whatever became of its own records; safe to repeat."""
+        if folder.parent == self._cache:
+            remove_attempt(folder, self._run)
+            remove_folder(self._repository.path.with_name("indexes") / folder.name)
+
+    def discard_others(self, named: Collection[str]) -> None:
+        """Remove all folders of this run but those of these names, once no process uses them.
+
+        Whatever still runs as the user of a folder that stays is ended.
+        """
+        for folder, owner in list_attempts(self._cache).items():
+            if self._is_ours(owner) and folder.name not in named:
+                discard_attempt(folder)
+            elif self._is_ours(owner) and owner.uid:
+                end_users([owner.uid])
+        for draft in self._cache.glob(f"{draft_prefix(self._run)}*"):
+            remove_folder(draft)
+
+    def _worktree(self, folder: Path, owner: AttemptOwner) -> Worktree:
+        return Worktree(folder, owner, repository=self._repository, template=self._template)
+
+
+def _make_template(template: Path, repository: RunRepository, user: Repository) -> None:
+    """A repository without commits, which every attempt copies: that needs no process."""
+    draft = template.with_name(f"{template.name}.new")
+    remove_folder(draft)
+    draft.mkdir()
+    format_option = f"--object-format={user.object_format}"
+    Git(draft, private=True).run("init", "--quiet", "--template=", format_option)
+    git_dir = draft / ".git"
+    borrow(git_dir, repository.path / "objects", user.git_dir / "objects")
+    (git_dir / "info").mkdir(exist_ok=True)
+    for name in ("info/exclude", "shallow"):
+        if (repository.path / name).exists():
+            shutil.copyfile(repository.path / name, git_dir / name)
+    (git_dir / "packed-refs").write_text(_packed_tags(user), errors="surrogateescape")
+    name = quoted(user.config.get("user.name", OUR_NAME))
+    email = quoted(user.config.get("user.email", OUR_EMAIL))
+    with (git_dir / "config").open("a", encoding="utf-8", errors="surrogateescape") as config:
+        config.write(f"[user]\n\tname = {name}\n\temail = {email}\n[gc]\n\tauto = 0\n")
+        config.write("[maintenance]\n\tauto = false\n")
+    git_dir.rename(template)
+    draft.rmdir()
+
+
+def _packed_tags(user: Repository) -> str:
+    form = "--format=%(objectname) %(refname)%(if)%(*objectname)%(then)%0a^%(*objectname)%(end)"
+    tags = user.git.run("for-each-ref", form, "refs/tags")
+    return f"# pack-refs with: peeled fully-peeled \n{tags}\n" if tags else ""
+
+
+def _share(folder: Path, uid: int) -> None:
+    """The user can pass through, but neither list nor change what lies there; nobody else can."""
+    (folder / OWNER_FILE).chmod(0o600)
+    os.chown(folder, -1, uid)
+    folder.chmod(0o710)

@@ -1,0 +1,80 @@
+"""A job that may do less than the workflow declares says what it lacks, and the line to add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from concertmaster.action.control import control
+from concertmaster.action.finalize.job import finalize
+from concertmaster.action.plan.job import plan
+from concertmaster.action.verify import verify
+from concertmaster.action.work import work
+from concertmaster.errors import Error
+from tests.action import rounds as houses
+from tests.action.rounds import PERMISSIONS, House, Round
+from tests.github.double import Double
+
+JOBS = {"plan": plan, "work": work, "verify": verify, "control": control, "finalize": finalize}
+BEFORE = ("plan", "work", "verify", "finalize")
+WEAKER = [
+    (job, permission, given)
+    for job, permissions in PERMISSIONS.items()
+    for permission, declared in permissions.items()
+    for given in ("read", "none")
+    if given != declared
+]
+
+
+@pytest.fixture
+def house(double: Double, tmp_path: Path) -> House:
+    """A private repository: in a public one everybody may read."""
+    prompts = {"pear": "write pear.txt pear", "plum": "append pear.txt plum", "fig": "fail"}
+    house = House.build(double, tmp_path, prompts)
+    house.repository.private = True
+    return house
+
+
+def come_to(job: str, permission: str, house: House) -> Round:
+    """All that is before this job in its workflow has gone well, and it needs the permission."""
+    issue = house.open_issue("pear", "fig")
+    held = house.ask(issue)
+    if job == "control":
+        held.plan()
+        is_reading = permission == "contents"
+        hour = {"schedule": "17 * * * *"}
+        return (
+            house.start("schedule", hour) if is_reading else house.ask(issue, "/orchestrate cancel")
+        )
+    for name in BEFORE[: BEFORE.index(job)]:
+        getattr(held, name)()
+    if permission == "actions":  # the target moves, so finalize has to begin another round
+        house.double.commit(house.repository, "main", {"moved.txt": "moved\n"})
+    return held
+
+
+def told_by(job: str, held: Round) -> str:
+    """What the job says in the log and on its page."""
+    said = len(held.said)
+    summary = held.workflow.folder / "summary.md"
+    before = len(summary.read_text()) if summary.exists() else 0
+    error = ""
+    try:
+        JOBS[job](held.job(job))
+    except Error as raised:
+        error = f"{raised.what} {raised.why} {raised.next_step}"
+    shown = summary.read_text()[before:] if summary.exists() else ""
+    return f"{error} {held.said[said:]} {shown}"
+
+
+@pytest.mark.parametrize(("job", "permission", "given"), WEAKER)
+def test_a_job_that_lacks_a_permission_names_the_line_to_add(
+    house: House, monkeypatch: pytest.MonkeyPatch, job: str, permission: str, given: str
+) -> None:
+    held = come_to(job, permission, house)
+    declared = PERMISSIONS[job][permission]
+    monkeypatch.setitem(houses.PERMISSIONS, job, {**PERMISSIONS[job], permission: given})
+    told = told_by(job, held)
+    enough = {declared} if given == "read" else {declared, "read"}  # one after the other
+    assert any(f"`{permission.replace('_', '-')}: {level}`" in told for level in enough), told

@@ -1,0 +1,251 @@
+"""A job that runs what agents wrote as users of their own, with all that is its own closed."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concertmaster.action.isolation import ATTEMPTS, isolated_users
+from concertmaster.action.job import Job
+from concertmaster.engine import local_run as runs
+from concertmaster.errors import EnvironmentFault
+from concertmaster.git.repository import Repository
+from concertmaster.landing.path_policy import TreePath
+from concertmaster.planning.build_plan import make_plan
+from concertmaster.planning.run_settings import PlanRequest
+from concertmaster.report.model import Report
+from concertmaster.sandbox import users
+from concertmaster.sandbox.guard_server import users_of_processes
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings import ActionSettings
+from concertmaster.terminal.console import Console
+from tests.conftest import Project
+from tests.isolation import attack, make_open_folder, needs_root
+
+tmp_path = pytest.fixture(make_open_folder)
+
+# Does what the prompt says in its fence.
+AGENT = """\
+sed -n '/^```sh$/,/^```$/p' | sed '1d;$d' > "$TMPDIR/script"
+sh "$TMPDIR/script"
+"""
+SECRET = "ghs_0123456789abcdef0123456789abcdef0123"
+FILES = ("env", "path", "output", "summary", "state")
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """A job's folders as the runner makes them, and a repository to work on."""
+
+    folder: Path
+    project: Project
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "temp"
+
+    @property
+    def commands(self) -> Path:
+        return self.temporary / "_runner_file_commands"
+
+    def job(self, **inputs: Any) -> Job:
+        names = {"GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": "summary"}
+        paths = {name: str(self.commands / file) for name, file in names.items()}
+        settings = {
+            "github_token": SECRET,
+            "isolation": "user",
+            "GITHUB_EVENT_PATH": str(self.temporary / "_github_workflow" / "event.json"),
+            "RUNNER_TEMP": str(self.temporary),
+            **paths,
+            **inputs,
+        }
+        environment = {
+            "PATH": os.defpath,
+            "GITHUB_TOKEN": SECRET,
+            "INPUT_GITHUB_TOKEN": SECRET,
+            "HOME": str(self.temporary / "_github_home"),
+            **{f"GITHUB_{name.upper()}": str(self.commands / name) for name in FILES[:2]},
+        }
+        said = io.StringIO()
+        return Job(
+            settings=ActionSettings(**settings),
+            console=Console(said, said, terminal=False, json=False),
+            environment=environment,
+        )
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    scene = Scene(folder=tmp_path, project=Project(tmp_path / "temp/concertmaster/repository"))
+    for name in ("_github_home", "_github_workflow", "_runner_file_commands"):
+        (scene.temporary / name).mkdir()
+    for name in FILES:
+        (scene.commands / name).write_text("")
+        (scene.commands / name).chmod(0o666)
+    (scene.temporary / "_github_workflow" / "event.json").write_text("{}")
+    (scene.temporary / "git-credentials-1.config").write_text(SECRET)
+    return scene
+
+
+def attacks(scene: Scene) -> dict[str, str]:
+    """Name and script of each. They know every path, which no agent is told."""
+    job, git = scene.temporary / "concertmaster", scene.project.root / ".git"
+    run, me = f"{git}/concertmaster/runs/RUN", os.getpid()
+    known = [*scene.temporary.iterdir(), *scene.commands.iterdir(), job / "artifacts", job]
+    opened = {f"look-{n}-{it.name}": f"cat {it} || ls {it}/" for n, it in enumerate(known)}
+    written = {
+        f"write-{n}-{it.name}": f"echo x >> {it} || touch {it}/x" for n, it in enumerate(known)
+    }
+    return (
+        opened
+        | written
+        | {
+            "environ": f"cat /proc/{me}/environ",
+            "token": f"env | grep -q -e {SECRET} -e GITHUB_ -e INPUT_",
+            "signal": f"kill -0 {me} || kill -0 1",
+            "attempts": f"ls {job}/{ATTEMPTS}",
+            "run": f"ls {run}",
+            "journal": f"cat {run}/journal.jsonl",
+            "write-journal": f"echo x >> {run}/journal.jsonl",
+            "plan": f"cat {run}/plan.json",
+            "prompts": f"ls {run}/prompts",
+            "tasks": f"ls {run}/tasks",
+            "indexes": f"ls {run}/indexes",
+            "repository": f"touch {run}/repository.git/x",
+            "objects": f"touch {run}/repository.git/objects/x {git}/objects/x",
+            "checkout": f"touch {scene.project.root}/x {git}/config {git}/hooks/pre-commit",
+            "root": "sudo -n true || su -c true",
+        }
+    )
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    run: Path
+    report: Report
+    users: set[int]
+
+
+def perform(
+    scene: Scene, prompts: dict[str, str], *, check: str, isolation: str = "user", **options: Any
+) -> Outcome:
+    """A run of these scripts in the shelter of a job."""
+    command = {"agent": "command", "agent_command": "sh agent.sh"}
+    texts = {f"prompts/{k}.md": f"# Do {k}\n\n```sh\n{v}\n```\n" for k, v in prompts.items()}
+    scene.project.commit("Prompts", {**texts, "agent.sh": AGENT})
+    repository = Repository.open(scene.project.root)
+    asked = PlanRequest(
+        repository=scene.project.root,
+        prompts=tuple(scene.project.root / path for path in texts),
+        base="",
+        all_prompts=False,
+        options={**command, "check": check, "parallel": 2, **options},
+    )
+    planned, job = make_plan(asked), scene.job(isolation=isolation)
+    run = runs.runs_folder(repository) / planned.plan.run
+    texts_of = {
+        blob: data.replace(b"RUN", planned.plan.run.encode())
+        for blob, data in planned.texts.items()
+    }
+    planned = type(planned)(plan=planned.plan, repository=repository, texts=texts_of)
+    with isolated_users(job) as accounts, Guard() as guard, job.console.progress() as told:
+        home = runs.RunHome(
+            cache=job.folder / ATTEMPTS,
+            environment=job.environment,
+            place=TreePath.GITHUB,
+            accounts=accounts,
+        )
+        runs.start_run(planned, home, progress=told, guard=guard)
+    return Outcome(run=run, report=runs.build_run_report(run), users=users_of_processes())
+
+
+@needs_root
+def test_a_hostile_agent_gets_nothing_and_the_honest_ones_land(scene: Scene) -> None:
+    daemon = f"(setsid sh -c 'sleep 2; echo late > late.txt; touch {scene.folder}/late' &)"
+    (scene.temporary / "concertmaster" / "artifacts").mkdir()
+    script = attack({"nothing-at-all": "true", **attacks(scene)})
+    hostile = f"( {script} ) > loot.txt; {daemon}\nid -u > id.txt; chmod 0 loot.txt"
+    before = {path: path.lstat().st_mode for path in scene.temporary.rglob("*")}
+
+    done = perform(
+        scene,
+        {"hostile": hostile, "honest": "echo honest > honest.txt; id -u > honest-id.txt"},
+        check="! test -e late.txt",
+    )
+
+    assert [task.state for task in done.report.tasks] == ["landed", "landed"], done.report
+    show = scene.project.git
+    assert show("show", "main:loot.txt") == "nothing-at-all"
+    assert show("show", "main:honest.txt") == "honest"
+    uids = {int(show("show", f"main:{name}")) for name in ("id.txt", "honest-id.txt")}
+    assert len(uids) == 2
+    assert not uids & done.users
+    assert not (scene.folder / "late").exists()
+    after = {path: path.lstat().st_mode for path in before if path.exists()}
+    assert after == {path: before[path] for path in after}  # all is open again
+    assert {path.read_text() for path in scene.commands.iterdir()} == {""}
+
+
+@needs_root
+def test_a_hostile_check_gets_nothing_either(scene: Scene) -> None:
+    (scene.temporary / "concertmaster" / "artifacts").mkdir()
+    script = attack({"nothing-at-all": "true", **attacks(scene)})
+    scene.project.commit("A check", {"check.sh": f"{script}\nid -u\n"})
+
+    done = perform(scene, {"honest": "echo honest > honest.txt"}, check="sh check.sh")
+
+    assert [task.state for task in done.report.tasks] == ["landed"]
+    logs = [path.read_text().split() for path in sorted((done.run / "tasks").rglob("check.log"))]
+    assert {log[0] for log in logs} == {"nothing-at-all"}
+    assert {len(log) for log in logs} == {2}
+    assert len({log[1] for log in logs}) == len(logs) >= 2  # a user each
+
+
+@needs_root
+def test_artifacts_belong_to_the_runner_even_if_the_job_is_killed(scene: Scene) -> None:
+    os.chown(scene.temporary, 1001, 1001)
+    job = scene.job()
+    with isolated_users(job):
+        info = job.artifacts.stat()
+        assert (info.st_uid, stat.S_IMODE(info.st_mode) & 0o707) == (1001, 0o700)
+
+
+@needs_root
+def test_by_itself_a_job_isolates_where_it_is_root(scene: Scene) -> None:
+    with isolated_users(scene.job(isolation="auto")) as accounts:
+        assert accounts is not None
+
+
+def test_without_isolation_nothing_is_closed(scene: Scene) -> None:
+    with isolated_users(scene.job(isolation="none")) as accounts:
+        assert accounts is None
+        assert stat.S_IMODE((scene.commands / "env").stat().st_mode) == 0o666
+
+
+def test_isolation_that_cannot_be_had_is_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users, "is_root", lambda: False)
+    with (
+        pytest.raises(EnvironmentFault, match="users of their own"),
+        isolated_users(scene.job(isolation="user")),
+    ):
+        pytest.fail("it has begun")
+
+
+@needs_root
+def test_a_folder_that_attempts_cannot_reach_is_refused_before_anything_starts(
+    scene: Scene,
+) -> None:
+    scene.folder.chmod(0o700)
+    with (
+        pytest.raises(EnvironmentFault, match="is closed to what agents and checks run as"),
+        isolated_users(scene.job()),
+    ):
+        pytest.fail("it has begun")

@@ -1,0 +1,182 @@
+"""The work job: the engine on its share, and what it leaves for the jobs that land."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concertmaster.action.plan.job import plan as run_plan
+from concertmaster.action.work import work as perform_work
+from concertmaster.errors import EnvironmentFault, Error
+from tests.action.workflow import Workflow
+from tests.github.double import Double
+from tests.github.state import Repository
+from tests.isolation import make_open_folder, needs_root
+
+tmp_path = pytest.fixture(make_open_folder)
+
+LIST = "- prompts/apple.md\n- prompts/pear.md\n- prompts/plum.md\n"
+# Reads "Write x.txt" from its prompt and writes x.txt; plum wants pear's file to be there.
+AGENT = """\
+name=$(grep -o 'Write [a-z]*[.]txt' | head -1 | cut -c7-)
+echo "the token is ghs_0123456789abcdef0123456789abcdef0123"
+[ "$name" != plum.txt ] || test -f pear.txt || exit 1
+env > environment.ignored
+echo "$name" > "$name"
+"""
+
+
+@pytest.fixture
+def planned(
+    comment: Callable[..., Workflow], repository: Repository, double: Double, token: str
+) -> Workflow:
+    """A workflow whose plan job is done."""
+    double.commit(repository, "main", {"agent.sh": AGENT, ".gitignore": "*.ignored\n"})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(slots=1))
+    return workflow
+
+
+def work(workflow: Workflow, share: int, **more: Any) -> int:
+    inputs = {"share": share, "plan_sha256": workflow.outputs["plan_sha256"], **more}
+    return perform_work(workflow.job(**inputs))
+
+
+def results(workflow: Workflow, share: int) -> dict[str, Any]:
+    path = workflow.folder / "temp" / "concertmaster" / "artifacts" / f"concertmaster-work-{share}"
+    document: dict[str, Any] = json.loads((path / "results.json").read_text())
+    return document
+
+
+def artifact(workflow: Workflow, share: int) -> Path:
+    return workflow.folder / "temp" / "concertmaster" / "artifacts" / f"concertmaster-work-{share}"
+
+
+def test_each_share_leaves_results_bundles_and_redacted_logs(
+    planned: Workflow, double: Double
+) -> None:
+    before = len(double.log)
+    for share in (0, 1):
+        assert work(planned, share) == 0, planned.said.getvalue()
+
+    tasks = [task for share in (0, 1) for task in results(planned, share)["tasks"]]
+    assert [task["outcome"] for task in tasks] == ["succeeded"] * 3
+    api = [call for call in [*double.log][before:] if ".git/" not in call.path]
+    assert api == []  # work asks nothing of the API
+    for share in (0, 1):
+        for log in artifact(planned, share).rglob("*"):
+            assert not log.is_file() or b"ghs_0123" not in log.read_bytes()
+
+
+def test_a_bundle_brings_the_head_onto_a_repository_that_has_the_base(
+    planned: Workflow, repository: Repository, double: Double, tmp_path: Path
+) -> None:
+    work(planned, 0)
+    work(planned, 1)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", repository.folder, clone], check=True)
+    for share in (0, 1):
+        for task in results(planned, share)["tasks"]:
+            bundle = artifact(planned, share) / task["bundle"]
+            subprocess.run(["git", "bundle", "verify", "--quiet", bundle], cwd=clone, check=True)
+            subprocess.run(["git", "fetch", "--quiet", bundle, task["head"]], cwd=clone, check=True)
+
+
+@needs_root
+def test_with_a_user_for_each_attempt_the_results_are_the_same(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    agent = AGENT + 'id -u > "$name.uid"\n'
+    check = 'test "$(id -u)" -ge 70000 && ! cat "$(dirname "$0")/../owner.json"\n'
+    double.commit(repository, "main", {"agent.sh": agent, "check.sh": check})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(slots=1))
+    for share in (0, 1):
+        assert work(workflow, share, isolation="user") == 0, workflow.said.getvalue()
+
+    tasks = [task for share in (0, 1) for task in results(workflow, share)["tasks"]]
+    assert [task["outcome"] for task in tasks] == ["succeeded"] * 3
+    assert all(task["bundle"] for task in tasks)
+    attempts = workflow.folder / "temp" / "concertmaster" / "attempts"
+    assert list(attempts.iterdir()) == []
+
+
+def test_a_plan_that_was_changed_is_refused(planned: Workflow) -> None:
+    plan = (
+        planned.folder / "temp" / "concertmaster" / "artifacts" / "concertmaster-plan" / "plan.json"
+    )
+    plan.write_text(plan.read_text().replace("sh agent.sh", "sh evil.sh"))
+    with pytest.raises(EnvironmentFault, match="not the plan that was made"):
+        work(planned, 0)
+
+
+def test_a_red_base_starts_no_agent(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    double.commit(repository, "main", {"check.sh": "exit 1\n", "agent.sh": AGENT})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(slots=1))
+    with pytest.raises(Error, match="does not pass its own check"):
+        work(workflow, 0)
+    assert results(workflow, 0)["base_green"] is False
+    assert results(workflow, 0)["tasks"][0]["attempts"] == 0
+
+
+def test_a_job_ends_in_time_with_what_it_has(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    slow = AGENT + 'echo begun > begun.txt; [ "$name" != plum.txt ] || sleep 600\n'
+    double.commit(repository, "main", {"agent.sh": slow, ".gitignore": "*.ignored\n"})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(slots=1))
+    share = next(
+        number
+        for number in (0, 1)
+        if "plum" in json.dumps(json.loads(plan_text(workflow))["shares"][number])
+    )
+
+    work(workflow, share, job_minutes=0.1)  # half of the time is the work's
+
+    document = results(workflow, share)
+    assert "time of this job is over" in document["stopped"]
+    by_task = {task["task"].partition("-")[0]: task for task in document["tasks"]}
+    assert by_task["pear"]["outcome"] == "succeeded"
+    assert by_task["plum"]["bundle"]  # what it had written by then
+
+
+def plan_text(workflow: Workflow) -> str:
+    path = (
+        workflow.folder
+        / "temp"
+        / "concertmaster"
+        / "artifacts"
+        / "concertmaster-plan"
+        / "plan.json"
+    )
+    return path.read_text()
+
+
+def test_a_failed_task_comes_with_the_end_of_the_log_that_tells_why(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    token = "ghs_0123456789abcdef0123456789abcdef0123"
+    check = f"test ! -f pear.txt || {{ echo the pear is {token}; exit 1; }}"
+    double.commit(repository, "main", {"agent.sh": AGENT, "check.sh": check + "\n"})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(slots=1))
+    for share in (0, 1):
+        work(workflow, share)
+    tasks = [task for share in (0, 1) for task in results(workflow, share)["tasks"]]
+    pear = next(task for task in tasks if task["task"].startswith("pear"))
+
+    assert (pear["state"], pear["outcome"]) == ("failed", "failed")
+    assert pear["evidence"] == "the pear is ***"
+    assert pear["work"]
+    assert not pear["head"]
+    assert pear["seconds"] > 0
+    assert results(workflow, 0)["round"] == 1

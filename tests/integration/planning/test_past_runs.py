@@ -1,0 +1,204 @@
+"""Estimates learn from the runs in the repository's folder, and nothing there can break a plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concertmaster.files import run_folder
+from concertmaster.planning.estimates import MOST_SAMPLES, learn_samples, profile_of
+from concertmaster.planning.past_runs import MOST_RUNS, read_past
+from concertmaster.report.model import Report
+from tests import journals
+from tests.commandline import OBEDIENT_COMMAND, Done, concertmaster, write_prompt
+from tests.conftest import Project
+from tests.journals import make_plan, make_task
+
+AGENT = ("--agent-command", OBEDIENT_COMMAND, "--check", "true")
+LONGEST_READING_SECONDS = 0.3  # of the processor, for 200 old runs
+
+Document = dict[str, Any]
+
+
+# --- the folder of the runs ------------------------------------------------------
+
+
+def story(*names: str) -> Report:
+    """Of a run in which all tasks landed, after 4 seconds of work and for a dollar each."""
+    tasks = [make_task(name, paths=["a.py", "b.py"]) for name in names]
+    plan = replace(make_plan(tasks=tasks), slots=len(names))
+    events = [event for name in names for event in journals.succeed(name, at=2, cost=1.0)]
+    told = (*journals.begin(), *events, journals.land(*names, at=9), journals.finish(at=10))
+    return journals.tell_story(plan, told)[1]
+
+
+def keep_run(git_dir: Path, name: str, report: Report | bytes | None) -> Path:
+    folder = run_folder.runs_folder(git_dir) / name
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text("{}")
+    if report is not None:
+        data = report if isinstance(report, bytes) else json.dumps(asdict(report)).encode()
+        (folder / "report.json").write_bytes(data)
+    return folder
+
+
+def test_a_report_tells_what_its_tasks_took_and_cost(tmp_path: Path) -> None:
+    keep_run(tmp_path, "20260101-120000-ab12", story("one", "two"))
+
+    one, two = read_past(tmp_path)
+
+    assert (one.seconds, one.cost_usd, one.at) == (4.0, 1.0, journals.START + 10)
+    plan = make_plan(tasks=[make_task("two", paths=["a.py", "b.py"])])
+    assert two.profile == profile_of(plan.tasks[0], plan.settings)
+
+
+def test_what_failed_or_changed_nothing_teaches_nothing(tmp_path: Path) -> None:
+    _, report = journals.tell_story(make_plan(), journals.one_lands_two_breaks_the_check())
+    keep_run(tmp_path, "20260101-120000-ab12", report)
+
+    (found,) = read_past(tmp_path)
+
+    assert found.profile.prompt == "prompts/one.md"
+
+
+def edited(change: Callable[[Document], Any]) -> bytes:
+    document = asdict(story("bad"))
+    change(document)
+    return json.dumps(document).encode()
+
+
+BROKEN: dict[str, bytes | None] = {
+    "never written": None,
+    "empty": b"",
+    "torn": json.dumps(asdict(story("bad"))).encode()[:-40],
+    "no UTF-8": b'{"version": 1, "run": "\xff"}',
+    "a list": b"[]",
+    "nested": b"[" * 100_000,
+    "of another version": edited(lambda report: report.update(version=2)),
+    "without profiles": edited(lambda report: report["tasks"][0].pop("profile")),
+    "without a number": edited(lambda report: report["tasks"][0].update(seconds=float("nan"))),
+    "with words for numbers": edited(lambda report: report["tasks"][0].update(seconds="60")),
+    "below zero": edited(lambda report: report["tasks"][0].update(seconds=-60)),
+    "beyond all measure": edited(lambda report: report["tasks"][0].update(seconds=10**400)),
+    "of an unknown phase": edited(
+        lambda report: report["tasks"][0]["profile"].update(phases=["sing"])
+    ),
+    "huge": b" " * (9 << 20),
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_a_run_that_cannot_be_understood_is_passed_over(data: bytes | None, tmp_path: Path) -> None:
+    keep_run(tmp_path, "20260101-120000-ab12", story("good"))
+    keep_run(tmp_path, "20260102-120000-ab12", data)
+
+    (found,) = read_past(tmp_path)
+
+    assert found.profile.prompt == "prompts/good.md"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_report_that_is_no_plain_file_is_passed_over(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make(keep_run(tmp_path, "20260101-120000-ab12", None) / "report.json")
+
+    assert read_past(tmp_path) == ()
+
+
+def test_without_any_run_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    assert read_past(tmp_path) == ()
+
+
+def test_no_more_runs_are_read_than_can_teach(tmp_path: Path) -> None:
+    names = [f"task{number:02}" for number in range(10)]
+    runs = [f"20260101-{number:06}-ab12" for number in range(20)]
+    for run in runs:
+        keep_run(tmp_path, run, replace(story(*names), run=run))
+
+    found = read_past(tmp_path)
+
+    assert len(found) == MOST_SAMPLES
+    assert {one.run for one in found} == {*runs[-6:]}
+
+
+@pytest.mark.parametrize("tasks", [0, 1, 8])
+def test_two_hundred_old_runs_do_not_make_planning_slow(tasks: int, tmp_path: Path) -> None:
+    report = story(*(f"task{number}" for number in range(tasks or 20)))
+    if not tasks:  # many that failed: they are read, and teach nothing
+        report = replace(report, tasks=tuple(replace(one, head="") for one in report.tasks))
+    for number in range(200):
+        keep_run(tmp_path, f"20260101-{number:06}-ab12", report)
+    learn_samples(read_past(tmp_path))  # planning has loaded its libraries before
+
+    began = time.process_time()
+    found = learn_samples(read_past(tmp_path))
+    took = time.process_time() - began
+
+    print(f"{len(found)} samples in {took * 1000:.0f} ms")
+    assert len(found) == (min(MOST_RUNS * tasks, MOST_SAMPLES))
+    assert took < LONGEST_READING_SECONDS
+
+
+# --- through the command line ----------------------------------------------------------
+
+
+def run(project: Project, *names: str) -> Done:
+    prompts = [write_prompt(project, name, f"sleep 0.5; echo > {name}.txt") for name in names]
+    done = concertmaster("run", *prompts, *AGENT, cwd=project.root)
+    assert done.code == 0, done.out + done.err
+    return done
+
+
+def plan(project: Project, *prompts: str, form: str = "table") -> Done:
+    done = concertmaster("plan", *prompts, *AGENT, "--format", form, cwd=project.root)
+    assert done.code == 0, done.out + done.err
+    return done
+
+
+@pytest.fixture
+def next_prompts(project: Project) -> list[str]:
+    sing = write_prompt(project, "sing", "echo > sing.txt")
+    return [sing, write_prompt(project, "dance", "echo > dance.txt", head="estimate: 3m")]
+
+
+def test_the_third_plan_says_what_it_has_learned_of_two_runs(
+    project: Project, next_prompts: list[str]
+) -> None:
+    first = run(project, "apple", "pear")
+    run(project, "plum")
+    for number, data in enumerate(BROKEN.values()):
+        keep_run(project.root / ".git", f"99990101-{number:06}-ab12", data)
+
+    told = plan(project, *next_prompts).out
+    made = json.loads(plan(project, *next_prompts, form="json").out)
+
+    assert "2 by the size of the footprint (nothing is measured yet)" in first.out
+    reason = "the median of 3 tasks of 2 past runs ("
+    assert f"1 by {reason}" in told
+    assert "; 1 by front matter" in told
+    assert "predicted cost: unknown" in told
+    sing, dance = made["tasks"]
+    assert sing["estimate_reason"].startswith(reason)
+    assert 0.5 < sing["estimate_seconds"] < 30  # by size it were 600
+    assert (dance["estimate_seconds"], dance["estimate_reason"]) == (180, "front matter")
+    assert made["predicted_cost_usd"] is None
+
+
+def test_a_report_shows_the_estimate_beside_what_was_measured(project: Project) -> None:
+    run(project, "apple", "pear", "plum")
+    run(project, "fig")
+
+    report = json.loads(concertmaster("report", "--json", cwd=project.root).out)
+
+    (fig,) = report["tasks"]
+    assert "3 tasks of 1 past run" in fig["estimate_reason"]
+    assert fig["estimate_seconds"] < 30
+    assert fig["profile"]["agent"] == "command"

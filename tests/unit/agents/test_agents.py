@@ -1,0 +1,589 @@
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from concertmaster.agents.aider import Aider
+from concertmaster.agents.claude import Claude, ClaudeReader
+from concertmaster.agents.codex import Codex
+from concertmaster.agents.command import Command, CommandReader
+from concertmaster.agents.gemini import Gemini
+from concertmaster.agents.protocol import (
+    FINAL_TEXT_LIMIT,
+    Agent,
+    AgentActivity,
+    AgentReport,
+    AgentRequest,
+    find_program,
+    number_in,
+    one_line,
+    read_no_op,
+)
+from concertmaster.agents.registry import find_agent
+from concertmaster.errors import EnvironmentFault, UsageError
+from concertmaster.model import Usage
+
+SESSION = "632624b1-6c13-49b1-aa46-2a260a6cc4bd"
+RESET_AT = int(time.time()) + 3600  # epoch seconds
+
+EVENT_KINDS = ("system", "assistant", "rate_limit_event", "result")
+EVENT_KEYS = st.sampled_from(
+    """
+    subtype is_error message content result errors session_id cwd rate_limit_info status resetsAt
+    isUsingOverage usage total_cost_usd model_usage_since_last_result api_error_status input name
+    terminal_reason error_status structured_output
+    """.split()
+)
+SCALARS = (
+    None,
+    True,
+    False,
+    429,
+    -1,
+    10**400,
+    0.5,
+    float("nan"),
+    float("inf"),
+    "success",
+    "\ud800",
+)
+VALUES = st.recursive(
+    st.sampled_from(SCALARS) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(EVENT_KEYS, inner, max_size=2),
+    max_leaves=4,
+)
+EVENTS = st.builds(
+    lambda kind, event: {**event, "type": kind},
+    st.sampled_from(EVENT_KINDS),
+    st.dictionaries(EVENT_KEYS, VALUES, max_size=4),
+)
+
+
+def init(**more: object) -> dict[str, Any]:
+    return {"type": "system", "subtype": "init", "session_id": SESSION, "cwd": "/w", **more}
+
+
+def result(**more: object) -> dict[str, Any]:
+    event = {"type": "result", "subtype": "success", "is_error": False, "result": "done"}
+    return {**event, "session_id": SESSION, **more}
+
+
+def limit(status: str, **more: object) -> dict[str, Any]:
+    info = {"status": status, "resetsAt": RESET_AT, "rateLimitType": "five_hour", **more}
+    return {"type": "rate_limit_event", "rate_limit_info": info}
+
+
+def retry(status: object) -> dict[str, Any]:
+    event = {"type": "system", "subtype": "api_retry", "attempt": 1, "error_status": status}
+    return {**event, "session_id": SESSION}
+
+
+def tool_use(name: object, given_input: object) -> dict[str, Any]:
+    block = {"type": "tool_use", "id": "toolu_1", "name": name, "input": given_input}
+    return {"type": "assistant", "message": {"content": [block]}, "session_id": SESSION}
+
+
+def line_of(event: object) -> bytes:
+    return event if isinstance(event, bytes) else json.dumps(event).encode()
+
+
+def read(*events: object, exit_ok: bool = True, exit_text: str = "exit 0") -> AgentReport:
+    reader = ClaudeReader()
+    for event in events:
+        reader.feed(line_of(event))
+    return reader.finish(exit_ok=exit_ok, exit_text=exit_text)
+
+
+def usage_of(*events: object) -> Usage:
+    return read(*events).usage
+
+
+class TestClaudeReader:
+    def test_success_is_a_final_event_that_says_so_and_a_good_exit(self) -> None:
+        report = read(init(), result())
+
+        assert report == AgentReport(
+            ok=True, reason="", session=SESSION, usage=Usage(cost_usd=0.0), final_text="done"
+        )
+
+    @pytest.mark.parametrize(
+        ("events", "reason"),
+        [
+            ([init()], "ended without its final event"),
+            ([], "ended without its final event"),
+            ([result(is_error=True, result="API Error: 529")], "error: API Error: 529"),
+            ([result(is_error=None)], "error"),
+            ([result(is_error="false")], "error"),
+            ([result(subtype="error_max_turns", result=None)], "error_max_turns"),
+            (
+                [
+                    result(
+                        subtype="error_during_execution", is_error=True, result=None, errors=["no"]
+                    )
+                ],
+                "no",
+            ),
+            ([result(subtype=None)], ": done"),
+            ([result(), result(is_error=True, result="later")], "error: later"),
+            ([{"type": "result"}], "exit 0"),
+        ],
+    )
+    def test_anything_else_is_no_success_and_says_why(
+        self, events: list[object], reason: str
+    ) -> None:
+        report = read(*events)
+
+        assert not report.ok
+        assert reason in report.reason
+        assert not report.limited
+
+    def test_a_bad_exit_spoils_a_success(self) -> None:
+        report = read(init(), result(), exit_ok=False, exit_text="killed by SIGTERM")
+
+        assert not report.ok
+        assert "killed by SIGTERM" in report.reason
+
+    @pytest.mark.parametrize(
+        "noise",
+        [
+            b"",
+            b"npm warn something",
+            b"[1, 2]",
+            b'"text"',
+            b'{"type": "result", "subtype": "suc',
+            b"\xff\xfe{",
+            b"[" * 100_000,
+            b'{"type": ' + b"9" * 5000 + b"}",
+            {"type": "tomorrow", "subtype": "success"},
+            {"type": ["result"]},
+            {"type": None},
+            {"type": "system", "subtype": "api_retry", "error_status": 429},
+            {"type": "stream_event", "event": {"type": "result"}},
+            {"type": "assistant", "message": "text"},
+            {"type": "assistant", "message": {"content": [None, "x", {"type": "tool_use"}]}},
+            {"type": "rate_limit_event", "rate_limit_info": "rejected"},
+        ],
+    )
+    def test_noise_between_the_events_changes_nothing(self, noise: object) -> None:
+        assert read(init(), noise, result()) == read(init(), result())
+        assert read(init(), result(), noise) == read(init(), result())
+
+    def test_lines_that_are_no_events_are_counted_where_nothing_better_is_known(self) -> None:
+        assert "(2 lines were no events)" in read(b"oops", b"", b"oops").reason
+
+    def test_a_limit_that_calls_itself_success_is_a_limit(self) -> None:
+        report = read(
+            limit("allowed"),
+            limit("rejected"),
+            result(is_error=True, api_error_status=429, result="You've hit your session limit"),
+            exit_ok=False,
+        )
+
+        assert (report.ok, report.limited, report.limited_until) == (False, True, RESET_AT)
+        assert report.reason == "usage limit: You've hit your session limit"
+
+    @pytest.mark.parametrize(
+        ("events", "is_known"),
+        [
+            ([result(is_error=True, api_error_status=429)], False),
+            ([limit("allowed"), result(is_error=True, api_error_status=429)], False),
+            ([limit("rejected"), result(is_error=True)], True),
+            ([limit("rejected")], True),
+            ([limit("rejected", resetsAt=None), result(is_error=True)], False),
+            ([limit("rejected", resetsAt="soon"), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=-5), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=float("nan")), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=float("inf")), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=10**400), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=99_999_999_999), result(is_error=True)], False),
+            ([limit("rejected", resetsAt=True), result(is_error=True)], False),
+        ],
+    )
+    def test_a_limit_is_known_by_its_status_or_by_the_last_limit_event(
+        self, events: list[object], is_known: bool
+    ) -> None:
+        report = read(*events, exit_ok=False, exit_text="exit 1")
+
+        until = RESET_AT if is_known else None
+        assert (report.limited, report.limited_until) == (True, until)
+
+    @pytest.mark.parametrize(
+        "events",
+        [
+            [limit("rejected"), result()],
+            [limit("rejected"), limit("allowed_warning"), result(is_error=True)],
+            [limit("rejected", isUsingOverage=True), result(is_error=True)],
+            [result(is_error=True, terminal_reason="blocking_limit")],
+            [result(is_error=True, api_error_status="429")],
+            [result(is_error=False, api_error_status=429)],
+        ],
+    )
+    def test_what_only_resembles_a_limit_is_none(self, events: list[object]) -> None:
+        report = read(*events)
+
+        assert (report.limited, report.limited_until) == (False, None)
+
+    def test_tokens_count_the_cache_and_every_model(self) -> None:
+        models = {
+            "large": {
+                "inputTokens": 1,
+                "cacheReadInputTokens": 10,
+                "cacheCreationInputTokens": 100,
+                "outputTokens": 7,
+                "costUSD": 0.5,
+            },
+            "small": {"inputTokens": 1000, "outputTokens": 2, "costUSD": 0.25},
+        }
+
+        used = usage_of(result(model_usage_since_last_result=models))
+
+        assert used == Usage(cost_usd=0.75, input_tokens=1111, output_tokens=9)
+
+    def test_a_resumed_session_is_not_paid_twice(self) -> None:
+        models = {"large": {"costUSD": 0.5}}
+
+        used = usage_of(result(total_cost_usd=9.5, model_usage_since_last_result=models))
+
+        assert used.cost_usd == 0.5
+
+    def test_several_final_events_add_up(self) -> None:
+        models = {"large": {"costUSD": 0.5, "outputTokens": 3}}
+        final = result(total_cost_usd=1, model_usage_since_last_result=models)
+
+        assert usage_of(final, final) == Usage(cost_usd=1.0, output_tokens=6)
+
+    def test_an_older_version_tells_only_totals(self) -> None:
+        tokens = {
+            "input_tokens": 1,
+            "cache_read_input_tokens": 10,
+            "cache_creation_input_tokens": 100,
+            "output_tokens": 7,
+        }
+        first = result(total_cost_usd=0.5, usage=tokens)
+        second = result(total_cost_usd=0.75, usage=tokens)
+
+        assert usage_of(first) == Usage(cost_usd=0.5, input_tokens=111, output_tokens=7)
+        assert usage_of(first, second) == Usage(cost_usd=0.75, input_tokens=222, output_tokens=14)
+
+    @pytest.mark.parametrize("lie", [-1, "7", None, True, [], float("nan"), float("inf"), 10**400])
+    def test_a_number_that_cannot_be_true_is_none_at_all(self, lie: object) -> None:
+        assert number_in(lie) == 0.0
+        final = result(total_cost_usd=lie, usage={"input_tokens": lie, "output_tokens": lie})
+        assert usage_of(final) == Usage(cost_usd=0.0)
+
+    def test_an_agent_without_a_final_event_leaves_its_cost_unknown(self) -> None:
+        assert usage_of(init()) == Usage(cost_usd=None)
+
+    def test_the_session_is_known_from_the_first_event(self) -> None:
+        assert read(init()).session == SESSION
+
+    @pytest.mark.parametrize(
+        "events",
+        [
+            [result(is_error=True, api_error_status=529, terminal_reason="api_error")],
+            [result(is_error=True, api_error_status=500)],
+            [result(is_error=True, api_error_status=None, terminal_reason="api_error")],
+            [retry(503), result(is_error=True)],
+            [retry(None), result(is_error=True)],
+            [retry(None)],
+        ],
+    )
+    def test_overload_and_broken_connections_are_transient(self, events: list[object]) -> None:
+        report = read(init(), *events, exit_ok=False, exit_text="exit 1")
+
+        assert (report.ok, report.limited, report.transient) == (False, False, True)
+
+    @pytest.mark.parametrize(
+        "events",
+        [
+            [result()],
+            [retry(529), result()],
+            [retry(529), tool_use("Read", {}), result(is_error=True)],
+            [retry(401), result(is_error=True)],
+            [result(is_error=True, api_error_status=401, terminal_reason="api_error")],
+            [result(is_error=True, api_error_status=429, terminal_reason="api_error")],
+            [result(is_error=True, api_error_status="529")],
+            [result(is_error=True, api_error_status=[529], terminal_reason="api_error")],
+            [result(subtype="error_max_turns", is_error=True)],
+            [],
+        ],
+    )
+    def test_nothing_else_is_transient(self, events: list[object]) -> None:
+        assert not read(init(), *events).transient
+
+    def test_a_session_that_is_gone_is_known_by_its_error_or_by_the_last_words(self) -> None:
+        words = f"No conversation found with session ID: {SESSION}"
+        event = result(subtype="error_during_execution", is_error=True, result=None, errors=[words])
+
+        assert read(event, exit_ok=False, exit_text="exit 1").session_missing
+        assert read(exit_ok=False, exit_text=f"exit 1: {words}").session_missing
+        assert not read(init(), result(result=words)).session_missing
+
+    def test_the_words_tell_the_end_of_a_limit_where_no_event_does(self) -> None:
+        words = "You've hit your session limit - resets 8:30am (Europe/Berlin)"
+        report = read(result(is_error=True, api_error_status=429, result=words), exit_ok=False)
+
+        assert report.limited_until
+
+    def test_an_answer_in_the_form_of_a_schema_is_the_last_word(self) -> None:
+        report = read(init(), result(result="I approve.", structured_output={"verdict": "approve"}))
+
+        assert json.loads(report.final_text) == {"verdict": "approve"}
+        assert read(init(), result(structured_output=None)).final_text == "done"
+
+    def test_an_answer_in_another_script_takes_no_more_room_than_its_letters(self) -> None:
+        answer = {"text": "\N{CJK UNIFIED IDEOGRAPH-5B57}" * 50_000}
+        report = read(init(), result(structured_output=answer))
+
+        assert json.loads(report.final_text) == answer
+
+    @pytest.mark.parametrize("session", ["--model=x", "a b", "", "x" * 200, None, 7, "a\n", "../a"])
+    def test_what_is_no_id_never_becomes_a_session(self, session: object) -> None:
+        assert read(init(session_id=session), result(session_id=session)).session == ""
+
+    def test_the_last_word_is_cut_to_its_end_and_can_be_written(self) -> None:
+        final_text = read(result(result="x" * FINAL_TEXT_LIMIT + "\ud800 end")).final_text
+
+        assert len(final_text) == FINAL_TEXT_LIMIT
+        assert final_text.encode().endswith(b"? end")
+
+    @pytest.mark.parametrize(
+        ("event", "expected"),
+        [
+            (tool_use("Edit", {"file_path": "/w/src/a.py"}), AgentActivity("Edit", "src/a.py")),
+            (tool_use("Edit", {"file_path": "/wide/a.py"}), AgentActivity("Edit", "/wide/a.py")),
+            (tool_use("Bash", {"command": "ls\n\x1b[31m -l"}), AgentActivity("Bash", "ls [31m -l")),
+            (tool_use("Grep", {"pattern": "TODO", "path": "src"}), AgentActivity("Grep", "src")),
+            (tool_use("Odd", {"file_path": 7}), AgentActivity("Odd", "")),
+            (tool_use("Odd", "text"), AgentActivity("Odd", "")),
+            (tool_use(None, {}), AgentActivity("", "")),
+            ({"type": "assistant", "message": {"content": [{"type": "text"}]}}, None),
+            (result(), None),
+        ],
+    )
+    def test_the_live_view_shows_each_use_of_a_tool(
+        self, event: object, expected: AgentActivity | None
+    ) -> None:
+        reader = ClaudeReader()
+        reader.feed(line_of(init()))
+
+        assert reader.feed(line_of(event)) == expected
+
+    @settings(deadline=None)
+    @given(st.lists(st.binary() | EVENTS.map(line_of), max_size=5))
+    def test_no_output_whatever_breaks_it(self, lines: list[bytes]) -> None:
+        reader = ClaudeReader()
+        for line in lines:
+            shown = reader.feed(line)
+            assert shown is None or (shown.tool + shown.subject).isprintable()
+        report = reader.finish(exit_ok=True, exit_text="exit 0")
+
+        assert report.ok != bool(report.reason)
+        assert report.reason.isprintable()
+        assert 0 <= (report.usage.cost_usd or 0) < float("inf")
+        report.final_text.encode()
+
+
+class TestCommandReader:
+    def read(self, *lines: bytes, exit_ok: bool = True) -> AgentReport:
+        reader = CommandReader()
+        for line in lines:
+            reader.feed(line)
+        return reader.finish(exit_ok=exit_ok, exit_text="exit 3")
+
+    def test_its_exit_alone_decides(self) -> None:
+        assert self.read(b"error: failed").ok
+        failed = self.read(b"success", exit_ok=False)
+        assert (failed.ok, failed.reason) == (False, "exit 3")
+
+    def test_its_cost_is_unknown(self) -> None:
+        assert self.read(b"cost: $3").usage == Usage()
+
+    def test_each_line_with_text_is_shown(self) -> None:
+        reader = CommandReader()
+
+        assert reader.feed(b"\x1b[2Jreading a.py\r\n") == AgentActivity("", "[2Jreading a.py")
+        assert reader.feed(b" \t ") is None
+
+    def test_its_last_word_is_the_end_of_its_output(self) -> None:
+        assert self.read(b"one\n", b"two").final_text == "one\ntwo\n"
+        many = self.read(*[b"x" * 1000] * 3000, b"the end").final_text
+        assert len(many) == FINAL_TEXT_LIMIT
+        assert many.endswith("x\nthe end\n")
+
+    @settings(deadline=None)
+    @given(st.lists(st.binary()))
+    def test_no_output_whatever_breaks_it(self, lines: list[bytes]) -> None:
+        self.read(*lines).final_text.encode()
+
+
+class TestNoOp:
+    @pytest.mark.parametrize(
+        ("final_text", "reason"),
+        [
+            ('```json\n{"no_op": "it is done"}\n```', "it is done"),
+            ('I looked.\n\n```json\n{"no_op": "it is done"}\n```\n', "it is done"),
+            ('```\n{"no_op": "it is done"}\n```', "it is done"),
+            ('```json\n{"no_op": "`a.py` has\\nit"}\n```', "`a.py` has it"),
+            ('```python\nx\n```\n```json\n{"no_op": "it is done"}\n```', "it is done"),
+        ],
+    )
+    def test_it_is_a_fenced_block_at_the_end(self, final_text: str, reason: str) -> None:
+        assert read_no_op(final_text) == reason
+
+    @pytest.mark.parametrize(
+        "final_text",
+        [
+            "",
+            "```",
+            "``````",
+            '{"no_op": "not fenced"}',
+            '```json\n{"no_op": "not the last word"}\n```\nBut then I changed it.',
+            'Say ```{"no_op": "not a block"}```',
+            '```json\n{"no_op": ""}\n```',
+            '```json\n{"no_op": true}\n```',
+            '```json\n{"no_op": null}\n```',
+            '```json\n["no_op"]\n```',
+            "```json\n" + "[" * 100_000 + "\n```",
+            '```json\n{"noop": "misspelt"}\n```',
+        ],
+    )
+    def test_nothing_else_is_one(self, final_text: str) -> None:
+        assert read_no_op(final_text) == ""
+
+    @settings(deadline=None)
+    @given(st.text())
+    def test_no_text_breaks_it(self, text: str) -> None:
+        read_no_op(f"```json\n{text}\n```")
+
+
+@settings(deadline=None)
+@given(st.text(), st.integers(min_value=1, max_value=50))
+def test_one_line_is_printable_and_within_its_limit(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+
+    assert line.isprintable()
+    assert len(line) <= limit
+
+
+AGENTS: tuple[Agent, ...] = (
+    Claude("claude"),
+    Codex("codex"),
+    Gemini("gemini"),
+    Aider("aider"),
+    Command("cat"),
+)
+
+
+class TestCommandLines:
+    def test_the_prompt_is_never_an_argument(self) -> None:
+        request = AgentRequest(text="SECRET PROMPT")
+
+        for agent in AGENTS:
+            assert "SECRET" not in " ".join(agent.argv(request))
+
+    def test_a_session_is_resumed_by_one_argument(self) -> None:
+        assert (
+            Claude("claude").argv(AgentRequest(text="", session=SESSION))[-1]
+            == f"--resume={SESSION}"
+        )
+        assert not any("--resume" in word for word in Claude("claude").argv(AgentRequest(text="")))
+
+    def test_a_command_is_run_by_the_shell(self) -> None:
+        argv = Command("my-agent --fast | tee log").argv(AgentRequest(text=""))
+
+        assert argv == ("/bin/sh", "-c", "my-agent --fast | tee log")
+
+    def test_no_foreign_secret_is_let_through(self) -> None:
+        for agent in AGENTS:
+            assert not {"CLAUDECODE", "GITHUB_TOKEN", "GH_TOKEN", "PATH"} & agent.environment
+        assert {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"} <= Claude("claude").environment
+        assert not {"OPENAI_API_KEY", "GEMINI_API_KEY"} & Claude("claude").environment
+        assert {"OPENAI_API_KEY", "CODEX_HOME"} <= Codex("codex").environment
+        assert {"GEMINI_API_KEY", "GOOGLE_API_KEY"} <= Gemini("gemini").environment
+        assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AIDER_MODEL"} <= Aider("aider").environment
+
+    def test_claude_can_be_held_to_reading(self) -> None:
+        argv = Claude("claude").argv(AgentRequest(text="", reads_only=True))
+
+        assert argv[argv.index("--tools") + 1] == "Read,Grep,Glob,LS"
+        assert argv[argv.index("--allowedTools") + 1] == "Read,Grep,Glob,LS"
+        forbidden = argv[argv.index("--disallowedTools") + 1].split(",")
+        assert {"Bash", "Edit", "Write", "NotebookEdit", "WebFetch", "SendMessage"} <= set(
+            forbidden
+        )
+        assert "acceptEdits" not in argv
+
+    def test_claude_gets_a_schema_and_a_model_only_where_there_is_one(self) -> None:
+        argv = Claude("claude", "opus").argv(AgentRequest(text="", schema={"type": "object"}))
+
+        assert json.loads(argv[argv.index("--json-schema") + 1]) == {"type": "object"}
+        assert argv[argv.index("--model") + 1] == "opus"
+        assert not {"--json-schema", "--model"} & set(Claude("claude").argv(AgentRequest(text="")))
+
+
+def program_in(folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / name
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    return program
+
+
+class TestFindAgent:
+    @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "aider"])
+    def test_it_is_started_by_its_absolute_path(self, tmp_path: Path, name: str) -> None:
+        program = program_in(tmp_path, name)
+
+        agent = find_agent(name, command="", path=f"/nowhere{os.pathsep}{tmp_path}")
+
+        assert agent.argv(AgentRequest(text=""))[0] == str(program)
+
+    @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "aider"])
+    def test_a_missing_program_is_named_with_the_way_to_get_it(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        with pytest.raises(EnvironmentFault) as caught:
+            find_agent(name, command="", path=str(tmp_path))
+
+        assert f"looked for {name}" in caught.value.why
+        assert "install" in caught.value.why
+        assert "--agent-command" in caught.value.next_step
+
+    def test_a_program_of_the_repository_is_never_found(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program_in(tmp_path, "claude")
+        program_in(tmp_path / "bin", "claude")
+        monkeypatch.chdir(tmp_path)
+
+        for path in ("", ".", "bin", os.pathsep, f"bin{os.pathsep}."):
+            assert find_program("claude", path) == ""
+
+    def test_any_command_can_be_an_agent(self) -> None:
+        assert find_agent("command", command="cat", path="") == Command("cat")
+
+    @pytest.mark.parametrize(
+        ("name", "command", "word"),
+        [
+            ("command", " ", "--agent-command"),
+            ("cluade", "", "did you mean claude?"),
+            ("codx", "", "did you mean codex?"),
+            ("gemeni", "", "did you mean gemini?"),
+            ("", "", "claude, codex, gemini, aider, command"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_a_usage_error(
+        self, name: str, command: str, word: str
+    ) -> None:
+        with pytest.raises(UsageError) as caught:
+            find_agent(name, command=command, path="/usr/bin")
+
+        assert word in f"{caught.value.what} {caught.value.why} {caught.value.next_step}"

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from concertmaster.agents.aider import Aider, AiderReader
+from concertmaster.agents.protocol import AgentActivity, AgentReport, AgentRequest, read_no_op
+from concertmaster.model import Usage
+
+BANNER = ["Aider v0.86.1", "Main model: gpt-5 with diff edit format", "Git repo: .git with 3 files"]
+TOKENS = "Tokens: 2.5k sent, 300 received."
+COST = "Cost: $0.01 message, $0.02 session."
+LIMITED = [
+    "litellm.RateLimitError: RateLimitError: OpenAIException - Rate limit reached",
+    "The API provider has rate limited you. Try again later or check your quotas.",
+    "Retrying in 0.2 seconds...",
+]
+OVERLOADED = [
+    "litellm.InternalServerError: AnthropicException - Overloaded",
+    "The API provider's servers are down or overloaded.",
+]
+
+
+def read(*lines: str, exit_ok: bool = True, exit_text: str = "exit 0") -> AgentReport:
+    reader = AiderReader()
+    for line in lines:
+        reader.feed(f"{line}\n".encode())
+    return reader.finish(exit_ok=exit_ok, exit_text=exit_text)
+
+
+def test_a_good_exit_without_a_fault_is_well_and_the_diff_decides() -> None:
+    report = read(*BANNER, "", "I changed it.", "Applied edit to a.py", f"{TOKENS} {COST}")
+
+    assert (report.ok, report.reason, report.session) == (True, "", "")
+    assert report.final_text.strip().endswith("I changed it.")
+
+
+@pytest.mark.parametrize("exit_ok", [True, False])
+def test_a_fault_that_is_left_at_the_end_is_a_failure_whatever_the_exit(exit_ok: bool) -> None:
+    for fault in (LIMITED, OVERLOADED, ["litellm.AuthenticationError: bad key"]):
+        report = read(*BANNER, *fault, exit_ok=exit_ok, exit_text="exit 1")
+        assert not report.ok
+        assert fault[0] in report.reason
+
+
+def test_a_fault_after_which_the_model_answered_is_none() -> None:
+    report = read(*BANNER, *LIMITED, "Here it is.", f"{TOKENS} {COST}")
+
+    assert (report.ok, report.limited) == (True, False)
+    assert read(*BANNER, f"{TOKENS} {COST}", *LIMITED).limited
+
+
+def test_a_limit_is_no_overload() -> None:
+    limited, overloaded = read(*LIMITED), read(*OVERLOADED)
+
+    assert (limited.limited, limited.transient) == (True, False)
+    assert (overloaded.limited, overloaded.transient) == (False, True)
+
+
+def test_a_bad_exit_is_a_failure() -> None:
+    report = read(*BANNER, exit_ok=False, exit_text="exit 1: no such file")
+
+    assert (report.ok, report.reason) == (False, "exit 1: no such file")
+
+
+def test_its_own_cost_is_an_estimate_of_all_its_messages() -> None:
+    second = "Tokens: 12k sent, 1.0k cache hit, 1.1k received."
+    wrapped = ["Cost: $0.01 message,", "$0.03 session."]
+    report = read(f"{TOKENS} {COST}", second, *wrapped)
+
+    assert report.usage == Usage(
+        cost_usd=0.03, input_tokens=14_500, output_tokens=1_400, is_estimated=True
+    )
+
+
+def test_a_model_without_a_price_has_no_cost() -> None:
+    assert read(TOKENS).usage == Usage(input_tokens=2_500, output_tokens=300)
+    assert read("nothing").usage == Usage()
+    assert read("Cost: $1.2.3 message, $1.2.3 session.").usage.cost_usd == 0.0
+
+
+def test_its_reports_are_no_last_word() -> None:
+    block = ["```json", '{"no_op": "it is there"}', "```"]
+    wrapped = [f"{TOKENS} Cost: $0.01 message,", "$0.03 session."]
+
+    assert read_no_op(read(*BANNER, *block, "", f"{TOKENS} {COST}").final_text) == "it is there"
+    assert read_no_op(read(*BANNER, *block, *wrapped).final_text) == "it is there"
+
+
+def test_the_live_view_shows_edits_and_words() -> None:
+    reader = AiderReader()
+
+    assert reader.feed(b"Applied edit to src/a.py\n") == AgentActivity("edit", "src/a.py")
+    assert reader.feed(b"\x1b[2JI think\n") == AgentActivity("", "[2JI think")
+    assert reader.feed(f"{TOKENS}\n".encode()) is None
+
+
+def test_its_command_line() -> None:
+    argv = Aider("aider", "gpt-5").argv(AgentRequest(text="SECRET", folder="/f"))
+
+    assert argv[:3] == ("aider", "--message-file", "/dev/stdin")
+    assert {"--yes-always", "--no-auto-commits", "--no-stream", "--no-gitignore"} <= set(argv)
+    assert argv[argv.index("--chat-history-file") + 1] == "/f/aider-chat"
+    assert argv[-2:] == ("--model", "gpt-5")
+    assert not {"SECRET", "--chat-mode"} & set(argv)
+
+
+def test_a_reader_of_code_only_asks() -> None:
+    argv = Aider("aider").argv(AgentRequest(text="", reads_only=True))
+
+    assert argv[argv.index("--chat-mode") + 1] == "ask"
+    assert argv[argv.index("--chat-history-file") + 1] == "/dev/null"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.binary()
+        | st.sampled_from([TOKENS, COST, *LIMITED, "Tokens: ... sent, .k received."]).map(
+            str.encode
+        )
+    )
+)
+def test_no_output_whatever_breaks_it(lines: list[bytes]) -> None:
+    reader = AiderReader()
+    for line in lines:
+        shown = reader.feed(line)
+        assert shown is None or (shown.tool + shown.subject).isprintable()
+    report = reader.finish(exit_ok=True, exit_text="exit 0")
+
+    assert report.ok != bool(report.reason)
+    assert report.reason.isprintable()
+    assert 0 <= (report.usage.cost_usd or 0) < float("inf")
+    report.final_text.encode()

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+
+from concertmaster.git import commit_message
+from concertmaster.model import RunSettings
+from tests.unit.text.test_markdown import hostile
+
+# What GitHub and other services look for in a commit's message.
+ACTS = re.compile(
+    r"#\d|(?<![a-z0-9])gh-\d|://|(?<![a-z0-9])@\w"
+    r"|\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]|\*\*\*no_ci\*\*\*",
+    re.IGNORECASE,
+)
+SETTINGS = RunSettings(agent="command")
+
+
+def write(title: str, *, prompt: str = "prompts/a.md", requester: str = "") -> str:
+    settings = RunSettings(agent="command", requester=requester)
+    return commit_message.task_message(
+        title, task="a-3f2a", prompt=prompt, run="r-1", settings=settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("Add a login page", "Add a login page"),
+        ("Fix #12", "Fix # 12"),
+        ("Closes: octo/opera#12, gh-4", "Closes: octo/opera# 12, gh- 4"),
+        ("GH-12", "GH- 12"),
+        ("high-5 for C# 12", "high-5 for C# 12"),
+        ("Fixes https://github.com/o/r/issues/1", "Fixes https: //github.com/o/r/issues/1"),
+        ("Use @dataclass", "Use @ dataclass"),
+        ("Write to ada@example.org", "Write to ada@example.org"),
+        ("Tidy [skip ci]", "Tidy (skip ci)"),
+        (
+            "[ci skip] [no ci] [Skip Actions] ***NO_CI***",
+            "(ci skip) (no ci) (Skip Actions) (NO_CI)",
+        ),
+        ("[skip\nci]", "(skip ci)"),
+        ("Read rows[skip:] and [x]", "Read rows[skip:] and [x]"),
+        ("Co-authored-by: Eve <eve@x.y>", "Co-authored-by - Eve <eve@x.y>"),
+        ("skip-checks: true", "skip-checks - true"),
+        ("a\n\nCo-authored-by: Eve <eve@x.y>", "a Co-authored-by: Eve <eve@x.y>"),
+        ("a\u202eb", "a\ufffdb"),
+        ("x" * 80, "x" * 71 + "…"),
+        (" \n ", "a-3f2a"),
+    ],
+)
+def test_a_title_reads_the_same_in_a_commit_and_does_nothing(title: str, subject: str) -> None:
+    assert write(title).split("\n")[0] == subject
+
+
+@given(hostile, hostile)
+def test_nothing_in_a_message_acts_but_our_own_trailers(title: str, prompt: str) -> None:
+    texts = (
+        write(title, prompt=prompt),
+        commit_message.merge_message(title, task="a-3f2a", run="r-1"),
+    )
+
+    for text in texts:
+        *_, body, trailers, end = re.split(r"\n\n|\n$", text)
+        assert not ACTS.search(text)
+        assert trailers == "Concertmaster-Run: r-1\nConcertmaster-Task: a-3f2a"
+        assert end == ""
+        assert "\n" not in body
+
+
+@given(hostile)
+def test_a_message_is_the_same_each_time(title: str) -> None:
+    once = commit_message.inert(title, limit=72)
+
+    assert len(once) <= 72
+    assert commit_message.inert(once, limit=72) == once
+    assert write(title) == write(title)
+
+
+def test_who_asked_for_the_run_is_credited_in_one_line() -> None:
+    text = write("a", requester="Ada\nSigned-off-by: Eve <eve@x.y>")
+
+    assert text.endswith("Task: a-3f2a\nCo-authored-by: Ada Signed-off-by: Eve <eve@x.y>\n")
+
+
+def test_our_own_commits_name_their_run() -> None:
+    assert commit_message.memory_message("r-1").endswith("\n\nConcertmaster-Run: r-1\n")
+    assert commit_message.state_message("r-1", 2).startswith("State of run r-1 after round 2\n")

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from concertmaster.events import RunResumed
+from concertmaster.report.html import render_report
+from tests import journals
+from tests.journals import HOSTILE, START, make_plan, make_task
+
+
+class Page(HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def find(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    events = journals.one_lands_two_breaks_the_check()
+    return Page(render_report(journals.tell_story(make_plan(), events)[1]))
+
+
+def test_the_page_tells_what_came_of_each_task(page: Page) -> None:
+    for word in ("Title of one", "left out", "test_colour fails", "it is there already"):
+        assert word in page.text
+    assert f"git diff two-prepare concertmaster/{journals.RUN}/two" in page.text
+    assert {"src/a.py", "90%"} <= set(page.text.split())
+    assert "skipped" in page.text
+    assert page.open == []
+
+
+def test_what_sent_the_work_back_to_the_agent_is_told() -> None:
+    prepare, *others = journals.succeed("one", at=2)
+    sent_back = replace(journals.fail("one", at=4, reason="greet <them>"), evidence="greet them")
+
+    story = (*journals.begin(), prepare, sent_back, *others)
+    page = Page(render_report(journals.tell_story(make_plan(), story)[1]))
+
+    assert "did not passgreet <them>" in page.text
+    assert "attempt 1: implement, 1.0s, did not pass" in page.text
+
+
+def test_states_can_be_told_apart(page: Page) -> None:
+    classes = {attributes.get("class", "") for attributes in page.find("td")}
+
+    assert {"state landed", "state left_out", "state succeeded"} <= classes
+
+
+def test_the_timeline_has_a_bar_for_each_phase_and_each_check_that_ran(page: Page) -> None:
+    bars = page.find("rect")
+
+    assert len(bars) == 4 + 4 + 2 + 3
+    implement = next(bar for bar in bars if bar["class"] == "implement")
+    assert float(implement["x"].rstrip("%")) == pytest.approx(100 * 3 / 22, abs=0.01)
+    assert float(implement["width"].rstrip("%")) == pytest.approx(100 / 22, abs=0.01)
+
+
+def test_pauses_are_cut_out_of_the_timeline() -> None:
+    plan = make_plan(tasks=[make_task("one")])
+    first, second, *rest = journals.succeed("one", at=2)
+    later = [replace(event, at=event.at + 5000) for event in rest]
+    events = (*journals.begin(), first, second, RunResumed(at=START + 5004), *later)
+
+    page = Page(render_report(journals.tell_story(plan, events)[1]))
+
+    assert [bar["x"] for bar in page.find("rect")] == ["33.333%", "50.0%", "66.667%", "83.333%"]
+    assert [line["x1"] for line in page.find("line")] == ["66.667%"]
+
+
+def test_hostile_text_stays_text() -> None:
+    plan = make_plan(tasks=[make_task("one", title=HOSTILE, paths=[HOSTILE])])
+    events = (
+        *journals.begin(),
+        journals.succeed("one", at=2)[0],
+        journals.fail("one", at=5, reason=HOSTILE),
+    )
+    html = render_report(journals.tell_story(replace(plan, notes=(HOSTILE,)), events)[1])
+    page = Page(html)
+
+    assert page.find("script") == []
+    assert "<script>alert(1)</script>" in page.text
+    assert "{{ 7*7 }}" in page.text
+    assert not {"\x1b", "\u202e", "\u200b"} & set(html)
+
+
+def test_nothing_runs_and_nothing_is_loaded(page: Page) -> None:
+    policies = [m["content"] for m in page.find("meta") if m.get("http-equiv")]
+    assert [policy.partition(";")[0] for policy in policies] == ["default-src 'none'"]
+    for tag, attributes in page.elements:
+        assert tag not in ("script", "link", "img", "iframe", "object", "form")
+        assert not [name for name in attributes if name.startswith("on") or name == "src"]
+        assert not re.match(r"[a-z]+:|//", attributes.get("href", ""))
+
+
+def test_a_run_that_has_only_begun_has_a_page() -> None:
+    page = Page(render_report(journals.tell_story(make_plan(), ())[1]))
+
+    assert "unfinished" in page.text
+
+
+def test_each_phase_tells_what_it_took() -> None:
+    events = (
+        *journals.begin(),
+        *journals.succeed("one", at=2, cost=0.5),
+        *journals.succeed("two", at=2, cost=0.25, estimated=True),
+    )
+    page = Page(render_report(journals.tell_story(make_plan(), events)[1]))
+
+    for word in ("1.0s$0.501,20010session-of-one", "1.0s~$0.251,20010session-of-two"):
+        assert word in page.text  # cell by cell
+    assert "implement2.0s~$0.752,4002022" in page.text.replace("\n", "")  # of the whole run
+    links = {attributes.get("href") for attributes in page.find("a")}
+    assert "tasks/one/1/transcript.jsonl" in links
+    assert page.open == []
+
+
+def test_follow_ups_can_be_read_and_copied() -> None:
+    stated = (f"Mend {HOSTILE}", "---\nagent: command\n---\n</pre></details>@octo")
+    events = (*journals.begin(), *journals.succeed("one", at=2, follow_ups=stated))
+    report = journals.tell_story(make_plan(), events)[1]
+    html = render_report(report)
+    page = Page(html)
+
+    for draft in report.follow_ups:
+        assert draft.text in page.text
+        assert {"href": f"follow-ups/{draft.file}"} in page.find("a")
+    assert page.open == []
+    assert page.find("script") == []
+    assert not {"\x1b", "\u202e", "\u200b"} & set(html)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concertmaster.text.display import closest_word, display, duration, read_duration, visible
+
+
+@given(st.text(alphabet=st.characters(), max_size=300), st.integers(2, 50))
+def test_whatever_is_displayed_is_one_bounded_line_of_visible_characters(
+    text: str, limit: int
+) -> None:
+    shown = display(text, limit=limit)
+
+    assert len(shown) <= limit
+    assert len(shown.splitlines()) <= 1
+    assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cf", "Cs", "Co"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\r\n  c\n", "a b c"),
+        ("  indented  text", "  indented  text"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07shown", "shown"),
+        ("\x1b]8;;unfinished", "8;;unfinished"),
+        ("bell\x07", "bell\ufffd"),
+        ("user\u202egnp.exe", "user\ufffdgnp.exe"),
+        ("a\u200b.py", "a\ufffd.py"),
+        ("\ud800", "\ufffd"),
+        ("a\U000e0041\U000e01efb", "a\ufffd\ufffdb"),
+        ("Grüße, 世界 🎻", "Grüße, 世界 🎻"),
+    ],
+)
+def test_what_would_steer_a_terminal_or_a_reader_is_removed_or_made_visible(
+    text: str, shown: str
+) -> None:
+    assert display(text) == shown
+
+
+def test_long_text_is_cut_visibly() -> None:
+    assert display("abcdef", limit=4) == "abc…"
+    assert display("abcd", limit=4) == "abcd"
+
+
+@pytest.mark.parametrize("piece", ["\x1b]", " ", " \n", "\t"])
+def test_a_megabyte_of_what_is_not_shown_is_displayed_at_once(piece: str) -> None:
+    assert len(display(piece * 500_000 + "x", limit=100)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.04, "0.0s"), (4.14, "4.1s"), (59.97, "1m 00s"), (125, "2m 05s"), (3719.6, "1h 02m")],
+)
+def test_a_duration_is_told_as_people_would(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90s", 90), ("45m", 2700), (" 1H30m ", 5400), ("1 h 30 min", 5400), ("45", 2700), ("1.5", 90)]
+    + [
+        (text, 0)
+        for text in ("", "0", "soon", "-5m", "1e9", "nan", "m", "٤m", "1h" + " " * 9999 + "x")
+    ],
+)
+def test_a_duration_is_read_as_people_write_it(written: str, seconds: float) -> None:
+    assert read_duration(written) == seconds
+
+
+def test_a_visible_line_keeps_its_length_and_its_indentation() -> None:
+    assert visible("  a\u200b" + "b" * 500) == "  a\ufffd" + "b" * 500
+
+
+def test_the_closest_known_name_is_the_one_that_was_meant() -> None:
+    assert closest_word("Paralel", ("parallel", "agent")) == "parallel"
+    assert closest_word("xyz", ("parallel", "agent")) == ""

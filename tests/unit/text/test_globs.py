@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concertmaster.errors import UsageError
+from concertmaster.text.globs import expand, is_literal, match
+
+TREE = (".github/ci.yml", "README.md", "docs/README.md", "docs/a/b.md", "src/a.py", "src/x/b.py")
+
+
+@pytest.mark.parametrize(
+    ("globs", "matched"),
+    [
+        (["*.py"], ["src/a.py", "src/x/b.py"]),
+        (["src/*.py"], ["src/a.py"]),
+        (["src/**/*.py"], ["src/a.py", "src/x/b.py"]),
+        (["README.md"], ["README.md", "docs/README.md"]),
+        (["/README.md"], ["README.md"]),
+        (["docs/"], ["docs/README.md", "docs/a/b.md"]),
+        (["docs"], ["docs/README.md", "docs/a/b.md"]),
+        ([".github/**"], [".github/ci.yml"]),
+        (["src/[ax].py"], ["src/a.py"]),
+        (["src/?.py"], ["src/a.py"]),
+        (["src/[[a].py"], ["src/a.py"]),
+        (["*.md", "!docs/README.md"], ["README.md", "docs/a/b.md"]),
+        (["# comment", ""], []),
+        ([], []),
+    ],
+)
+def test_globs_mean_what_they_mean_to_git(globs: list[str], matched: list[str]) -> None:
+    assert expand(globs, TREE) == tuple(matched)
+    assert [path for path in TREE if match(globs, path)] == matched
+
+
+@pytest.mark.parametrize("glob", ["!", "a\\", "[b-a]", "*a*a*a*a*a*a*a*a*b"])
+def test_a_glob_that_git_or_the_clock_would_not_accept_is_a_usage_error(glob: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        match([glob], "a")
+    assert caught.value.why
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("glob", "literal"),
+    [
+        ("src/a.py", True),
+        ("src/", True),
+        ("*.py", False),
+        ("a?", False),
+        ("[a]", False),
+        ("!a", False),
+        ("a\\*", False),
+        ("#a", False),
+    ],
+)
+def test_a_glob_is_literal_where_it_can_only_mean_what_it_spells(glob: str, literal: bool) -> None:
+    assert is_literal(glob) is literal
+
+
+@given(st.lists(st.text("ab*?[]^-!/\\# .", max_size=12), max_size=3), st.text("ab/.", max_size=12))
+def test_any_glob_matches_or_is_a_usage_error(globs: list[str], path: str) -> None:
+    with contextlib.suppress(UsageError):
+        assert match(globs, path) in (True, False)
+
+
+def test_the_costliest_glob_is_matched_against_a_large_tree_in_seconds() -> None:
+    tree = [f"package{n}/aaaaaaaaaaaaaaaaaaaaaaaa{n}.py" for n in range(1000)]
+    started = time.process_time()
+    expand(["*a*a*a*a*a*z"], tree)
+    assert time.process_time() - started < 10
