@@ -1,0 +1,203 @@
+"""What an earlier version left is read and gone on with: runs on this machine.
+
+tests/data/before-move/README.md tells how the data was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commandline import among_agents
+
+DATA = Path(__file__).parents[1] / "data" / "before-move"
+RECORDED_AT = "/tmp/before-move"
+OBJECT = re.compile(r"/objects/[0-9a-f]{2}/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """How a recorded run ends when it is gone on with; tasks are named without their hash."""
+
+    landed: tuple[str, ...]
+    files: Mapping[str, str]
+    phases: tuple[str, ...] = ()  # of the task `answer`, each as often as it is finished
+    arguments: tuple[str, ...] = ()
+
+
+FIRST = {"first.txt": "first\n"}
+ANSWER = {**FIRST, "answer.txt": "right\n"}
+TWO = Case(
+    landed=("first", "answer"),
+    files={**ANSWER, "README.md": "# Answers\ndone\n"},
+    phases=tuple("prepare research implement test document test review deliver".split()),
+)
+LEAN = Case(
+    landed=("first", "answer"),
+    files={**ANSWER, "README.md": "# Answers\n"},
+    phases=("prepare", "implement", "test", "deliver"),
+)
+THREE = Case(landed=("first", "answer", "more"), files={**ANSWER, "more.txt": "more\n"})
+LIMITED = Case(
+    landed=("first", "one", "two"),
+    files={**FIRST, "one.txt": "half\nwhole\n", "two.txt": "half\nwhole\n"},
+)
+OPEN = {
+    "prepare": TWO,
+    "research": TWO,
+    "implement": TWO,
+    "test": TWO,
+    "document": TWO,
+    "review": TWO,
+    "deliver": TWO,
+    "landing": TWO,
+    "landed-torn": LEAN,
+    "interrupted": TWO,
+    "paused": LIMITED,
+    "pause-over": LIMITED,
+    "over-budget": Case(landed=("first", "answer"), files=ANSWER, arguments=("--budget", "9")),
+    "stopped": THREE,
+    "throttled": THREE,
+    "mending": Case(landed=("both",), files={"right.txt": "right\n"}),
+    "second": Case(landed=("again",), files={"again.txt": "again\n"}),
+    "land": Case(landed=("one", "two"), files={"one.txt": "one\n", "two.txt": "two\n"}),
+}
+OVER = ("cancelled", "finished")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The folder of a user, unpacked, and the program that works on it."""
+
+    folder: Path
+    run: str
+    capture: pytest.CaptureFixture[str] = field(repr=False)
+
+    def document(self, name: str) -> Any:
+        """What the earlier version has said with --json."""
+        return json.loads((self.folder / name).read_text())
+
+    def do(self, *arguments: str) -> tuple[int, Any]:
+        """The exit code, and the one document that --json prints."""
+        self.capture.readouterr()
+        code = program()([*arguments, "--repo", str(self.folder / "project"), "--json"])
+        said = self.capture.readouterr()
+        assert said.out, said.err
+        return code, json.loads(said.out)
+
+    def events(self) -> list[dict[str, Any]]:
+        journal = self.run_folder / "journal.jsonl"
+        return [json.loads(line) for line in journal.read_text().split("\n")[:-1]]
+
+    def show(self, name: str) -> str:
+        """The file on the target."""
+        command = ["git", "-C", str(self.folder / "project"), "show", f"main:{name}"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder / "project/.git/concertmaster/runs" / self.run
+
+
+def program() -> Any:
+    """What the console script `concertmaster` calls."""
+    (script,) = entry_points(group="console_scripts", name="concertmaster")
+    return script.load()
+
+
+def unpack(name: str, folder: Path) -> str:
+    """The name of the run, which is a new one: resuming ends all processes that bear it, also
+    those of other tests on this machine."""
+    with tarfile.open(DATA / "runs" / f"{name}.tar.xz") as archive:
+        old: str = json.loads(read(archive, "status.json"))["run"]
+        new = f"{old[:-4]}{secrets.token_hex(2)}"
+        changes = {old: new, f"{RECORDED_AT}/{name}": str(folder)}
+        for member in archive.getmembers():
+            path = folder / member.name.replace(old, new)
+            if member.isdir():
+                path.mkdir(exist_ok=True)
+                continue
+            data = read(archive, member.name)
+            if not OBJECT.search(member.name):
+                for before, now in changes.items():
+                    data = data.replace(before.encode(), now.encode())
+            path.write_bytes(data)
+            path.chmod(member.mode)
+    return new
+
+
+def read(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file, name
+    return file.read()
+
+
+@pytest.fixture
+def machine(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Machine:
+    for name, value in among_agents(tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in [*os.environ]:  # the program drops them for good
+        if name.startswith("GIT_"):
+            monkeypatch.delenv(name)
+    return Machine(tmp_path, unpack(request.param, tmp_path), capsys)
+
+
+def states(report: Any) -> dict[str, str]:
+    return {task["id"].rpartition("-")[0]: task["state"] for task in report["tasks"]}
+
+
+def finished(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
+    done = [event for event in events if event["event"] == "PhaseFinished"]
+    return tuple(event["phase"] for event in done if event["task"].startswith(f"{task}-"))
+
+
+@pytest.mark.parametrize("machine", [*OPEN, *OVER], indirect=True)
+def test_the_status_of_a_run_is_what_it_was(machine: Machine) -> None:
+    assert machine.do("status", machine.run) == (0, machine.document("status.json"))
+    assert machine.do("status") == (0, machine.document("list.json"))
+
+
+@pytest.mark.parametrize(("machine", "case"), OPEN.items(), ids=OPEN, indirect=["machine"])
+def test_a_run_that_was_stopped_goes_on_and_lands_all(machine: Machine, case: Case) -> None:
+    before = machine.events()
+
+    code, report = machine.do("resume", machine.run, *case.arguments)
+
+    assert (code, states(report)) == (0, dict.fromkeys(case.landed, "landed"))
+    assert {name: machine.show(name) for name in case.files} == case.files
+    events = machine.events()
+    assert events[: len(before)] == before
+    assert events[len(before)]["event"] == "RunResumed"
+    assert events[-1]["event"] == "RunFinished"
+    if case.phases:
+        assert finished(events, "answer") == case.phases
+    assert not list((machine.folder / "cache/concertmaster/attempts").iterdir())
+
+
+@pytest.mark.parametrize("machine", OVER, indirect=True)
+def test_a_run_that_is_over_is_reported_as_it_was(machine: Machine) -> None:
+    written = machine.run_folder / "report.json"
+    before = json.loads(written.read_text())
+
+    code, report = machine.do("report", machine.run)
+
+    assert code == 1
+    assert report == {**before, "folder": str(machine.run_folder)}
+    assert json.loads(written.read_text()) == before
