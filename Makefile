@@ -38,7 +38,7 @@ fast: setup ## the unit tests only
 	$(BIN)/pytest tests/unit tests/test_architecture.py
 
 matrix: setup $(WEBHOOKS) ## the jobs on GitHub under every fault, order and odd input
-	$(BIN)/pytest -n 2 -m matrix tests/action
+	$(BIN)/pytest -n 2 -m matrix tests/action tests/integration
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
 	$(BIN)/pytest -m crash tests/crash

@@ -9,7 +9,10 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,15 @@ def concertmaster(
     )
     # Not by universal newlines: a lone carriage return is something to be found.
     return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+
+
+def called(*arguments: str | Path) -> Done:
+    """The same within this process, which is quicker, and by the installed script's own entry."""
+    (script,) = entry_points(group="console_scripts", name="concertmaster")
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = script.load()([*map(str, arguments)])
+    return Done(code=code, out=out.getvalue(), err=err.getvalue())
 
 
 def among_agents(home: Path) -> dict[str, str]:

@@ -1,0 +1,152 @@
+"""What an earlier version left on GitHub is read, and the run goes on as it did then.
+
+tests/data/before-move/README.md tells how the data was made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concertmaster.rounds.documents import read_history, write_history
+from concertmaster.action.control import control
+from tests.commandline import called
+from tests.github.double import Double
+from tests.action.rounds import House, Round
+from tests.action.recorded import GITHUB, SERVER, fill, restore
+from tests.action.plan_tries import shown_of
+
+RUN = "i1-c5000000031"
+HISTORIES = sorted(GITHUB.glob("round-*/history.json")) + sorted(GITHUB.glob("documents/*.json"))
+MEASURED = frozenset("at resumes_at seconds check_seconds made_at landed_at".split())
+CHANCE = re.compile(
+    r"\b[0-9a-f]{40}\b|\b[0-9a-f]{12}\b|\b[0-9a-f]{7}\b"  # commits
+    r"|\b\d{10}\b"  # ids of GitHub
+    r"|\d{4}-\d\d-\d\d(?: \d\d:\d\d UTC)?"
+    r"|\b\d+(?:\.\d)?[hms]\b(?: \d+[ms]\b)*"
+)
+SPEED_UP = re.compile(r" \([\d.]+ times\)")
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_state_document_is_read_and_written_as_it_was(path: Path) -> None:
+    assert write_history(read_history(path.read_bytes())) == path.read_bytes()
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_a_watch_sees_what_it_saw(
+    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    house = restore(double, tmp_path, after=after)
+    monkeypatch.setenv("GITHUB_TOKEN", double.user_token(house.eve))
+    monkeypatch.setenv("GITHUB_API_URL", double.url)
+    monkeypatch.setenv("GITHUB_SERVER_URL", double.url)
+
+    done = called("watch", "1", "--repo", "ada/opera", "--json")
+
+    assert done.out, done.err
+    view = json.loads(done.out.replace(double.url, SERVER))
+    before = document(after, "watch.json")
+    assert (done.code, view) == (0 if before["has_landed"] else 1, before | elapsed(view))
+
+
+def elapsed(view: Any) -> Any:
+    """What goes on while the run does."""
+    return {} if view["is_over"] else {"elapsed_seconds": view["elapsed_seconds"]}
+
+
+def document(after: int, name: str) -> Any:
+    return json.loads((GITHUB / f"round-{after}" / name).read_text())
+
+
+@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.matrix), 3])
+def test_the_next_round_comes_to_what_it_came_to(
+    double: Double, tmp_path: Path, after: int
+) -> None:
+    house = restore(double, tmp_path, after=after)
+
+    held = begin(house, after=after)
+    held.plan()
+    held.work()
+    if after == 1:
+        meet_limit(held)
+    held.verify()
+    held.finalize()
+
+    planned = json.loads((held.artifacts / "concertmaster-plan" / "plan.json").read_text())
+    assert steady(planned) == steady(document(after + 1, "plan.json"))
+    history = house.read("history.json", branch=f"concertmaster/{RUN}/state")
+    assert steady(json.loads(history or "")) == steady(document(after + 1, "history.json"))
+    memory = (GITHUB / f"round-{after + 1}" / "Memory.md").read_text()
+    assert steady(house.read(".github/Memory.md")) == steady(memory)
+    assert seen(house) == expected(house, after=after + 1)
+
+
+def begin(house: House, *, after: int) -> Round:
+    """As it began then: when it was due, the last one because a person asked."""
+    if after == 3:
+        act(house)
+        return house.ask(house.repository.issues[1], "/orchestrate retry")
+    house.double.clock.advance(9 * 3600)
+    known = len(house.dispatched)
+    held = house.start("schedule", {"schedule": "17 * * * *"})
+    assert control(held.job("control")) == 0
+    (begun,) = house.dispatched[known:]
+    return house.follow(begun)
+
+
+def act(house: House) -> None:
+    """What people did before they asked: all that had failed can land now."""
+    double, repository = house.double, house.repository
+    pulls = {issue.title: issue for issue, _ in repository.pulls()}
+    double.merge_pull(repository, pulls["Write grape"], user=house.eve)
+    double.close(pulls["Write ivy"], user=house.eve)
+    mended = {
+        f"prompts/{name}.md": f"# Write {name}\n\nwrite {name}.txt {name}\n"
+        for name in ("cherry", "kiwi")
+    }
+    double.commit(repository, "main", mended)
+
+
+def meet_limit(held: Round) -> None:
+    """One of the tasks has run into a usage limit."""
+    (file,) = held.artifacts.glob("concertmaster-work-*/results.json")
+    results = json.loads(file.read_text())
+    (lime,) = [one for one in results["tasks"] if one["task"].startswith("lime-")]
+    lime |= {"state": "waiting", "outcome": "limited", "reason": "usage limit"}
+    lime |= {"head": "", "work": "", "bundle": "", "sha256": ""}
+    lime["resumes_at"] = held.workflow.double.clock.seconds() + 3 * 3600
+    lime["usage"]["cost_usd"] = 1.5
+    file.write_text(json.dumps(results))
+
+
+def seen(house: House) -> list[str]:
+    """What people see on GitHub, but for the workflow runs, in lines."""
+    shown = shown_of(house.repository)
+    kept = steady({name: shown[name] for name in shown if name != "runs"}, url=house.double.url)
+    return json.dumps(kept, indent=1, ensure_ascii=False).replace("\\n", "\n").split("\n")
+
+
+def expected(house: House, *, after: int) -> list[str]:
+    double = house.double
+    then = double.add_repository("ada/then")
+    fill(double, then, after=after)
+    return seen(House(double=double, repository=then, eve=house.eve, folder=house.folder))
+
+
+def steady(value: Any, *, url: str = SERVER) -> Any:
+    """Without ids that chance or the time make, and without what a clock has measured."""
+    match value:
+        case str():
+            return CHANCE.sub("…", SPEED_UP.sub("", value.replace(url, SERVER)))
+        case dict():
+            kept = {key: one for key, one in value.items() if key not in MEASURED}
+            return {key: steady(one, url=url) for key, one in kept.items()}
+        case list() | tuple():
+            return [steady(one, url=url) for one in value]
+        case _:
+            return value
