@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.action.rounds import House
 from tests.github.double import Double
 from tests.github.people import Role, User
 from tests.github.state import Comment, Issue, Job, Label, Pull, Reaction, Repository, Review, Run
-from tests.action.rounds import House
 
 GITHUB = Path(__file__).parents[1] / "data" / "before-move" / "github"
 SERVER = "http://github.example"  # in the place of the double's address

@@ -12,16 +12,17 @@ from typing import Any
 
 import pytest
 
-from concertmaster.rounds.documents import read_history, write_history
 from concertmaster.action.control import control
+from concertmaster.rounds.documents import read_history, write_history
+from tests.action.plan_tries import shown_of
+from tests.action.recorded import GITHUB, SERVER, fill, restore
+from tests.action.rounds import House, Round
 from tests.commandline import called
 from tests.github.double import Double
-from tests.action.rounds import House, Round
-from tests.action.recorded import GITHUB, SERVER, fill, restore
-from tests.action.plan_tries import shown_of
 
 RUN = "i1-c5000000031"
 HISTORIES = sorted(GITHUB.glob("round-*/history.json")) + sorted(GITHUB.glob("documents/*.json"))
+UNUSED = {"landed_at"}  # nothing ever filled it, so it is no longer written
 MEASURED = frozenset("at resumes_at seconds check_seconds made_at landed_at".split())
 CHANCE = re.compile(
     r"\b[0-9a-f]{40}\b|\b[0-9a-f]{12}\b|\b[0-9a-f]{7}\b"  # commits
@@ -34,7 +35,9 @@ SPEED_UP = re.compile(r" \([\d.]+ times\)")
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_state_document_is_read_and_written_as_it_was(path: Path) -> None:
-    assert write_history(read_history(path.read_bytes())) == path.read_bytes()
+    written = json.loads(write_history(read_history(path.read_bytes())))
+
+    assert written == {k: v for k, v in json.loads(path.read_bytes()).items() if k not in UNUSED}
 
 
 @pytest.mark.parametrize("after", [1, 2, 3, 4])
