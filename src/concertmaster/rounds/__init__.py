@@ -1,1 +1,1 @@
-"""The rounds of a run on GitHub: history, results, verdicts, the state branch."""
+"""Holds what passes from round to round: results, verdicts, history and the state branch."""

@@ -1,4 +1,4 @@
-"""From what happened in a verify job to its verdict, and to what people read of it."""
+"""Builds the verdict of a verify job from its events, and renders its summary."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ MOST_ROWS = 300
 def build_verdict(
     start: Verdict, state: RunState, events: Sequence[Event], *, refused: Mapping[str, str]
 ) -> Verdict:
-    """The verdict so far. `start` is what was known before the first event, `refused` says why
-    some results were not even tried."""
+    """Return the verdict on the results, as far as these events go.
+
+    `start` is the verdict before the first event. `refused` gives the reason for each result that
+    the merge queue did not try.
+    """
     checks = [event for event in events if isinstance(event, BatchChecked) and not event.cached]
     bases = [event for event in events if isinstance(event, BaseChecked) and event.seconds]
     return replace(
@@ -37,7 +40,11 @@ def build_verdict(
 
 
 def _find_steps(tip: str, events: Sequence[Event]) -> tuple[VerdictStep, ...]:
-    """What was there already makes no commit; it counts with the step before or behind it."""
+    """Return one step for each commit that landed.
+
+    A task whose change is already on the tip makes no commit. It joins the step before it, or the
+    step behind it if there is none before.
+    """
     tested = {e.commit: e for e in events if isinstance(e, BatchChecked) and e.passed}
     steps: list[VerdictStep] = []
     waiting: tuple[str, ...] = ()
@@ -63,7 +70,10 @@ def _with_tasks(step: VerdictStep, tasks: tuple[str, ...], check: BatchChecked) 
 def _find_left_out(
     state: RunState, events: Sequence[Event], *, refused: Mapping[str, str]
 ) -> Iterator[LeftOutTask]:
-    """Those with a result to land; what failed before is told by its result."""
+    """Yield the tasks that have a result to land and may not land it.
+
+    A task that failed in its work job is not among them: its result says so.
+    """
     clashed = {e.task for e in events if isinstance(e, MergeConflicted) and not e.behind}
     for key, one in state.tasks.items():
         if key in refused:
@@ -81,6 +91,7 @@ def _find_left_out(
 
 
 def _waits_for_person(state: RunState, one: TaskRecord) -> str:
+    """Return the reason if a need of the task, direct or indirect, waits for a person; else ""."""
     if not one.head or one.state is not TaskState.SUCCEEDED:
         return ""
     before, seen = [*state.network.hard[one.task.id]], set[str]()
@@ -94,12 +105,14 @@ def _waits_for_person(state: RunState, one: TaskRecord) -> str:
     return ""
 
 
-# --- what people read --------------------------------------------------------------------------
+# --- the summary page --------------------------------------------------------------------------
 
 
 def verdict_summary(verdict: Verdict, *, held: Mapping[str, Sequence[str]]) -> str:
-    """Markdown for the job's page. `held` are the tasks that a person has to merge, with the
-    paths for which that is so."""
+    """Return the Markdown of the job's summary page.
+
+    `held` names the tasks that a person has to merge, with the paths that are the reason.
+    """
     landing = sum(len(step.tasks) for step in verdict.steps)
     lines = [f"### {count(landing, 'task')} can land on {as_code(verdict.target)}", ""]
     if verdict.base_green is False:

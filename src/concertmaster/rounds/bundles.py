@@ -1,4 +1,4 @@
-"""Takes in the git bundles of other jobs through a quarantine."""
+"""Receives git bundles of other jobs through a quarantine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from concertmaster.text.display import display
 
 RECEIVED = "refs/concertmaster/received/"
 MOST_BUNDLE_BYTES = 500 << 20
-MOST_HEAD_BYTES = 1 << 16  # of a bundle, before its objects begin
+MOST_HEAD_BYTES = 1 << 16  # the header before the pack
 _PREREQUISITE = re.compile(rb"-([0-9a-f]{40}(?:[0-9a-f]{24})?)(?: .*)?")
 _REF = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) (refs/\S+)")
 
@@ -28,9 +28,9 @@ _REF = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) (refs/\S+)")
 def receive_bundle(
     objects: RunRepository, folder: Path, result: Result, *, run: str, base: str
 ) -> str:
-    """Bring in the commit of the result's bundle, as refs/concertmaster/received/<task>.
+    """Pin the commit of the result's bundle as refs/concertmaster/received/<task>, and return it.
 
-    Raises EnvironmentFault, and leaves nothing behind, when anything is not as the result says.
+    Raises EnvironmentFault if anything is not as the result says. The repository is unchanged then.
     """
     what = f"the bundle of {display(result.task)}"
     commit = parse_object_id(result.head or result.work)
@@ -46,7 +46,10 @@ def receive_bundle(
 
 
 def _read_bundle(folder: Path, result: Result, *, ref: str, base: str, what: str) -> bytes:
-    """The objects in the bundle, as a pack."""
+    """Return the objects of the bundle as a pack.
+
+    Raises EnvironmentFault if place, size, digest, refs or prerequisites are not as expected.
+    """
     name = f"bundles/{result.task}.bundle"
     if result.bundle != name or "/" in result.task or (folder / "bundles").is_symlink():
         raise unfit_file(what, f"{result.bundle} is not where a bundle belongs")
@@ -65,7 +68,7 @@ def _read_bundle(folder: Path, result: Result, *, ref: str, base: str, what: str
 
 
 def _read_head(head: bytes, *, what: str) -> tuple[set[str], Mapping[str, str]]:
-    """The commits that the bundle builds on, and its refs."""
+    """Return the prerequisite commits of the bundle and its refs."""
     first, *lines = head.split(b"\n")
     if first not in (b"# v2 git bundle", b"# v3 git bundle"):
         raise unfit_file(what, "it is no bundle of git")
@@ -81,7 +84,7 @@ def _read_head(head: bytes, *, what: str) -> tuple[set[str], Mapping[str, str]]:
 
 
 class _Arriving:
-    """Objects that are seen on top of the run's repository, and are not yet in it."""
+    """Received objects in a folder of their own, on top of those of the run's repository."""
 
     def __init__(self, objects: RunRepository, folder: Path) -> None:
         self._objects = objects
@@ -95,14 +98,17 @@ class _Arriving:
         return self._objects.git.ask(*args, stdin=stdin, env=self._env)
 
     def run(self, *args: str, what: str, stdin: bytes = b"") -> str:
-        """Stdout; the fault of the bundle when git fails."""
+        """Return the output of git. Raises the fault of the bundle if git fails."""
         answer = self.ask(*args, stdin=stdin)
         if answer.code != 0:
             raise unfit_file(what, f"git {args[0]}: {answer.err.strip()}")
         return decode(answer.out).removesuffix("\n")
 
     def release(self) -> None:
-        """Into the repository; the index last, as it is what makes git see a pack."""
+        """Move the packs into the repository.
+
+        The index moves last, because git sees a pack as soon as its index is there.
+        """
         target = self._objects.path / "objects" / "pack"
         target.mkdir(exist_ok=True)
         for file in sorted(self._folder.glob("pack/pack-*"), key=lambda one: one.suffix == ".idx"):
@@ -122,7 +128,10 @@ def _quarantine(objects: RunRepository) -> Iterator[_Arriving]:
 def _check_commit(
     arriving: _Arriving, result: Result, commit: str, *, base: str, what: str
 ) -> None:
-    """It is whole, builds on the run's base and, where it is to land, was made by us."""
+    """Check that the commit is complete and builds on the run's base.
+
+    A commit that is to land must also be a single one with our identity. Raises EnvironmentFault.
+    """
     arriving.run("rev-list", "--objects", "--quiet", commit, "--not", base, what=what)
     if arriving.ask("merge-base", "--is-ancestor", base, commit).code != 0:
         raise unfit_file(what, "it does not build on the base of the run")

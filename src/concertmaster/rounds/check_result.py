@@ -1,4 +1,4 @@
-"""Checks the head and the base of a result against git."""
+"""Checks head and base of a result against git."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from concertmaster.rounds.result import Result
 
 
 def find_head_fault(objects: RunRepository, result: Result, *, plan: Plan) -> str:
-    """Why the result's commit is not the one that we make of its tree; "" if it is.
+    """Return why the result's commit is not the one that we make of its tree; "" if it is.
 
-    So nobody else's words land, which GitHub might act on.
+    This keeps words of others out of commit messages, where GitHub may act on them.
     """
     task = next(one for one in plan.tasks if one.id == result.task)
     settings = plan.settings
@@ -30,9 +30,9 @@ def find_head_fault(objects: RunRepository, result: Result, *, plan: Plan) -> st
 def find_base_fault(
     objects: RunRepository, result: Result, *, plan: Plan, results: Mapping[str, Result]
 ) -> str:
-    """Why the result's base is not what anyone gets who merges what it is built on; "" if it is.
+    """Return why the result's base is not the merge of what it is built on; "" if it is.
 
-    So nothing hides between the run's base and the one change that is judged.
+    This makes sure that the judged change is the only one on top of the run's base.
     """
     for built in result.built_on:
         source = results.get(built.task)

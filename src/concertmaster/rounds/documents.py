@@ -1,4 +1,7 @@
-"""What other jobs left for those that land: documents and bundles, hostile until checked here."""
+"""Reads and writes the JSON documents that jobs exchange: results, verdict and history.
+
+Documents of other jobs are untrusted until they are validated here.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,6 @@ RESULTS_FILE = "results.json"
 VERDICT_FILE = "verdict.json"
 
 
-# --- documents ---------------------------------------------------------------------------------
-
-
 def read_results(
     folder: Path,
     *,
@@ -30,7 +30,7 @@ def read_results(
     round: int,  # noqa: A002  the design's word
     share: int,
 ) -> ShareResults:
-    """results.json of a work job. EnvironmentFault for what such a job never writes."""
+    """Return the results of a work job. Raises EnvironmentFault if they are not valid."""
     what = f"what share {share} left in {RESULTS_FILE}"
     results = untrusted.read_file(folder / RESULTS_FILE, ShareResults, what=what)
     _believe(what, validation.find_result_fault(results, plan=plan, number=round, share=share))
@@ -38,7 +38,7 @@ def read_results(
 
 
 def read_verdict(folder: Path, *, history: History) -> Verdict:
-    """verdict.json of the verify job. EnvironmentFault for what that job never writes."""
+    """Return the verdict of the verify job. Raises EnvironmentFault if it is not valid."""
     what = "the verdict of the verify job"
     verdict = untrusted.read_file(folder / VERDICT_FILE, Verdict, what=what)
     _believe(what, validation.find_verdict_fault(verdict, history=history))
@@ -46,19 +46,19 @@ def read_verdict(folder: Path, *, history: History) -> Verdict:
 
 
 def read_history(data: bytes) -> History:
-    """EnvironmentFault for what `write_history` never writes."""
+    """Return the history of a run. Raises EnvironmentFault if it is not valid."""
     what = "the history of the run"
     return _credible(untrusted.read_document(data, History, what=what), what)
 
 
 def read_history_file(folder: Path) -> History:
-    """The history.json in this folder. EnvironmentFault as for `read_history`."""
+    """Return the history in this folder. Raises EnvironmentFault if it is not valid."""
     what = f"the history of the run in {HISTORY_FILE}"
     return _credible(untrusted.read_file(folder / HISTORY_FILE, History, what=what), what)
 
 
 def write_history(history: History) -> bytes:
-    """As JSON; the same history gives the same bytes."""
+    """Return the history as JSON. Equal histories give equal bytes."""
     written = json.dumps(asdict(history), indent=1, allow_nan=False, ensure_ascii=False)
     return written.encode("utf-8", "replace") + b"\n"
 
@@ -69,11 +69,6 @@ def _credible(history: History, what: str) -> History:
 
 
 def _believe(what: str, doubts: Iterator[str]) -> None:
+    """Raise EnvironmentFault with the first doubt, if there is one."""
     for one in doubts:
         raise unfit_file(what, one)
-
-
-# --- bundles -----------------------------------------------------------------------------------
-
-
-# --- changes -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is known of a run on GitHub over all its rounds; the state branch holds it as JSON."""
+"""Holds what is known of a run on GitHub over all its rounds, as the state branch keeps it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HISTORY_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskHistory:
-    """One task. Numbers of issues and pull requests are 0 where there is none.
+    """A task over all rounds. Numbers of issues and pull requests are 0 if there is none.
 
-    `head` is the one commit of a succeeded task, `landed_as` the commit that brought it to the
-    target (another one where only its change was re-applied), `branch` where its work lies.
+    `head` is the one commit of a succeeded task. `landed_as` is the commit that brought it to the
+    target; it differs from `head` if only the change was re-applied. `branch` holds its work.
     """
 
     task: str
@@ -28,14 +28,14 @@ class TaskHistory:
     state: TaskState = TaskState.WAITING
     reason: str = ""
     outcome: Outcome | None = None
-    fault: LandingFault | None = None  # why a succeeded task may not land
+    fault: LandingFault | None = None  # the reason why a result may not land
     attempts: int = 0
     repairs: int = 0
     resumes_at: float = 0.0  # epoch seconds; a usage limit ends then
     base: str = ""
     built_on: tuple[Built, ...] = ()
     head: str = ""
-    work: str = ""  # the newest commit of one that did not succeed
+    work: str = ""  # the newest commit if it did not succeed
     landed_as: str = ""
     branch: str = ""
     sensitive: tuple[str, ...] = ()
@@ -43,21 +43,21 @@ class TaskHistory:
     pull: int = 0
     evidence: str = ""
     notes: tuple[str, ...] = ()
-    follow_ups: tuple[str, ...] = ()  # further work that its agents saw
+    follow_ups: tuple[str, ...] = ()  # prompts that its agents proposed
     seconds: float = 0.0
     usage: Usage = Usage()
     profile: Profile | None = None  # for the estimates of later runs
 
     @property
     def is_done(self) -> bool:
-        """It landed, or there was nothing to land."""
+        """Return whether the task landed or has nothing to land."""
         nothing_to_land = self.state is TaskState.SUCCEEDED and not self.head
         return nothing_to_land or self.state in (TaskState.LANDED, TaskState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """The round that we want to begin by ourselves, not before `at` (epoch seconds)."""
+    """A round that is to begin without a person's request, not before `at` (epoch seconds)."""
 
     round: int
     at: float
@@ -66,10 +66,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """A run, as the last round left it or as this round begins. `round` counts from 1.
+    """A run, as its last round left it or as the present round begins.
 
-    `own_rounds` are those that we began by ourselves since a person asked last; `trigger` names
-    what this round was asked by, so that it is not begun twice.
+    `round` counts from 1. `trigger` names the event that asked for this round, so that the event
+    does not begin it twice. `own_rounds` counts the rounds that began without a person's request
+    since the last such request.
     """
 
     version: int = HISTORY_VERSION
@@ -86,32 +87,32 @@ class History:
     needs: tuple[Need, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     own_rounds: int = 0
-    waits: int = 0  # rounds of ours since then that only a usage limit made us begin
+    waits: int = 0  # rounds since then that began because a usage limit had ended
     due: Due | None = None
     failure_issue: int = 0
-    pull: int = 0  # the one pull request of the whole run
+    pull: int = 0  # the single pull request of the run
     memory_pull: int = 0
-    tips: tuple[tuple[str, str], ...] = ()  # where we last left each branch of ours
+    tips: tuple[tuple[str, str], ...] = ()  # branches of ours and the commits that we last pushed
     started_at: int = 0  # epoch seconds
     check_seconds: float = 0.0
 
     def task(self, name: str) -> TaskHistory:
-        """Raises KeyError."""
+        """Return the task of this name. Raises KeyError."""
         found = {one.task: one for one in self.tasks}
         return found[name]
 
     def put(self, changed: TaskHistory) -> History:
-        """With this task in the place of its old self."""
+        """Return the history with this task replaced."""
         tasks = tuple(changed if one.task == changed.task else one for one in self.tasks)
         return replace(self, tasks=tasks)
 
     @property
     def created_at(self) -> str:
-        """When it was started, as GitHub writes times."""
+        """The time of the run's start, in GitHub's format."""
         return datetime.fromtimestamp(self.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def waits_for_person(self, one: TaskHistory) -> bool:
-        """A person has to merge its pull request or its branch, or that of a task it needs."""
+        """Return whether a person has to merge the task's work, or that of a task it needs."""
         if one.state is TaskState.AWAITING_MERGE or one.fault is LandingFault.UNASKED:
             return True
         known = {other.task: other for other in self.tasks}
@@ -120,8 +121,10 @@ class History:
         return is_ready and any(on in known and self.waits_for_person(known[on]) for on in needs)
 
     def deciding_pull(self, one: TaskHistory) -> int:
-        """The pull request with which a person decides about the task, also one that was closed
-        and may be opened again; 0 where there is none."""
+        """Return the number of the pull request that decides about the task; 0 if there is none.
+
+        A closed pull request still decides, because a person may open it again.
+        """
         is_open = one.state is TaskState.AWAITING_MERGE or one.fault is LandingFault.CLOSED
         return (one.pull or self.pull) if is_open else 0
 
@@ -136,7 +139,7 @@ class History:
 
     @property
     def is_complete(self) -> bool:
-        """Nothing is left that could land."""
+        """Return whether nothing is left that could land."""
         return all(one.is_done for one in self.tasks)
 
 
@@ -150,7 +153,10 @@ def begin_history(
     options: Mapping[str, str],
     requester: str,
 ) -> History:
-    """A run as its first round begins. `children` are numbers of issues by task."""
+    """Return the history of a run as its first round begins.
+
+    `children` holds the issue numbers by task.
+    """
     return History(
         run=plan.run,
         round=1,
@@ -179,7 +185,7 @@ def begin_history(
 
 
 def recall_history(history: History) -> Iterator[Sample]:
-    """What the tasks that worked have taken, over all rounds."""
+    """Yield a sample of seconds and cost for each task that changed something and ended well."""
     for one in history.tasks:
         if one.profile and has_worked(one.state, head=one.head):
             yield Sample(

@@ -1,4 +1,4 @@
-"""What a work job leaves for the jobs that land: one result for each of its tasks."""
+"""Defines the results that a work job leaves for the jobs that land."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ RESULT_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one task in one round.
+    """The result of one task in one round.
 
-    `head` is the one commit to land, "" where there is nothing to land; `work` the newest commit
-    of a task that did not succeed. The one that is there comes as `bundle` (a name in the
-    artifact) with this `sha256`. `evidence` is the end of the log that tells why it failed.
+    `head` is the one commit to land, "" if there is none. `work` is the newest commit of a task
+    that did not succeed. Whichever of them is set comes in the file `bundle` (a path in the
+    artifact) with the digest `sha256`. `evidence` is the end of the log that shows why the task
+    failed.
     """
 
     task: str
@@ -31,7 +32,7 @@ class Result:
     bundle: str = ""
     sha256: str = ""
     notes: tuple[str, ...] = ()
-    follow_ups: tuple[str, ...] = ()  # further work that its agent saw
+    follow_ups: tuple[str, ...] = ()  # prompts that its agent proposed
     evidence: str = ""
     seconds: float = 0.0  # of all its attempts
     usage: Usage = Usage()
@@ -40,7 +41,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareResults:
-    """The results of one share. `base_green` is None where the base was not checked."""
+    """The results of one share. `base_green` is None if the base was not checked."""
 
     version: int = RESULT_VERSION
     run: str
@@ -49,5 +50,5 @@ class ShareResults:
     base: str
     base_green: bool | None
     base_reason: str = ""
-    stopped: str = ""  # why no further agent was started
+    stopped: str = ""  # the reason why no further agent was started
     tasks: tuple[Result, ...]

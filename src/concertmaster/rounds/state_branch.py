@@ -1,4 +1,4 @@
-"""The branch on the server that keeps what is known of a run; it is never merged."""
+"""Reads and writes the state branch, which keeps the history of a run and is never merged."""
 
 from __future__ import annotations
 
@@ -26,26 +26,29 @@ _NUMBERED = re.compile(r"(?:i[0-9]{1,18}-)?([cw])([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedState:
-    """What the branch holds at `commit`."""
+    """The content of a state branch at `commit`."""
 
     commit: str
     history: History
     repository: Repository
 
     def file(self, name: str) -> bytes | None:
-        """The bytes of a further file; None where the branch holds none of this name."""
+        """Return the bytes of a further file; None if the branch has no file of this name."""
         return self.repository.read_file(self.commit, name)
 
 
 def find(repository: Repository, url: str, *, token: str) -> Mapping[str, str]:
-    """The commits of all state branches, by run."""
+    """Return the commits of all state branches by run."""
     tips = remote.tips(repository, url, token=token, prefix=remote.BRANCHES + remote.OURS)
     found = ((_BRANCH.fullmatch(name), commit) for name, commit in tips.items())
     return {match[1]: commit for match, commit in found if match}
 
 
 def read(repository: Repository, url: str, run: str, *, token: str) -> SavedState | None:
-    """None when the run has no state branch; EnvironmentFault when it cannot be understood."""
+    """Return the saved state of a run; None if the run has no state branch.
+
+    Raises EnvironmentFault if the branch holds no valid history or that of another run.
+    """
     branch = name_of(run)
     commit = remote.fetch(repository, url, [branch], token=token).get(branch)
     if commit is None:
@@ -62,9 +65,9 @@ def read(repository: Repository, url: str, run: str, *, token: str) -> SavedStat
 
 
 def read_newest(repository: Repository, url: str, *, most: int, token: str) -> tuple[History, ...]:
-    """What the newest `most` runs left, without those that cannot be understood.
+    """Return the histories of the newest `most` runs, without those that are not valid.
 
-    Raises EnvironmentFault when the server does not give them.
+    Raises EnvironmentFault if the server does not send them.
     """
     tips = find(repository, url, token=token)
     commits = {run: tips[run] for run in choose_newest(tips, most=most)}
@@ -77,8 +80,11 @@ def read_newest(repository: Repository, url: str, *, most: int, token: str) -> t
 
 
 def choose_newest(runs: Iterable[str], *, most: int) -> tuple[str, ...]:
-    """Of the runs that comments and workflow runs started, by turns: each of the two is numbered
-    by GitHub in the order of time, and nothing else of a name tells it."""
+    """Return the newest `most` runs, alternating between those of comments and of workflow runs.
+
+    GitHub numbers each of the two kinds in the order of time. Nothing else in a run's id tells its
+    age, and numbers of different kinds cannot be compared.
+    """
     kinds: dict[str, list[tuple[int, str]]] = {"c": [], "w": []}
     for run in runs:
         if match := _NUMBERED.fullmatch(run):
@@ -106,10 +112,11 @@ def write(
     message: str,
     token: str,
 ) -> PushResult:
-    """Put one commit with exactly these files on the branch, if that is still at `old` ("" = not
-    there); a name may hold slashes. What the branch holds already makes no new commit.
+    """Push one commit with exactly these files to the run's state branch.
 
-    `old` is a commit that `read` gave; `at` is epoch seconds.
+    The push succeeds only if the branch is still at `old`, a commit that `read` returned ("" if the
+    branch does not exist). No new commit is made if the branch holds these files already. File
+    names may contain slashes. `at` is epoch seconds.
     """
     branch, tree = name_of(run), _write_tree(repository, files)
     if old and repository.tree(old) == tree:
@@ -121,12 +128,12 @@ def write(
 
 
 def name_of(run: str) -> str:
-    """The name of the run's branch."""
+    """Return the name of the run's state branch."""
     return f"{remote.OURS}{run}/state"
 
 
 def _write_tree(repository: RunRepository, files: Mapping[str, bytes]) -> str:
-    """The id of a tree that holds exactly these files."""
+    """Return the id of a tree that holds exactly these files."""
     assert not [*path_portability.find_unportable_paths(files)], "these names are ours"
     entries = "".join(
         f"100644 {repository.write_blob(data)}\t{name}\0" for name, data in files.items()

@@ -1,4 +1,4 @@
-"""From round to round: what a round changes in a run's history, and what the next one has to do."""
+"""Decides how a round changes the history of its run and what the next round has to do."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.result import Result
 from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict
 
-UNKNOWN_LIMIT_SECONDS = 3600.0  # until a limit whose end nobody told is tried again
-SHORTEST_WAIT_SECONDS = 600.0  # for rounds that are not counted may not follow at once
-MOST_WAITS = 40  # for usage limits, until a person asks again
-LONGEST_WAIT_SECONDS = 8 * 86400.0  # the longest limits of agents are for a week
+UNKNOWN_LIMIT_SECONDS = 3600.0  # the wait for a usage limit with an unknown end
+SHORTEST_WAIT_SECONDS = 600.0  # such rounds are not counted, so they must not follow at once
+MOST_WAITS = 40  # for usage limits since a person asked last
+LONGEST_WAIT_SECONDS = 8 * 86400.0  # the longest known usage limits last a week
 
 _REPAIRABLE = (LandingFault.CULPRIT, LandingFault.CONFLICT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTodo:
-    """What a round has to do: tasks for agents, and results of before that only have to land."""
+    """The tasks of a round: `work` for agents, `carried` with results that only have to land."""
 
     work: tuple[str, ...]
     carried: tuple[str, ...]
@@ -33,13 +33,13 @@ class RoundTodo:
         return bool(self.work or self.carried)
 
 
-# --- what a round brings -----------------------------------------------------------------------
+# --- results and verdict -----------------------------------------------------------------------
 
 
 def take_results(
     history: History, results: Mapping[str, Result], *, lost: Mapping[str, str]
 ) -> History:
-    """With what the work jobs made; `lost` says why some tasks have no result."""
+    """Return the history with these results. Tasks in `lost` have failed for that reason."""
     for one in history.tasks:
         if one.task in results:
             history = history.put(_take_result(one, results[one.task]))
@@ -72,12 +72,15 @@ def _take_result(one: TaskHistory, result: Result) -> TaskHistory:
 
 
 def cost(history: History) -> float:
-    """USD that all rounds have cost, as far as agents tell."""
+    """Return the cost of all rounds in USD, as far as the agents report it."""
     return sum(one.usage.cost_usd or 0.0 for one in history.tasks)
 
 
 def refuse(history: History, task: str, *, reason: str) -> History:
-    """Its change may never land; what a person wants of it lies on its branch."""
+    """Return the history in which the task has failed because its change may never land.
+
+    Its commit becomes its `work`, so that it stays on the task's branch.
+    """
     one = history.task(task)
     return history.put(
         replace(
@@ -93,9 +96,9 @@ def refuse(history: History, task: str, *, reason: str) -> History:
 
 
 def take_verdict(history: History, verdict: Verdict) -> History:
-    """With those left out that may not land."""
+    """Return the history in which the tasks that the verdict leaves out do not land."""
     for left in verdict.left_out:
-        if history.task(left.task).state is TaskState.SUCCEEDED:  # all else was settled before
+        if history.task(left.task).state is TaskState.SUCCEEDED:  # other states were settled before
             history = _leave_out(history, left)
     return replace(history, check_seconds=history.check_seconds + verdict.check_seconds)
 
@@ -114,14 +117,14 @@ def _leave_out(history: History, left: LeftOutTask) -> History:
 
 
 def _awaited(history: History, one: TaskHistory) -> str:
-    """A task that it is built on and that a person may still merge; "" where there is none."""
+    """Return a task that a person may still merge and that this one is built on; else ""."""
     states = {other.task: other.state for other in history.tasks}
     names = (built.task for built in one.built_on)
     return next((name for name in names if states.get(name) is TaskState.AWAITING_MERGE), "")
 
 
 def block(history: History) -> History:
-    """Nothing waits for a hard need that will not land."""
+    """Return the history in which each task with a lost hard need is blocked."""
     states = {one.task: one.state for one in history.tasks}
     hard = graph.build(states, [(n.task, n.on) for n in history.needs if n.hard and n.on in states])
     for key in graph.sort(hard, rank={key: rank for rank, key in enumerate(states)}):
@@ -136,7 +139,7 @@ def block(history: History) -> History:
 
 
 def land(history: History, task: str, *, landed_as: str) -> History:
-    """The task is on the target, in this commit."""
+    """Return the history in which the task is on the target, as the commit `landed_as`."""
     one = history.task(task)
     return history.put(
         replace(one, state=TaskState.LANDED, landed_as=landed_as, reason="", fault=None)
@@ -144,14 +147,14 @@ def land(history: History, task: str, *, landed_as: str) -> History:
 
 
 def await_merge(history: History, task: str, *, pull: int, reason: str) -> History:
-    """A person merges it; `pull` is 0 where none could be opened."""
+    """Return the history in which a person has to merge the task; `pull` may be 0."""
     one = history.task(task)
     state = TaskState.AWAITING_MERGE
     return history.put(replace(one, state=state, pull=pull, reason=reason, fault=None))
 
 
 def settle_pull(history: History, pull: int, *, is_open: bool, is_merged: bool) -> History:
-    """What a person has made of one of our pull requests."""
+    """Return the history after a person merged, closed or reopened the pull request."""
     for one in history.tasks:
         if history.deciding_pull(one) != pull:
             continue
@@ -169,13 +172,16 @@ def _close(one: TaskHistory, pull: int) -> TaskHistory:
     return replace(one, state=TaskState.LEFT_OUT, fault=LandingFault.CLOSED, reason=reason)
 
 
-# --- what the next round has to do -------------------------------------------------------------
+# --- the next round ----------------------------------------------------------------------------
 
 
 def choose_todo(
     history: History, settings: RunSettings, *, by_person: bool, named: Collection[str] = ()
 ) -> RoundTodo:
-    """What can be done now. A person's retry takes all that did not land, or those `named`."""
+    """Return what the next round can do now.
+
+    A retry by a person takes all tasks that did not land, or those `named` and the blocked ones.
+    """
     wanted = {
         one.task: one
         for one in history.tasks
@@ -214,7 +220,10 @@ def _in_order(history: History) -> tuple[str, ...]:
 
 
 def _finds_needs(history: History, key: str, kept: Mapping[str, TaskHistory]) -> bool:
-    """Every hard need landed, or is worked on beside it; a carried result is still to land."""
+    """Return whether each hard need is done or is part of the same round.
+
+    Work does not start on a carried need, which still has to land.
+    """
     known = {one.task: one for one in history.tasks}
     is_carried = _is_carried(known[key])
     return all(
@@ -229,9 +238,10 @@ def _hard_needs(history: History, key: str) -> Iterator[str]:
 
 
 def find_due(history: History, settings: RunSettings, *, at: float) -> Due | None:
-    """The next round that begins by itself; None where nothing can be done, or no more may.
+    """Return the next round that begins without a person's request; None if there is none.
 
-    Waiting for a usage limit to end is counted apart. What is stuck waits for a person.
+    Rounds that wait for a usage limit are counted apart from the others. A stuck result does not
+    start a round, because it waits for a person.
     """
     todo = choose_todo(history, settings, by_person=False)
     lands = settings.landing not in (LandingMode.BRANCHES, LandingMode.NONE)
@@ -249,7 +259,7 @@ def find_due(history: History, settings: RunSettings, *, at: float) -> Due | Non
 
 
 def _limits(history: History, todo: RoundTodo, *, at: float) -> list[float]:
-    """When the usage limits end that tasks have run into."""
+    """Return the epoch seconds at which the usage limits of the tasks end."""
     limited = [history.task(key) for key in todo.work]
     return [
         min(max(one.resumes_at, at + SHORTEST_WAIT_SECONDS), at + LONGEST_WAIT_SECONDS)
@@ -267,15 +277,17 @@ def _describe(history: History, todo: RoundTodo) -> str:
     return "to go on with what is left" if todo.work else "to check results on the new target"
 
 
-# --- a round begins ----------------------------------------------------------------------------
+# --- the start of a round ----------------------------------------------------------------------
 
 
 def begin_round(
     history: History, plan: Plan, todo: RoundTodo, *, trigger: str, own: bool
 ) -> History:
-    """The history as this round begins: its tasks wait, what they had been is evidence.
+    """Return the history as the round begins, with the tasks of the plan waiting.
 
-    Of our `own` rounds those that a person caused are not counted.
+    `own` says that the round began without a person's request. Such a round is counted only if it
+    was due: a round after a person merged or closed a pull request is not. A round that a person
+    requests sets the counters back to 0.
     """
     is_due = own and history.due is not None
     is_wait = is_due and bool(_limits(history, todo, at=0.0))
@@ -310,14 +322,14 @@ def begin_round(
 
 
 def evidence_of(one: TaskHistory) -> str:
-    """Why the task did not land, for the next agent that tries; "" where nothing was wrong."""
+    """Return why the task did not land, for its next agent; "" if it is not at fault."""
     if not one.state.is_lost or one.state is TaskState.BLOCKED:
         return ""
     return "\n\n".join(text for text in (one.reason, one.evidence) if text)
 
 
 def restrict(plan: Plan, tasks: Collection[str], *, evidence: Mapping[str, str]) -> Plan:
-    """The plan for these tasks alone; each gets to know why it did not land before."""
+    """Return the plan for these tasks alone, each with its evidence."""
     kept = tuple(
         replace(task, evidence=evidence.get(task.id, "")) for task in plan.tasks if task.id in tasks
     )

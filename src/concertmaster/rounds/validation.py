@@ -1,4 +1,7 @@
-"""Why a document that another job left cannot be true. The first doubt is enough to refuse it."""
+"""Finds faults in documents of other jobs: what cannot be true of this run.
+
+The finders are generators, because the first fault is enough to refuse a document.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ NEVER_FROM_WORK = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|[._](?![._]|$)){0,99}")  # of a run or a task
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|[._](?![._]|$)){0,99}")  # the id of a run or a task
 _GIT_VERSION = re.compile(r"[\w .()-]{0,100}")
 
 
 def find_result_fault(
     results: ShareResults, *, plan: Plan, number: int, share: int
 ) -> Iterator[str]:
-    """Of the results that this share left in the round of this number."""
+    """Yield the faults in the results of this share for the round `number`."""
     yield from _differ("version", results.version, RESULT_VERSION)
     yield from _differ("run", results.run, plan.run)
     yield from _differ("round", results.round, number)
@@ -57,7 +60,7 @@ def _doubt_result(one: Result, *, known: Collection[str]) -> Iterator[str]:
 
 
 def find_verdict_fault(verdict: Verdict, *, history: History) -> Iterator[str]:
-    """Of the verdict on the results of this round."""
+    """Yield the faults in the verdict on the results of this round."""
     yield from _differ("version", verdict.version, VERDICT_VERSION)
     yield from _differ("run", verdict.run, history.run)
     yield from _differ("round", verdict.round, history.round)
@@ -88,7 +91,7 @@ def _doubt_steps(steps: Iterable[VerdictStep], *, tip: str) -> Iterator[str]:
 
 
 def find_history_fault(history: History) -> Iterator[str]:
-    """Of a history that somebody else may have written."""
+    """Yield the faults in a history, which anyone who can push may have written."""
     yield from _differ("version", history.version, HISTORY_VERSION)
     if not _NAME.fullmatch(history.run) or history.round < 1 or not history.base:
         yield "it names no run, round or base"

@@ -1,4 +1,4 @@
-"""What the verify job found out: which heads, merged in which order, make which tested commit."""
+"""Defines the verdict of the verify job: the tested commits and the results left out."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ VERDICT_VERSION = 1
 
 
 class LandingFault(StrEnum):
-    """Why a result may not land now."""
+    """The reason why a result may not land now."""
 
     CULPRIT = "culprit"  # the check fails with it
     CONFLICT = "conflict"  # it does not merge
-    REFUSED = "refused"  # the path policy
-    STUCK = "stuck"  # it was not its fault
+    REFUSED = "refused"  # the path policy or a check of the result forbids it
+    STUCK = "stuck"  # something else stops it, such as a need
     CLOSED = "closed"  # a person closed its pull request
     UNASKED = "unasked"  # the run was asked to land nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictStep:
-    """The tasks, merged in this order onto `tip`, make `commit`, whose tree passed the check.
+    """A commit whose tree passed the check, made by merging `tasks` in order onto `tip`.
 
-    Of those in `reapplied` only the change was put on, as one commit.
+    Only the changes of the tasks in `reapplied` were put on it, as one commit each.
     """
 
     tasks: tuple[str, ...]
@@ -35,7 +35,7 @@ class VerdictStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOutTask:
-    """A result that may not land now, and why."""
+    """A result that may not land now, and the reason."""
 
     task: str
     fault: LandingFault
@@ -44,9 +44,10 @@ class LeftOutTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Each step builds on the one before it, the first on `tip`, the target's when this began.
+    """The outcome of a verify job.
 
-    `stopped` says why it ended before everything was settled, "" where it did not.
+    Each step builds on the one before it. The first builds on `tip`, the target's commit when the
+    job began. `stopped` is the reason why the job ended early, "" if it did not.
     """
 
     version: int = VERDICT_VERSION
@@ -67,5 +68,5 @@ class Verdict:
 
     @property
     def commit(self) -> str:
-        """The newest tested commit; the tip where nothing may land."""
+        """The newest tested commit; `tip` if nothing may land."""
         return self.steps[-1].commit if self.steps else self.tip
