@@ -1,1 +1,1 @@
-"""The jobs of the GitHub Action."""
+"""Runs the jobs of the GitHub Action and what they share."""

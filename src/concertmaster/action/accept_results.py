@@ -1,4 +1,4 @@
-"""What of the results may be landed: each is held to the plan, to git and to the path policy."""
+"""Accepts the results of a round that pass the checks against plan, git and path policy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OPEN = (TaskState.WAITING, TaskState.RUNNING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareFiles:
-    """The results of a round by task, and for the tasks that have none, why."""
+    """The results of a round by task, and the reasons why other tasks have none (`lost`)."""
 
     read: tuple[ShareResults, ...]
     results: Mapping[str, Result]
@@ -32,30 +32,37 @@ class ShareFiles:
 
     @property
     def base_green(self) -> bool | None:
-        """One no is a no; None where no share has checked."""
+        """Return whether the base passes its check; None if no share checked it.
+
+        One share with a failed check is enough for False.
+        """
         found = {one.base_green for one in self.read}
         return False if False in found else (True if True in found else None)
 
     @property
     def base_reason(self) -> str:
+        """The reason why the base does not pass its check, "" if it does."""
         return next((one.base_reason for one in self.read if one.base_green is False), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedResults:
-    """One event for each task of the run; `refused` says why some results may never land."""
+    """An event for each task of the run, and the reasons why some results may never land."""
 
     events: tuple[ResultReceived, ...]
     refused: Mapping[str, str]
 
     @property
     def held(self) -> dict[str, tuple[str, ...]]:
-        """The results of which only a person may merge, with the paths for which that is so."""
+        """The results that only a person may merge, with the paths that are the reason."""
         return {one.task: one.sensitive for one in self.events if one.sensitive}
 
 
 def read_shares(plan: Plan, artifacts: Path, *, round_number: int) -> ShareFiles:
-    """What the work jobs left below `artifacts`. A share that cannot be used has lost its tasks."""
+    """Return what the work jobs left below `artifacts`.
+
+    The tasks of a share whose results cannot be read are lost.
+    """
     read, lost = list[ShareResults](), dict[str, str]()
     for share, tasks in enumerate(plan.shares):
         folder, why = share_folder(artifacts, share), "its job says nothing of it"
@@ -74,8 +81,10 @@ def read_shares(plan: Plan, artifacts: Path, *, round_number: int) -> ShareFiles
 
 @dataclass(frozen=True, kw_only=True)
 class ResultChecker:
-    """Lets the results of a round in. `fetched` are the commits of earlier rounds that the
-    server still has; `objects` holds them."""
+    """A checker of the results of one round.
+
+    `fetched` holds the commits of earlier rounds that the server still has, which are in `objects`.
+    """
 
     plan_artifact: PlanArtifact
     shares: ShareFiles
@@ -85,7 +94,10 @@ class ResultChecker:
     refused: dict[str, str] = field(default_factory=dict)
 
     def accept(self) -> AcceptedResults:
-        """Nothing that a share left makes this raise: it is a reason to refuse that result."""
+        """Return one event for each task.
+
+        A fault in a share's files never raises; it is the reason to refuse the result.
+        """
         events = tuple(self._answer(one) for one in self.plan_artifact.history.tasks)
         return AcceptedResults(events=events, refused=self.refused)
 
@@ -119,7 +131,10 @@ class ResultChecker:
         )
 
     def _answer_carried(self, one: TaskHistory) -> ResultReceived:
-        """A round before has received it; but what is protected may be so since then only."""
+        """Check only the paths of a result that an earlier round accepted.
+
+        The list of protected paths may have changed since then.
+        """
         if one.head not in self.fetched:
             return self._refuse(one.task, f"its commit {one.head} is gone from the server")
         reason = "; ".join(self._judge(one.base, one.head, ()).refused)
@@ -139,7 +154,7 @@ class ResultChecker:
         return ResultReceived(task=task, state=TaskState.FAILED, reason=reason)
 
     def _doubt(self, result: Result) -> str:
-        """Why the result is not what it says; "" where it is."""
+        """Return why the result is not what it says; "" if it is."""
         plan = self.plan_artifact.plan
         share = next(n for n, tasks in enumerate(plan.shares) if result.task in tasks)
         folder = share_folder(self.artifacts, share)
@@ -153,7 +168,7 @@ class ResultChecker:
 
     def _judge(self, base: str, head: str, touches: tuple[str, ...]) -> PathVerdict:
         history, plan = self.plan_artifact.history, self.plan_artifact.plan
-        # First, for it also tells whether the change can be listed at all.
+        # This comes first because it also tells whether the change can be listed at all.
         odd = change_limits.check_change(self.objects, base=base, head=head)
         if odd:
             return PathVerdict(refused=odd)
@@ -170,7 +185,10 @@ class ResultChecker:
 
 
 def _without_change(task: str, state: TaskState, reason: str) -> ResultReceived:
-    """What has nothing to land now; of what nobody works on here nothing more will come."""
+    """Return the event of a task that has nothing to land.
+
+    An open task has failed for this job, because no agent works on it in this round any more.
+    """
     if state not in _OPEN:
         return ResultReceived(task=task, state=state, reason=reason)
     return ResultReceived(

@@ -1,4 +1,4 @@
-"""What a job leaves in its artifact for others to read: nothing in it holds a secret."""
+"""Writes the files of a job's artifact without the secrets in them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from concertmaster.action.job import Job
 from concertmaster.files import atomic
 from concertmaster.text.redaction import redact_lines
 
-MOST_LOG_BYTES = 4 << 20  # of each log; its end tells more than its beginning
+MOST_LOG_BYTES = 4 << 20  # for each log, of which the end is kept
 TAIL_CHARACTERS = 4000
 
 T = TypeVar("T")
 
 
 def write_document(job: Job, path: Path, fields: Mapping[str, Any]) -> None:
-    """As JSON, whole or not at all. Names of files that are no text do not make it unreadable."""
+    """Write the redacted fields as JSON, atomically.
+
+    Characters that are not valid Unicode, as in some file names, are replaced.
+    """
     atomic.write_atomically(path, json.dumps(_clean(job, fields), indent=1) + "\n")
 
 
 def _clean(job: Job, value: Any) -> Any:
-    """Value by value: escapes in the whole text would hide what they spell."""
+    """Redact each string of a JSON value before it is encoded.
+
+    JSON escapes would hide a secret from a redaction of the encoded text.
+    """
     match value:
         case str():
             return job.redact(value.encode("utf-8", "replace").decode())
@@ -38,7 +44,7 @@ def _clean(job: Job, value: Any) -> Any:
 
 
 def redacted(job: Job, value: T) -> T:
-    """The same value with every text in it redacted."""
+    """Return the value with each string in it redacted."""
     clean: T = _redacted(job, value)
     return clean
 
@@ -53,18 +59,18 @@ def _redacted(job: Job, value: Any) -> Any:
 
 
 def read_tail(job: Job, path: Path) -> str:
-    """The last lines of a log, "" where there is none."""
+    """Return the redacted end of a log; "" if there is no log."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
-        # Some more is read than is kept, so that no secret is cut where it begins.
+        # More is read than is kept, because redaction misses a secret whose beginning is cut off.
         file.seek(max(0, path.stat().st_size - 4 * TAIL_CHARACTERS))
         text = file.read().decode(errors="replace")
     return job.redact(text)[-TAIL_CHARACTERS:].strip()
 
 
 def copy_logs(job: Job, run_folder: Path, folder: Path) -> None:
-    """Journal, transcripts and logs of checks of the run in this folder."""
+    """Copy the journal, transcripts and check logs of the run to `folder`, redacted."""
     for source, name in _logs(run_folder):
         _copy_redacted(job, source, folder / name)
 
@@ -78,7 +84,7 @@ def _logs(run_folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _copy_redacted(job: Job, source: Path, copy: Path) -> None:
-    """Line by line without secrets, and of a long log its end."""
+    """Copy a log line by line without secrets; only its end if it is too long."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     secrets = [value for value in (job.token, *job.agent_secrets()) if value]
     with source.open("rb") as lines, copy.open("wb") as file:

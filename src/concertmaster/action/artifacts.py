@@ -1,18 +1,18 @@
-"""The names and digests of the artifacts that jobs hand to each other."""
+"""Names the artifacts that jobs exchange, and computes their digests."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-# What the jobs leave for one another; the artifacts of GitHub bear the same names.
+# The workflow files upload and download artifacts by the same names.
 PLAN, VERIFY, WORK = "concertmaster-plan", "concertmaster-verify", "concertmaster-work-"
 
 
 def digest_files(*paths: Path) -> str:
-    """The file's sha256, of several that of their sha256 sums; "" where one is missing.
+    """Return the file's sha256, or for several files that of their sums; "" if one is missing.
 
-    It also travels as an output of its job, where no agent can change it.
+    The digest also travels as an output of its job, where no agent can change it.
     """
     if not all(path.is_file() for path in paths):
         return ""
@@ -26,5 +26,5 @@ def _digest_file(path: Path) -> str:
 
 
 def share_folder(artifacts: Path, share: int) -> Path:
-    """The artifact of a work job."""
+    """Return the folder of the artifact that the share's work job leaves."""
     return artifacts / f"{WORK}{share}"

@@ -1,4 +1,4 @@
-"""Who may ask for what: an event becomes a request, or an answer, or nothing."""
+"""Decides whether an event may start anything: it is authorized or rejected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAY_START = frozenset({"admin", "write"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizedRequest:
-    """An order of somebody who may give it; `parent` as `read_parent` finds it."""
+    """A command of a user who may give it. `parent` is set by `read_parent`."""
 
     trigger: Trigger
     order: SlashCommand
@@ -35,7 +35,7 @@ class AuthorizedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedRequest:
-    """Nothing is started. `replies` are for the person who asked; () = no answer at all."""
+    """An event that starts nothing. `replies` are for the person who asked, if any."""
 
     reason: str
     trigger: Trigger | None = None
@@ -43,7 +43,7 @@ class RejectedRequest:
 
 
 def authorize(job: Job) -> AuthorizedRequest | RejectedRequest:
-    """Read the event, and ask GitHub whether the person behind it may start anything."""
+    """Read the event and ask GitHub whether its actor may start a run."""
     trigger = job.trigger()
     if isinstance(trigger, Ignored):
         return RejectedRequest(reason=trigger.reason)
@@ -69,18 +69,18 @@ def _read_order(trigger: Trigger) -> SlashCommand | CommandReply | None:
 
 
 def _refuse(job: Job, trigger: Trigger) -> str:
-    """Why the actor may not start anything, "" when they may. Any doubt is a no."""
+    """Return why the actor may not start anything; "" if they may. Any doubt is a no."""
     if trigger.kind is EventKind.SCHEDULE:
-        return ""  # authorised by the file on the default branch
+        return ""  # the workflow file on the default branch authorizes it
     if trigger.is_further and trigger.is_bot and trigger.actor == job.issue_client.viewer():
-        return ""  # ourselves; whether this round is due stands on the run's state branch
+        return ""  # our own dispatch; the state branch tells whether the round is due
     bots = {name.lower() for name in job.settings.allowed_bots}
     if trigger.is_bot and trigger.actor.lower() not in bots:
         return f"{trigger.actor or 'nobody'} is a bot and not in allowed_bots"
     if not trigger.actor:
         return "the event names nobody who asked"
     if trigger.is_bot:
-        return ""  # named by the workflow file; GitHub knows no permission of a bot
+        return ""  # the workflow file allows it; GitHub tells no permission of a bot
     permission = job.issue_client.permission(trigger.actor)
     if permission in _MAY_START:
         return ""
@@ -99,9 +99,10 @@ def _list_prompts(job: Job, trigger: Trigger) -> PromptList:
 
 
 def read_parent(job: Job, request: AuthorizedRequest) -> AuthorizedRequest:
-    """With the issue that is to carry the run; its text is that of the event, if that has one.
+    """Return the request with the issue that is to be the parent of the run.
 
-    Raises EnvironmentFault where it cannot carry a run; then nothing was made.
+    A dispatch or a call has no text of its own, so its prompts come from the issue. Raises
+    EnvironmentFault if the issue cannot be a parent; nothing was made then.
     """
     trigger = request.trigger
     if not trigger.issue:
@@ -117,7 +118,7 @@ def read_parent(job: Job, request: AuthorizedRequest) -> AuthorizedRequest:
 
 
 def _find_issue(job: Job, number: int) -> Issue:
-    """Raises EnvironmentFault that names the issue."""
+    """Return the issue. Raises EnvironmentFault that names it."""
     ours = job.settings.repository
     try:
         found = job.issue_client.issue(number)
@@ -133,7 +134,7 @@ def _find_issue(job: Job, number: int) -> Issue:
         ) from error
     if found.is_pull:
         raise _no_parent(f"#{number} of {ours} is a pull request", "only an issue has sub-issues")
-    if (found.repository or ours).lower() != ours.lower():  # GitHub forwards the call
+    if (found.repository or ours).lower() != ours.lower():  # GitHub redirects the call
         raise _no_parent(
             f"issue #{number} of {ours} was transferred and is {found.repository}#{found.number}",
             "a run works on an issue of its own repository",
@@ -142,7 +143,10 @@ def _find_issue(job: Job, number: int) -> Issue:
 
 
 def _try_to_reply(job: Job, trigger: Trigger) -> None:
-    """Some tokens may write on a locked issue, and only GitHub knows which."""
+    """Comment on a locked issue, because only GitHub knows whether the token may.
+
+    Raises EnvironmentFault if it may not.
+    """
     try:
         _reply(job, trigger, plan_comment.PLANNING)
     except Locked as error:
@@ -159,8 +163,10 @@ def _no_parent(what: str, why: str) -> EnvironmentFault:
 
 
 def answer_event(job: Job, trigger: Trigger, text: str) -> None:
-    """One reply for each trigger, whatever is run again; on the job's page where no issue takes
-    it."""
+    """Answer the trigger in one comment, which repeated calls edit.
+
+    The answer goes to the job's summary page if there is no issue or the issue is locked.
+    """
     if not trigger.issue:
         job.write_summary(text)
         return

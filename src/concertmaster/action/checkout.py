@@ -1,4 +1,4 @@
-"""What a plan is made of: the repository at the target's tip, its settings, the listed prompts."""
+"""Reads what a plan is made from: the repository at the target's tip, settings and prompts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from concertmaster.text.display import display
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanInputs:
-    """The target's tip when the plan began; later commits change nothing."""
+    """The target at its tip when the plan began. Later commits do not change the plan."""
 
     repository: Repository
     target: str
@@ -32,16 +32,19 @@ class PlanInputs:
 
 
 def open_clone(job: Job) -> Repository:
-    """The repository on the server, with the default branch."""
+    """Return a fresh clone of the repository, on its default branch."""
     folder = job.folder / "repository"
-    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier try may have left it
     return clone(job.clone_url, folder, token=job.token)
 
 
 def read_plan_inputs(
     job: Job, repository: Repository, options: Mapping[str, Any], *, target: str = ""
 ) -> PlanInputs:
-    """Of `target`, or of the branch that options and settings name. Raises UsageError."""
+    """Return the plan's inputs from `target`, else from the branch that options or settings name.
+
+    Raises UsageError if the branch cannot be a target or the settings are not valid.
+    """
     if target and target != repository.current_branch():
         fetch_branch(repository, job.clone_url, token=job.token, branch=target)
     target = target or _choose_target(job, repository, options)
@@ -57,8 +60,11 @@ def read_plan_inputs(
 
 
 def _choose_target(job: Job, repository: Repository, options: Mapping[str, Any]) -> str:
-    """The branch that was asked for, else the one that concertmaster.yml of the default branch
-    names, else that branch; it is there then."""
+    """Return the target of the options, else of the settings, else the default branch.
+
+    The settings are those of concertmaster.yml on the default branch. The branch is fetched. Raises
+    UsageError if the name cannot be a target.
+    """
     default = repository.current_branch() or ""
     target = str(options.get("target", ""))
     if not target:
@@ -79,7 +85,7 @@ def _choose_target(job: Job, repository: Repository, options: Mapping[str, Any])
 
 
 def read_scheduled(settings: Settings) -> PromptList:
-    """Those of `schedule` in concertmaster.yml. Raises UsageError."""
+    """Return the prompts of `schedule` in concertmaster.yml. Raises UsageError."""
     prompts = read_paths(settings.schedule)
     for problem in prompts.problems[:1]:
         raise UsageError(
@@ -91,7 +97,10 @@ def read_scheduled(settings: Settings) -> PromptList:
 
 
 def read_prompts(repository: Repository, base: str, prompts: PromptList) -> list[PromptFile]:
-    """The listed files as the base has them: a link, a folder or a missing one is refused."""
+    """Return the listed prompt files as they are at the base.
+
+    Raises UsageError if none is listed, or if one is a link, a folder or missing.
+    """
     if not prompts.paths:
         raise UsageError(
             "no prompt files are listed",
@@ -104,12 +113,12 @@ def read_prompts(repository: Repository, base: str, prompts: PromptList) -> list
 
 
 def _read_start(repository: Repository, base: str, path: str) -> bytes:
-    """No more than is needed to see that a file is too large: there may be 256 of them."""
+    """Return at most one byte more than the limit, which shows that a file is too large."""
     return (repository.read_file(base, path) or b"")[: MAX_BYTES + 1]
 
 
 def _find_prompt(path: str, modes: Mapping[str, str], base: str) -> str:
-    """A bare name may also be one below prompts/, as older lists have it."""
+    """Return the path in the tree. A bare name may also mean a file below prompts/."""
     below = f"prompts/{path}"
     found = below if path not in modes and below in modes else path
     if modes.get(found) in ("100644", "100755"):

@@ -1,7 +1,8 @@
-"""The issues of a run: its parent and one for each task below, found before any is made.
+"""Creates the issues of a run: its parent and a child for each task.
 
-Two plans at once see nothing of each other before both have made their issues. So each looks
-again when it has: of two issues for one task both keep the one with the lower number.
+Existing issues are looked up before any is created. Two plan jobs at the same time cannot see each
+other's issues until both have created theirs. So each looks again afterwards, and of two issues for
+one task both keep the one with the lower number.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ LABEL = labels.LABEL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundIssues:
-    """Our issues of a parent by task, oldest first; sub-issues that were retired and are in the
-    way; how many sub-issues the parent can still take."""
+    """The issues that we wrote below one parent.
+
+    `issues` holds them by task, oldest first. `retired` are closed duplicates that are still
+    sub-issues. `room` is the number of sub-issues that the parent can still take.
+    """
 
     issues: Mapping[str, Sequence[Issue]]
     retired: Sequence[Issue]
@@ -40,10 +44,11 @@ def find_children(
     tasks: Iterable[str] = (),
     known: Mapping[str, Issue] | None = None,
 ) -> FoundIssues:
-    """What `viewer` wrote for tasks of the parent, in this run or one before.
+    """Return the issues that `viewer` wrote for tasks of the parent, in this run or an earlier one.
 
-    Beside the sub-issues only where the parent takes no more of them, or one of `tasks` is
-    missing. `known` are there by task, whether the lists show them already or not.
+    Issues that are not sub-issues are looked up only if the parent takes no more sub-issues or one
+    of `tasks` is missing. `known` holds issues that exist although GitHub's lists may not show them
+    yet.
     """
     try:
         below = issue_client.sub_issues(parent.number)
@@ -81,9 +86,9 @@ def _is_duplicate(issue: Issue) -> bool:
 
 @dataclass(frozen=True)
 class ChildIssues:
-    """The parent issue and what hangs below it. Only what `viewer` wrote counts as ours.
+    """The issues of a plan below its parent issue. Only what `viewer` wrote counts as ours.
 
-    `keep` gets the name and the whole of a text that is too long for GitHub.
+    `keep` is called with a name and the full text if a text is too long for GitHub.
     """
 
     issue_client: IssueClient
@@ -93,7 +98,10 @@ class ChildIssues:
     keep: Callable[[str, str], None] = lambda name, text: None
 
     def raise_children(self) -> dict[str, Issue]:
-        """One issue for each task, by task, linked by their needs; safe to repeat."""
+        """Create the missing issues, link them by needs, and return one for each task.
+
+        Repeated calls create nothing twice.
+        """
         self.issue_client.ensure_labels(LABELS)
         found = self._find()
         for issue in found.retired:
@@ -117,7 +125,7 @@ class ChildIssues:
         return children
 
     def _look_up(self) -> dict[str, Issue]:
-        """Our issues of this parent's tasks, by task; the oldest where there are several."""
+        """Return the oldest of our issues for each task of the parent."""
         return {task: issues[0] for task, issues in self._find().issues.items()}
 
     def _find(self, *, known: Mapping[str, Issue] | None = None) -> FoundIssues:
@@ -127,7 +135,7 @@ class ChildIssues:
         )
 
     def _take_over(self, children: Mapping[str, Issue]) -> None:
-        """Issues of an earlier run of the same tasks are queued again."""
+        """Queue the issues of an earlier run of the same tasks again."""
         earlier = {
             task: issue
             for task, issue in children.items()
@@ -139,7 +147,7 @@ class ChildIssues:
         self.issue_client.batches.relabel(
             list(earlier.values()), add=(LABEL, QUEUED), remove=states
         )
-        # Last, because from then on they count as this run's.
+        # This comes last because from then on the issues count as this run's.
         drafts = [self._draft(task) for task in self.plan.tasks if task.id in earlier]
         self.issue_client.batches.reopen(earlier, drafts)
 
@@ -160,7 +168,7 @@ class ChildIssues:
         )
 
     def _fit(self, name: str, body: str) -> str:
-        """The body, or its first lines and where the whole is."""
+        """Return the body, or its beginning and a note that names the file with the full text."""
         body = self.issue_client.redact(body)
         if len(body) <= BODY_LIMIT:
             return body
@@ -169,14 +177,14 @@ class ChildIssues:
         return clip(body, limit=BODY_LIMIT - len(note)) + note
 
     def publish_plan(self, children: Mapping[str, Issue], notes: tuple[str, ...]) -> Comment:
-        """The one plan comment, written anew where it says something else."""
+        """Write the plan comment, or edit the existing one if it differs."""
         numbers = {task: child.number for task, child in children.items()}
         beside = [task for task, child in children.items() if child.parent != self.parent.number]
         body = plan_comment.plan_comment(self.plan, children=numbers, notes=notes, beside=beside)
         return self._put_plan(self._fit("plan-comment.md", body))
 
     def _put_plan(self, body: str) -> Comment:
-        """The plan stands where a try before told of an error."""
+        """Put the plan into our comment of this run, which may be the error of an earlier try."""
         kinds = {plan_comment.PLAN_KIND, plan_comment.REPLY_KIND}
 
         def is_ours(comment: Comment) -> bool:
@@ -188,7 +196,7 @@ class ChildIssues:
 
 
 def create_parent(issue_client: IssueClient, plan: Plan, *, viewer: str) -> Issue:
-    """The issue of a run that no issue asked for; safe to repeat."""
+    """Create the parent issue of a run that no issue asked for. Repeated calls create one."""
 
     def look_up() -> Issue | None:
         ours = [
@@ -211,7 +219,7 @@ def _is_parent(issue: Issue, plan: Plan) -> bool:
 
 
 def keep_oldest(issue_client: IssueClient, issues: Sequence[Issue], *, run: str) -> Issue:
-    """The one with the lowest number; the others are closed, and say why."""
+    """Return the issue with the lowest number; close the others as its duplicates."""
     oldest, *further = sorted(issues, key=lambda issue: issue.number)
     for issue in further:
         issue_client.retire(issue, body=plan_comment.duplicate_body(run, of=oldest.number))

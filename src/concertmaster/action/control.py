@@ -1,4 +1,4 @@
-"""The control job: quick answers on an issue while its run goes on."""
+"""Runs the control job, which answers commands on an issue while its run goes on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from concertmaster.text.marks import read_marks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WorkflowRun:
-    """The issue that asked for it, and the workflow run that works on it."""
+    """A run with its parent issue and the workflow run that works on it."""
 
     id: str
     parent: int
@@ -35,7 +35,10 @@ class _WorkflowRun:
 
 
 def control(job: Job) -> int:
-    """Answer help, status and cancel, and begin what is due; all else is for the plan job."""
+    """Answer help, status and cancel, and dispatch rounds that are due. Return the exit code.
+
+    All other commands are for the plan job.
+    """
     trigger = job.trigger()
     if isinstance(trigger, Trigger) and trigger.kind in (EventKind.PULL, EventKind.SCHEDULE):
         return settle_due_rounds(job, trigger)
@@ -56,7 +59,7 @@ def _help(job: Job, request: AuthorizedRequest) -> str:
 
 
 def _status(job: Job, request: AuthorizedRequest) -> str:
-    """Progress by the labels of the child issues and by the jobs of the workflow run."""
+    """Return the progress by labels of the child issues and by jobs of the workflow run."""
     found = _find_run(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue yet. Write `/orchestrate` to start one."
@@ -68,7 +71,7 @@ def _status(job: Job, request: AuthorizedRequest) -> str:
 
 
 def _children(job: Job, run: _WorkflowRun) -> list[Issue]:
-    """One for each task of the run; tasks of earlier lists on the same issue are none of it."""
+    """Return one issue for each task of this run, without those of earlier lists."""
     parent = job.issue_client.issue(run.parent)
     found = find_children(job.issue_client, parent, viewer=job.issue_client.viewer())
     oldest = [issues[0] for issues in found.issues.values()]
@@ -86,7 +89,7 @@ def _row(one: WorkflowJob) -> str:
 
 
 def _cancel(job: Job, request: AuthorizedRequest) -> str:
-    """The workflow run ends; its work jobs upload what they have, nothing more lands."""
+    """Cancel the workflow run. Its work jobs upload what they have, and nothing more lands."""
     found = _find_run(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue, so there is nothing to cancel."
@@ -98,7 +101,7 @@ def _cancel(job: Job, request: AuthorizedRequest) -> str:
 
 
 def _find_run(job: Job, issue: int) -> _WorkflowRun | None:
-    """Of the newest plan on the issue; only what we wrote counts."""
+    """Return the run of the newest plan comment that we wrote; None if there is none."""
     if not issue:
         raise UsageError(
             "the event names no issue", next_step="write the command as a comment on an issue"

@@ -10,13 +10,13 @@ from concertmaster.rounds.history import History
 
 
 def dispatch_round(job: Job, history: History, *, number: int, ref: str = "") -> None:
-    """Start that round in the workflow that this job is of; where that cannot be, say how.
+    """Start the round in the workflow of this job; if that is not possible, say how to do it.
 
-    `ref` is the branch whose workflow file is taken, the one of this job where it is "".
+    `ref` is the branch whose workflow file runs, that of this job if it is "".
     """
     workflow = job.settings.workflow_ref
     ref = ref or workflow.partition("@")[2].removeprefix("refs/heads/")
-    # The issue is for the concurrency group of the workflow, which no run's id can be made of.
+    # The workflow's concurrency group needs the issue, which it cannot derive from the run's id.
     inputs = {"run": history.run, "round": str(number), "issue": str(history.parent)}
     try:
         job.issue_client.workflows.dispatch(workflow, ref=ref, inputs=inputs)

@@ -1,4 +1,4 @@
-"""Rounds that begin because a person merged or closed a pull request of ours, or the time came."""
+"""Dispatches rounds because a person settled one of our pull requests, or because they are due."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from concertmaster.rounds.history import History
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.text.marks import read_marks
 
-FORGOTTEN_SECONDS = 3 * 86400.0  # after that a due round waits for a person
+FORGOTTEN_SECONDS = 3 * 86400.0  # a round that is longer overdue waits for a person
 
 
 def settle_due_rounds(job: Job, trigger: Trigger) -> int:
@@ -26,7 +26,7 @@ def settle_due_rounds(job: Job, trigger: Trigger) -> int:
     is_pull = trigger.kind is EventKind.PULL
     found = _find_closed(job, repository, trigger) if is_pull else _find_due(job, repository)
     for history, number in found:
-        # The event's own ref may be that of a pull request, on which nothing can be started.
+        # The event's ref may be that of a pull request, where no workflow can be dispatched.
         dispatch_round(job, history, number=number, ref=repository.current_branch() or "")
     return 0
 
@@ -34,7 +34,7 @@ def settle_due_rounds(job: Job, trigger: Trigger) -> int:
 def _find_closed(
     job: Job, repository: Repository, trigger: Trigger
 ) -> Iterator[tuple[History, int]]:
-    """The run whose pull request this is, if it waits for that one."""
+    """Yield the run of this pull request and its next round, if the run waits for it."""
     issue = job.issue_client.issue(trigger.pull)
     runs = {one.run for one in read_marks(issue.body)}
     if issue.author != job.issue_client.viewer() or trigger.run not in runs:
@@ -48,13 +48,14 @@ def _find_closed(
 
 
 def _is_news(history: History, pull: Issue) -> bool:
-    """It settles something that is not settled, or otherwise than before."""
+    """Return whether the pull request's state changes the history."""
     is_open, is_merged = pull.is_open, pull.is_merged
     after = transitions.settle_pull(history, pull.number, is_open=is_open, is_merged=is_merged)
     return after != history
 
 
 def _find_due(job: Job, repository: Repository) -> Iterator[tuple[History, int]]:
+    """Yield each run with a round that is due and the number of that round."""
     for run in state_branch.find(repository, job.clone_url, token=job.token):
         state = _read(job, repository, run)
         due = state.history.due if state else None
@@ -66,7 +67,7 @@ def _find_due(job: Job, repository: Repository) -> Iterator[tuple[History, int]]
 
 
 def _read(job: Job, repository: Repository, run: str) -> SavedState | None:
-    """What one run has broken is no reason to leave the others waiting."""
+    """Return the saved state; None if it is not valid, so that the other runs still go on."""
     try:
         return state_branch.read(repository, job.clone_url, run, token=job.token)
     except Error as error:
@@ -75,7 +76,10 @@ def _read(job: Job, repository: Repository, run: str) -> SavedState | None:
 
 
 def _is_running(job: Job, history: History) -> bool:
-    """A round of it was handed out and is not over, so what is due may be just that."""
+    """Return whether a round of the run is going on, which may be the one that is due.
+
+    A parent issue that cannot be read counts as running.
+    """
     try:
         is_running = RUNNING in job.issue_client.issue(history.parent).labels
     except Error as error:

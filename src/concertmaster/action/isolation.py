@@ -1,4 +1,4 @@
-"""What a job does before it runs what an agent wrote: a user for each attempt, all else closed."""
+"""Isolates what agents wrote: each attempt gets a user of its own, and our files are closed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from concertmaster.sandbox import permissions
 from concertmaster.sandbox.users import Accounts, disable_ptrace, is_root
 from concertmaster.settings import Isolation
 
-ATTEMPTS = "attempts"  # their folders, in that of the job
-_VARIABLES = (  # what they name is for us or for later steps
+ATTEMPTS = "attempts"  # the folder of all attempts, below that of the job
+_VARIABLES = (  # these name files of this job or of later steps
     *("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"),
     *("GITHUB_EVENT_PATH", "GITHUB_WORKSPACE", "HOME"),
 )
@@ -27,10 +27,11 @@ _SOCKETS = (
 
 @contextmanager
 def isolated_users(job: Job) -> Iterator[Accounts | None]:
-    """The users for attempts, while all that is ours is closed to them; None = as ourselves.
+    """Yield the users for attempts while all our files are closed to them.
 
-    The job's artifacts belong to the runner afterwards, which uploads them even if we are killed.
-    Raises EnvironmentFault when something cannot be closed.
+    Yields None if attempts run as the user of the job. The job's artifacts belong to the runner
+    afterwards, which uploads them even if we are killed. Raises EnvironmentFault if something
+    cannot be closed.
     """
     wanted = job.settings.isolation
     if wanted is Isolation.NONE or (wanted is Isolation.AUTO and not is_root()):
@@ -46,7 +47,7 @@ def isolated_users(job: Job) -> Iterator[Accounts | None]:
 
 
 def _closing(job: Job) -> Iterator[Path]:
-    """All that agents have no business with; what is not there does no harm."""
+    """Yield the paths that agents must not reach. A path may be missing."""
     settings = job.settings
     named = [job.environment.get(name, "") for name in _VARIABLES]
     named += [settings.output_path, settings.summary_path, settings.event_path]
@@ -62,6 +63,7 @@ def _closing(job: Job) -> Iterator[Path]:
 
 
 def home(job: Job, accounts: Accounts | None) -> runs.RunHome:
+    """Return the place in which the engine runs this job's attempts."""
     return runs.RunHome(
         cache=job.folder / ATTEMPTS,
         accounts=accounts,

@@ -1,4 +1,4 @@
-"""One job of the workflow: what it was given, and how it answers to Actions."""
+"""Represents one job of the workflow: its inputs, folders, outputs and summary page."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ from concertmaster.text.redaction import redact
 
 @dataclass(frozen=True)
 class Job:
-    """`environment` is what this process was started with; agents get an allow-listed part."""
+    """A job of the workflow.
+
+    `environment` is that of this process, of which agents get an allow-listed part.
+    """
 
     settings: ActionSettings
     console: Console
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
-    outputs: dict[str, str] = field(default_factory=dict)  # as they were written last
+    outputs: dict[str, str] = field(default_factory=dict)  # the outputs written so far
 
     def __post_init__(self) -> None:
         self.console.keep_secrets(self.redact)
 
     @cached_property
     def issue_client(self) -> IssueClient:
-        """GitHub, with this job's token."""
+        """The client for GitHub with this job's token."""
         return IssueClient(
             url=self.settings.api_url,
             repository=self.settings.repository,
@@ -51,7 +54,7 @@ class Job:
 
     @cached_property
     def folder(self) -> Path:
-        """Where this job works."""
+        """The working folder of the job. Raises EnvironmentFault outside of GitHub Actions."""
         place = self.settings.temporary
         if not place:
             raise EnvironmentFault(
@@ -65,7 +68,7 @@ class Job:
 
     @property
     def artifacts(self) -> Path:
-        """What the job leaves for others, and finds of them."""
+        """The folder of artifacts: those of earlier jobs and the one this job leaves."""
         given = self.settings.artifacts
         folder = Path(given) if given else self.folder / "artifacts"
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,7 @@ class Job:
 
     @property
     def repository_url(self) -> str:
-        """The page of the repository."""
+        """The URL of the repository's page."""
         return f"{self.settings.server_url}/{self.settings.repository}"
 
     @property
@@ -82,11 +85,11 @@ class Job:
 
     @property
     def workflow_url(self) -> str:
-        """The page of this workflow run."""
+        """The URL of this workflow run's page."""
         return f"{self.repository_url}/actions/runs/{self.settings.workflow_run}"
 
     def agent_secrets(self) -> tuple[str, ...]:
-        """Values of variables that may be keys; agents have some of them."""
+        """Return the values of variables that look like keys. Agents get some of them."""
         names = ("KEY", "TOKEN", "SECRET", "PASSWORD")
         return tuple(
             value
@@ -95,12 +98,12 @@ class Job:
         )
 
     def redact(self, text: str) -> str:
-        """Without anything that looks like a secret, ours first."""
+        """Return the text without anything that looks like a secret."""
         secrets = [value for value in (self.token, *self.agent_secrets()) if value]
         return redact(text, secrets=secrets)
 
     def trigger(self) -> Trigger | Ignored:
-        """What started the workflow."""
+        """Return the event that started the workflow, or why it is ignored."""
         settings = self.settings
         workflow = CallerWorkflow(
             run=settings.workflow_run,
@@ -123,7 +126,7 @@ class Job:
             return {}
 
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
-        """The job's outputs; a value cannot end itself and set another name."""
+        """Write the outputs. The random delimiter keeps a value from setting another name."""
         self.outputs.update(outputs)
         delimiter = f"concertmaster-{secrets.token_hex(16)}"
         text = "".join(
@@ -136,16 +139,16 @@ class Job:
             self.console.note(f"output {name} = {value[:200]}")
 
     def write_summary(self, markdown: str) -> None:
-        """The job's page in Actions."""
+        """Append the redacted Markdown to the job's summary page."""
         if self.settings.summary_path:
             with Path(self.settings.summary_path).open("a", encoding="utf-8") as file:
                 file.write(self.redact(markdown) + "\n")
 
 
-UPLOAD_SECONDS = 120.0  # of the job's time that is kept for bundles and the upload
+UPLOAD_SECONDS = 120.0  # the part of the job's time that bundles and upload need
 
 
 def usable_seconds(job: Job) -> float:
-    """What a work job has for its share, before it has to leave its results."""
+    """Return the seconds that a job may run its share before it has to leave its results."""
     seconds = job.settings.job_minutes * 60.0
     return max(seconds - UPLOAD_SECONDS, seconds / 2)

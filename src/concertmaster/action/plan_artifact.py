@@ -1,4 +1,4 @@
-"""What the plan job hands out, as the other jobs read it."""
+"""Reads and writes the artifact of the plan job."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class PlanArtifact:
 
 
 def read_plan_artifact(job: Job) -> PlanArtifact:
-    """The plan job's artifact, held to the digest that came as an output of that job.
+    """Return the plan job's artifact.
 
-    Raises EnvironmentFault.
+    Raises EnvironmentFault if its digest differs from the output of the plan job or a prompt is
+    missing.
     """
     folder = job.artifacts / PLAN
     wanted = job.settings.plan_sha256
@@ -46,7 +47,7 @@ def read_plan_artifact(job: Job) -> PlanArtifact:
 def write_plan_artifact(
     folder: Path, plan: Plan, history: History, texts: Mapping[str, bytes]
 ) -> None:
-    """The artifact `plan`; what a try before has left of it is written anew."""
+    """Write the artifact of the plan job, over that of an earlier try."""
     (folder / PROMPTS).mkdir(parents=True, exist_ok=True)
     for task in plan.tasks:
         (folder / PROMPTS / task.blob).write_bytes(texts[task.blob])
@@ -55,7 +56,7 @@ def write_plan_artifact(
 
 
 def digest_plan(folder: Path) -> str:
-    """Of plan and history together; "" where one is missing."""
+    """Return the digest of plan and history together; "" if one is missing."""
     return digest_files(folder / "plan.json", folder / HISTORY_FILE)
 
 

@@ -1,4 +1,4 @@
-"""Compares the history of a run with its issues on GitHub."""
+"""Compares the history of a run with its pull requests on GitHub."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concertmaster.rounds.history import History
 
 
 def reconcile(issue_client: IssueClient, history: History) -> History:
-    """With what people did to our pull requests meanwhile."""
+    """Return the history after people merged, closed or reopened our pull requests."""
     numbers = {history.deciding_pull(one) for one in history.tasks}
     for number in sorted(numbers - {0}):
         try:

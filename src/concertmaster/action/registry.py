@@ -1,4 +1,4 @@
-"""The jobs of the workflow by name, as `concertmaster action` knows them."""
+"""Maps the names that `concertmaster action` takes to the jobs of the workflow."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The whole workflow in one job, for the simplest use: plan, work, verify, finalize.
+"""Runs plan, work, verify and finalize as one job of one workflow.
 
-What runs agents and what can write are one machine here, so each keeps to users of its own.
+Agents run here on the machine that holds the token, so each attempt needs a user of its own.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from concertmaster.errors import EnvironmentFault, Error, Interrupted
 from concertmaster.sandbox.users import disable_ptrace, is_root
 from concertmaster.settings import Isolation
 
-FINALIZE_SHARE = 0.1  # of the job's time
-VERIFY_SHARE = 0.3  # of what is left to work and verify
+FINALIZE_SHARE = 0.1  # the part of the job's time
+VERIFY_SHARE = 0.3  # the part of the remaining time
 
 _Part = Callable[[Job], int]
 
 
 def run_single_job(job: Job) -> int:
-    """All four jobs, one after the other; the first exit code that tells of something wrong.
+    """Run all four jobs in order and return the first exit code that is not 0.
 
-    As with `if: always()`, finalize is held whatever became of work and verify.
+    Verify and finalize run whatever became of the jobs before them, as with `if: always()`.
     """
     _protect(job)
     whole = _SingleJob(job)
     with whole.until_cancelled():
-        # One share: several would only wait for each other here.
+        # Several shares would run one after the other here, so there is only one.
         code = plan(whole.part(max_parallel=1, job_minutes=whole.minutes_for_work()))
         if not job.outputs.get("run"):
             return code
@@ -49,7 +49,10 @@ def run_single_job(job: Job) -> int:
 
 
 def _protect(job: Job) -> None:
-    """Here the job that runs agents holds the token that can write. Raises EnvironmentFault."""
+    """Close this process to agents, because it holds the token that can write.
+
+    Raises EnvironmentFault if agents would run as the same user.
+    """
     disable_ptrace()
     wanted = job.settings.isolation
     if wanted is Isolation.AUTO and not is_root():
@@ -63,7 +66,7 @@ def _protect(job: Job) -> None:
 
 @dataclass
 class _SingleJob:
-    """One process in the place of four: each part finds what the parts before it gave out."""
+    """A process that does all four jobs and hands the outputs of each to the next."""
 
     job: Job
     began: float = field(default_factory=time.monotonic)
@@ -72,7 +75,7 @@ class _SingleJob:
 
     @contextmanager
     def until_cancelled(self) -> Iterator[None]:
-        """What runs when the workflow is cancelled ends itself; the rest is told of it."""
+        """Note SIGTERM instead of exiting: a running part ends itself, later ones are skipped."""
 
         def cancel(number: int, frame: FrameType | None) -> None:
             self.cancelled = True
@@ -85,7 +88,7 @@ class _SingleJob:
 
     @property
     def code(self) -> int:
-        """The first that tells of something wrong."""
+        """The first exit code that is not 0."""
         if self.cancelled:
             return Interrupted.exit_code
         return next((code for code in self.codes if code), 0)
@@ -96,7 +99,7 @@ class _SingleJob:
                 self._hold(work, share=share, job_minutes=self.minutes_for_work())
 
     def verify(self) -> None:
-        """Nothing of a cancelled run lands, so there is nothing to find out."""
+        """Run the verify job if there is anything to land and the run is not cancelled."""
         if not self.cancelled and json.loads(self.job.outputs["verify"]):
             self._hold(verify, job_minutes=self._minutes_left())
 
@@ -104,7 +107,7 @@ class _SingleJob:
         self._hold(finalize, cancelled=self.cancelled or self.job.settings.cancelled)
 
     def part(self, **more: Any) -> Job:
-        """The job as that part of the workflow gets it."""
+        """Return the job with the settings that this part of the workflow gets."""
         handed = {
             name: self.job.outputs.get(name, "") for name in ("plan_sha256", "verdict_sha256")
         }
@@ -114,12 +117,12 @@ class _SingleJob:
         return self._minutes_left() * (1.0 - VERIFY_SHARE)
 
     def _minutes_left(self) -> float:
-        """Until finalize has to begin."""
+        """Return the minutes until finalize has to begin."""
         minutes = self.job.settings.job_minutes * (1.0 - FINALIZE_SHARE)
         return max(minutes - (time.monotonic() - self.began) / 60.0, 0.0)
 
     def _hold(self, part: _Part, **more: Any) -> None:
-        """What goes wrong in one part is told, and is no reason to leave the next one out."""
+        """Run one part. An error is shown and does not skip the next part."""
         try:
             self.codes.append(part(self.part(**more)))
         except (Interrupted, KeyboardInterrupt):

@@ -1,6 +1,7 @@
-"""The verify job: which results may land together. It runs what agents wrote and can write nothing.
+"""Runs the verify job, which finds out which results may land together.
 
-It is the train of every run, on a clone that nobody else sees; finalize repeats its merges.
+It runs what agents wrote and has no token that can write. It uses the merge queue of every run on a
+clone of its own; finalize repeats its merges.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _TOGETHER = (LandingMode.MERGE, LandingMode.SINGLE_PULL_REQUEST, LandingMode.PUL
 
 
 def verify(job: Job) -> int:
-    """Find the verdict on the results of this round, and leave it; whatever it is."""
+    """Find the verdict on the results of this round and leave it as artifact. Return 0."""
     began = time.monotonic()
     plan_artifact = read_plan_artifact(job)
     repository, fetched = _clone(job, plan_artifact)
@@ -75,9 +76,9 @@ def verify(job: Job) -> int:
 
 
 def _clone(job: Job, plan_artifact: PlanArtifact) -> tuple[Repository, dict[str, str]]:
-    """The target as it is now, and the commits of earlier rounds that the server still has."""
+    """Return a clone of the target, and the commits of earlier rounds that the server still has."""
     folder = job.folder / "repository"
-    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier try may have left it
     plan = plan_artifact.plan
     repository = remote.clone(job.clone_url, folder, token=job.token, branch=plan.target)
     repository.detach()
@@ -90,7 +91,7 @@ def _clone(job: Job, plan_artifact: PlanArtifact) -> tuple[Repository, dict[str,
 
 
 def make_landing_plan(plan_artifact: PlanArtifact) -> Plan:
-    """The plan in which every task of the run is one that may land; no agent has a part in it."""
+    """Return the plan in which each task of the run may land and no agent works."""
     plan, history = plan_artifact.plan, plan_artifact.history
     planned = {task.id: task for task in plan.tasks}
     known = {one.task for one in history.tasks}
@@ -126,7 +127,7 @@ def _start(plan_artifact: PlanArtifact, tip: str) -> Verdict:
 def _opening(
     plan: Plan, shares: ShareFiles, accepted: AcceptedResults, *, tree: str, tip: str
 ) -> tuple[Event, ...]:
-    """What has happened before the train starts. A base that a share has checked is known."""
+    """Return the events before the merge queue starts. A base that a share checked is known."""
     base = BaseChecked(
         tree=tree,
         passed=shares.base_green is True,
@@ -141,7 +142,7 @@ def _opening(
 def _run_train(
     job: Job, clerk: VerifyRecorder, repository: Repository, run_folder: Path, *, began: float
 ) -> None:
-    """Until all is settled, or the time of the job is over."""
+    """Run the merge queue until all is settled or the job's time is over."""
     write_plan(run_folder, clerk.plan)
     Journal(run_folder / "journal.jsonl").append(clerk.events)
     with (
@@ -156,7 +157,7 @@ def _run_train(
 
 @dataclass(kw_only=True)
 class VerifyRecorder:
-    """Keeps the verdict: on disk it is always whole, and as new as the last event."""
+    """A progress listener that keeps the verdict on disk complete and up to date."""
 
     job: Job
     plan: Plan
@@ -167,7 +168,7 @@ class VerifyRecorder:
     verdict: Verdict = field(init=False)
 
     def __post_init__(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)  # of a try of this job before
+        shutil.rmtree(self._folder, ignore_errors=True)  # an earlier try may have left it
         self._folder.mkdir(parents=True)
         self._write(self._find(fold_events(self.plan, self.events)))
 
@@ -176,7 +177,7 @@ class VerifyRecorder:
         return self.job.artifacts / VERIFY
 
     def update(self, state: RunState, event: Event) -> None:
-        """The run has gone on."""
+        """Add the event and write the verdict if it changed."""
         self.events = (*self.events, event)
         if self.progress:
             self.progress.update(state, event)
@@ -185,14 +186,14 @@ class VerifyRecorder:
             self._write(found)
 
     def activity(self, task: str, words: str) -> None:
-        """No agent is at work here."""
+        """Ignore the activity, because no agent works here."""
 
     def finish(self) -> None:
-        """There is nothing to find out."""
+        """Write the verdict of a round in which nothing can land together."""
         self._write(replace(self.verdict, finished=True))
 
     def leave(self, run_folder: Path) -> None:
-        """The logs beside the verdict, and the verdict on the job's page."""
+        """Copy the logs beside the verdict and write the job's summary page."""
         copy_logs(self.job, run_folder, self._folder)
         self.job.write_summary(verdict_summary(self.verdict, held=self.accepted.held))
 

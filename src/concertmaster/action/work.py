@@ -1,4 +1,4 @@
-"""The work job: the engine on its share of the tasks, and one folder with what came of it."""
+"""Runs the work job: the engine on one share, then an artifact with its results."""
 
 from __future__ import annotations
 
@@ -36,17 +36,20 @@ from concertmaster.run.state import Attempt, RunState, TaskRecord
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.text.redaction import REPLACEMENT
 
-MOST_NOTES = 50  # of one task
+MOST_NOTES = 50  # for each task
 LARGEST_NUMBER = 10**12
 
 
 def work(job: Job) -> int:
-    """Run the share, then leave journal, results, bundles and logs; whatever it came to."""
+    """Run the share, then leave journal, results, bundles and logs, whatever the outcome.
+
+    Return the exit code. Raises Error if the base does not pass its own check.
+    """
     plan_artifact = read_plan_artifact(job)
     plan = plan_artifact.plan
     share = take_share(plan, job.settings.share, slots=job.settings.slots)
     folder = job.folder / "repository"
-    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier try may have left it
     repository = clone(job.clone_url, folder, token=job.token, branch=plan.target)
     repository.resolve(plan.base)
     planned = Planned(plan=share, repository=repository, texts=plan_artifact.texts)
@@ -61,7 +64,7 @@ def work(job: Job) -> int:
 
 
 def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> None:
-    """The artifact of this share."""
+    """Write the artifact of this share."""
     folder = share_folder(job.artifacts, job.settings.share)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -94,21 +97,22 @@ def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> Non
 
 
 def _write_page(job: Job, folder: Path, report: Report) -> None:
-    """For a person who downloads the artifact."""
+    """Write the report for a person who downloads the artifact."""
     told = redacted(job, _as_share(report))
     told = replace(told, follow_ups=tuple(map(_renamed, told.follow_ups)))
-    html = job.redact(render_report(told))  # what is shown has lost what may stand in a secret
+    # Rendering drops invisible characters, which may split a secret. So the page is redacted again.
+    html = job.redact(render_report(told))
     if len(html) <= MOST_LOG_BYTES:
         runs.write_report(folder, html, told)
 
 
 def _renamed(draft: PromptDraft) -> PromptDraft:
-    """An artifact takes no asterisk in the name of a file, and would be lost as a whole."""
+    """Rename the file without asterisks, which GitHub does not accept in an artifact."""
     return replace(draft, file=draft.file.replace(REPLACEMENT, "redacted"))
 
 
 def _as_share(report: Report) -> Report:
-    """Without commands for a machine that is gone when somebody reads them."""
+    """Return the report without commands for this machine, which is gone when a person reads it."""
     text = "the jobs verify and finalize go on from here; the issue of the run gets the report"
     return replace(report, next_steps=(NextStep(text=text),))
 
@@ -137,7 +141,10 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
 
 
 def _plausible(usage: Usage) -> Usage:
-    """What an agent says of itself is hostile as well, and one bad number spoils a whole share."""
+    """Return the usage within bounds.
+
+    The agent's numbers are untrusted, and one bad number would make the whole share invalid.
+    """
     cost = usage.cost_usd
     return Usage(
         cost_usd=cost if cost is not None and 0 <= cost <= LARGEST_NUMBER else None,
@@ -148,7 +155,7 @@ def _plausible(usage: Usage) -> Usage:
 
 
 def _bundled(result: Result, objects: RunRepository, folder: Path, share: Plan) -> Result:
-    """With its commit in a file, where it has one."""
+    """Return the result with its commit in a bundle, if it has a commit."""
     commit = result.head or result.work
     if not commit:
         return result
@@ -159,7 +166,7 @@ def _bundled(result: Result, objects: RunRepository, folder: Path, share: Plan) 
 
 
 def _find_evidence(job: Job, run_folder: Path, one: TaskRecord) -> str:
-    """The end of what tells why the newest attempt failed."""
+    """Return the end of the log that shows why the newest attempt failed."""
     if one.state is TaskState.SUCCEEDED or one.attempt is None:
         return ""
     folder = run_folder / "tasks" / one.task.id / str(one.attempt.number)

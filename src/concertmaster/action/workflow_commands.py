@@ -12,9 +12,9 @@ _DELIMITER = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
 
 
 def format_output(name: str, value: str, *, delimiter: str) -> str:
-    """What is appended to GITHUB_OUTPUT or GITHUB_ENV; the caller draws the delimiter at random.
+    """Return the lines for GITHUB_OUTPUT or GITHUB_ENV. The delimiter must be random.
 
-    Raises Error where the value could end itself and set another name.
+    Raises Error if the value could end itself and set another name.
     """
     if not _OUTPUT_NAME.fullmatch(name) or not _DELIMITER.fullmatch(delimiter):
         why = "the name or the delimiter is not made of letters, digits, _ and -"
