@@ -1,4 +1,4 @@
-"""A repository on the double with prompts, and a maintainer who asks for runs."""
+"""Provides a repository on the GitHub double with prompts and a user who may write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = "check: sh check.sh\nagent_command: sh agent.sh\n"
 
 @pytest.fixture
 def double(tmp_path: Path) -> Iterator[Double]:
-    """What a test does must fit GitHub's description."""
+    """A GitHub double. Each request has to fit GitHub's API description."""
     with Double(tmp_path / "hosting") as running:
         yield running
     assert running.violations == []
@@ -36,7 +36,7 @@ def repository(double: Double) -> Repository:
 
 @pytest.fixture
 def eve(double: Double, repository: Repository) -> User:
-    """May write."""
+    """A user who may write to the repository."""
     user = double.add_user("Eve")
     double.give_role(repository, user, Role.WRITE)
     return user
@@ -51,7 +51,7 @@ def token(double: Double, repository: Repository) -> str:
 def comment(
     double: Double, repository: Repository, eve: User, token: str, tmp_path: Path
 ) -> Callable[..., Workflow]:
-    """Somebody comments on an issue, and the workflow starts."""
+    """A function that comments on a new issue and returns the workflow that this starts."""
 
     def start(
         body: str, *, issue_body: str = "", user: User | None = None, **more: Any

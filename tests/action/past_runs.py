@@ -1,4 +1,4 @@
-"""Runs that have a past: what an earlier round left of them, written by hand."""
+"""Builds runs with a past: histories, state branches and pull requests of earlier rounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUN = "i1-c5"
 
 
 def make_history(house: House, run: str = RUN, **more: Any) -> History:
-    """As a first round leaves it whose one task waits for a person."""
+    """Return the history after a first round whose only task waits for a person."""
     task = TaskHistory(
         task=TASK,
         title="Write apple",
@@ -50,7 +50,7 @@ def blob(house: House, path: str) -> str:
 
 
 def keep(house: House, history: History, *, data: str = "") -> None:
-    """On the state branch, as finalize does; or something else instead."""
+    """Write the history, or `data` instead, to the run's state branch."""
     text = data or write_history(history).decode()
     branch = f"concertmaster/{history.run}/state"
     house.double.commit(house.repository, branch, {"history.json": text})
@@ -65,7 +65,7 @@ def open_pull(
     marked: bool = True,
     fork: Repository | None = None,
 ) -> Issue:
-    """A pull request of ours, or of whoever it is `by`."""
+    """Open a pull request of ours, or of the user `by`."""
     double, repository = house.double, house.repository
     branch = branch or f"concertmaster/{run}/{TASK}"
     where = fork or repository

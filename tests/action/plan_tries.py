@@ -1,4 +1,4 @@
-"""Many tries of one plan on one GitHub, each with a repository of its own, and what they leave."""
+"""Runs the plan job many times on one GitHub double, each time on a repository of its own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LIST = "".join(f"- {path}\n" for path in PROMPTS)
 
 @dataclass(frozen=True)
 class Try:
-    """One workflow run of one trigger; its job can run again and again."""
+    """A workflow run of one trigger, whose job can run several times."""
 
     workflow: Workflow
     inputs: dict[str, str]
@@ -47,7 +47,7 @@ class Try:
 
     @property
     def is_done(self) -> bool:
-        """Whether shares were handed out, or a question was answered."""
+        """Return whether shares were handed out or a question was answered."""
         if self.act is run_plan:
             has_outputs = (self.workflow.folder / "output").is_file()
             return has_outputs and self.workflow.outputs["count"] != "0"
@@ -57,7 +57,7 @@ class Try:
         self.act(self.workflow.job(**self.inputs))
 
     def run_until_done(self) -> None:
-        """A stop is a clear one, and the next run completes it."""
+        """Run the job, and once more if it stopped. It has to name the reason."""
         error = self._run_or_stop()
         assert error is None or (error.what and error.why and error.next_step)
         if error or not self.is_done:
@@ -72,14 +72,14 @@ class Try:
         return None
 
     def beside(self) -> Try:
-        """The same workflow run on another machine."""
+        """Return the same workflow run on another machine."""
         folder = self.workflow.folder.with_name(f"{self.workflow.folder.name}-beside")
         return replace(self, workflow=replace(self.workflow, folder=folder))
 
 
 @dataclass
 class Stage:
-    """Each try has a repository, an issue and a comment of its own."""
+    """A factory of tries, each with a repository, an issue and a comment of its own."""
 
     double: Double
     folder: Path
@@ -97,7 +97,7 @@ class Stage:
         return self._try(repository, "issue_comment", payload)
 
     def try_control(self, verb: str) -> Try:
-        """While a planned run goes on."""
+        """Return a try of the control job while a planned run goes on."""
         planned = self.try_comment()
         repository = planned.repository
         actor = self.double.store.users["eve"]
@@ -110,13 +110,13 @@ class Stage:
         return replace(asked, act=control)
 
     def try_dispatch(self) -> Try:
-        """Without an issue."""
+        """Return a try that a dispatch without an issue starts."""
         repository, _ = self._make_repository()
         payload = {"sender": {"login": "Eve", "type": "User"}}
         return self._try(repository, "workflow_dispatch", payload, prompts=LIST)
 
     def try_another_comment(self) -> Try:
-        """When the tasks of an earlier one have landed or failed."""
+        """Return a try on an issue whose earlier tasks have all ended."""
         earlier = self.try_comment()
         earlier.run()
         for issue in list(earlier.repository.issues.values())[1:]:
@@ -145,7 +145,7 @@ class Stage:
         return Try(workflow=workflow, inputs=inputs)
 
     def calls_of(self, tried: Try) -> list[Call]:
-        """Those of a run that nothing disturbs, with paths that fit any try."""
+        """Run the try and return its API calls, with paths that fit any try."""
         self.double.log.clear()
         tried.run()
         name = tried.repository.full_name
@@ -156,18 +156,18 @@ class Stage:
 
 
 def is_duplicate(issue: Issue) -> bool:
-    """One of ours that was made twice and put away."""
+    """Return whether the issue is one of ours that was closed as a duplicate."""
     is_marked = any(one.kind == DUPLICATE_KIND for one in read_marks(issue.body or ""))
     return is_marked and issue.state == "closed" and not issue.labels and not issue.parent
 
 
 def state_of(tried: Try) -> dict[str, Any]:
-    """All that is there, without what differs from one repository to the next."""
+    """Return the state of the try in a form that is equal for any repository."""
     return {**shown_of(tried.repository), "is done": tried.is_done}
 
 
 def shown_of(repository: Repository) -> dict[str, Any]:
-    """What people see on GitHub, without what differs from one repository to the next."""
+    """Return what people see on GitHub in a form that is equal for any repository."""
     issues = [issue for issue in repository.issues.values() if not is_duplicate(issue)]
     titles = {issue.number: issue.title for issue in issues}
     ids = {issue.id: issue.title for issue in issues}

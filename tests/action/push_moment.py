@@ -1,4 +1,4 @@
-"""The moment in which a push arrives, before it is taken."""
+"""Runs a function at the moment a push arrives at the GitHub double."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tests.github.hosting import Hosting, read_push, unpacked
 
 
 def at_first_push(patch: pytest.MonkeyPatch, branch: str, act: Callable[[], None]) -> list[str]:
-    """`act` when the first push to a branch with such an end arrives; its refs, once it came."""
+    """Call `act` before the first push to a branch whose name contains `branch` is taken.
+
+    Return a list that holds the refs of that push once it arrived.
+    """
     take, came = Hosting.push, list[str]()
 
     def push(hosting: Hosting, repository: Any, token: Any, request: Any, *, rest: str) -> Any:

@@ -1,4 +1,4 @@
-"""A repository on the double, who asks there for what, and all that comes of it."""
+"""Provides a repository on the GitHub double and the events that people cause there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIST = "- prompts/apple.md\n- prompts/pear.md\n"
 
 @dataclass
 class Scene:
-    """A repository, Eve who may write to it, and everybody else."""
+    """A repository on the GitHub double with a user who may write to it."""
 
     double: Double
     repository: Repository
@@ -40,7 +40,7 @@ class Scene:
         issue: Issue | None = None,
         action: str = "created",
     ) -> Workflow:
-        """Somebody comments on an issue of Eve's."""
+        """Comment on an issue, and return the workflow that this starts."""
         issue = issue or self.open_issue(listed)
         written = self.double.comment(self.repository, issue, user=by or self.eve, body=body)
         payload = self.double.comment_event(self.repository, issue, written, action=action)
@@ -69,7 +69,7 @@ class Scene:
         return workflow
 
     def write(self, path: str, data: bytes, *, mode: str = "100644", branch: str = "main") -> None:
-        """Somebody commits whatever git can hold."""
+        """Commit a file of any mode and content."""
         bare = self.double.git(self.repository)
         blob = "1" * 40 if mode == "160000" else bare.write_blob(data)
         tip = bare.branch(branch)
@@ -84,7 +84,7 @@ class Scene:
         bare.update({f"refs/heads/{branch}": (commit, None)})
 
     def write_prompts(self, texts: list[str]) -> str:
-        """The list of them."""
+        """Commit the prompts and return the bullet list of their paths."""
         files: dict[str, str | None] = {f"prompts/p{n:03}.md": t for n, t in enumerate(texts)}
         self.double.commit(self.repository, "main", files)
         return "".join(f"- {path}\n" for path in files)
@@ -97,7 +97,7 @@ class Scene:
         return [issue for issue, marks in marked if any(one.kind == "task" for one in marks)]
 
     def everything(self) -> list[Any]:
-        """All that can be seen on GitHub."""
+        """Return all that can be seen on GitHub."""
         return [
             (
                 *(issue.number, issue.title, issue.body, issue.state, tuple(issue.labels)),
@@ -108,7 +108,7 @@ class Scene:
         ]
 
     def texts(self) -> list[str]:
-        """All that we have written on GitHub, for Actions and to the log."""
+        """Return all that we have written on GitHub, for Actions and to the log."""
         bot = self.double.store.actions_app.bot
         issues = [*self.repository.issues.values()]
         ours = [text for one in issues if one.user == bot for text in (one.title, one.body or "")]

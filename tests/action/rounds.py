@@ -1,4 +1,4 @@
-"""Whole rounds on the double: every job of a workflow run in its order, each with its own token."""
+"""Runs whole rounds on the GitHub double, each job in its order with a token of its own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ on:
       issue: {type: string}
 """
 SETTINGS = "check: sh check.sh\nagent_command: sh agent.sh\n"
-# Does what its prompt says, line by line: `write PATH TEXT`, `append PATH TEXT`, `fail`.
+# The agent runs the lines of its prompt: `write|append PATH TEXT`, `need PATH` or `fail`.
 AGENT = """\
 while read -r verb path text; do
   case $verb in
@@ -59,7 +59,7 @@ done
 
 @dataclass
 class Round:
-    """One workflow run."""
+    """A workflow run that works on one round."""
 
     workflow: Workflow
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Round:
         return self.workflow.outputs
 
     def job(self, name: str, **more: Any) -> Any:
-        """As the workflow file gives it: with the outputs of the jobs before."""
+        """Return the job with the outputs of the jobs before it, as the workflow file does."""
         repository, double = self.workflow.repository, self.workflow.double
         token = double.workflow_token(repository, PERMISSIONS[name])
         handed = ("plan_sha256", "verdict_sha256")
@@ -98,7 +98,7 @@ class Round:
         assert finalize(self.job("finalize", **more)) == 0
 
     def hold(self, *, without: tuple[int, ...] = ()) -> Round:
-        """All jobs, in their order; the shares `without` are lost."""
+        """Run all jobs in order. The shares `without` are lost."""
         self.plan()
         self.work(without=without)
         self.verify()
@@ -112,7 +112,7 @@ class Round:
 
 @dataclass
 class House:
-    """A repository on the double, Eve who may write to it, and all rounds that were held."""
+    """A repository on the GitHub double, a user who may write to it, and all its rounds."""
 
     double: Double
     repository: Repository
@@ -131,7 +131,7 @@ class House:
         files: Mapping[str, str] | None = None,
         name: str = "ada/opera",
     ) -> House:
-        """`prompts` are what the agent has to do, by short name."""
+        """Return a repository with these prompts by short name, which tell the agent what to do."""
         repository = double.add_repository(name)
         repository.allow_pulls_by_actions = True
         made = {f"prompts/{short}.md": text for short, text in prompts.items()}
@@ -147,7 +147,7 @@ class House:
         return self.double.open_issue(self.repository, user=self.eve, title="Fruit", body=body)
 
     def ask(self, issue: Issue, words: str = "/orchestrate", **inputs: Any) -> Round:
-        """Eve comments."""
+        """Comment as Eve, and return the round that this starts."""
         written = self.double.comment(self.repository, issue, user=self.eve, body=words)
         payload = self.double.comment_event(self.repository, issue, written)
         return self.start("issue_comment", payload, **inputs)
@@ -172,22 +172,22 @@ class House:
 
     @property
     def dispatched(self) -> list[Run]:
-        """The runs that jobs of ours have started."""
+        """The workflow runs that our jobs have dispatched."""
         return [run for run in self.repository.runs if run.inputs]
 
     def follow(self, run: Run) -> Round:
-        """A dispatched run begins."""
+        """Start the dispatched run."""
         payload = self.double.dispatch_event(self.repository, run)
         inputs = {"run": run.inputs["run"]}
         inputs |= {name: int(run.inputs[name]) for name in ("round", "issue")}
         return self.start("workflow_dispatch", payload, actor=run.actor, **inputs)
 
     def close_pull(self, issue: Issue) -> None:
-        """What control makes of a pull request that was merged or closed."""
+        """Run the control job for a pull request that was merged or closed."""
         payload = self.double.pull_event(self.repository, issue, sender=self.eve)
         assert control(self.start("pull_request", payload).job("control")) == 0
 
-    # --- what is there afterwards ---
+    # --- the state after the rounds ---
 
     def history(self, run: str) -> History:
         text = self.read("history.json", branch=f"concertmaster/{run}/state")
@@ -205,12 +205,12 @@ class House:
         return None if entry is None else bare.blob(entry.sha).decode()
 
     def branches(self) -> list[str]:
-        """Those of ours, without the run's id."""
+        """Return the names of our branches without the run's id."""
         ours = self.double.git(self.repository).refs("refs/heads/concertmaster/")
         return sorted(name.split("/", 4)[4] for name in ours)
 
     def issues(self, kind: str) -> list[Issue]:
-        """Ours, by the kind of their mark."""
+        """Return our issues with a mark of this kind."""
         return [
             issue
             for issue in self.repository.issues.values()

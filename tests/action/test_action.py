@@ -1,4 +1,4 @@
-"""The jobs as Actions starts them: a program, variables, files."""
+"""Tests the jobs as Actions starts them: as a program with variables and files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.github.state import Repository
 
 
 def variables(workflow: Workflow, **inputs: str) -> dict[str, str]:
-    """Every input is set, also those that the workflow file does not name; those are empty."""
+    """Return the job's variables. Inputs that the workflow file does not name are set and empty."""
     names = (
         "label allowed_bots prompts issue run round share slots max_parallel job_minutes".split()
     )

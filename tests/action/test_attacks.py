@@ -1,4 +1,4 @@
-"""Each test is one attack on the jobs that can write, by its case, and what the attacker gets."""
+"""Tests attacks on the jobs that can write, by the number of their case."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def scene(double: Double, repository: Repository, eve: User, token: str, tmp_pat
 
 
 def gets_nothing(scene: Scene, workflow: Workflow, **inputs: Any) -> str:
-    """Not even an answer: nothing on GitHub changes, nothing is handed out. The log."""
+    """Run the jobs and return the log; check that nothing on GitHub or in the outputs changes."""
     before = scene.everything()
     assert run_plan(workflow.job(**inputs)) == 0
     assert control(workflow.job(**inputs)) == 0
@@ -50,7 +50,7 @@ def gets_nothing(scene: Scene, workflow: Workflow, **inputs: Any) -> str:
 
 
 def gets_a_reply(scene: Scene, workflow: Workflow, issue: Issue, **inputs: Any) -> str:
-    """One comment on the issue that asked, and nothing is started. The comment."""
+    """Run the plan job and return its one comment; check that nothing is started."""
     before = len(issue.comments)
     try:
         run_plan(workflow.job(**inputs))
@@ -67,7 +67,7 @@ def plan(workflow: Workflow, **inputs: Any) -> dict[str, str]:
     return workflow.outputs
 
 
-# --- who asks ----------------------------------------------------------------------------------
+# --- actors ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("claim", ["CONTRIBUTOR", "MEMBER", "OWNER"])
@@ -161,12 +161,12 @@ def test_case_02_our_own_comments_start_nothing(scene: Scene) -> None:
 
     for one in ours:
         payload = scene.double.comment_event(scene.repository, issue, one)
-        # Even where our token is one that the workflow file allows, or of a person.
+        # This holds even if the workflow file allows our token's bot or the token is a person's.
         told = gets_nothing(scene, scene.start("issue_comment", payload), allowed_bots=(bot.login,))
         assert "not for us" in told
 
 
-# --- what they write ---------------------------------------------------------------------------
+# --- comments, lists and names -----------------------------------------------------------------
 
 
 def test_case_03_what_is_edited_after_the_label_does_not_count(scene: Scene) -> None:
@@ -416,7 +416,7 @@ def test_case_08_agents_words_set_no_output_and_command_no_runner(scene: Scene, 
     bad = scene.ask(listed=listed)
     with pytest.raises(UsageError) as refused:
         run_plan(bad.job())
-    bad.job().console.error(refused.value)  # as the command line shows it
+    bad.job().console.error(refused.value)  # the command line shows the error
     good = scene.ask(listed=listed.replace("- prompts/p002.md\n", ""))
 
     outputs = plan(good, runs_on=f"ubuntu\n{word}\ncount=9")
@@ -453,7 +453,7 @@ KEYS = {
 
 @pytest.fixture
 def known(scene: Scene) -> Scene:
-    """The job's token looks as GitHub's do since 2026."""
+    """The scene with a token in the format that GitHub has used since 2026."""
     found = scene.double.store.tokens[scene.token]
     scene.double.store.tokens[OURS] = replace(found, value=OURS)
     scene.token = OURS
@@ -461,14 +461,14 @@ def known(scene: Scene) -> Scene:
 
 
 def leaks(scene: Scene, secret: str, *, length: int = 16) -> set[str]:
-    """Parts of a secret in what we have written; the entities of Mermaid are read as it does."""
+    """Return the parts of a secret in our texts, with Mermaid's entities decoded."""
     shown = [re.sub(r"#(\d+);", lambda found: chr(int(found[1])), text) for text in scene.texts()]
     pieces = (secret[start : start + length] for start in range(len(secret) - length + 1))
     return {piece for piece in pieces if any(piece in text for text in shown)}
 
 
 def tell_everywhere(scene: Scene, secret: str) -> None:
-    """It stands wherever somebody else's words come into what we write."""
+    """Put the secret in each place whose text we repeat."""
     inline, words = json.dumps(secret), secret.replace("\n", " ")
     front = f"---\ntitle: {inline}\ntouches: [{json.dumps(words)}]\nneeds: [p000.md]\n---\n"
     listed = scene.write_prompts(
@@ -577,18 +577,18 @@ def test_case_24_what_tasks_say_they_touch_only_decides_who_waits(scene: Scene) 
 
     plan(workflow)
 
-    # Landing merges and checks every tree; no word of the plan takes the place of that.
+    # The plan must not weaken the check, because landing relies on it for every tree.
     made = json.loads((workflow.job().artifacts / "concertmaster-plan" / "plan.json").read_text())
     assert len(made["tasks"]) == 3
     assert made["settings"]["check"] == "sh check.sh"
     assert all(task["check"] == "" for task in made["tasks"])
 
 
-# --- GitHub's oddities -------------------------------------------------------------------------
+# --- faults and limits of GitHub ---------------------------------------------------------------
 
 
 def is_whole(scene: Scene, *, tasks: int = 2) -> bool:
-    """One issue for each task, each below the parent, and one plan."""
+    """Return whether there is one issue for each task, one parent and one plan."""
     bot = scene.double.store.actions_app.bot
     parents = {child.parent for child in scene.children}
     plans = [
@@ -680,7 +680,7 @@ def test_case_25_ours_is_found_behind_a_hundred_comments_of_others(scene: Scene)
     assert is_whole(scene)
 
 
-# --- again, and in between ---------------------------------------------------------------------
+# --- repeated, parallel and cancelled jobs -----------------------------------------------------
 
 
 def test_case_26_the_same_job_again_makes_nothing_twice(scene: Scene) -> None:
@@ -716,11 +716,11 @@ def test_case_26_two_at_once_leave_one_set(scene: Scene) -> None:
 
 
 class Cancelled(BaseException):
-    """The runner ends the job."""
+    """The end of a job that the runner cancels."""
 
 
 class Cut(io.StringIO):
-    """A log at whose word the job is ended."""
+    """A log that ends the job when a word is written to it."""
 
     def __init__(self, word: str) -> None:
         super().__init__()
@@ -764,7 +764,7 @@ def test_case_27_no_event_of_ours_asks_github_for_anything(scene: Scene) -> None
     assert len(scene.double.log) == 0
 
 
-# --- odd parents -------------------------------------------------------------------------------
+# --- unusual parent issues ---------------------------------------------------------------------
 
 
 def test_case_28_a_parent_that_was_closed_is_planned_as_asked_and_stays_closed(

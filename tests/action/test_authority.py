@@ -1,4 +1,4 @@
-"""Who may begin a further round of a run, which one, and with which text of the prompts."""
+"""Tests who may begin a further round, which one, with which prompt texts and which budget."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def house(double: Double, tmp_path: Path) -> House:
 
 
 def failed(house: House, **more: Any) -> History:
-    """A run whose first round has ended, with one task that failed."""
+    """Return a run whose first round ended with one failed task."""
     made = make_history(house, state=TaskState.FAILED, **more)
     (task,) = made.tasks
     return replace(made, tasks=(replace(task, head="", task=APPLE),))
 
 
 def say_planned(house: House, run: str = RUN, *, started: bool = True) -> None:
-    """Our comment that shows the plan; that of a dry run links no workflow run."""
+    """Write our plan comment; that of a dry run links no workflow run."""
     double, repository = house.double, house.repository
     page = f"{double.url}/{repository.full_name}/actions/runs/77"
     text = (
@@ -57,7 +57,7 @@ def say_planned(house: House, run: str = RUN, *, started: bool = True) -> None:
 
 
 def dispatch(house: House, by: User, *, run: str = RUN, number: int = 2, **more: Any) -> Round:
-    """Somebody, or something, starts the workflow with these inputs."""
+    """Start the workflow by a dispatch of this user with these inputs."""
     sender = {"login": by.login, "type": by.kind.value}
     payload = {"sender": sender}
     return house.start("workflow_dispatch", payload, actor=by, run=run, round=number, **more)
@@ -98,7 +98,7 @@ def test_we_may_begin_the_round_that_is_due(house: House) -> None:
 
 
 def waits(house: House) -> dict[str, Any]:
-    """Its task was stopped by a usage limit."""
+    """Return fields of a history whose task was stopped by a usage limit."""
     (task,) = failed(house).tasks
     return {"tasks": (replace(task, state=TaskState.WAITING),)}
 
@@ -149,11 +149,11 @@ def test_a_person_who_may_not_write_begins_nothing(house: House, role: Role) -> 
     before = len(house.repository.issues[1].comments)
     assert is_refused(dispatch(house, mallory))
     assert is_refused(ask(house, "/orchestrate retry", by=mallory))
-    assert len(house.repository.issues[1].comments) == before + 1  # Mallory's own
+    assert len(house.repository.issues[1].comments) == before + 1  # this one is Mallory's
 
 
 def test_what_we_begin_as_a_person_is_no_wish_of_that_person(house: House) -> None:
-    """With the token of a person, whose rounds would otherwise never be too many."""
+    """The number of such rounds would have no limit otherwise."""
     house.double.give_role(house.repository, house.eve, Role.ADMIN)
     own = house.double.user_token(house.eve)
     keep(house, replace(failed(house), due=due(house, seconds=-5), own_rounds=1, **waits(house)))

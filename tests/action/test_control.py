@@ -1,4 +1,4 @@
-"""Quick answers while a run goes on."""
+"""Tests the answers of the control job while a run goes on."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def run(double: Double, repository: Repository, eve: User) -> Run:
 
 @pytest.fixture
 def workflow(comment: Callable[..., Workflow], run: Run) -> Workflow:
-    """A run was asked for."""
+    """The workflow of an issue on which a run was requested."""
     return comment("/orchestrate", issue_body=LIST, number=run.id)
 
 
 def write(workflow: Workflow, user: User, body: str) -> Issue:
-    """The issue of the workflow, on which its event is a further comment now."""
+    """Comment on the issue, make that the workflow's event, and return the issue."""
     issue = workflow.repository.issues[1]
     written = workflow.double.comment(workflow.repository, issue, user=user, body=body)
     workflow.payload = workflow.double.comment_event(workflow.repository, issue, written)
@@ -46,7 +46,7 @@ def write(workflow: Workflow, user: User, body: str) -> Issue:
 
 @pytest.fixture
 def ask(workflow: Workflow, double: Double, repository: Repository, eve: User) -> Ask:
-    """Write a comment on an issue whose run goes on; what is answered."""
+    """A function that comments on an issue whose run goes on and returns the answer."""
     run_plan(workflow.job())
     workflow.token = double.workflow_token(repository, CONTROL_PERMISSIONS)
 
@@ -55,7 +55,7 @@ def ask(workflow: Workflow, double: Double, repository: Repository, eve: User) -
         before = len(issue.comments)
         double.log.clear()
         assert control(workflow.job()) == 0
-        assert control(workflow.job()) == 0  # run again: no second answer
+        assert control(workflow.job()) == 0  # a second run must not answer again
         answers = issue.comments[before:]
         return answers[0].body if len(answers) == 1 else f"{len(answers)} answers"
 
@@ -64,7 +64,7 @@ def ask(workflow: Workflow, double: Double, repository: Repository, eve: User) -
 
 @pytest.fixture
 def crowded(workflow: Workflow, double: Double, repository: Repository, eve: User) -> None:
-    """Of the tasks to come two find room below the parent."""
+    """A parent issue that takes only two more sub-issues."""
     for number in range(98):
         other = double.open_issue(repository, user=eve, title=f"Other {number}")
         tracker.add_child(double.store, repository.issues[1], child=other)
@@ -72,7 +72,7 @@ def crowded(workflow: Workflow, double: Double, repository: Repository, eve: Use
 
 @pytest.fixture
 def without_sub_issues(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that knows none."""
+    """A server that does not know sub-issues."""
     double.fail(Fault(effect=Effect.NOT_FOUND, path="*/sub_issues"))
     monkeypatch.setattr(tracker, "MOST_CHILDREN", 0)
 
@@ -96,7 +96,7 @@ def test_status_asks_for_no_label_while_the_parent_has_room(ask: Ask, double: Do
 @pytest.mark.usefixtures("crowded")
 def test_status_counts_tasks_that_found_no_room_below_the_parent(ask: Ask, double: Double) -> None:
     assert "3 tasks: 3 queued" in ask("/orchestrate status")
-    assert lists_by_label(double) == 2  # it ran twice
+    assert lists_by_label(double) == 2  # the job ran twice
 
 
 @pytest.mark.usefixtures("without_sub_issues")

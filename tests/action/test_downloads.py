@@ -1,4 +1,4 @@
-"""What the base's setup has downloaded is there for every attempt, and nobody can spoil it."""
+"""Tests that attempts share the downloads of the base's setup and cannot change them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.isolation import attack, make_open_folder, needs_root
 tmp_path = pytest.fixture(make_open_folder)
 scene = test_shelter.scene
 
-# As a package manager: what it has not downloaded yet it downloads, and counts.
+# The setup acts like a package manager. It counts its downloads.
 SETUP = """\
 set -e
 cache="$HOME/.cache/pip"
@@ -35,7 +35,7 @@ isolations = pytest.mark.parametrize("isolation", ["none", pytest.param("user", 
 
 @pytest.fixture
 def count(scene: Scene) -> Path:
-    """A line for each download."""
+    """A file with one line for each download."""
     (scene.temporary / "concertmaster" / "artifacts").mkdir()
     count = scene.folder / "count"
     count.touch()
@@ -48,7 +48,7 @@ def count(scene: Scene) -> Path:
 def run(
     scene: Scene, prompts: dict[str, str], *, isolation: str, setup: str = "sh setup.sh"
 ) -> Outcome:
-    """One task after the other."""
+    """Run the tasks one after the other."""
     return perform(
         scene, prompts, check=CHECK, isolation=isolation, setup=setup, parallel=1, landing="merge"
     )
@@ -130,7 +130,7 @@ def test_of_too_much_nothing_is_shared_and_the_report_says_so(
     assert [task.state for task in done.report.tasks] == [TaskState.LANDED], done.report
     assert any("download caches are not shared" in note for note in done.report.notes)
     assert not (done.run / "downloads").exists()
-    assert downloaded(count) == 3  # the base, the attempt and the union
+    assert downloaded(count) == 3  # for the base, the attempt and the union
 
 
 def test_an_attempt_whose_caches_cannot_be_filled_goes_on_without(

@@ -1,4 +1,4 @@
-"""Whatever GitHub answers to one call of the plan job: nothing is there twice, nothing is lost."""
+"""Tests that no fault of GitHub makes the plan job lose anything or create it twice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def faults_of(calls: list[Call], effect: Effect) -> Iterator[Fault]:
-    """One for each call, and for each mutation in a batch."""
+    """Yield one fault for each call and for each mutation in a batch."""
     seen: Counter[tuple[str, str]] = Counter()
     for call in calls:
         seen[call.method, call.path] += 1
@@ -46,8 +46,11 @@ def faults_of(calls: list[Call], effect: Effect) -> Iterator[Fault]:
 
 
 def is_needless(effect: Effect, call: Call, nth: int) -> bool:
-    """Labels are made one like the other, and behind a read lies no write. A time-out costs a
-    second, and is to us what a closed connection is."""
+    """Return whether a fault of this call tests nothing new.
+
+    All labels are created in the same way, and reads change nothing. A time-out costs a second and
+    has the effect of a closed connection.
+    """
     if call.path.endswith("*/labels") and call.method == "POST" and nth > 2:
         return True
     if call.method == "GET":
@@ -56,7 +59,7 @@ def is_needless(effect: Effect, call: Call, nth: int) -> bool:
 
 
 def is_a_courtesy(fault: Fault) -> bool:
-    """Eyes on a comment that GitHub says is not there."""
+    """Return whether the fault concerns a reaction to a comment that is gone."""
     return fault.effect is Effect.NOT_FOUND and (fault.path or "").endswith("/reactions")
 
 

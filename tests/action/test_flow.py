@@ -1,4 +1,4 @@
-"""From `/orchestrate` to work done: twelve prompts in two shares, seen by another client."""
+"""Tests plan and work with twelve prompts in two shares, as another GitHub client sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.github.state import Repository
 
 ROOT = Path(__file__).parents[2]
 NAMES = [f"task{number:02}" for number in range(12)]
-# Each agent writes a file of its own; task03 and task04 append to a shared one; task11 fails.
+# The agents of task03 and task04 also append to a shared file. That of task11 fails.
 AGENT = """\
 name=$(grep -o 'Write task[0-9]*' | head -1 | cut -c7-)
 case $name in
@@ -48,7 +48,7 @@ def prompts() -> dict[str, str]:
 
 @pytest.fixture
 def workflow(comment: Callable[..., Workflow], repository: Repository, double: Double) -> Workflow:
-    """All of plan and work is done."""
+    """A workflow whose plan and work jobs are done."""
     double.commit(repository, "main", {**prompts(), "agent.sh": AGENT, "shared.txt": "start\n"})
     body = "".join(f"- [ ] `{path}`\n" for path in prompts())
     workflow = comment("/orchestrate", issue_body=body)
@@ -61,7 +61,7 @@ def workflow(comment: Callable[..., Workflow], repository: Repository, double: D
 
 @pytest.fixture
 def reader(double: Double, token: str) -> Any:
-    """The other client library's view."""
+    """A client of another GitHub library."""
     session = github3.session.GitHubSession()
     session.base_url = double.url
     session.token_auth(token)
@@ -99,7 +99,7 @@ def test_twelve_prompts_become_children_links_labels_a_plan_and_results(
     }
     assert {name for name, one in tasks.items() if one["outcome"] == "succeeded"} == {*NAMES[:11]}
     assert tasks["task11"]["outcome"] == "failed"
-    assert tasks["task11"]["bundle"]  # its work is kept
+    assert tasks["task11"]["bundle"]  # the work of a failed task is kept
     for share in (0, 1):
         found = {path.name for path in artifact(workflow, share).iterdir()}
         kept = {"results.json", "journal.jsonl", "bundles", "tasks"}

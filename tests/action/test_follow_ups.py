@@ -1,4 +1,4 @@
-"""Further work that agents saw, from the work job to the report on the parent issue."""
+"""Tests follow-ups of agents, from the work job to the report on the parent issue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever people, files and events say: no crash, a clear reply, and no effect elsewhere."""
+"""Tests the jobs with arbitrary texts, files and events.
+
+No job may crash. It replies clearly and changes nothing outside of its run.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ YAML_VALUES = (
 
 
 def written_with(*pieces: str) -> st.SearchStrategy[str]:
-    """Texts of these pieces with anything between them."""
+    """Draw texts of these pieces with arbitrary text between them."""
     return st.lists(st.sampled_from(pieces) | st.text(max_size=6), max_size=25).map("".join)
 
 
@@ -94,7 +97,7 @@ ITEMS = st.sampled_from(["- prompts/apple.md\n", "* `prompts/pear.md`\n", "\n"])
 LISTS = st.lists(ITEMS, max_size=3).map("".join) | written_with(*MARKDOWN)
 
 
-# A machine that is busy with other tests is no finding.
+# A slow machine must not fail these tests.
 CALM = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
@@ -118,7 +121,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def refusal(call: Callable[[], object]) -> Error | None:
-    """The error of ours that a call raises, said in full."""
+    """Return the error that the call raises; None if it raises none. It has to name the reason."""
     try:
         call()
     except Error as error:
@@ -131,20 +134,20 @@ def refusal(call: Callable[[], object]) -> Error | None:
 
 
 def run_jobs(run: workflows.Workflow) -> None:
-    """Both jobs that an event starts."""
+    """Run the two jobs that an event starts."""
     for job in (run_plan, control):
         refusal(partial(job, run.job()))
 
 
 def check_reply(text: str) -> None:
-    """One kind of ours, that shows all it holds."""
+    """Check that the reply has one mark, is not too long and hides nothing."""
     assert len(read_marks(text)) == 1
     assert len(text) <= BODY_LIMIT
     assert all(is_visible(one) or one == "\n" for one in text)
 
 
 def others(scene: Scene, issue: Issue) -> list[Any]:
-    """All that is there beside an issue and its children."""
+    """Return all that is outside of an issue and its children."""
     ours = {issue.number, *(one.number for one in scene.repository.issues.values() if one.parent)}
     seen = [one for one in scene.everything() if one[0] not in ours]
     return [*seen, scene.double.git(scene.repository).refs()]
@@ -167,7 +170,7 @@ def test_any_words_of_somebody_who_may_write_get_at_most_a_clear_reply_or_a_plan
     run_jobs(run)
 
     said = [one.body for one in issue.comments[1:]]
-    assert len(said) <= 2  # one of each job at most
+    assert len(said) <= 2  # at most one by each job
     for text in said:
         check_reply(text)
     below = [one for one in scene.repository.issues.values() if one.parent == issue.id]
@@ -177,7 +180,7 @@ def test_any_words_of_somebody_who_may_write_get_at_most_a_clear_reply_or_a_plan
 
 
 def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something stands in a payload."""
+    """Yield the paths of all values in a payload."""
     yield path
     entries: Any = ()
     if isinstance(value, dict):
@@ -189,7 +192,7 @@ def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def bend(payload: Any, path: tuple[Any, ...], value: object) -> Any:
-    """The payload with another value at one place."""
+    """Return the payload with another value at this path."""
     if not path:
         return value
     bent = copy.deepcopy(payload)
@@ -202,7 +205,7 @@ def bend(payload: Any, path: tuple[Any, ...], value: object) -> Any:
 
 @pytest.fixture(scope="module")
 def payloads(scene: Scene) -> list[Any]:
-    """Events of somebody who may not write, which lack nothing that the jobs read."""
+    """Return complete events of a user who may not write."""
     mallory = scene.double.add_user("mallory")
     issue = scene.open_issue()
     body = f"/orchestrate\n{LIST}"
@@ -248,7 +251,7 @@ def test_none_of_githubs_example_events_changes_anything(scene: Scene) -> None:
     assert scene.everything() == before
 
 
-# --- what they are made of ---------------------------------------------------------------------
+# --- parts of the plan job ---------------------------------------------------------------------
 
 
 @CALM
@@ -263,7 +266,7 @@ def test_any_event_is_a_trigger_or_ignored(name: str, payload: object, run: str)
     )
 
     if isinstance(found, Trigger):
-        assert plan_comment.answer_body("x", run=found.run)  # it can be marked
+        assert plan_comment.answer_body("x", run=found.run)  # the run's id must fit into a mark
         assert found.issue >= 0
     else:
         assert isinstance(found, Ignored)

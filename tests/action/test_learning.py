@@ -1,4 +1,4 @@
-"""A plan on GitHub learns from the state branches of earlier runs, whatever lies on them."""
+"""Tests that a plan learns from state branches of earlier runs, whatever they hold."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask(house: House, *names: str) -> Round:
 
 
 def planned(held: Round) -> dict[str, Any]:
-    """plan.json of the artifact."""
+    """Return plan.json of the artifact."""
     file = held.artifacts / "concertmaster-plan" / "plan.json"
     found: dict[str, Any] = json.loads(file.read_text())
     return found
@@ -57,7 +57,7 @@ def api_calls(calls: list[Call]) -> list[str]:
 
 
 def teach(house: House, run: str, *, seconds: float, **more: Any) -> History:
-    """A run on its state branch whose three tasks landed and took so long."""
+    """Put a run on its state branch whose three tasks landed and took these seconds."""
     made = make_history(house, run, state=TaskState.LANDED, **more)
     (task,) = made.tasks
     profile = Profile(prompt="old.md", paths=0, agent="command", phases=LEAN_PHASES)
@@ -84,14 +84,14 @@ def test_a_second_run_is_planned_by_what_the_first_has_taken(
     assert 0.1 <= task["estimate_seconds"] < 60
     said = plan_comment(house)
     assert "1 by the median of 3 tasks of 1 past run (" in said
-    assert "Predicted cost: unknown (" in said  # its agent tells none
+    assert "Predicted cost: unknown (" in said  # the agent reports no cost
 
     monkeypatch.setattr(plan_job, "MOST_PAST_RUNS", 0)
     ignorant = ask(house, "quince")
     others = calls_of_plan(ignorant)
     assert planned(ignorant)["tasks"][0]["estimate_seconds"] == BY_SIZE
     assert api_calls(others) == api_calls(calls)
-    assert len(calls) - len(others) <= 3  # one more fetch of git
+    assert len(calls) - len(others) <= 3  # one fetch of git makes at most three requests
 
 
 def test_a_further_round_is_planned_by_what_others_have_taken(house: House) -> None:

@@ -1,6 +1,7 @@
-"""Jobs with a token that writes run nothing of the repository, of results or of the machine.
+"""Tests that jobs with a token that can write run nothing of the repository, results or machine.
 
-All of these would leave a marker; plan and finalize are programs here, started in a checkout.
+Everything that could be run would leave a marker. Plan and finalize run here as programs in a
+checkout.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ HOOKS = (
     *("post-update", "reference-transaction", "push-to-checkout", "pre-auto-gc", "post-rewrite"),
     *("post-index-change", "fsmonitor-watchman"),
 )
-# What Python, our libraries or git's helpers would import if a folder of somebody else's counted.
+# Python, our libraries or git's helpers would import these if they searched a foreign folder.
 MODULES = (
     *("sitecustomize", "usercustomize", "conftest", "setup", "noxfile", "json", "git", "yaml"),
     *("github", "pydantic", "rich", "typer", "tenacity", "concertmaster/__init__", "_pytest"),
 )
-# Each is found by git with `TRAP` as the program to start.
+# Each of these settings makes git start the program `TRAP`.
 GIT_CONFIG = """\
 [core]
 	hooksPath = HOOKS
@@ -92,7 +93,7 @@ ATTRIBUTES = "* filter=evil diff=evil merge=evil\n"
 
 @dataclass(frozen=True)
 class Trap:
-    """A program that leaves a marker, and everything that would start it."""
+    """A program that leaves a marker, with the files and settings that would start it."""
 
     folder: Path
 
@@ -109,7 +110,7 @@ class Trap:
         return self.folder / "checkout"
 
     def set_up(self) -> None:
-        """As somebody who owns the machine's configuration, and that of the checkout."""
+        """Write the machine's configuration."""
         for folder in (self.folder / "markers", self.home, self.folder / "template"):
             folder.mkdir(parents=True)
         self.program.write_text(f"#!/bin/sh\n{self.mark('$0')}\nexit 1\n")
@@ -122,7 +123,7 @@ class Trap:
             (self.home / name).write_text(f"{self.mark(name)}\n")
 
     def mark(self, name: str) -> str:
-        """In a shell."""
+        """Return the shell command that leaves a marker."""
         return f"echo {name} >> {self.folder}/markers/by-shell"
 
     @property
@@ -141,7 +142,7 @@ class Trap:
             (folder / name).chmod(0o755)
 
     def files(self) -> dict[str, str]:
-        """What the repository's tree has of it."""
+        """Return the files for the repository's tree."""
         shell, trap = f"{self.mark('tree')}\n", str(self.program)
         python = f"open({str(self.folder / 'markers' / 'by-python')!r}, 'a').write(__name__)\n"
         claude = {"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": trap}]}]}}
@@ -152,7 +153,7 @@ class Trap:
             **{f".husky/{name}": f"#!/bin/sh\n{shell}" for name in HOOKS},
             ".gitattributes": ATTRIBUTES,
             ".gitconfig": self.git_config,
-            "config": self.git_config,  # as if the tree were a git folder
+            "config": self.git_config,  # the tree looks like a git folder
             "HEAD": "ref: refs/heads/main\n",
             ".lfsconfig": f"[lfs]\n\turl = ext::{trap}\n",
             ".envrc": shell,
@@ -180,7 +181,7 @@ class Trap:
         }
 
     def check_out(self, source: Path) -> None:
-        """As the step before ours did, and then somebody made it their own."""
+        """Clone the repository as a step before ours does, then change the clone's settings."""
         where = [str(source), str(self.checkout)]
         subprocess.run(["git", "clone", "--quiet", *where], check=True)
         git = self.checkout / ".git"
@@ -193,7 +194,7 @@ class Trap:
 
     @property
     def sprung(self) -> list[str]:
-        """What has been started."""
+        """The markers of all that has been started."""
         found = sorted((self.folder / "markers").iterdir())
         return [f"{one.name}: {one.read_text()}" for one in found]
 
@@ -202,7 +203,7 @@ class Trap:
             marker.unlink()
 
     def run(self, job: str, held: Round, **inputs: str) -> None:
-        """The job as the runner starts it, with the machine's home, in the checkout."""
+        """Start the job in the checkout as the runner does, with the machine's home."""
         workflow = held.workflow
         token = workflow.double.workflow_token(workflow.repository, PERMISSIONS[job])
         inner = {name: str(value) for name, value in held.inputs.items() if name.isupper()}
@@ -245,7 +246,7 @@ def house(double: Double, tmp_path: Path, trap: Trap) -> House:
 
 
 def sign(house: House) -> None:
-    """The newest commit has a signature; git checks one by the program that its settings name."""
+    """Give the newest commit a signature, which git checks by a program that its settings name."""
     bare, tip = house.double.git(house.repository), house.tip()
     head, _, message = bare.run("cat-file", "commit", tip).decode().partition("\n\n")
     tree, people = head.split("\n")[0], [line for line in head.split("\n") if " <" in line]
@@ -272,7 +273,7 @@ def sign(house: House) -> None:
 def test_who_runs_anything_there_springs_the_trap(
     house: House, trap: Trap, command: list[str]
 ) -> None:
-    """Else the tests below would show nothing."""
+    """The tests below show something only if this one passes."""
     (trap.checkout / "a.txt").write_text("a\n")
     environment = {"PATH": os.environ["PATH"], "HOME": str(trap.home)}
     subprocess.run(command, cwd=trap.checkout, env=environment, capture_output=True, check=False)
@@ -289,7 +290,7 @@ def test_plan_and_finalize_execute_nothing_of_the_repository(house: House, trap:
     held.work()
     held.verify()
     digests = {key: held.outputs[key] for key in ("plan_sha256", "verdict_sha256")}
-    trap.forget()  # work and verify may run what the repository wants; they can write nothing
+    trap.forget()  # work and verify may run anything, because they have no token that can write
 
     trap.run("finalize", held, **digests)
     assert trap.sprung == []

@@ -1,4 +1,4 @@
-"""Rounds that begin by themselves: repairs and limits; and what a cancelled run leaves."""
+"""Tests rounds without a person's request, for repairs and limits, and cancelled runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from concertmaster.rounds.history import TaskHistory
 from tests.action.rounds import AGENT, SETTINGS, House, Round
 from tests.github.double import Double
 
-# Apple and pear pass the check by themselves, and not together.
+# Apple and pear pass the check alone but not together.
 CHECK = '! { test -e apple.txt && test -e pear.txt; } || { echo "no room for both"; exit 1; }\n'
 TWO = {name: f"# Write {name}\n\nwrite {name}.txt {name}\n" for name in ("apple", "pear")}
 
 
 def build(double: Double, folder: Path, *, settings: str = "", **files: str) -> House:
-    """Its agent keeps what it was told on stdin in a log beside the repository."""
+    """Return a repository whose agent logs its stdin beside the repository."""
     agent = f"tee -a {folder}/told.log > told.tmp\n{{ {AGENT} }} < told.tmp\nrm -f told.tmp\n"
     return House.build(
         double,
@@ -32,7 +32,7 @@ def build(double: Double, folder: Path, *, settings: str = "", **files: str) -> 
 
 
 def told(house: House) -> str:
-    """All that agents were told so far."""
+    """Return all that agents were told so far."""
     return (house.folder / "told.log").read_text()
 
 
@@ -42,7 +42,7 @@ def tasks(house: House, held: Round) -> dict[str, TaskHistory]:
 
 
 def strike(house: House) -> None:
-    """The hour strikes."""
+    """Run the control job of the hourly schedule."""
     held = house.start("schedule", {"schedule": "17 * * * *"})
     assert control(held.job("control")) == 0
 
@@ -81,7 +81,7 @@ def test_a_culprit_gets_one_round_with_the_evidence_and_is_left_out_then(
 
 
 def hold_limited(house: House, held: Round, *, resumes_at: float, cost: float = 0.0) -> Round:
-    """A round in which all tasks have run into a usage limit."""
+    """Run a round in which a usage limit stops all tasks."""
     held.plan()
     held.work()
     for share in held.artifacts.glob("concertmaster-work-*"):

@@ -1,4 +1,4 @@
-"""A job that may do less than the workflow declares says what it lacks, and the line to add."""
+"""Tests that a job with too few permissions names the missing one and the line to add."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WEAKER = [
 
 @pytest.fixture
 def house(double: Double, tmp_path: Path) -> House:
-    """A private repository: in a public one everybody may read."""
+    """A private repository, because anyone may read a public one."""
     prompts = {"pear": "write pear.txt pear", "plum": "append pear.txt plum", "fig": "fail"}
     house = House.build(double, tmp_path, prompts)
     house.repository.private = True
@@ -37,7 +37,7 @@ def house(double: Double, tmp_path: Path) -> House:
 
 
 def come_to(job: str, permission: str, house: House) -> Round:
-    """All that is before this job in its workflow has gone well, and it needs the permission."""
+    """Run all jobs before this one, up to where it needs the permission."""
     issue = house.open_issue("pear", "fig")
     held = house.ask(issue)
     if job == "control":
@@ -49,13 +49,13 @@ def come_to(job: str, permission: str, house: House) -> Round:
         )
     for name in BEFORE[: BEFORE.index(job)]:
         getattr(held, name)()
-    if permission == "actions":  # the target moves, so finalize has to begin another round
+    if permission == "actions":  # a moved target makes finalize begin another round
         house.double.commit(house.repository, "main", {"moved.txt": "moved\n"})
     return held
 
 
 def told_by(job: str, held: Round) -> str:
-    """What the job says in the log and on its page."""
+    """Return what the job says in the log and on its summary page."""
     said = len(held.said)
     summary = held.workflow.folder / "summary.md"
     before = len(summary.read_text()) if summary.exists() else 0
@@ -76,5 +76,5 @@ def test_a_job_that_lacks_a_permission_names_the_line_to_add(
     declared = PERMISSIONS[job][permission]
     monkeypatch.setitem(houses.PERMISSIONS, job, {**PERMISSIONS[job], permission: given})
     told = told_by(job, held)
-    enough = {declared} if given == "read" else {declared, "read"}  # one after the other
+    enough = {declared} if given == "read" else {declared, "read"}  # it may name `read` first
     assert any(f"`{permission.replace('_', '-')}: {level}`" in told for level in enough), told

@@ -1,4 +1,4 @@
-"""From a comment to child issues, a plan and a matrix."""
+"""Tests the plan job: an event becomes child issues, a plan and a matrix."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIST = "- prompts/apple.md\n- `prompts/pear.md`\n- [ ] prompts/plum.md\n"
 
 @pytest.fixture
 def dispatch(comment: Callable[..., Workflow], eve: User) -> Dispatch:
-    """Somebody starts the workflow by hand; there is an issue with this text."""
+    """A function that starts the workflow by a dispatch, with an issue of this text."""
 
     def start(body: str = LIST, *, by: User = eve, event: str = "workflow_dispatch") -> Workflow:
         workflow = comment("unrelated", issue_body=body)
@@ -37,7 +37,7 @@ def titles(repository: Repository) -> set[str]:
 
 
 def planned(workflow: Workflow) -> dict[str, Any]:
-    """plan.json of the artifact."""
+    """Return plan.json of the artifact."""
     file = workflow.job().artifacts / "concertmaster-plan" / "plan.json"
     found: dict[str, Any] = json.loads(file.read_text())
     return found
@@ -61,7 +61,7 @@ def test_a_comment_becomes_child_issues_links_labels_a_plan_and_a_matrix(
     issues = {one.title: one for one in repository.issues.values()}
     assert set(issues) == {"Fruit", "Write apple.txt", "Write pear.txt", "Write plum.txt"}
     assert "needs pear" in (issues["Write plum.txt"].body or "")
-    assert workflow.outputs["count"] == "1"  # three tasks fit into the slots of one job
+    assert workflow.outputs["count"] == "1"  # one job has slots for all three tasks
     assert json.loads(workflow.outputs["shares"]) == [0]
     assert len(workflow.outputs["plan_sha256"]) == 64
 
@@ -131,7 +131,7 @@ def test_a_dispatch_or_a_call_gets_a_parent_issue_of_ours(
     workflow.payload = {"sender": {"login": eve.login, "type": "User"}}
     inputs = {"prompts": "prompts/apple.md\n- prompts/pear.md"}
     assert run_plan(workflow.job(**inputs)) == 0
-    assert run_plan(workflow.job(**inputs)) == 0  # run again: no second parent
+    assert run_plan(workflow.job(**inputs)) == 0  # a second run must not create a second parent
     parents = [one for one in repository.issues.values() if "kind=parent" in (one.body or "")]
     assert [one.title for one in parents] == ["Concertmaster run w7001"]
     assert len(repository.issues) == 4
@@ -184,7 +184,7 @@ def test_where_there_is_no_run_nothing_is_tried_again_and_that_is_said(
 
 @pytest.fixture
 def release(double: Double, repository: Repository) -> str:
-    """The tip of a branch with settings and prompts of its own; main names it as the target."""
+    """The tip of a branch with settings and prompts of its own, which main names as the target."""
     settings = "check: sh release.sh\nagent_command: sh agent.sh\ntarget: elsewhere\n"
     files = {"concertmaster.yml": settings, "prompts/fig.md": "# Write fig.txt\n"}
     tip = double.commit(repository, "release", files)
@@ -322,11 +322,11 @@ def test_the_issue_is_not_read_for_somebody_who_may_not_start_a_run(
     assert titles(repository) == {"Fruit"}
 
 
-# --- a parent that cannot be one ---------------------------------------------------------------
+# --- issues that cannot be a parent ------------------------------------------------------------
 
 
 def refuse_parent(workflow: Workflow, inputs: dict[str, str], *, number: int = 1) -> str:
-    """The error's text; the page of the job has it too."""
+    """Return the text of the error; check that the summary page has it too."""
     with pytest.raises(EnvironmentFault) as refused:
         run_plan(workflow.job(issue=number, **inputs))
     error = refused.value

@@ -1,4 +1,4 @@
-"""Runs over several rounds: what failed is tried again, what people do settles the rest."""
+"""Tests runs of several rounds: retries of failed tasks and decisions of people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from concertmaster.model import TaskState
 from tests.action.rounds import SETTINGS, House, Round
 from tests.github.double import Double
 
-# Five and six pass the check by themselves, and not together.
+# Five and six pass the check alone but not together.
 CHECK = "! { test -e t05.txt && test -e t06.txt; }\n"
 TASKS = [f"t{number:02}" for number in range(12)]
 BODIES = {
@@ -50,7 +50,7 @@ def house(double: Double, tmp_path: Path) -> House:
 
 @pytest.fixture
 def reader(house: House) -> Any:
-    """The other client library's view of the repository."""
+    """Return the repository as a client of another GitHub library sees it."""
     session = github3.session.GitHubSession()
     session.base_url = house.double.url
     session.token_auth(house.double.user_token(house.eve))
@@ -58,7 +58,7 @@ def reader(house: House) -> Any:
 
 
 def hold_first(house: House) -> Round:
-    """The share with the tenth task is lost."""
+    """Run the first round, in which the share with the tenth task is lost."""
     held = house.ask(house.open_issue(*TASKS), max_parallel=3)
     held.plan()
     shares = json.loads((held.artifacts / "concertmaster-plan" / "plan.json").read_text())["shares"]
@@ -74,7 +74,7 @@ def states(house: House, held: Round) -> dict[str, TaskState]:
     return {one.task.partition("-")[0]: one.state for one in history.tasks}
 
 
-def test_a_retry_lands_what_was_mended_and_closes_failure_issue_and_parent(  # noqa: PLR0915  one story
+def test_a_retry_lands_what_was_mended_and_closes_failure_issue_and_parent(  # noqa: PLR0915  one long scenario
     house: House, reader: Any
 ) -> None:
     first = hold_first(house)

@@ -1,4 +1,4 @@
-"""What the control job begins by itself: a round for a settled pull request, and what is due."""
+"""Tests the rounds that the control job dispatches: for a settled pull request or when due."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.github.state import Issue
 
 @pytest.fixture
 def house(double: Double, tmp_path: Path) -> House:
-    """With an issue that a run was started from."""
+    """A repository with an issue that a run was started from."""
     house = House.build(double, tmp_path, {"apple": "# Write apple\n\nwrite apple.txt apple\n"})
     house.open_issue("apple")
     return house
 
 
 def close(house: House, issue: Issue, *, ref: str = "refs/heads/main") -> Round:
-    """Eve closes it, and control hears of that."""
+    """Close the pull request as Eve and run the control job."""
     house.double.close(issue, user=house.eve)
     payload = house.double.pull_event(house.repository, issue, sender=house.eve)
     held = house.start("pull_request", payload)
@@ -39,14 +39,14 @@ def close(house: House, issue: Issue, *, ref: str = "refs/heads/main") -> Round:
 
 
 def strike(house: House) -> Round:
-    """The hour strikes."""
+    """Run the control job of the hourly schedule."""
     held = house.start("schedule", {"schedule": "17 * * * *"})
     assert control(held.job("control")) == 0
     return held
 
 
 def asked(house: House) -> list[Mapping[str, str]]:
-    """The inputs of what was dispatched."""
+    """Return the inputs of all dispatched runs."""
     return [dict(run.inputs) for run in house.dispatched]
 
 
@@ -113,7 +113,7 @@ def test_a_pull_request_of_a_run_that_nobody_knows_begins_nothing(house: House) 
     assert asked(house) == []
 
 
-# --- the hour strikes --------------------------------------------------------------------------
+# --- the hourly schedule -----------------------------------------------------------------------
 
 
 def test_what_is_due_begins_and_what_is_due_later_does_not(house: House) -> None:
@@ -181,7 +181,7 @@ def test_two_dispatches_of_one_round_hold_it_once(house: House) -> None:
     assert house.history(RUN).round == 2
 
 
-# --- what cannot be dispatched -----------------------------------------------------------------
+# --- failed dispatches -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A job that runs what agents wrote as users of their own, with all that is its own closed."""
+"""Tests that attempts run as users of their own who cannot reach the job's files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.isolation import attack, make_open_folder, needs_root
 
 tmp_path = pytest.fixture(make_open_folder)
 
-# Does what the prompt says in its fence.
+# The agent runs the script in the fenced block of its prompt.
 AGENT = """\
 sed -n '/^```sh$/,/^```$/p' | sed '1d;$d' > "$TMPDIR/script"
 sh "$TMPDIR/script"
@@ -41,7 +41,7 @@ FILES = ("env", "path", "output", "summary", "state")
 
 @dataclass(kw_only=True)
 class Scene:
-    """A job's folders as the runner makes them, and a repository to work on."""
+    """A job's folders as the runner creates them, and a repository to work on."""
 
     folder: Path
     project: Project
@@ -94,7 +94,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def attacks(scene: Scene) -> dict[str, str]:
-    """Name and script of each. They know every path, which no agent is told."""
+    """Return the scripts of the attacks by name. They know all paths, which no agent is told."""
     job, git = scene.temporary / "concertmaster", scene.project.root / ".git"
     run, me = f"{git}/concertmaster/runs/RUN", os.getpid()
     known = [*scene.temporary.iterdir(), *scene.commands.iterdir(), job / "artifacts", job]
@@ -135,7 +135,7 @@ class Outcome:
 def perform(
     scene: Scene, prompts: dict[str, str], *, check: str, isolation: str = "user", **options: Any
 ) -> Outcome:
-    """A run of these scripts in the shelter of a job."""
+    """Run these scripts as agents of a job and return what came of it."""
     command = {"agent": "command", "agent_command": "sh agent.sh"}
     texts = {f"prompts/{k}.md": f"# Do {k}\n\n```sh\n{v}\n```\n" for k, v in prompts.items()}
     scene.project.commit("Prompts", {**texts, "agent.sh": AGENT})
@@ -188,7 +188,7 @@ def test_a_hostile_agent_gets_nothing_and_the_honest_ones_land(scene: Scene) -> 
     assert not uids & done.users
     assert not (scene.folder / "late").exists()
     after = {path: path.lstat().st_mode for path in before if path.exists()}
-    assert after == {path: before[path] for path in after}  # all is open again
+    assert after == {path: before[path] for path in after}  # the permissions are restored
     assert {path.read_text() for path in scene.commands.iterdir()} == {""}
 
 
@@ -204,7 +204,7 @@ def test_a_hostile_check_gets_nothing_either(scene: Scene) -> None:
     logs = [path.read_text().split() for path in sorted((done.run / "tasks").rglob("check.log"))]
     assert {log[0] for log in logs} == {"nothing-at-all"}
     assert {len(log) for log in logs} == {2}
-    assert len({log[1] for log in logs}) == len(logs) >= 2  # a user each
+    assert len({log[1] for log in logs}) == len(logs) >= 2  # each attempt has a user of its own
 
 
 @needs_root

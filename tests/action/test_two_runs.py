@@ -1,4 +1,4 @@
-"""Two runs of one repository that finish at the same moment: both land, Memory.md tells of both."""
+"""Tests that two runs of one repository that finish at the same moment both land."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def house(double: Double, tmp_path: Path) -> House:
 
 
 def ready(house: House, name: str) -> Round:
-    """A run of its own issue, of which only the last job is still to come."""
+    """Return a run of its own issue of which only the finalize job is left."""
     held = house.ask(house.open_issue(name))
     held.plan()
     held.work()
@@ -31,13 +31,13 @@ def ready(house: House, name: str) -> Round:
 
 
 def entries(house: House) -> list[str]:
-    """The runs that Memory.md tells of, newest first."""
+    """Return the runs in Memory.md, newest first."""
     lines = (house.read(PATH) or "").splitlines()
     return [line.split()[2] for line in lines if line.startswith("### ")]
 
 
 def follow_all(house: House) -> list[Round]:
-    """Every round that was dispatched, and those that these dispatch."""
+    """Run all dispatched rounds, and those that they dispatch."""
     held: list[Round] = []
     while len(held) < len(house.dispatched):
         held.append(house.follow(house.dispatched[len(held)]).hold())
@@ -45,8 +45,10 @@ def follow_all(house: House) -> list[Round]:
 
 
 def unchecked(house: House, base: str, runs: set[str]) -> list[str]:
-    """Of the commits that the target was or passed through, those that no check saw; a commit
-    of Memory.md alone counts as the one below it."""
+    """Return the commits of the target since the base that no check tested.
+
+    A commit of Memory.md alone counts as the one below it.
+    """
     bare = house.double.git(house.repository)
     tested: set[str] = set()
     for run in runs:
@@ -64,7 +66,7 @@ def unchecked(house: House, base: str, runs: set[str]) -> list[str]:
 
 
 def check_both(house: House, base: str, *held: Round) -> None:
-    """Everything of both runs is there, once."""
+    """Check that everything of both runs is there, once."""
     runs = {one.outputs["run"] for one in held}
     assert sorted(entries(house)) == sorted(runs)
     assert unchecked(house, base, runs) == []

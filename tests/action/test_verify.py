@@ -1,4 +1,4 @@
-"""The verify job: which results may land together, and that nothing else gets in with them."""
+"""Tests the verify job: which results may land together, and that forged ones may not."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from tests.action.workflow import Workflow
 from tests.github.double import Double
 from tests.github.state import Repository
 
-# Reads "Write x.txt" from its prompt and writes x.txt, or what the repository has as x.sh says.
+# The agent reads "Write x.txt" from its prompt and writes x.txt, or runs x.sh if there is one.
 AGENT = """\
 name=$(grep -o 'Write [a-z]*[.]txt' | head -1 | cut -c7-)
 echo "$name" > "$name"
 if test -f "${name%.txt}.sh"; then sh "${name%.txt}.sh"; fi
 """
-FREE = {"prompts/plum.md": "# Write plum.txt\n"}  # it needs nothing
+FREE = {"prompts/plum.md": "# Write plum.txt\n"}  # this plum has no needs
 LIST = "- prompts/apple.md\n- prompts/pear.md\n- prompts/plum.md\n"
 
 
 @dataclass
 class Round:
-    """Plan and work are done; what they left can be forged before verify reads it."""
+    """A round whose plan and work jobs are done, so that tests can forge their artifacts."""
 
     workflow: Workflow
     repository: Repository
@@ -76,7 +76,7 @@ class Round:
         return read_verdict(self.artifacts / "concertmaster-verify", history=self.history)
 
     def share_of(self, name: str) -> Path:
-        """The artifact with the task's result."""
+        """Return the artifact with the task's result."""
         for folder in sorted(self.artifacts.glob("concertmaster-work-*")):
             if self.id_of(name) in (folder / "results.json").read_text():
                 return folder
@@ -107,7 +107,7 @@ class Round:
         return str(done.stdout).strip()
 
     def commit(self, parent: str, files: Mapping[str, str], *, name: str = "apple") -> str:
-        """As we would make it of these files."""
+        """Return the commit that we would make of these files."""
         plan = run_folder.read_plan(self.artifacts / "concertmaster-plan")
         task = next(one for one in plan.tasks if one.id == self.id_of(name))
         text = commit_message.task_message(
@@ -125,7 +125,7 @@ class Round:
         return self.git("commit-tree", tree, "-p", parent, "-F", "-", env=env, input=text)
 
     def issue_client(self, name: str, head: str, **fields: Any) -> None:
-        """The share says that this commit is the task's result."""
+        """Forge the share's result so that this commit is the task's head."""
         bundle = self.share_of(name) / self.result(name)["bundle"]
         ref = f"refs/heads/concertmaster/{self.history.run}/{self.id_of(name)}"
         self.git("update-ref", ref, head)
@@ -134,7 +134,7 @@ class Round:
         self.set_result(name, head=head, sha256=digest, **fields)
 
     def files(self, commit: str) -> set[str]:
-        """Of a commit that verify made."""
+        """Return the text files in a commit of the verify job."""
         folder = self.workflow.folder / "temp" / "concertmaster" / "repository"
         listed = subprocess.run(
             ["git", "ls-tree", "-r", "--name-only", commit],
@@ -159,7 +159,7 @@ Worked = Callable[..., Round]
 def worked(
     comment: Callable[..., Workflow], repository: Repository, double: Double, tmp_path: Path
 ) -> Worked:
-    """A round whose agents are done; `files` are in the repository, `check` passes or not."""
+    """A function that returns a round after the work jobs, with these files and this check."""
 
     def run(files: Mapping[str, str] | None = None, *, check: str = "true\n", **more: Any) -> Round:
         made = {"agent.sh": AGENT, "check.sh": check, **(files or {})}
@@ -173,7 +173,7 @@ def worked(
     return run
 
 
-# --- what is green together --------------------------------------------------------------------
+# --- results that pass the check together ------------------------------------------------------
 
 
 def test_results_that_are_green_together_land_as_one_tested_commit(worked: Worked) -> None:
@@ -185,7 +185,7 @@ def test_results_that_are_green_together_land_as_one_tested_commit(worked: Worke
     assert done.files(verdict.commit) == {"apple.txt", "pear.txt", "plum.txt"}
     assert (verdict.base_green, verdict.finished, verdict.left_out) == (True, True, ())
     assert verdict.tip == done.base
-    assert verdict.checks == 1  # the base was checked by the work jobs
+    assert verdict.checks == 1  # the work jobs have checked the base
     assert "green together" in (done.workflow.folder / "summary.md").read_text()
 
 
@@ -257,7 +257,7 @@ def test_the_target_may_have_moved_meanwhile(worked: Worked, double: Double) -> 
     assert done.landing(verdict) == ["apple", "pear", "plum"]
 
 
-# --- what shares may say -----------------------------------------------------------------------
+# --- forged results ----------------------------------------------------------------------------
 
 
 def test_a_path_that_no_task_may_change_is_refused(worked: Worked) -> None:
@@ -290,7 +290,7 @@ def test_a_base_that_claims_the_result_of_another_task_is_refused(worked: Worked
     done.issue_client("pear", head, base=evil, built_on=built_on)
     verdict = done.verify()
 
-    # And what was built on the true result is not built on this one.
+    # Plum is refused too, because it is built on the result that the forged one replaced.
     assert done.faults(verdict) == {"pear": LandingFault.REFUSED, "plum": LandingFault.REFUSED}
     assert all("not the result of" in one.reason for one in verdict.left_out)
     assert done.landing(verdict) == ["apple"]
@@ -346,14 +346,14 @@ def test_a_commit_in_the_words_of_somebody_else_is_refused(worked: Worked) -> No
     assert "not as we make them" in verdict.left_out[0].reason
 
 
-# --- time, and rounds --------------------------------------------------------------------------
+# --- time limits and further rounds ------------------------------------------------------------
 
 
 def test_a_job_that_runs_out_of_time_leaves_the_steps_so_far(
     worked: Worked, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "never")
-    # All three together fail, and the second time the check does not end.
+    # The check fails for all three together. The second time it does not end.
     check = (
         "test -f apple.txt -a -f pear.txt -a -f plum.txt || exit 0\n"
         f"mkdir {tmp_path}/seen && exit 1\ncat {tmp_path}/never\n"
@@ -381,7 +381,7 @@ def test_a_round_of_results_from_before_checks_the_base_and_lands_them(worked: W
 
 
 def carry_over(done: Round, *, gone: str) -> None:
-    """The next round, in which no agent has anything to do; one commit is not on the server."""
+    """Turn the artifacts into a next round without work, where one commit is not on the server."""
     for one in done.history.tasks:
         if not one.task.startswith(gone):
             result = done.result(one.task)

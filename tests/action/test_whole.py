@@ -1,4 +1,4 @@
-"""Plan, work, verify and finalize as one job of one workflow run."""
+"""Tests plan, work, verify and finalize as one job of one workflow run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROMPTS = {
     "pear": "---\nneeds: [apple.md]\n---\n# Write pear\n\nneed apple.txt x\nwrite pear.txt pear\n",
     "plum": "# Write plum\n\nfail\n",
 }
-# Looks for a token wherever a process of its user might find one.
+# The script fails if it finds a token in a place that its user can read.
 SPY = """\
 ! { env; cat /proc/*/environ /proc/*/cmdline; } 2>/dev/null | grep -aq 'gh[s]_[0-9]'
 """
@@ -41,7 +41,7 @@ def house(double: Double, tmp_path: Path) -> House:
 
 
 def hold(house: House, held: Round, **more: Any) -> int:
-    """The whole workflow as one job."""
+    """Run the whole workflow as one job and return its exit code."""
     return single_job.run_single_job(job_of(house, held, **more))
 
 
@@ -53,7 +53,7 @@ def job_of(house: House, held: Round, **more: Any) -> Job:
 
 
 def variables(house: House, held: Round, **inputs: Any) -> dict[str, str]:
-    """As Actions gives them to the program."""
+    """Return the variables that Actions sets for the program."""
     held.workflow.token = house.double.workflow_token(house.repository, PERMISSIONS["finalize"])
     given = {"github_token": held.workflow.token, **inputs}
     named = {f"INPUT_{name.upper()}": str(value) for name, value in given.items()}
@@ -222,7 +222,7 @@ def test_a_workflow_that_is_cancelled_keeps_what_there_is_and_lands_nothing(
 
 @contextmanager
 def cancelled_at(bell: Path) -> Iterator[None]:
-    """The runner ends the job as soon as the bell is there."""
+    """Send SIGTERM to the job as soon as the file exists."""
     over = threading.Event()
 
     def cancel() -> None:

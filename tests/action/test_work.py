@@ -1,4 +1,4 @@
-"""The work job: the engine on its share, and what it leaves for the jobs that land."""
+"""Tests the work job: the engine on its share, and the artifact that it leaves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.isolation import make_open_folder, needs_root
 tmp_path = pytest.fixture(make_open_folder)
 
 LIST = "- prompts/apple.md\n- prompts/pear.md\n- prompts/plum.md\n"
-# Reads "Write x.txt" from its prompt and writes x.txt; plum wants pear's file to be there.
+# The agent reads "Write x.txt" from its prompt and writes x.txt. That of plum needs pear's file.
 AGENT = """\
 name=$(grep -o 'Write [a-z]*[.]txt' | head -1 | cut -c7-)
 echo "the token is ghs_0123456789abcdef0123456789abcdef0123"
@@ -67,7 +67,7 @@ def test_each_share_leaves_results_bundles_and_redacted_logs(
     tasks = [task for share in (0, 1) for task in results(planned, share)["tasks"]]
     assert [task["outcome"] for task in tasks] == ["succeeded"] * 3
     api = [call for call in [*double.log][before:] if ".git/" not in call.path]
-    assert api == []  # work asks nothing of the API
+    assert api == []  # the work job makes no API calls
     for share in (0, 1):
         for log in artifact(planned, share).rglob("*"):
             assert not log.is_file() or b"ghs_0123" not in log.read_bytes()
@@ -140,13 +140,13 @@ def test_a_job_ends_in_time_with_what_it_has(
         if "plum" in json.dumps(json.loads(plan_text(workflow))["shares"][number])
     )
 
-    work(workflow, share, job_minutes=0.1)  # half of the time is the work's
+    work(workflow, share, job_minutes=0.1)  # half of this time is usable
 
     document = results(workflow, share)
     assert "time of this job is over" in document["stopped"]
     by_task = {task["task"].partition("-")[0]: task for task in document["tasks"]}
     assert by_task["pear"]["outcome"] == "succeeded"
-    assert by_task["plum"]["bundle"]  # what it had written by then
+    assert by_task["plum"]["bundle"]  # the bundle holds what was written by then
 
 
 def plan_text(workflow: Workflow) -> str:

@@ -1,4 +1,4 @@
-"""A workflow of GitHub Actions, as its jobs find it, against the double."""
+"""Provides a workflow run of GitHub Actions against the GitHub double."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.github.state import Repository
 
 @dataclass(frozen=True)
 class BentClock:
-    """The double's clock, as ours: a sleep moves both."""
+    """The double's clock for our code. A sleep advances both."""
 
     clock: Clock
     slept: list[float] = field(default_factory=list)
@@ -32,7 +32,7 @@ class BentClock:
 
 @dataclass
 class Workflow:
-    """One workflow run: all its jobs see the same event."""
+    """A workflow run whose jobs all see the same event."""
 
     double: Double
     repository: Repository
@@ -44,7 +44,7 @@ class Workflow:
     said: io.StringIO = field(default_factory=io.StringIO)
 
     def variables(self) -> dict[str, Any]:
-        """What the runner sets for every job."""
+        """Return the variables that the runner sets for every job."""
         self.folder.mkdir(exist_ok=True)
         return {
             "GITHUB_EVENT_NAME": self.event,
@@ -60,7 +60,7 @@ class Workflow:
         }
 
     def job(self, **inputs: Any) -> Job:
-        """A job with these inputs of the action."""
+        """Return a job with these inputs of the action."""
         given = {"github_token": self.token, "isolation": "none", **inputs}
         settings = {**self.variables(), **given}
         return Job(
@@ -72,7 +72,7 @@ class Workflow:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """What the jobs set, as the runner reads it."""
+        """The outputs that the jobs set, as the runner reads them."""
         found: dict[str, str] = {}
         lines = iter((self.folder / "output").read_text().splitlines())
         for line in lines:

@@ -1,4 +1,4 @@
-"""What other jobs leave is taken only when it is exactly what such a job leaves."""
+"""Tests that only documents and bundles in the expected form are accepted from other jobs."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def read_share(folder: Path) -> ShareResults:
 
 
 def refuses(read: Callable[[], object]) -> str:
-    """Why; the read has to be refused."""
+    """Return why the document is refused; it has to be."""
     with pytest.raises(EnvironmentFault) as caught:
         read()
     assert type(caught.value) is EnvironmentFault
@@ -416,7 +416,7 @@ fuzz = settings(
 
 
 def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to everything in a document."""
+    """Return the paths of all values in a document."""
     found = [path]
     if isinstance(value, dict):
         found += [way for key in value for way in places(value[key], (*path, key))]
@@ -435,7 +435,7 @@ def changed(value: Any, way: tuple[Any, ...], new: object) -> Any:
 
 @st.composite
 def bent(draw: st.DrawFn, whole: Any) -> bytes:
-    """A document with some of it replaced by anything."""
+    """Draw a document in which some values are replaced by arbitrary ones."""
     for _ in range(draw(st.integers(1, 3))):
         ways = [way for way in places(whole) if way]
         whole = changed(whole, draw(st.sampled_from(ways)), draw(ANYTHING))
@@ -480,7 +480,7 @@ def test_histories_are_read_or_refused_whatever_they_are(data: bytes) -> None:
 
 
 class Job:
-    """A work job's run repository, and the one of the job that lands, on the same base."""
+    """The run repositories of a work job and of the job that lands, on the same base."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.base = project.git("rev-parse", "HEAD")
@@ -503,7 +503,7 @@ class Job:
         return self.work.commit(git.run("write-tree"), parents=parents, message="x", at=AT)
 
     def bundle(self, commit: str, *, ref: str = "", base: str = "", name: str = FRUIT) -> Result:
-        """What a work job would say of the commit."""
+        """Bundle the commit and return the result that a work job would report."""
         path = self.folder / "bundles" / f"{name}.bundle"
         ref = ref or f"refs/heads/concertmaster/{RUN}/{name}"
         self.work.bundle(path, commit, ref=ref, base=base or self.base)
@@ -524,7 +524,7 @@ class Job:
         return receive_bundle(self.objects, self.folder, result, run=RUN, base=self.base)
 
     def refuses(self, result: Result) -> str:
-        """Why; and nothing is left behind."""
+        """Return why the bundle is refused; check that it leaves nothing behind."""
         before = {path for path in self.objects.path.rglob("*") if path.is_file()}
         why = refuses(lambda: self.receive(result))
         assert {path for path in self.objects.path.rglob("*") if path.is_file()} == before
@@ -671,7 +671,7 @@ def test_a_bundle_that_needs_other_commits_than_the_base_is_refused(job: Job) ->
 
 
 def test_a_bundle_that_hides_what_it_needs_is_refused(job: Job) -> None:
-    """Its head names the base alone, but the objects in it build on something else."""
+    """The header names only the base, but the objects build on another commit."""
     first = job.commit({"one": b"1"})
     head = job.commit({"two": b"2"}, on=first)
     result = job.bundle(head, base=first)

@@ -1,4 +1,4 @@
-"""What is kept of a run on its branch, against real git over HTTP."""
+"""Tests the state branch against real git over HTTP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hosted(double: Double) -> Hosted:
 
 
 class Job:
-    """A job with a clone of its own; each writes and reads by itself."""
+    """A job with a clone of its own."""
 
     def __init__(self, double: Double, hosted: Hosted, folder: Path) -> None:
         self.url = double.clone_url(hosted)

@@ -1,4 +1,4 @@
-"""From the events of a verify job to its verdict."""
+"""Tests how the events of a verify job become its verdict."""
 
 from __future__ import annotations
 

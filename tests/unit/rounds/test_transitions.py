@@ -1,4 +1,4 @@
-"""From round to round: every task ends in a stated state, and no round begins for ever."""
+"""Tests how a round changes the history of its run and what the next round has to do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make(key: str, state: TaskState = WAITING, **more: Any) -> TaskHistory:
 
 
 def done(key: str, **more: Any) -> TaskHistory:
-    """It succeeded, and its commit is still to land."""
+    """Return a task that succeeded and whose commit has not landed yet."""
     return make(key, SUCCEEDED, head=f"head-{key}", **more)
 
 
@@ -84,7 +84,7 @@ def choose(history: History, *, by_person: bool = False, named: tuple[str, ...] 
     return transitions.choose_todo(history, SETTINGS, by_person=by_person, named=named)
 
 
-# --- what a round brings -----------------------------------------------------------------------
+# --- results and verdict -----------------------------------------------------------------------
 
 
 def test_results_add_up_over_the_rounds() -> None:
@@ -168,7 +168,7 @@ def test_a_lost_need_blocks_all_behind_it_and_only_those() -> None:
     assert transitions.block(after) == after
 
 
-# --- what people make of pull requests ---------------------------------------------------------
+# --- pull requests -----------------------------------------------------------------------------
 
 
 SETTLED: list[tuple[TaskHistory, int, dict[str, bool], TaskState, LandingFault | None]] = [
@@ -202,7 +202,7 @@ def test_a_pull_request_settles_the_tasks_that_hang_on_it(
     fault: LandingFault | None,
 ) -> None:
     is_open, is_merged = found.get("is_open", False), found.get("is_merged", False)
-    history = history_of(one, pull=9)  # the one pull request of the whole run
+    history = history_of(one, pull=9)  # 9 is the single pull request of the run
 
     after = transitions.settle_pull(history, pull, is_open=is_open, is_merged=is_merged)
 
@@ -211,10 +211,10 @@ def test_a_pull_request_settles_the_tasks_that_hang_on_it(
     assert again == after
 
 
-# --- what the next round has to do -------------------------------------------------------------
+# --- the next round ----------------------------------------------------------------------------
 
 
-ONE: list[tuple[TaskHistory, str, str]] = [  # by ourselves, by a person
+ONE: list[tuple[TaskHistory, str, str]] = [  # in an own round, in a round by a person
     (make("a"), "work", "work"),
     (done("a"), "carried", "carried"),
     (make("a", SUCCEEDED), "", ""),
@@ -318,7 +318,7 @@ def test_where_nothing_lands_results_start_no_round(landing: LandingMode) -> Non
     assert transitions.find_due(history_of(done("a")), settings, at=NOW) is None
 
 
-# --- a round begins ----------------------------------------------------------------------------
+# --- the start of a round ----------------------------------------------------------------------
 
 
 DUE = Due(round=2, at=NOW, reason="")
@@ -414,7 +414,7 @@ ENDS = [SUCCEEDED, SUCCEEDED, SUCCEEDED, FAILED, WAITING]
 
 @st.composite
 def runs(draw: Draw) -> History:
-    """Each task needs some of those before it."""
+    """Draw a run in which each task needs some of those before it."""
     number = draw(st.integers(1, 7))
     keys = [f"t{place}" for place in range(number)]
     needs = [
@@ -427,7 +427,7 @@ def runs(draw: Draw) -> History:
 
 
 def work_on(history: History, todo: RoundTodo, draw: Draw) -> History:
-    """What agents make; of a task whose need failed nothing comes."""
+    """Return the history with results of the agents. A task whose need failed gets none."""
     results = {}
     for key in todo.work:
         state, outcome = draw(st.sampled_from(ENDS)), None
@@ -447,7 +447,7 @@ def verify(history: History, draw: Draw) -> History:
 
 
 def bring(history: History, draw: Draw) -> History:
-    """To the target, or to a person; sometimes the target has moved."""
+    """Return the history with tasks landed or awaiting a merge; unchanged if the target moved."""
     moved = draw(st.integers(0, 4)) == 0
     for one in history.tasks:
         hard = [need.on for need in history.needs if need.hard and need.task == one.task]
@@ -463,7 +463,7 @@ def bring(history: History, draw: Draw) -> History:
 
 
 def settle(history: History, draw: Draw) -> History:
-    """What people do with pull requests meanwhile."""
+    """Return the history after people merged, closed or left the pull requests."""
     for number in {history.deciding_pull(one) for one in history.tasks} - {0}:
         fate = draw(st.sampled_from(["open", "closed", "merged"]))
         history = transitions.settle_pull(
@@ -478,7 +478,7 @@ def hold(history: History, todo: RoundTodo, draw: Draw, at: float) -> History:
 
 
 def check_todo(history: History, todo: RoundTodo) -> None:
-    """Needs come first: on the target, or worked on in the same round."""
+    """Check that each need is done, or is worked on first in the same round."""
     assert not set(todo.work) & set(todo.carried)
     chosen = {*todo.work, *todo.carried}
     for one in history.needs:
@@ -491,7 +491,7 @@ def check_todo(history: History, todo: RoundTodo) -> None:
 
 
 def is_stated(history: History, one: TaskHistory) -> bool:
-    """People can see what became of it, or what it waits for."""
+    """Return whether people can see what became of the task, or what it waits for."""
     if one.is_done or one.state is AWAITING:
         return True
     if one.state.is_lost:
