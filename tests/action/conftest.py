@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.action.repository import Scene
 from tests.action.workflow import Workflow
 from tests.github.double import Double
 from tests.github.people import Role, User
@@ -70,3 +71,8 @@ def comment(
         )
 
     return start
+
+
+@pytest.fixture
+def scene(double: Double, repository: Repository, eve: User, token: str, tmp_path: Path) -> Scene:
+    return Scene(double=double, repository=repository, eve=eve, token=token, folder=tmp_path)
