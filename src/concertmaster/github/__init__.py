@@ -1,1 +1,1 @@
-"""GitHub's API, and the text of events, comments and issues that comes from it."""
+"""Calls GitHub's API and reads the events, comments and issues that come from it."""

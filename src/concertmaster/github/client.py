@@ -1,7 +1,7 @@
-"""GitHub's API with one token: requests, errors and patience. The owner of PyGithub.
+"""Sends requests to GitHub's API with one token, and repeats those that fail temporarily.
 
-A read is repeated by the library's own retry. A write may have happened although its answer was
-lost, so before it is repeated its effect is looked up.
+This module owns PyGithub. The library's own retry repeats reads. A write may have happened although
+its answer was lost, so its effect is looked up before it is repeated.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from concertmaster.retry import TransientFault, retry_on_transient
 from concertmaster.text.display import count, display, duration
 
 VERSION = "2022-11-28"  # of the API
-TRIES = 7  # of which the waits double: where an hour is used up, it is over by then
+TRIES = 7  # the waits double, so that a used-up hourly limit is renewed before the last try
 TIMEOUT_SECONDS = 15
-FIRST_WAIT_SECONDS = 10.0  # lists show what is new only after some seconds
+FIRST_WAIT_SECONDS = 10.0  # a new object appears in lists only after some seconds
 NOTICED_SECONDS = 5.0
 PAGE = 100
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class Client:
-    """One repository's part of the API. `told` hears what a person waits for."""
+    """A client of the API for one repository. `told` receives messages about long waits."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Client:
         self._pace = WritePace(clock, told=told)
         set_log_level(
             logging.ERROR
-        )  # it has a handler of its own; we tell what a person should know
+        )  # the library logs through a handler of its own; `told` says what a person should know
         self._api = Github(
             auth=Auth.Token(token),
             base_url=url,
@@ -71,12 +71,15 @@ class Client:
     # --- one request ---------------------------------------------------------------------------
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        """One object."""
+        """Return the object at a path below the repository."""
         found: dict[str, Any] = self._read(path, parameters)
         return found
 
     def pages(self, path: str, *, within: str = "", **parameters: Any) -> Iterator[dict[str, Any]]:
-        """The objects of a list, as many pages as it has; `within` is the key that holds it."""
+        """Yield the objects of a list from all its pages; `within` is the key that holds the list.
+
+        The list is the whole answer where `within` is "".
+        """
         page = 1
         while True:
             found = self._read(path, {**parameters, "per_page": PAGE, "page": page})
@@ -95,8 +98,10 @@ class Client:
     def send(
         self, verb: str, path: str, body: Any = None, *, accepted: Collection[int] = ()
     ) -> dict[str, Any]:
-        """One write, not repeated; the answer's object, also where its status is one of the
-        `accepted`, which are refusals elsewhere."""
+        """Write once, without a retry, and return the object in the answer.
+
+        Statuses in `accepted` are no errors. Raises EnvironmentFault or TransientFault.
+        """
         try:
             found: dict[str, Any] = self._call(verb, path, f"{verb} {path}", input=body)
         except EnvironmentFault as error:
@@ -112,7 +117,7 @@ class Client:
             return self._api.requestJsonAndCheck(verb, url, **options)[1]
 
     def query(self, query: str, variables: dict[str, Any], *, action: str) -> dict[str, Any]:
-        """The data of a GraphQL query."""
+        """Return the data of a GraphQL query, which is repeated after temporary failures."""
 
         def ask(_: int) -> dict[str, Any]:
             with self._translated(action, needs=missing_permission("POST", "query")):
@@ -129,8 +134,11 @@ class Client:
         action: str,
         take: Callable[[int, dict[str, Any]], None] = lambda place, found: None,
     ) -> None:
-        """One request with a mutation for each input. `take` gets what each one gave, also when
-        others failed; then the failure is raised."""
+        """Send one request with a mutation for each input, without a retry.
+
+        `take` receives the place and the result of each mutation that succeeded. If others failed,
+        the failure is raised after that.
+        """
         kind = mutation[0].upper() + mutation[1:] + "Input!"
         head = ", ".join(f"$i{place}: {kind}" for place in range(len(inputs)))
         body = " ".join(
@@ -147,14 +155,14 @@ class Client:
 
     def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         headers, answer = self._api.graphql_query(query, variables)
-        if "data" not in answer:  # GitHub refuses with HTTP 200 too
+        if "data" not in answer:  # GitHub also refuses with status 200
             raise GithubException(200, answer, headers)
         data: dict[str, Any] = answer["data"] or {}
         return data
 
     @contextmanager
     def _translated(self, action: str, *, needs: str) -> Iterator[None]:
-        """The library's and the connection's errors as ours."""
+        """Raise errors of the library and the connection as errors of this package."""
         try:
             yield
         except GithubException as error:
@@ -162,13 +170,13 @@ class Client:
             answer = ApiAnswer(status=error.status, headers=headers, data=error.data)
             now = self._clock.now()
             raise explain_refusal(answer, action=action, needs=needs, now=now) from error
-        except (RequestException, ValueError) as error:  # an answer that was cut off is no JSON
+        except (RequestException, ValueError) as error:  # ValueError: a truncated answer is no JSON
             raise TransientFault(f"no answer from GitHub: {_cause(error)}") from error
 
     # --- trying again --------------------------------------------------------------------------
 
     def repeat(self, action: str, call: Callable[[], T]) -> T:
-        """A write that may happen twice without harm."""
+        """Return the result of an idempotent write, which is repeated without a look-up."""
         return self.write(action, lambda: None, call)
 
     def write(
@@ -180,7 +188,11 @@ class Client:
         creations: int = 1,
         tries: int = TRIES,
     ) -> T:
-        """Write once: after a failure that may have been a success, look before trying again."""
+        """Return the result of `write`, or what `look_up` finds before a further try.
+
+        `creations` is the number of objects that the write creates. `look_up` returns None where
+        the write has had no effect. Raises GivenUp after so many `tries`.
+        """
 
         def call(number: int) -> T:
             found = look_up() if number > 1 else None
@@ -191,18 +203,18 @@ class Client:
 
         try:
             return self._again(action, call, tries=tries)
-        except Invalid:  # so GitHub calls also what somebody else has made meanwhile
+        except Invalid:  # GitHub also answers this when somebody else has made it meanwhile
             found = look_up()
             if found is None:
                 raise
             return found
 
     def wait(self, seconds: float) -> None:
-        """Until GitHub has done more of what it was asked for."""
+        """Sleep, for GitHub to go on with work that it does after its answer."""
         self._clock.sleep(seconds)
 
     def seconds_until(self, creations: int) -> float:
-        """How long a write of so many would have to wait for its turn."""
+        """Return the seconds that a write of so many objects would wait for its turn."""
         return self._pace.seconds_until(creations)
 
     def _again(self, action: str, call: Callable[[int], T], *, tries: int = TRIES) -> T:
@@ -232,7 +244,7 @@ class Client:
 
 
 def _cause(error: Exception) -> str:
-    """What lies behind the library's "max retries exceeded"."""
+    """Return the reason behind the library's "max retries exceeded", in one line."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return display(str(reason or type(error).__name__))
 
@@ -246,7 +258,7 @@ def _given_up(action: str, error: TransientFault, *, tries: int) -> GivenUp:
 
 
 def _make_retry(clock: Clock, pause: Callable[[float], None]) -> GithubRetry:
-    """Only for reads, and only on the clock that we were given."""
+    """Return a retry policy for reads that waits with `pause`, as long as GitHub asks for."""
 
     class Patient(GithubRetry):
         def sleep(self, response: Any = None) -> None:
@@ -265,6 +277,7 @@ def _make_retry(clock: Clock, pause: Callable[[float], None]) -> GithubRetry:
 
 
 def _partial(error: GithubException) -> dict[str, Any]:
+    """Return the data of a GraphQL answer that also has errors."""
     data = error.data.get("data") if isinstance(error.data, dict) else None
     return data if isinstance(data, dict) else {}
 

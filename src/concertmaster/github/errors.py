@@ -1,4 +1,4 @@
-"""What GitHub's refusals mean: the error of ours, how long to wait, and what a person can do."""
+"""Translates GitHub's refusals into errors of this package, with the wait and the next step."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.retry import TransientFault
 from concertmaster.text.display import display
 
-# GitHub's hour, and a little more; no server can make us wait longer.
+# GitHub renews its limits after an hour; a server that asks for a longer wait does not get it.
 LONGEST_WAIT_SECONDS = 3660.0
-SECONDARY_WAIT_SECONDS = 60.0  # where GitHub names no time
+SECONDARY_WAIT_SECONDS = 60.0  # if GitHub names no time
 
 _LIMIT_WORDS = (
     "secondary rate limit",
@@ -20,13 +20,13 @@ _LIMIT_WORDS = (
     "abuse detection",
     "submitted too quickly",
 )
-_PASSING_WORDS = "something went wrong while executing"  # GraphQL ran into its time limit
+_PASSING_WORDS = "something went wrong while executing"  # GraphQL reached its time limit
 _FORBIDDEN_KINDS = frozenset({"FORBIDDEN", "INSUFFICIENT_SCOPES"})
 _LASTING_KINDS = frozenset({"NOT_FOUND", "STALE_DATA", "UNPROCESSABLE", *_FORBIDDEN_KINDS})
 _AGAIN = "run the job again; what is done is not done twice"
 _SEEN = "check the address; a token that may not see a thing gets the same answer"
 
-# What no line of a workflow file can allow, to what can.
+# Refusals that no line of a workflow file can change, and the setting that can.
 _SETTINGS = {
     "not permitted to create or approve pull requests": (
         "turn on `Allow GitHub Actions to create and approve pull requests` in the repository's "
@@ -38,7 +38,7 @@ _SETTINGS = {
     ),
 }
 
-# The first part of a path below the repository, or a mutation, to the permission that it needs.
+# The first part of a path below the repository, or a mutation, and the permission that it needs.
 _PERMISSIONS = {
     "actions": "actions",
     "addBlockedBy": "issues",
@@ -58,37 +58,39 @@ _PERMISSIONS = {
 
 
 class NotAllowed(EnvironmentFault):
-    """The token lacks a permission, or the thing is locked."""
+    """The token lacks a permission, or the issue is locked."""
 
 
 class Locked(NotAllowed):
-    """The issue is locked, also for us."""
+    """The issue is locked for this token."""
 
 
 class NotFound(EnvironmentFault):
-    """GitHub knows no such thing, or the token may not see it."""
+    """GitHub has no such object, or the token may not see it."""
 
 
 class Conflicting(EnvironmentFault):
-    """The thing is not in a state that allows the call."""
+    """The object is not in a state that allows the call."""
 
 
 class Invalid(EnvironmentFault):
-    """GitHub does not take what the call says; it may be there already."""
+    """GitHub rejects the content of the call, for instance because the object exists already."""
 
 
 class Unsupported(EnvironmentFault):
-    """This server does not know the call."""
+    """The server does not know the call."""
 
 
 class GivenUp(EnvironmentFault):
-    """GitHub was ill or had no room for us, for as long as we wait."""
+    """GitHub failed or was rate limited until the last try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiAnswer:
-    """A failed call's answer. Names of headers are in lower case; GraphQL's errors come with 200,
-    or with the status that the library makes of it."""
+    """The answer to a failed call, with the names of its headers in lower case.
+
+    Errors of GraphQL come with status 200, or with a status that PyGithub derives from them.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -96,13 +98,13 @@ class ApiAnswer:
 
     @property
     def errors(self) -> list[Mapping[str, Any]]:
-        """The single errors, where the answer has any."""
+        """The entries of the answer's `errors`, or []."""
         found = self.data.get("errors") if isinstance(self.data, dict) else None
         return [one for one in found or () if isinstance(one, dict)]
 
     @property
     def words(self) -> str:
-        """What GitHub says, in one line."""
+        """GitHub's message and the details of the errors, in one line."""
         data = self.data if isinstance(self.data, dict) else {"message": self.data or ""}
         details = [_describe(error) for error in self.errors]
         said = [str(data.get("message") or ""), *dict.fromkeys(details)]
@@ -110,13 +112,15 @@ class ApiAnswer:
 
     @property
     def is_query(self) -> bool:
-        """GraphQL's own errors, in place of an answer or beside a part of it."""
+        """True if the errors are GraphQL's own, with or without partial data."""
         return bool(self.errors) and self.status in (200, 400, 404) and "message" not in self.data
 
 
 def missing_permission(verb: str, path: str) -> str:
-    """As a workflow file has it, such as `issues: write`. `path` is below the repository; of
-    GraphQL it is `query` or the name of the mutation."""
+    """Return the permission that a call needs, as in a workflow file: `issues: write`.
+
+    `path` is below the repository; for GraphQL it is `query` or the name of the mutation.
+    """
     named, _, below = path.strip("/").partition("?")[0].partition("/")
     is_reading = verb in ("GET", "HEAD") or named == "query"
     if named == "pulls" and "/merge" in below and not is_reading:
@@ -125,19 +129,23 @@ def missing_permission(verb: str, path: str) -> str:
 
 
 def requested_wait_seconds(headers: Mapping[str, str], *, now: float) -> float:
-    """How long an answer asks us to wait: retry-after, else until the hour's limit is renewed."""
+    """Return the seconds that an answer asks to wait, from 1 to LONGEST_WAIT_SECONDS.
+
+    They are those of retry-after, or else the time until the hourly limit is renewed. `now` is in
+    seconds since the epoch.
+    """
     after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
     if after.isdigit():
         seconds = float(after)
     elif headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        seconds = float(reset) - now + 1  # it is not said when in that second
+        seconds = float(reset) - now + 1  # the reset time is given in whole seconds
     else:
         seconds = SECONDARY_WAIT_SECONDS
     return min(LONGEST_WAIT_SECONDS, max(1.0, seconds))
 
 
 def explain_refusal(answer: ApiAnswer, *, action: str, needs: str, now: float) -> Exception:
-    """The error of ours; Passing where the same call may go well later."""
+    """Return the error for a failed call; a TransientFault if the same call may succeed later."""
     if _is_limit(answer):
         return TransientFault(answer.words, seconds=requested_wait_seconds(answer.headers, now=now))
     if answer.status >= 500:
@@ -168,7 +176,7 @@ def _explain_query(answer: ApiAnswer, *, action: str, needs: str) -> Exception:
     words = answer.words
     if _PASSING_WORDS in words.lower():
         return TransientFault(words)
-    if "data" not in answer.data:  # so says GraphQL of a request that was not carried out
+    if "data" not in answer.data:  # GraphQL did not execute the request at all
         what = f"could not {action}: this server does not know the call"
         return Unsupported(what, why=words, next_step="bring the server up to date")
     if kinds & _FORBIDDEN_KINDS:

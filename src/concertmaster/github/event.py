@@ -1,6 +1,6 @@
-"""What started a workflow: the event's payload, read once, and who is behind it.
+"""Reads the event that started a workflow: what it asks for, and who asks.
 
-A payload is hostile: whatever is not as GitHub writes it counts as absent.
+The payload is hostile input. A value that is not of the type that GitHub writes counts as absent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LARGEST_NUMBER = 1 << 53
 
 
 class EventKind(StrEnum):
-    """How a run can be asked for."""
+    """The kinds of event that can ask for a run."""
 
     COMMENT = "comment"
     LABEL = "label"
@@ -29,10 +29,9 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """Who asked for what. The texts are those of the event, where that brings any; later edits
-    change nothing.
+    """A request for a run, with the texts as the event holds them.
 
-    `actor` is the login that has to be allowed to start a run; "" on a schedule, which is
+    `actor` is the login that must be allowed to start a run; "" for a schedule, which is
     authorised by the file on the default branch. `run` is the same when the workflow runs again.
     """
 
@@ -46,7 +45,7 @@ class Trigger:
     comment: int = 0
     comment_text: str = ""
     round: int = 1
-    is_further: bool = False  # it names a run that is there already
+    is_further: bool = False  # names a run that exists already
     requester: str = ""  # "Name <email>", credited as co-author
     prompts: str = ""  # the input `prompts` of a dispatch or a call
 
@@ -60,7 +59,10 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerWorkflow:
-    """What the workflow's environment says: `run` is GITHUB_RUN_ID, `actor` GITHUB_ACTOR."""
+    """The caller's workflow run: `run` is GITHUB_RUN_ID, `actor` is GITHUB_ACTOR.
+
+    `label`, `issue`, `prompts`, `resumed` and `round` are inputs.
+    """
 
     run: int
     actor: str
@@ -72,7 +74,7 @@ class CallerWorkflow:
 
 
 def read_trigger(event: str, payload: object, *, workflow: CallerWorkflow) -> Trigger | Ignored:
-    """The trigger of an event by its name (GITHUB_EVENT_NAME)."""
+    """Return the trigger in the payload of an event with this name (GITHUB_EVENT_NAME)."""
     found = _Payload(payload)
     if event == "issue_comment":
         return _read_comment(found)
@@ -143,7 +145,7 @@ def _read_pull(found: _Payload) -> Trigger | Ignored:
 
 
 def _requester(found: _Payload, *keys: str) -> str:
-    """Who is credited for the commits, by the address that GitHub knows them by."""
+    """Return the co-author as "login <address>" with GitHub's no-reply address, or ""."""
     login, number = found.text(*keys, "login"), found.number(*keys, "id")
     if not (number and _LOGIN.fullmatch(login)) or _is_bot(found, *keys):
         return ""
@@ -171,7 +173,7 @@ def _is_bot(found: _Payload, *keys: str) -> bool:
 
 
 class _Payload:
-    """Looks into parsed JSON of any shape."""
+    """Parsed JSON of any shape; values of the wrong type count as absent."""
 
     def __init__(self, value: object) -> None:
         self._value = value

@@ -1,4 +1,4 @@
-"""Many issues in few requests, by GraphQL: made, changed, labelled, linked."""
+"""Creates, changes, labels and links many issues in few GraphQL requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from concertmaster.github.client import PAGE, Client
 from concertmaster.github.errors import GivenUp, Invalid, Unsupported
 from concertmaster.github.models import Issue, IssueDraft, read_issue_of_query
 
-BATCH = 20  # mutations in one request; more run into its time limit of 10 s
+BATCH = 20  # mutations in one request; more exceed GraphQL's time limit of 10 s
 LONGEST_WAIT_FOR_LINKS_SECONDS = 120.0
 TRIES_FOR_LINKS = 3
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class IssueBatches:
-    """What a Forge does to many issues at once; `told` and `redact` are the forge's."""
+    """Bulk operations on the issues of a repository, with `told` and `redact` of IssueClient."""
 
     wire: Client
     told: Callable[[str], None]
@@ -37,9 +37,10 @@ class IssueBatches:
         labels: Sequence[str],
         look_up: Callable[[], Mapping[str, Issue]],
     ) -> dict[str, Issue]:
-        """The issues of `drafts` by key; `look_up` finds those that a lost answer left behind.
+        """Create an issue for each draft and return them by key.
 
-        The first `room` of them become sub-issues of `parent`.
+        The first `room` become sub-issues of `parent`. `look_up` returns the issues that exist
+        already by key; it is called after a failed request.
         """
         found = self._in_repository(f"id {_label_fields(labels)}", action="read the repository")
         shared = {"repositoryId": found["id"], "labelIds": list(_ids(found, labels).values())}
@@ -61,7 +62,7 @@ class IssueBatches:
         parent: Issue,
         look_up: Callable[[], Mapping[str, Issue]],
     ) -> dict[str, Issue]:
-        """Where the parent takes no more after all, the rest stands beside it."""
+        """Create sub-issues; if the parent takes no more, the rest become separate issues."""
         placed = {**shared, "parentIssueId": parent.node_id}
         try:
             made = self._create_batch(drafts, placed, look_up=look_up)
@@ -105,7 +106,7 @@ class IssueBatches:
         return {"title": self.redact(draft.title), "body": self.redact(draft.body)}
 
     def reopen(self, issues: Mapping[str, Issue], drafts: Iterable[IssueDraft]) -> None:
-        """Make each issue open and say what its draft says; safe to repeat."""
+        """Open each issue and set its title and body from its draft; safe to repeat."""
         inputs = [
             {"id": issues[draft.key].node_id, "state": "OPEN", **self._text(draft)}
             for draft in drafts
@@ -113,7 +114,7 @@ class IssueBatches:
         self._repeat_all("updateIssue", inputs, action="renew child issues")
 
     def close(self, issues: Iterable[Issue]) -> None:
-        """Close those that are open, as completed."""
+        """Close the open ones as completed; safe to repeat."""
         inputs = [
             {"issueId": issue.node_id, "stateReason": "COMPLETED"}
             for issue in issues
@@ -124,7 +125,10 @@ class IssueBatches:
     def relabel(
         self, issues: Sequence[Issue], *, add: Sequence[str], remove: Sequence[str] = ()
     ) -> None:
-        """The same as `set_labels` for many issues, in few requests; the labels must exist."""
+        """Add and remove labels of many issues; safe to repeat.
+
+        Raises EnvironmentFault if the repository lacks one of the labels.
+        """
         names = [*add, *remove]
         ids = _ids(self._in_repository(_label_fields(names), action="read the labels"), names)
 
@@ -142,15 +146,15 @@ class IssueBatches:
     def _repeat_all(
         self, mutation: str, inputs: Sequence[Mapping[str, Any]], *, action: str
     ) -> None:
-        """Mutations that may happen twice without harm."""
+        """Send idempotent mutations in batches."""
         for _, chunk in _chunks(inputs):
             call = partial(self.wire.mutate, mutation, chunk, "clientMutationId", action=action)
             self.wire.repeat(action, call)
 
     def block(self, links: Sequence[tuple[Issue, Issue]]) -> None:
-        """Mark each first issue as blocked by the second; safe to repeat.
+        """Mark the first issue of each pair as blocked by the second; safe to repeat.
 
-        They are for people only: what GitHub does not take, now or at all, is told and left out.
+        Only people read these links, so links that GitHub refuses are left out with a message.
         """
         for start, chunk in _chunks(links):
             try:
@@ -197,7 +201,7 @@ class IssueBatches:
         return [(issue, on) for issue, on in links if on.number not in there[issue.number]]
 
     def _blockers(self, issues: Sequence[Issue]) -> dict[int, frozenset[int]]:
-        """The numbers of the issues that block each one. Raises Unsupported."""
+        """Return the numbers of the issues that block each issue. Raises Unsupported."""
         numbers = sorted({issue.number for issue in issues})
         fields = " ".join(
             f"i{number}: issue(number: {number}) "
@@ -222,13 +226,17 @@ class IssueBatches:
 
 
 def _label_fields(names: Sequence[str]) -> str:
+    """Return the GraphQL fields that ask for the id of each label."""
     return " ".join(
         f"l{place}: label(name: {json.dumps(name)}) {{ id }}" for place, name in enumerate(names)
     )
 
 
 def _ids(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """The ids of labels by name, from the answer to `_label_fields`."""
+    """Return the ids of labels by name, from the answer to `_label_fields`.
+
+    Raises EnvironmentFault if a label is missing.
+    """
     labels = {name: found[f"l{place}"] for place, name in enumerate(names)}
     missing = [name for name, label in labels.items() if not label]
     if missing:

@@ -1,4 +1,4 @@
-"""Where on GitHub an issue is: what people write and what git remembers, read into an address."""
+"""Reads references to issues and repositories, as people write them or git's remotes hold them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SERVER = re.compile(rf"https?://{_HOST}/?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueReference:
-    """`host` and `repository` (owner/name) are "", `number` is 0, where nothing names them."""
+    """A reference to an issue or a repository (owner/name); absent parts are "" or 0."""
 
     host: str = ""
     repository: str = ""
@@ -37,7 +37,7 @@ class IssueReference:
 
 
 def read_issue(text: str) -> IssueReference:
-    """Of 12, #12, owner/name#12 or the address of an issue's page. Raises UsageError."""
+    """Read 12, #12, owner/name#12 or the address of an issue's page. Raises UsageError."""
     found = _read(text, _ISSUES)
     if found is None:
         raise UsageError(
@@ -48,8 +48,10 @@ def read_issue(text: str) -> IssueReference:
 
 
 def read_repository(text: str) -> IssueReference:
-    """Of owner/name, or of the URL of a remote. Raises UsageError; a URL may hold a password, so
-    it is not repeated."""
+    """Read owner/name or the URL of a remote.
+
+    Raises UsageError, which does not quote the text because a URL may hold a password.
+    """
     found = _read(text, _REPOSITORIES)
     if found is None:
         raise UsageError(
@@ -61,8 +63,10 @@ def read_repository(text: str) -> IssueReference:
 
 
 def check_server(address: IssueReference, server: str) -> None:
-    """Raises UsageError where the address lies on another server than the one of this URL: the
-    token is for that one alone."""
+    """Raise UsageError if the address is on another server than this URL.
+
+    The token must not be sent to any other server.
+    """
     known = _SERVER.fullmatch(server)
     host = known["host"].lower() if known else ""
     if address.host.lower() not in ("", host):

@@ -1,6 +1,7 @@
-"""The one module that speaks to GitHub for writing. It returns our values, never the library's.
+"""Reads and writes the issues, comments and labels of one repository.
 
-Everything may be called again: what is there already is found and not made twice.
+The methods return values of this package, never objects of the library. All writes are idempotent:
+an object that exists already is found and not made twice.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ MOST_SUB_ISSUES = 100
 
 
 class IssueClient:
-    """One repository on GitHub, seen with one token. `batches` is for many issues at once, `pulls`
-    for pull requests, `workflows` for starting their runs."""
+    """A client for one repository with one token.
+
+    `batches` changes many issues at once, `pulls` handles pull requests, `workflows` starts runs.
+    """
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class IssueClient:
         told: Callable[[str], None] = lambda text: None,
         redact: Callable[[str], str] = lambda text: text,
     ) -> None:
-        """`told` hears of progress; all that we write goes through `redact`."""
+        """Open the client. `told` receives progress messages; `redact` filters all written text."""
         self.redact = redact
         self._wire = Client(url=url, repository=repository, token=token, clock=clock, told=told)
         self.batches = IssueBatches(self._wire, told, redact)
@@ -55,12 +58,12 @@ class IssueClient:
     # --- reading -------------------------------------------------------------------------------
 
     def viewer(self) -> str:
-        """The login that our writes bear."""
+        """Return the login that the token belongs to."""
         data = self._wire.query("query { viewer { login } }", {}, action="read who the token is")
         return str(data["viewer"]["login"])
 
     def permission(self, login: str) -> str:
-        """admin, write, read or none; "none" for an unknown login."""
+        """Return the login's permission: admin, write, read or none, which also means unknown."""
         try:
             found = self._wire.get(f"/collaborators/{_segment(login)}/permission")
         except NotFound:
@@ -68,19 +71,19 @@ class IssueClient:
         return str(found.get("permission", "none"))
 
     def issue(self, number: int) -> Issue:
-        """Raises NotFound."""
+        """Return an issue. Raises NotFound."""
         return read_issue(self._wire.get(f"/issues/{number}"))
 
     def comments(self, number: int) -> tuple[Comment, ...]:
-        """All comments of an issue, oldest first."""
+        """Return all comments of an issue, oldest first."""
         return tuple(read_comment(one) for one in self._wire.pages(f"/issues/{number}/comments"))
 
     def sub_issues(self, number: int) -> tuple[Issue, ...]:
-        """Raises Unsupported where the server knows no sub-issues."""
+        """Return the sub-issues of an issue. Raises Unsupported if the server knows none."""
         try:
             return self._sub_issues(number)
         except NotFound:
-            self.issue(number)  # if that is missing, it was not the server
+            self.issue(number)  # raises NotFound if the issue itself is missing
         try:
             return self._sub_issues(number)
         except NotFound as error:
@@ -91,37 +94,42 @@ class IssueClient:
         return tuple(replace(read_issue(one), parent=number) for one in found)
 
     def labelled(self, label: str, *, since: str = "") -> tuple[Issue, ...]:
-        """All issues with the label, closed ones too, that changed `since` then (as `created_at`);
-        pull requests are none."""
+        """Return all issues with the label, open and closed, without pull requests.
+
+        `since` leaves out those that have not changed since that time, in the form of `created_at`.
+        """
         limits = {"since": since} if since else {}
         found = self._wire.pages("/issues", labels=label, state="all", **limits)
         return tuple(read_issue(one) for one in found if "pull_request" not in one)
 
     def jobs(self, run: int) -> tuple[WorkflowJob, ...]:
-        """The jobs of a workflow run."""
+        """Return the jobs of a workflow run."""
         found = self._wire.pages(f"/actions/runs/{run}/jobs", within="jobs")
         return tuple(read_job(one) for one in found)
 
     def rules(self, branch: str) -> tuple[BranchRule, ...]:
-        """The rules of rulesets that hold for the branch, be it there or not; classic protection
-        is none of them."""
+        """Return the rules that rulesets set for the branch, which need not exist.
+
+        Classic branch protection is not included.
+        """
         try:
             found = self._wire.pages(f"/rules/branches/{_segment(branch)}")
             return tuple(read_rule(one) for one in found)
-        except NotFound:  # a server that is older than rulesets
+        except NotFound:  # the server is older than rulesets
             return ()
 
     def forbids_push(self, branch: str) -> str:
-        """Why no new commit of ours can be pushed to it as it is; "" where no rule is known to.
+        """Return why a ruleset forbids pushing a new commit to the branch, or "".
 
-        Who may bypass a rule is not told, nor is classic protection: only a push can tell.
+        A push may still be refused or allowed against this answer: GitHub does not say who may
+        bypass a rule, and classic branch protection is not included.
         """
         return push_obstacle(self.rules(branch))
 
     # --- labels and reactions ------------------------------------------------------------------
 
     def ensure_labels(self, wanted: Mapping[str, tuple[str, str]]) -> None:
-        """Create those of `wanted` (name to colour and description) that are missing."""
+        """Create the missing labels of `wanted`, which maps names to colour and description."""
         there = {str(one["name"]).lower() for one in self._wire.pages("/labels")}
         for name, (colour, description) in wanted.items():
             if name.lower() in there:
@@ -140,7 +148,7 @@ class IssueClient:
             return None
 
     def set_labels(self, number: int, *, add: Sequence[str], remove: Sequence[str] = ()) -> None:
-        """Safe to repeat; a label that is not there is not removed."""
+        """Add and remove labels of an issue; safe to repeat, also if a label is not set."""
         if add:
             path = f"/issues/{number}/labels"
             send = partial(self._wire.send, "POST", path, {"labels": list(add)})
@@ -156,7 +164,7 @@ class IssueClient:
             return
 
     def react(self, comment: int) -> None:
-        """Show that the comment was seen, if it is still there; safe to repeat."""
+        """Add the reaction "eyes" to the comment, if it still exists; safe to repeat."""
         path = f"/issues/comments/{comment}/reactions"
         try:
             self._wire.repeat(
@@ -169,9 +177,10 @@ class IssueClient:
     # --- comments ------------------------------------------------------------------------------
 
     def put_comment(self, number: int, body: str, *, is_ours: Callable[[Comment], bool]) -> Comment:
-        """Write the comment that `is_ours` knows, or change it where it says something else.
+        """Create the comment that `is_ours` selects, or update its body, and return it.
 
-        Of several, as two of us at once may write them, the oldest stays.
+        If several exist, because two jobs wrote at once, the oldest stays and the others are
+        deleted.
         """
         body = self.redact(body)
         found = self._one_comment(number, is_ours) or self._create_comment(number, body, is_ours)
@@ -203,7 +212,7 @@ class IssueClient:
     def create_issue(
         self, draft: IssueDraft, labels: Sequence[str], *, look_up: Callable[[], Issue | None]
     ) -> Issue:
-        """One issue by itself; `look_up` finds it when it is there already."""
+        """Return the issue that `look_up` finds, or create it."""
         body = {"title": self.redact(draft.title), "body": self.redact(draft.body)}
         return look_up() or self._wire.write(
             f"create the issue {draft.title!r}",
@@ -214,20 +223,20 @@ class IssueClient:
         )
 
     def retire(self, issue: Issue, *, body: str) -> None:
-        """Close an issue of ours that was made twice; `body` says so. Safe to repeat."""
+        """Close an issue that was made twice as duplicate, with a new body; safe to repeat."""
         said = {"body": self.redact(body), "labels": []}
         closed = {"state": "closed", "state_reason": "duplicate"}
         send = partial(self._wire.send, "PATCH", f"/issues/{issue.number}", {**said, **closed})
         self._wire.repeat(f"close issue #{issue.number}, which was made twice", send)
 
     def close_issue(self, number: int) -> None:
-        """Close it as completed; safe to repeat."""
+        """Close the issue as completed; safe to repeat."""
         closed = {"state": "closed", "state_reason": "completed"}
         send = partial(self._wire.send, "PATCH", f"/issues/{number}", closed)
         self._wire.repeat(f"close issue #{number}", send)
 
     def change_issue(self, issue: Issue, *, title: str, body: str, is_open: bool) -> None:
-        """Make it say this, and open or close it as completed; safe to repeat."""
+        """Set title, body and state of the issue; safe to repeat. Closed means completed."""
         title, body = self.redact(title), self.redact(body)
         if (issue.title, issue.body, issue.is_open) == (title, body, is_open):
             return
@@ -239,7 +248,7 @@ class IssueClient:
         self._wire.repeat(f"change issue #{issue.number}", send)
 
     def release(self, issue: Issue) -> None:
-        """Take the issue from below its parent, if it has one; safe to repeat."""
+        """Detach the sub-issue from its parent, if it has one; safe to repeat."""
         if issue.parent:
             path, child = f"/issues/{issue.parent}/sub_issue", {"sub_issue_id": issue.id}
             self._wire.repeat("release a sub-issue", partial(self._delete, path, child))
@@ -247,7 +256,7 @@ class IssueClient:
     # --- workflow runs -------------------------------------------------------------------------
 
     def cancel_run(self, run: int) -> None:
-        """Ask GitHub to cancel a workflow run; safe to repeat, also when it has ended."""
+        """Request that a workflow run is cancelled; safe to repeat, also after the run's end."""
         path = f"/actions/runs/{run}/cancel"
         try:
             self._wire.repeat("cancel the workflow run", partial(self._wire.send, "POST", path))

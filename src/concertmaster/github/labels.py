@@ -1,8 +1,8 @@
-"""The labels that Concertmaster sets on GitHub."""
+"""Declares the labels that Concertmaster sets on GitHub."""
 
 from __future__ import annotations
 
-LABEL = "concertmaster"  # only who may triage can set it, so it tells our issues from a stranger's
+LABEL = "concertmaster"  # proves an issue is ours: only people with triage permission can set it
 
 QUEUED = f"{LABEL}:queued"
 RUNNING = f"{LABEL}:running"

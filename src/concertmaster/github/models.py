@@ -1,4 +1,4 @@
-"""What GitHub holds of issues, pull requests, comments and jobs, as values of ours."""
+"""Defines the values for GitHub's issues, pull requests, comments and jobs, and reads them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """An issue as GitHub holds it: `id` is the database id, `parent` a number or 0, `created_at`
-    as GitHub writes times. `repository` is the owner/name that holds it, "" where it is not said;
-    after a transfer it is another one than was asked."""
+    """An issue on GitHub. `id` is the database id; `parent` is the parent's number or 0.
+
+    `created_at` is in GitHub's form (ISO 8601). `repository` is the owner/name that holds the
+    issue, or "" if the answer does not say; after a transfer it differs from the one requested.
+    """
 
     number: int
     id: int
@@ -32,8 +34,10 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pull:
-    """A pull request. `head` is its branch, "" where that lies in another repository;
-    `merge_commit` is the base's tip after the merge, "" before."""
+    """A pull request. `head` is its branch, or "" if that is in another repository.
+
+    `merge_commit` is the tip of the base after the merge, or "" before it.
+    """
 
     number: int
     node_id: str
@@ -50,18 +54,18 @@ class Pull:
 
 
 class MergeState(StrEnum):
-    """What became of a wish to merge."""
+    """The state of a pull request after a request to merge it."""
 
     MERGED = "merged"
-    PENDING = "pending"  # GitHub does it by itself, at once or when its rules are met
+    PENDING = "pending"  # GitHub merges by itself, at once or when its rules are met
     QUEUED = "queued"  # in the base's merge queue
     REFUSED = "refused"
-    MOVED = "moved"  # its head is another one than was checked
+    MOVED = "moved"  # the head is not the commit that was checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult:
-    """`reason` is GitHub's, in one line, or ""."""
+    """The outcome of a request to merge; `reason` is GitHub's, in one line, or ""."""
 
     state: MergeState
     reason: str = ""
@@ -69,7 +73,7 @@ class MergeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """One comment of an issue, or one review of a pull request."""
+    """A comment on an issue, or a review of a pull request."""
 
     id: int
     body: str
@@ -79,7 +83,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueDraft:
-    """What an issue is to say. `key` tells it from the others."""
+    """The content of an issue to create; `key` identifies it among other drafts."""
 
     key: str
     title: str
@@ -88,7 +92,7 @@ class IssueDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowJob:
-    """One job of a workflow run."""
+    """A job of a workflow run."""
 
     name: str
     status: str
@@ -117,6 +121,7 @@ def read_issue(found: Mapping[str, Any]) -> Issue:
 
 
 def read_issue_of_query(found: Mapping[str, Any]) -> Issue:
+    """Read an issue from a GraphQL answer, which has neither author nor labels."""
     return Issue(
         number=int(found["number"]),
         id=int(found.get("fullDatabaseId") or 0),
@@ -143,14 +148,14 @@ def read_pull(found: Mapping[str, Any]) -> Pull:
         is_open=found.get("state") == "open",
         is_merged=is_merged,
         has_auto_merge=bool(found.get("auto_merge")),
-        # Before the merge it is that of a trial, which is on no branch.
+        # Before the merge GitHub names a test merge commit, which is on no branch.
         merge_commit=str(found.get("merge_commit_sha") or "") if is_merged else "",
         created_at=str(found.get("created_at") or ""),
     )
 
 
 def _repository(side: Mapping[str, Any]) -> int | None:
-    """The id: a name may change. None for a fork that is gone."""
+    """Return the id of the repository, because names change; None for a deleted fork."""
     found: int | None = (side.get("repo") or {}).get("id")
     return found
 

@@ -1,6 +1,6 @@
-"""Which prompts a comment or an issue lists, and what is wrong with the list.
+"""Reads the list of prompts in a comment or an issue, with the problems of the list.
 
-Only what a reader sees counts: nothing in code blocks, quotes or HTML comments is taken.
+Only visible list items count: code blocks, quotes and HTML comments are ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concertmaster.text.display import is_visible
 from concertmaster.text.markdown import as_code
 from concertmaster.text.markdown_parser import Block, BlockKind, Span, read_blocks
 
-MAX_PROMPTS = 256  # jobs of one matrix
+MAX_PROMPTS = 256  # GitHub's limit on the jobs of one matrix
 MAX_PATH = 400  # characters
 
 _BOX = re.compile(r"\s*\[([ xX])\](?:\s+|$)")
@@ -30,10 +30,10 @@ _OLDER_FORM = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptList:
-    """The prompts that a text lists, as paths in the repository, in order, each once.
+    """The prompts that a text lists, as distinct paths in the repository, in order.
 
-    Where there are `problems` nothing may be started. `notes` (safe Markdown) tell what was not
-    taken. `is_given` is false where the text holds no list.
+    If there are `problems`, nothing may be started. `notes` (safe Markdown) name the entries that
+    were left out. `is_given` is False if the text holds no list.
     """
 
     paths: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class PromptList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ListLine:
-    """A line that may name a prompt; `spans` come without a check box."""
+    """A line that may name a prompt; `spans` hold its text without the check box."""
 
     number: int
     spans: tuple[Span, ...]
@@ -57,7 +57,7 @@ class _ListLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ListEntry:
-    """A path that was listed, skipped (`note`) or could not be read (`problem`)."""
+    """An entry of the list: a path, skipped if it has a `note`, or a `problem`."""
 
     number: int
     path: str = ""
@@ -66,23 +66,23 @@ class _ListEntry:
 
 
 def choose_prompts(comment: str, issue: str, *, repository_url: str = "") -> PromptList:
-    """The comment's list, or else the issue's."""
+    """Return the list in the comment, or else the list in the issue."""
     listed = read_prompt_list(comment, repository_url=repository_url)
     return listed if listed.is_given else read_prompt_list(issue, repository_url=repository_url)
 
 
 def read_prompt_list(body: str, *, repository_url: str = "") -> PromptList:
-    """The list in a comment or an issue: items that begin with an `.md` file.
+    """Read the list in a comment or an issue: the items that begin with an `.md` file.
 
-    Links may lead to `repository_url` (such as https://github.com/o/r); the branch in them does
-    not count. Items that are ticked or struck out are skipped with a note.
+    Links may lead to `repository_url` (such as https://github.com/o/r); the branch in a link is
+    ignored. Items that are ticked or struck out are skipped with a note.
     """
     lines = _find_lines(read_blocks(body, html=True))
     return _collect(entry for line in lines for entry in _read_line(line, repository_url))
 
 
 def read_paths(paths: Iterable[str]) -> PromptList:
-    """The list of an input or a settings file; `line` of a problem is the place in the list."""
+    """Read the list of an input or a settings file; a problem's `line` is the place from 1."""
     return _collect(_read_path(path, number=n, written=path) for n, path in enumerate(paths, 1))
 
 
@@ -98,7 +98,7 @@ def _collect(entries: Iterable[_ListEntry]) -> PromptList:
         elif entry.note:
             notes.append(entry.note)
         else:
-            # One file where case or composition of letters makes no difference to the disk.
+            # Some file systems ignore case and the composition of letters.
             key = unicodedata.normalize("NFC", entry.path).casefold()
             if key in paths:
                 notes.append(f"{as_code(entry.path)} is listed more than once and runs once.")
@@ -116,7 +116,7 @@ def _too_many(entry: _ListEntry) -> CommandReply:
 
 
 def _find_lines(blocks: Iterable[Block]) -> Iterator[_ListLine]:
-    """The first line of each item, and the bare lines behind "Execute these prompts"."""
+    """Yield the first line of each item, and the plain lines after "Execute these prompts"."""
     is_list = False
     for block in blocks:
         if block.kind is BlockKind.LIST:
@@ -132,7 +132,7 @@ def _find_lines(blocks: Iterable[Block]) -> Iterator[_ListLine]:
 
 
 def _find_item(item: Block) -> Iterator[_ListLine]:
-    """Its first paragraph, of which only the first line may name a prompt, and nested lists."""
+    """Yield the first line of the item's first paragraph, and the lines of nested lists."""
     rest = item.blocks
     if rest and rest[0].kind is BlockKind.PARAGRAPH:
         yield _without_box(_ListLine(number=rest[0].number, spans=rest[0].lines[0]))
@@ -141,6 +141,7 @@ def _find_item(item: Block) -> Iterator[_ListLine]:
 
 
 def _without_box(line: _ListLine) -> _ListLine:
+    """Remove check box and strike-through; mark the line as skipped if either says so."""
     if not line.spans or line.spans[0].is_code or line.spans[0].target:
         return line
     first, *rest = line.spans
@@ -154,7 +155,7 @@ def _without_box(line: _ListLine) -> _ListLine:
 
 
 def _find_path(spans: Iterable[Span]) -> str:
-    """The `.md` file that a line begins with; an address where it is a link to one."""
+    """Return the path or address of the `.md` file that a line begins with, or ""."""
     for span in spans:
         if span.target:
             target = re.split(r"[?#]", span.target, maxsplit=1)[0]
@@ -195,7 +196,7 @@ def _note_mention(line: _ListLine) -> Iterator[_ListEntry]:
 
 
 def _path_of_address(address: str, repository_url: str) -> str:
-    """The path in `<repository>/blob/<ref>/<path>`; "" where that leads elsewhere."""
+    """Return the path in `<repository>/blob/<ref>/<path>`, or "" for any other address."""
     start = f"{repository_url.rstrip('/')}/blob/"
     if not repository_url or not address.lower().startswith(start.lower()):
         return ""
@@ -212,7 +213,7 @@ def _read_path(path: str, *, number: int, written: str, label: str = "") -> _Lis
 
 
 def _find_fault(path: str) -> tuple[str, str] | None:
-    """Why the path cannot be one in the repository, and how to mend that."""
+    """Return why the path cannot be in the repository, and the fix; None if it can."""
     if not all(map(is_visible, path)):
         return "holds an invisible character", "Type the path again by hand."
     found = (fault for fault in _FAULTS if re.search(fault[0], path, re.IGNORECASE))
@@ -220,6 +221,7 @@ def _find_fault(path: str) -> tuple[str, str] | None:
 
 
 def _find_disguise(label: str, path: str) -> tuple[str, str] | None:
+    """Return why a link's text shows another path than its target, and the fix, or None."""
     shown = label.removeprefix("./")
     if not shown.lower().endswith(".md") or _ADDRESS.match(shown):
         return None

@@ -1,6 +1,6 @@
-"""Pull requests: found, opened, changed, reviewed and merged.
+"""Finds, opens, changes, reviews and merges pull requests.
 
-A merge is asked for with the head that was checked; whatever GitHub answers becomes a value.
+A request to merge names the commit that was checked. GitHub's answer becomes a MergeResult.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from concertmaster.text.display import display
 MERGE_LOOKS = 10
 SECONDS_BETWEEN_LOOKS = 3.0
 
-# To PUT merge-async: 400 it is refused at once, 409 another request is on its way.
+# Answers to PUT merge-async: 400 means refused at once, 409 means another request is pending.
 _ANSWERS = (400, 409)
 
 
 @dataclass(frozen=True)
 class PullRequests:
-    """The pull requests of one repository; `redact` is the forge's."""
+    """The pull requests of one repository; `redact` filters all written text."""
 
     wire: Client
     redact: Callable[[str], str]
@@ -46,9 +46,9 @@ class PullRequests:
         since: str = "",
         is_ours: Callable[[Pull], bool] = lambda pull: True,
     ) -> dict[str, Pull]:
-        """The newest pull request of each branch, also a closed one; those of forks are none.
+        """Return the newest pull request of each branch, open or closed, without those of forks.
 
-        None is older than `since` (as `created_at`); the later that is, the fewer the calls.
+        Pull requests older than `since` (as `created_at`) are left out, which also saves calls.
         """
         missing, found = set(branches), dict[str, Pull]()
         if not missing:
@@ -65,16 +65,16 @@ class PullRequests:
         return found
 
     def get(self, number: int) -> Pull:
-        """Raises NotFound."""
+        """Return a pull request. Raises NotFound."""
         return read_pull(self.wire.get(f"/pulls/{number}"))
 
     # --- writing -------------------------------------------------------------------------------
 
     def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
-        """A new one, or the open one of this branch and base, whoever opened it.
+        """Open a pull request, or return the open one of this branch and base by any author.
 
-        Raises NotAllowed, also where the repository lets no workflow open one; Invalid, where the
-        branch has nothing new.
+        Raises NotAllowed, also if the repository forbids workflows to open pull requests, and
+        Invalid if the branch has no new commit.
         """
         wanted = {"title": self.redact(title), "body": self.redact(body)}
         where = {"head": branch, "base": base}
@@ -90,7 +90,7 @@ class PullRequests:
         return next((pull for pull in map(read_pull, listed) if pull.head == branch), None)
 
     def change(self, pull: Pull, *, title: str | None = None, body: str | None = None) -> Pull:
-        """Make it say this; safe to repeat."""
+        """Set title, body or both, and return the pull request; safe to repeat."""
         given = {"title": title, "body": body}
         wanted = {name: self.redact(text) for name, text in given.items() if text is not None}
         if all(getattr(pull, name) == text for name, text in wanted.items()):
@@ -99,7 +99,7 @@ class PullRequests:
         return read_pull(self.wire.repeat(f"change pull request #{pull.number}", send))
 
     def review(self, number: int, body: str, *, is_ours: Callable[[Comment], bool]) -> Comment:
-        """A review that only comments, once: one that `is_ours` knows is left as it is."""
+        """Return the review that `is_ours` selects, or create one that only comments."""
         path = f"/pulls/{number}/reviews"
         wanted = {"body": self.redact(body), "event": "COMMENT"}
 
@@ -115,14 +115,14 @@ class PullRequests:
     # --- merging -------------------------------------------------------------------------------
 
     def merge(self, pull: Pull, *, commit: str) -> MergeResult:
-        """Merge it, or enqueue it where the base has a queue, if its head still is `commit`.
+        """Merge the pull request, or enqueue it if the base has a queue, if its head is `commit`.
 
-        The merge commit says what GitHub is set to say.
+        The repository's settings decide the message of the merge commit.
         """
         wish = {"sha": commit, "merge_method": "merge"}
         try:
             return self._merge_later(pull, wish)
-        except NotFound:  # so answers a server that is older than this call
+        except NotFound:  # the server is older than this call
             return self._merge_now(pull, wish)
 
     def _merge_later(self, pull: Pull, wish: Mapping[str, str]) -> MergeResult:
@@ -140,7 +140,7 @@ class PullRequests:
         return self._answered(pull, commit, answer)
 
     def _request(self, path: str) -> dict[str, Any]:
-        """What became of a wish to merge; it is forgotten after a day."""
+        """Return the state of a request to merge; {} after a day, when GitHub forgets it."""
         try:
             return self.wire.get(path)
         except NotFound:
@@ -166,15 +166,17 @@ class PullRequests:
     def _put(
         self, path: str, wish: Mapping[str, str], *, accepted: Collection[int] = ()
     ) -> dict[str, Any]:
-        """Safe to repeat: a second merge is refused, and then the pull request is looked at."""
+        """Send a merge; safe to repeat, because GitHub refuses a second one."""
         send = partial(self.wire.send, "PUT", path, dict(wish), accepted=accepted)
         return self.wire.repeat("merge the pull request", send)
 
     def _ended(
         self, pull: Pull, commit: str, *, reason: str, is_merged: bool = False
     ) -> MergeResult:
-        """As the pull request itself says; `is_merged` where GitHub has told so, as what it shows
-        may be older than what it did."""
+        """Return the result that the pull request itself shows.
+
+        `is_merged` says that GitHub reported the merge: the pull request may show an older state.
+        """
         now = self.get(pull.number)
         if now.head_commit != commit:
             return MergeResult(state=MergeState.MOVED, reason=reason)
@@ -185,7 +187,7 @@ class PullRequests:
         return MergeResult(state=MergeState.REFUSED, reason=reason)
 
     def enable_auto_merge(self, pull: Pull, *, commit: str) -> MergeResult:
-        """PENDING: GitHub merges when its rules are met. REFUSED also where they are met now."""
+        """Let GitHub merge when its rules are met: PENDING, or REFUSED if they are met already."""
         wish = {
             "pullRequestId": pull.node_id,
             "expectedHeadOid": commit,
@@ -197,15 +199,15 @@ class PullRequests:
         return MergeResult(state=MergeState.PENDING)
 
     def enqueue(self, pull: Pull, *, commit: str) -> MergeResult:
-        """QUEUED in the base's merge queue, if its head still is `commit`."""
+        """Add the pull request to the base's merge queue (QUEUED), if its head is `commit`."""
         wish = {"pullRequestId": pull.node_id, "expectedHeadOid": commit}
         refusal = self._mutate("enqueuePullRequest", wish)
-        if refusal and "already in" not in refusal.lower():  # as after an answer that was lost
+        if refusal and "already in" not in refusal.lower():  # queued by a try with a lost answer
             return self._ended(pull, commit, reason=refusal)
         return MergeResult(state=MergeState.QUEUED)
 
     def _mutate(self, mutation: str, wish: Mapping[str, str]) -> str:
-        """Why it was refused, or ""."""
+        """Send a mutation and return why it was refused, or ""."""
         action = "have the pull request merged by GitHub"
         send = partial(self.wire.mutate, mutation, [wish], "clientMutationId", action=action)
         try:
@@ -221,5 +223,5 @@ def _details(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _reason(error: EnvironmentFault) -> str:
-    """GitHub's words; where the token may not, also what would help."""
+    """Return GitHub's reason; if a permission is missing, with the next step."""
     return f"{error.why} ({error.next_step})" if isinstance(error, NotAllowed) else error.why

@@ -1,4 +1,4 @@
-"""Keeps our writes inside GitHub's limits on content: one a second, 80 a minute, 500 an hour."""
+"""Paces writes below GitHub's limits on new content: 1 a second, 80 a minute, 500 an hour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WINDOWS = ((60.0, 75), (3600.0, 480))
 
 
 class WritePace:
-    """Waits before a write until it may be sent. `told` hears of waits that a person notices."""
+    """A limiter that delays writes until they may be sent. `told` receives long waits."""
 
     def __init__(self, clock: Clock, *, told: Callable[[str], None] = lambda text: None) -> None:
         self._clock = clock
@@ -27,9 +27,9 @@ class WritePace:
 
     @contextmanager
     def turn(self, creations: int = 1) -> Iterator[None]:
-        """One write at a time, begun when there is room for what it creates.
+        """Run one write at a time, as soon as the limits leave room for its `creations`.
 
-        It counts from its end: GitHub may have taken its time.
+        A write counts from its end, because GitHub may have handled it at any time until then.
         """
         with self._lock:
             pause = self.seconds_until(creations)
@@ -43,10 +43,10 @@ class WritePace:
                 self._sent.extend([self._clock.now()] * creations)
 
     def seconds_until(self, creations: int) -> float:
-        """Until the gap has passed and every window has room for so many."""
+        """Return the seconds until the gap has passed and each window has room for so many."""
         ends = [self._sent[-1] + GAP_SECONDS] if self._sent else []
         for seconds, most in WINDOWS:
-            kept = max(0, most - creations)  # that many of those before may still be inside
+            kept = max(0, most - creations)  # earlier creations that may still be in the window
             if len(self._sent) > kept:
                 ends.append(self._sent[-kept - 1] + seconds)
         return max(0.0, *(end - self._clock.now() for end in ends)) if ends else 0.0

@@ -1,4 +1,4 @@
-"""The rules of a branch, and whether they leave room for a push."""
+"""Reads the rules of a branch and decides whether they allow a push."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Rules that our commits break, to what they demand of them.
+# Rules that a push of new merge commits breaks, and what they demand.
 _OBSTACLES = {
     "pull_request": "changes must come through a pull request",
     "merge_queue": "changes must come through the merge queue",
@@ -22,7 +22,7 @@ _OBSTACLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchRule:
-    """One rule of a ruleset, with GitHub's names for its type and parameters."""
+    """A rule of a ruleset, with GitHub's names for its type and parameters."""
 
     type: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -37,12 +37,12 @@ def read_rule(found: Mapping[str, Any]) -> BranchRule:
 
 
 def push_obstacle(rules: Iterable[BranchRule]) -> str:
-    """Why a new merge commit cannot be pushed to the branch as it is; "" where none forbids it."""
+    """Return why a rule forbids pushing a new merge commit to the branch, or ""."""
     forbidding = (_OBSTACLES[rule.type] for rule in rules if _forbids_push(rule))
     return next(forbidding, "")
 
 
 def _forbids_push(rule: BranchRule) -> bool:
-    if rule.type == "required_status_checks":  # it may name none
+    if rule.type == "required_status_checks":  # its list of checks may be empty
         return bool(rule.parameters.get("required_status_checks"))
     return rule.type in _OBSTACLES

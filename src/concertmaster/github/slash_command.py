@@ -1,7 +1,7 @@
-"""What a comment on an issue asks for: the command in its first line.
+"""Reads the `/orchestrate` command in the first line of a comment on an issue.
 
-A comment chooses among what the repository's own files define; it never defines a command
-(`setup`, `check`), because a comment is not reviewed and a file on the target branch is.
+A comment cannot set the commands that run (`setup`, `check`): comments are not reviewed, files on
+the target branch are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from concertmaster.text.markdown import as_code, code_block
 MAX_LINE = 4000  # characters
 MAX_PARALLEL = 256
 MAX_BUDGET_USD = 100_000
-MAX_TIMEOUT_SECONDS = 5 * 86400  # no job of Actions lives longer
+MAX_TIMEOUT_SECONDS = 5 * 86400  # the longest job of Actions
 
 _COMMAND = re.compile(r" {0,3}/orchestrate(?![\w/-])(.*)", re.IGNORECASE | re.DOTALL)
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -31,7 +31,7 @@ _NO_BRANCH = re.compile(
 
 
 class CommandVerb(StrEnum):
-    """What is asked for; `/orchestrate` alone is `run`."""
+    """The verbs of the command; `/orchestrate` alone is `run`."""
 
     RUN = "run"
     PLAN = "plan"
@@ -43,10 +43,10 @@ class CommandVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlashCommand:
-    """A comment that can be followed.
+    """A valid command.
 
-    `options` are checked, in the words of the settings. `tasks` are those to retry, as ids or as
-    `#12` for a child issue; () = all that failed.
+    `options` are validated pairs of a setting's name and its value. `tasks` are the tasks to
+    retry, as ids or as `#12` for a child issue; () means all that failed.
     """
 
     verb: CommandVerb
@@ -56,9 +56,9 @@ class SlashCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandReply:
-    """A line that was meant for us and cannot be read, and how to mend it.
+    """The answer to a line that cannot be read.
 
-    `written` is as people wrote it; `why` and `fix` are safe Markdown.
+    `written` is the line as the user wrote it; `why` and `fix` are safe Markdown.
     """
 
     line: int
@@ -68,7 +68,7 @@ class CommandReply:
 
 
 class _Unreadable(Exception):
-    """Something in a line cannot be read; `why` and `fix` are safe Markdown."""
+    """An error in a command; `why` and `fix` are safe Markdown."""
 
     def __init__(self, why: str, fix: str) -> None:
         super().__init__(why)
@@ -77,10 +77,10 @@ class _Unreadable(Exception):
 
 
 def read_comment(body: str) -> SlashCommand | CommandReply | None:
-    """The order in a comment, or what to answer; None for a comment that is not for us.
+    """Return the command in a comment or the reply to a faulty one; None if there is no command.
 
-    It is for us when its first line that is not blank begins with `/orchestrate`. There no quote,
-    code fence or HTML comment can be open.
+    A command is the first line that is not blank, if it begins with `/orchestrate`. No quote, code
+    fence or HTML comment can be open there.
     """
     lines = _LINE_END.split(body.removeprefix("\ufeff"))
     number = next((n for n, line in enumerate(lines) if line.strip()), 0)
@@ -95,7 +95,7 @@ def read_comment(body: str) -> SlashCommand | CommandReply | None:
 
 
 def reply_comment(replies: Sequence[CommandReply]) -> str:
-    """The Markdown that shows each line and its fix."""
+    """Return the Markdown that shows each faulty line with its fix."""
     shown = [
         f"Line {reply.line}:\n\n{code_block(reply.written, limit=300)}\n\n{reply.why} {reply.fix}"
         for reply in replies[:20]
@@ -105,7 +105,7 @@ def reply_comment(replies: Sequence[CommandReply]) -> str:
 
 
 def help_comment() -> str:
-    """The Markdown that tells what can be asked for."""
+    """Return the Markdown that lists the commands and options."""
     lines = "\n".join(f"{line:<38}# {meaning}" for line, meaning in _HELP)
     options = "\n".join(f"- `{o.example}`: {o.wants}" for o in _OPTIONS.values())
     return (
@@ -246,13 +246,13 @@ def _read_phases(value: str) -> str:
 
 
 def read_branch(value: str) -> str:
-    """The value itself, "" where it is no plain name of a branch that results may land on."""
+    """Return the value, or "" if it is no plain name of a branch that results may land on."""
     return value if _BRANCH.fullmatch(value) and not _NO_BRANCH.search(value) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Option:
-    """`read` gives the value in the words of the settings, "" for what cannot be read."""
+    """An option of the command; `read` returns the setting's value, or "" for a faulty one."""
 
     read: Callable[[str], str]
     wants: str

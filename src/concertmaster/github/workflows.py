@@ -1,4 +1,4 @@
-"""Workflows: runs of them that we start."""
+"""Starts workflow runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from concertmaster.github.errors import Invalid, NotFound
 
 
 class NotDispatchable(EnvironmentFault):
-    """The workflow file is not there, or takes no dispatch with these inputs."""
+    """The workflow file is missing, or accepts no dispatch with these inputs."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Workflows:
     wire: Client
 
     def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str]) -> None:
-        """Start a run of the file on the branch `ref`.
+        """Start a run of the workflow on the branch `ref`. Raises NotDispatchable, NotAllowed.
 
-        `workflow` is a file's name or path, or a whole `github.workflow_ref`. A run that appears
-        while an answer is lost counts as ours: rather one round too few, which stays due, than
-        two. Raises NotDispatchable, NotAllowed.
+        `workflow` is a file's name or path, or a whole `github.workflow_ref`. After a lost answer,
+        a new run counts as started by this call, even if it is somebody else's: a missing round
+        stays due, while a second one would do the work twice.
         """
         file = workflow.partition("@")[0].rpartition("/")[2]
         path = f"/actions/workflows/{quote(file, safe='')}"
@@ -46,13 +46,14 @@ class Workflows:
         self.wire.write(f"start the workflow {file}", look_up, start)
 
     def _latest_run(self, path: str) -> int:
-        """The id of the newest run that was dispatched, or 0."""
+        """Return the id of the newest dispatched run, or 0."""
         found = self.wire.get(f"{path}/runs", event="workflow_dispatch", per_page=1)
         return max((int(run["id"]) for run in found.get("workflow_runs") or ()), default=0)
 
 
 @contextmanager
 def _told(file: str) -> Iterator[None]:
+    """Raise Invalid and NotFound as NotDispatchable, with the next step."""
     try:
         yield
     except (Invalid, NotFound) as error:

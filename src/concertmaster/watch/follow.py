@@ -1,4 +1,4 @@
-"""Follows a run on GitHub until it is over."""
+"""Follows a run on GitHub until it ends, and shows it in the terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIES_OF_ONE_LOOK = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWatcher:
-    """Somebody at a terminal who watches the run of an issue."""
+    """A watcher that shows the run of a parent issue in the terminal."""
 
     issue: IssueReference
     access: AccessSettings
@@ -34,11 +34,11 @@ class RunWatcher:
     clock: Clock = field(default_factory=SystemClock)
 
     def look(self) -> RunView:
-        """How the run stands now."""
+        """Return the present state of the run."""
         return self._open(tries=TRIES_OF_ONE_LOOK, told=self.console.note).look()
 
     def stay(self, *, interval_seconds: float) -> RunView:
-        """How the run stood when it was over; shown all the time until then."""
+        """Show the run until it ends, and return its last state. Raises Interrupted on Ctrl-C."""
         try:
             with self.console.watching(self.clock.now) as onlooker:
                 watch = self._open(tries=TRIES, told=onlooker.note)
@@ -64,8 +64,11 @@ class RunWatcher:
 
 
 def find_issue(text: str, *, repository: str, folder: Path, server: str) -> IssueReference:
-    """The issue as the user names it: in `repository` ("" for the one that `folder` was cloned
-    from) where the text itself names none. Raises UsageError."""
+    """Return the issue that the text names.
+
+    If the text names no repository, the issue is in `repository`, or in the one that `folder` was
+    cloned from if that is "". Raises UsageError.
+    """
     asked = read_issue(text)
     home = asked
     if repository or not asked.repository:
@@ -81,9 +84,9 @@ def find_issue(text: str, *, repository: str, folder: Path, server: str) -> Issu
 
 
 def follow_run(watch: RunPoller, clock: Clock, *, interval_seconds: float) -> Iterator[RunView]:
-    """How the run stands, each time that it has changed; the last one is over.
+    """Yield the state of the run each time it changes, until the run is over.
 
-    While nothing changes the pauses grow, to a minute at most.
+    While nothing changes, the pause doubles, up to LONGEST_PAUSE_SECONDS.
     """
     before, pause = None, interval_seconds
     while True:

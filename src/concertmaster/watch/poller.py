@@ -1,6 +1,7 @@
-"""Looks at a run on GitHub, again and again; the owner of github3.py.
+"""Polls the state of a run on GitHub with conditional requests.
 
-What GitHub answers with 304 costs none of the calls that the token has in an hour.
+This module owns github3.py. An answer with status 304 does not count towards the token's hourly
+limit.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class RunPoller:
-    """One issue of a repository (owner/name) and the run below it, seen with one token.
+    """A poller of one parent issue and its run, with one token.
 
-    `url` is the REST API's; `tries` is how often a call is made that may go well later. `told`
-    hears what a person waits for.
+    `url` is that of the REST API, `repository` is owner/name. `tries` limits how often a call is
+    made that fails temporarily. `told` receives messages about waits.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class RunPoller:
         self._not_shown: set[str] = set()
 
     def look(self) -> RunView:
-        """How the run stands now. Raises EnvironmentFault where GitHub does not tell."""
+        """Return the present state of the run. Raises EnvironmentFault if GitHub refuses."""
         run = self._find_run()
         jobs = [
             _job(found)
@@ -84,7 +85,11 @@ class RunPoller:
         return view_run(run, jobs)
 
     def _find_run(self) -> WatchedRun:
-        """Sub-issues are few. But some servers have none, and an issue at most 100."""
+        """Return the run below the issue, with its children.
+
+        The sub-issues are read first because they are few. If they do not cover the plan, the
+        labelled issues are read too: some servers have no sub-issues, and an issue has at most 100.
+        """
         parent = _issue(dict(self._read(self._issue, shape=tuple)))
         comments = [_comment(found) for found in self._list(f"{self._issue}/comments")]
         below = _issues(self._list_if_shown(f"{self._issue}/sub_issues"))
@@ -96,7 +101,7 @@ class RunPoller:
         return find_watched_run(parent, issues=[*below, *beside], comments=comments)
 
     def _list_if_shown(self, path: str, *, within: str = "") -> list[Mapping[str, Any]]:
-        """Empty where the server does not have the list, or not for this token."""
+        """Return the list, or [] if the server does not have it or the token may not see it."""
         if path in self._not_shown:
             return []
         try:
@@ -106,7 +111,10 @@ class RunPoller:
             return []
 
     def _list(self, path: str, *, within: str = "", **parameters: str) -> list[Mapping[str, Any]]:
-        """All pages. Each is a sheet of its own: the first stays the same while others change."""
+        """Return the objects from all pages, up to MOST_PAGES.
+
+        Each page has its own tag, because the first one stays the same while others change.
+        """
         found: list[Mapping[str, Any]] = []
         for page in range(1, MOST_PAGES + 1):
             part = self._read(path, shape=dict, within=within, page=str(page), **parameters)
@@ -124,7 +132,7 @@ class RunPoller:
                 self._session, self._url + path, shape=shape, within=within, parameters=parameters
             )
             found = self._ask(sheet, action, needs=missing_permission("GET", path))
-            self._sheets[name] = sheet  # one that failed may remember what it did not read
+            self._sheets[name] = sheet  # not after a failure: its tag may be newer than its content
             return found
 
         try:
@@ -159,9 +167,9 @@ class RunPoller:
 
 
 class _Sheet:
-    """One page of a list, or one object: asked for again, it costs nothing while it is the same.
+    """A page of a list, or an object, that is read again with a conditional request.
 
-    The library follows a list by the tag of its first page alone; so it gets one page at a time.
+    The library keeps only the tag of a list's first page, so each page is a list of its own here.
     """
 
     def __init__(
@@ -173,7 +181,7 @@ class _Sheet:
         within: str,
         parameters: Mapping[str, str],
     ) -> None:
-        # An object comes as pairs, and needs a length other than a page's not to ask for one.
+        # The library returns an object as pairs. The larger number keeps it from asking for pages.
         most = PAGE if shape is dict else PAGE + 1
         self._pages = GitHubIterator(
             most, url, shape, session, params=dict(parameters), list_key=within or None
@@ -181,7 +189,7 @@ class _Sheet:
         self._found: list[Any] = []
 
     def read(self) -> list[Any]:
-        """What it holds now, each in the shape; raises the library's errors."""
+        """Return the present content, of the given shape. Raises the library's errors."""
         found = [*self._pages.refresh(conditional=True)]
         if self._pages.last_status != 304:
             self._found = found
@@ -191,7 +199,7 @@ class _Sheet:
 def _open_session(token: str) -> GitHubSession:
     session = GitHubSession()
     session.token_auth(token)
-    # By itself the library asks for each text three times over, as Markdown, text and HTML.
+    # The library's default type returns each text three times, as Markdown, plain text and HTML.
     session.headers["Accept"] = "application/vnd.github+json"
     session.headers["X-GitHub-Api-Version"] = API_VERSION
     return session
@@ -199,7 +207,7 @@ def _open_session(token: str) -> GitHubSession:
 
 @contextmanager
 def _translated(action: str, *, needs: str, now: float) -> Iterator[None]:
-    """The library's errors as ours."""
+    """Raise the library's errors as errors of this package."""
     try:
         yield
     except (exceptions.UnexpectedResponse, exceptions.UnprocessableResponseBody) as error:
@@ -212,7 +220,7 @@ def _translated(action: str, *, needs: str, now: float) -> Iterator[None]:
 
 def _answer(error: exceptions.ResponseError) -> ApiAnswer:
     headers = {name.lower(): value for name, value in error.response.headers.items()}
-    words = error.msg if isinstance(error.msg, str) else ""  # else a page of a proxy's
+    words = error.msg if isinstance(error.msg, str) else ""  # a proxy's page has no message
     return ApiAnswer(status=error.code, headers=headers, data={"message": words})
 
 

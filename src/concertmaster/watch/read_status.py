@@ -1,4 +1,4 @@
-"""From what issues, comments and jobs on GitHub say to how their run stands."""
+"""Reads the state of a run from issues, comments and jobs on GitHub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABELLED = (GitHubState.LANDED, GitHubState.FAILED, GitHubState.RUNNING, GitHub
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedIssue:
-    """An issue as it was seen. Times are seconds since the epoch."""
+    """An issue as GitHub showed it. Times are in seconds since the epoch."""
 
     number: int
     title: str
@@ -36,7 +36,7 @@ class WatchedIssue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedComment:
-    """A comment of the parent; `url` is its page."""
+    """A comment on the parent issue; `url` is its page, `created_at` in seconds since the epoch."""
 
     body: str
     author: str
@@ -55,7 +55,7 @@ class WatchedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
-    """One task of the plan comment; `share` is None where it tells none."""
+    """A task's row in the plan comment; `share` is None if the row names no share."""
 
     task: str
     number: int
@@ -64,8 +64,11 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedRun:
-    """The newest run of a parent issue; `id` is "" where there is none yet. `workflows` are the
-    numbers of the workflow runs that work on it."""
+    """The newest run of a parent issue; `id` is "" if there is none yet.
+
+    `children` are by task. `workflows` are the ids of the run's workflow runs. `report` is the URL
+    of the report comment, or "".
+    """
 
     parent: WatchedIssue
     id: str = ""
@@ -77,15 +80,17 @@ class WatchedRun:
 
     @property
     def is_complete(self) -> bool:
-        """Every task of the plan has been found."""
+        """True if the child issue of each planned task was found."""
         return bool(self.rows) and all(row.task in self.children for row in self.rows)
 
 
 def find_watched_run(
     parent: WatchedIssue, *, issues: Sequence[WatchedIssue], comments: Sequence[WatchedComment]
 ) -> WatchedRun:
-    """The run that the parent's newest plan is about. Comments count only where the children's
-    author wrote them: anybody can write a mark."""
+    """Return the run of the newest plan comment on the parent issue.
+
+    Only comments by an author of the child issues count, because anybody can write a mark.
+    """
     children = _find_children(parent, issues)
     writers = {child.author for child in children.values()}
     ours = [comment for comment in comments if comment.author in writers]
@@ -105,7 +110,7 @@ def find_watched_run(
 
 
 def _unplanned(parent: WatchedIssue, children: Mapping[str, WatchedIssue]) -> WatchedRun:
-    """The children are there before the plan is."""
+    """Return the run without a plan comment, which is written after the child issues."""
     if not children:
         return WatchedRun(parent=parent)
     newest = max(children.values(), key=lambda child: child.number)
@@ -123,7 +128,7 @@ def _unplanned(parent: WatchedIssue, children: Mapping[str, WatchedIssue]) -> Wa
 def _find_children(
     parent: WatchedIssue, issues: Sequence[WatchedIssue]
 ) -> Mapping[str, WatchedIssue]:
-    """By task; the oldest where there are several."""
+    """Return the child issues by task; the oldest if a task has several."""
     found: dict[str, WatchedIssue] = {}
     for issue in sorted(issues, key=lambda one: one.number):
         task = _task_of(issue, parent.number)
@@ -141,7 +146,7 @@ def _run_of(comment: WatchedComment, kind: str) -> str:
 
 
 def _rows(plan: WatchedComment) -> tuple[PlanRow, ...]:
-    """A dry run has none: its tasks have no issues."""
+    """Return the rows of the plan comment; a dry run has none, because its tasks have no issues."""
     return tuple(
         PlanRow(task=task, number=int(number), share=int(share) if share else None)
         for task, number, share in _ROW.findall(plan.body)
@@ -149,13 +154,14 @@ def _rows(plan: WatchedComment) -> tuple[PlanRow, ...]:
 
 
 def _workflows(run: str, body: str) -> tuple[int, ...]:
+    """Return the ids of the workflow runs that the plan comment and the run's id name."""
     named = _RUN_OF_WORKFLOW.fullmatch(run)
     found = [*_WORKFLOW.findall(body)[:1], *([named[1]] if named else [])]
     return tuple(sorted({int(number) for number in found}))
 
 
 def view_run(run: WatchedRun, jobs: Sequence[WatchedJob]) -> RunView:
-    """How the run stands."""
+    """Return the state of the run, with the jobs that work on its tasks."""
     works = {int(found[1]): job for job in jobs if (found := _WORK.fullmatch(job.name))}
     tasks = tuple(_view_task(row, run.children.get(row.task), works) for row in run.rows)
     is_over = not run.parent.is_open or (bool(tasks) and all(task.is_closed for task in tasks))
