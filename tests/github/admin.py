@@ -1,6 +1,6 @@
-"""The tests' side over HTTP, for a double that runs by itself: `POST /_double/<verb>` with JSON.
+"""Offers the test interface of a stand-alone double over HTTP: `POST /_double/<verb>` with JSON.
 
-People and repositories are named by login and full name, issues by number.
+Users are named by login, repositories by full name, issues by number.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ PREFIX = "/_double/"
 
 
 class Unknown(Exception):
-    """Named what is not there."""
+    """The request names a repository, user, issue or run that does not exist."""
 
 
 class Admin:
+    """The handler of administrative requests; VERBS lists the verbs."""
+
     def __init__(self, double: Double) -> None:
         self.double = double
 
@@ -66,7 +68,7 @@ class Admin:
                 return run
         raise Unknown(f"no run {given['run']}")
 
-    # What is there
+    # State
 
     def add_repository(self, given: Object) -> Object:
         source = given.get("source")
@@ -86,7 +88,7 @@ class Admin:
         return {"login": user.login, "id": user.id}
 
     def add_token(self, given: Object) -> Object:
-        """Of a user with `login`, else of a workflow with `permissions`."""
+        """Make a token for the user `login`, or for a workflow with `permissions`."""
         if "login" in given:
             scope = bool(given.get("workflow_scope"))
             token = self.double.user_token(self.user(given["login"]), workflow_scope=scope)
@@ -104,7 +106,7 @@ class Admin:
         )
         return {"id": rule.id}
 
-    # What people do
+    # Actions of users
 
     def open_issue(self, given: Object) -> Object:
         issue = self.double.open_issue(
@@ -116,7 +118,7 @@ class Admin:
         return {"number": issue.number, "id": issue.id}
 
     def comment(self, given: Object) -> Object:
-        """The event of it, as a workflow gets it."""
+        """Add a comment and return its event, as a workflow receives it."""
         repository, issue = self.repository(given), self.issue(given)
         user = self.user(given["login"])
         comment = self.double.comment(repository, issue, user=user, body=given["body"])
@@ -135,7 +137,7 @@ class Admin:
         return {"sha": commit}
 
     def merge(self, given: Object) -> Object:
-        """The event of it, like that of close."""
+        """Merge the pull request and return the event of its closing."""
         repository, issue, user = (
             self.repository(given),
             self.issue(given),
@@ -156,7 +158,7 @@ class Admin:
             return {"state": issue.state}
         return self.double.pull_event(repository, issue, sender=user)
 
-    # What machines do, and what goes wrong
+    # Workflow runs, faults, time and log
 
     def add_run(self, given: Object) -> Object:
         run = self.double.add_run(
@@ -181,7 +183,7 @@ class Admin:
         return {}
 
     def mend(self, _: Object) -> Object:
-        """No more faults."""
+        """Remove all faults."""
         self.double.faults.clear()
         return {}
 

@@ -1,4 +1,4 @@
-"""Git on the bare repositories that stand behind the double."""
+"""Runs git in the double's bare repositories."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORKFLOWS = ".github/workflows/"
 
 
 def environment() -> dict[str, str]:
-    """Of every git process here: nothing of the machine's configuration."""
+    """Return the environment of git processes, without the machine's git configuration."""
     return {
         "PATH": os.environ["PATH"],
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -27,11 +27,11 @@ def environment() -> dict[str, str]:
 
 
 class GitFailed(Exception):
-    """What git said on stderr."""
+    """A git command failed; the message is its stderr."""
 
 
 class Moved(Exception):
-    """A ref is not where it was expected."""
+    """A ref does not have its expected value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Of a tree; `size` is None for what is no blob."""
+    """An entry of a tree; `size` is in bytes, None for trees and submodules."""
 
     mode: str
     kind: str
@@ -75,7 +75,7 @@ STATUSES = {"A": "added", "D": "removed", "M": "modified", "T": "changed"}
 
 
 class Bare:
-    """`arriving` is a folder with the objects of a push that is not accepted yet."""
+    """A bare repository; `arriving` holds the objects of a push that is not accepted yet."""
 
     def __init__(self, folder: Path, *, arriving: Path | None = None) -> None:
         self.folder = folder
@@ -105,7 +105,7 @@ class Bare:
         return True
 
     def find(self, name: str, *, kind: str = "commit") -> str | None:
-        """The id of what a branch, a full ref or an id names."""
+        """Return the id of the object that a branch, a ref or an id names, or None."""
         for candidate in (f"refs/heads/{name}", f"refs/{name}", name):
             try:
                 verified = ["rev-parse", "--verify", "--quiet", "--end-of-options"]
@@ -122,7 +122,11 @@ class Bare:
         return self.refs(f"refs/heads/{name}").get(f"refs/heads/{name}")
 
     def update(self, changes: Mapping[str, tuple[str, str | None]]) -> None:
-        """All or nothing: ref to new id (zeros delete) and expected id (zeros absent, None any)."""
+        """Update all refs or none. Raises Moved.
+
+        Each ref maps to its new id (zeros delete it) and its expected id (zeros: the ref must not
+        exist; None: any).
+        """
         lines = [
             f"update {name}\0{new}\0{'' if old is None else old}\0"
             for name, (new, old) in changes.items()
@@ -145,11 +149,11 @@ class Bare:
         return int(self.text("rev-list", "--count", f"{since}..{tip}"))
 
     def commits(self, *revisions: str, limit: int = 250) -> list[str]:
-        """Newest first."""
+        """Return the ids of commits, newest first."""
         return self.text("rev-list", f"--max-count={limit}", *revisions, "--").splitlines()
 
     def merged_tree(self, ours: str, theirs: str) -> str | None:
-        """None when they conflict."""
+        """Return the tree of the merge, or None if there are conflicts."""
         try:
             return self.text("merge-tree", "--write-tree", ours, theirs)
         except GitFailed:
@@ -198,7 +202,7 @@ class Bare:
         return self.text("hash-object", "-w", "--stdin", stdin=content)
 
     def edited_tree(self, tree: str | None, changes: list[tuple[str, str, str | None]]) -> str:
-        """The tree after (path, mode, id or None to remove) changes."""
+        """Return the tree after changes of (path, mode, id); an id of None removes the path."""
         index = {"GIT_INDEX_FILE": str(self.folder / "double.index")}
         self.text("read-tree", tree or "--empty", more=index)
         lines = [
@@ -229,7 +233,7 @@ class Bare:
         ]
 
     def changed_workflow(self, new: str) -> str | None:
-        """A workflow file that a commit changes which no branch has yet."""
+        """Return a workflow file that commits change which no branch has yet, or None."""
         known = [f"^{sha}" for sha in set(self.refs("refs/heads/").values())]
         log = ["log", "--format=", "--name-only", "-m"]
         changed = self.text(*log, new, *known, "--", WORKFLOWS).splitlines()

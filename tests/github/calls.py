@@ -1,4 +1,4 @@
-"""The log of calls."""
+"""Logs the calls that the double received."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`fields` are the root fields of a GraphQL operation, in order; `cost` is of the hour's limit.
+    """A call: `fields` are the root fields of a GraphQL operation, in order.
 
-    `status` is None where no answer was given; `token` is the value that was sent, or "".
+    `status` is None if the caller received no answer; `token` is the value that was sent, or "".
+    `cost` is the number of calls counted towards the hourly limit, 0 or 1.
     """
 
     method: str
@@ -48,7 +49,7 @@ class Log:
         ]
 
     def mutations(self, name: str) -> int:
-        """How often, over all batches."""
+        """Return how often the mutation was sent, in all batches."""
         return sum(call.fields.count(name) for call in self)
 
     def cost(self) -> int:

@@ -1,4 +1,4 @@
-"""The double's time: the real one plus what a test has let pass."""
+"""Provides the double's time, which tests can move forward."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Clock:
         self._passed_seconds += seconds
 
     def seconds(self) -> float:
-        """Since the epoch."""
+        """Return the seconds since the epoch."""
         return time.time() + self._passed_seconds
 
     def now(self) -> datetime:
@@ -22,5 +22,5 @@ class Clock:
 
 
 def stamp(moment: datetime) -> str:
-    """As GitHub writes times."""
+    """Return the time in GitHub's form."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

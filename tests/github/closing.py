@@ -1,4 +1,4 @@
-"""Words that close issues when they arrive on the default branch."""
+"""Closes the issues that commits on the default branch name with a keyword ("Fixes #1")."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def close_named(store: Store, repository: Repository, text: str, *, user: User) 
 
 
 def read_new_commits(store: Store, repository: Repository, *, user: User) -> None:
-    """What came to the default branch since the last look."""
+    """Close the issues that new commits on the default branch name."""
     bare = Bare(repository.folder)
     tip, seen = bare.branch(repository.default_branch), repository.default_tip
     repository.default_tip = tip

@@ -1,4 +1,4 @@
-"""A GitHub for each test, with one repository, and the two client libraries that speak to it."""
+"""Provides a double for each test, with one repository and two client libraries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALL = dict.fromkeys("contents issues pull_requests actions checks statuses".spli
 
 @pytest.fixture
 def double(tmp_path: Path) -> Iterator[Double]:
-    """What a test does must fit GitHub's description, if it does not say otherwise."""
+    """Run the double; a test fails if it leaves violations of GitHub's description."""
     with Double(tmp_path / "hosting") as running:
         yield running
     assert running.violations == []
@@ -49,7 +49,7 @@ def ada(repository: Repository) -> User:
 
 @pytest.fixture
 def eve(double: Double, repository: Repository) -> User:
-    """May write."""
+    """Return a user who may write."""
     user = double.add_user("Eve")
     double.give_role(repository, user, Role.WRITE)
     return user
@@ -57,13 +57,13 @@ def eve(double: Double, repository: Repository) -> User:
 
 @pytest.fixture
 def token(double: Double, repository: Repository) -> str:
-    """A workflow's, with everything that one can have."""
+    """Return a workflow's token with all permissions."""
     return double.workflow_token(repository, ALL)
 
 
 @pytest.fixture
 def connect(double: Double, repository: Repository) -> Callable[[str], Client]:
-    """The repository as PyGithub has it, for a token."""
+    """Return a function that opens the repository with PyGithub and a token."""
 
     def open_client(token: str) -> Client:
         api = github.Github(
@@ -87,7 +87,7 @@ def client(connect: Callable[[str], Client], token: str) -> Client:
 
 @pytest.fixture
 def reader(double: Double, token: str) -> Any:
-    """The other library's view of the same; it has no types."""
+    """Return a client of github3.py, which has no types."""
     session = github3.session.GitHubSession()
     session.base_url = double.url
     session.token_auth(token)
@@ -98,7 +98,7 @@ def reader(double: Double, token: str) -> Any:
 def make_pull(
     double: Double, repository: Repository, client: Client
 ) -> Callable[..., tuple[Issue, Pull]]:
-    """A branch of main with the given files, and a pull request of it."""
+    """Return a function that makes a branch from main with the files, and its pull request."""
 
     def make(branch: str, files: dict[str, str | None]) -> tuple[Issue, Pull]:
         tip = double.git(repository).branch("main")

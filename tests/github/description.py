@@ -1,4 +1,4 @@
-"""GitHub's own description of its API, held against what goes in and out."""
+"""Validates requests and responses against GitHub's OpenAPI description."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.github.exchange import Json, Object, Request
 FILE = Path(__file__).parent / "openapi" / "github.json"
 # Clients send these with every list.
 PAGING = {"page", "per_page"}
-# Any call may end so, whether its description says it or not.
+# Any call may end with this, even if its description does not list it.
 ERROR = {"$ref": "#/components/schemas/basic-error"}
 
 
@@ -28,7 +28,7 @@ def description() -> Object:
 
 @cache
 def validator(*keys: str) -> OAS30Validator | None:
-    """Of the schema under the path of keys; None where nothing is described."""
+    """Return the validator of the schema below these keys, or None if there is no schema."""
     node: Any = description()
     for key in keys:
         node = resolved(node).get(key)
@@ -57,7 +57,7 @@ def operation(method: str, template: str) -> Object:
 
 
 def complaints(checker: OAS30Validator, value: Json) -> list[str]:
-    """Where and why the value does not fit; the most telling reason only."""
+    """Return where and why the value is invalid, with the best match only; [] if it is valid."""
     error = best_match(checker.iter_errors(value))
     if error is None:
         return []
@@ -65,7 +65,7 @@ def complaints(checker: OAS30Validator, value: Json) -> list[str]:
 
 
 def wrong_in_request(request: Request, template: str) -> list[str]:
-    """What GitHub refuses with 422."""
+    """Return the errors of the request that GitHub refuses with 422."""
     method = request.method.lower()
     checker = validator(
         "paths", template, method, "requestBody", "content", "application/json", "schema"
@@ -77,7 +77,7 @@ def wrong_in_request(request: Request, template: str) -> list[str]:
 
 
 def unknown_in_request(request: Request, template: str) -> list[str]:
-    """What GitHub ignores without a word, and the caller surely did not mean."""
+    """Return the parameters and keys that GitHub ignores silently."""
     found = operation(request.method, template)
     body = found.get("requestBody", {}).get("content", {}).get("application/json", {})
     properties = body.get("schema", {}).get("properties")

@@ -1,4 +1,4 @@
-"""The double as tests hold it: a GitHub on loopback, and what people do there beside the API."""
+"""Defines the double of GitHub that tests use, with the actions that happen outside the API."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.github.server import Admin, Server
 from tests.github.state import Comment, Issue, Job, Pull, Repository, Rule, Run
 from tests.github.store import Store
 
-# What a workflow's token gets; metadata is always there.
+# The default permissions of a workflow's token; metadata is always included.
 READ_ONLY = {"contents": "read"}
 JOB_STATUSES = ("queued", "in_progress", "completed")
 
 
 class Double:
-    """`with Double(folder) as github:`; nothing of it outlives the folder."""
+    """A GitHub on loopback with its state in a folder: `with Double(folder) as github:`."""
 
     def __init__(self, folder: Path, *, allowance: Allowance | None = None, port: int = 0) -> None:
         self.clock = Clock()
@@ -64,15 +64,15 @@ class Double:
 
     @property
     def url(self) -> str:
-        """Of the REST API, and where repositories are cloned from."""
+        """The URL of the REST API, which is also the base of clone URLs."""
         return self.store.url
 
     @property
     def violations(self) -> list[str]:
-        """Disagreements with GitHub's description, of callers and of the double."""
+        """The violations of GitHub's description, by callers and by the double."""
         return self.gateway.violations
 
-    # What is there
+    # State
 
     def add_user(self, login: str, *, kind: Kind = Kind.USER) -> User:
         user = User(id=self.store.new_id(), login=login, kind=kind)
@@ -91,7 +91,7 @@ class Double:
         private: bool = False,
         default_branch: str = "main",
     ) -> Repository:
-        """With the branches and tags of the source. The owner becomes a user if unknown."""
+        """Create a repository with the branches and tags of `source`, and its owner if unknown."""
         owner_login, _, name = full_name.partition("/")
         owner = self.store.user(owner_login) or self.add_user(owner_login)
         folder = self.store.folder / owner.login / f"{name}.git"
@@ -119,7 +119,10 @@ class Double:
         *,
         app: App | None = None,
     ) -> str:
-        """As GITHUB_TOKEN, or that of another app: permissions by GitHub's names, read or write."""
+        """Return a token of GitHub Actions (GITHUB_TOKEN) or of another app.
+
+        `permissions` map GitHub's names to "read" or "write".
+        """
         app = app or self.store.actions_app
         given = READ_ONLY if permissions is None else permissions
         return self._issue_token(
@@ -151,12 +154,12 @@ class Double:
     def git(self, repository: Repository) -> Bare:
         return Bare(repository.folder)
 
-    # What people do
+    # Actions of users
 
     def open_issue(
         self, repository: Repository, *, user: User, title: str, body: str | None = None
     ) -> Issue:
-        """Through the web page, where line ends are CRLF."""
+        """Open an issue as in the browser, which sends line ends as CRLF."""
         with self.store.lock:
             return tracker.new_issue(
                 self.store, repository, user=user, app=None, title=title, body=as_typed(body)
@@ -169,7 +172,10 @@ class Double:
             return tracker.add_comment(self.store, repository, issue=issue, token=token, body=text)
 
     def commit(self, repository: Repository, branch: str, files: Mapping[str, str | None]) -> str:
-        """Somebody pushes one commit: path to content, None removes. The commit's id."""
+        """Push one commit to the branch and return its id.
+
+        `files` map paths to contents; None removes the file.
+        """
         with self.store.lock:
             bare = Bare(repository.folder)
             tip = bare.branch(branch)
@@ -194,7 +200,7 @@ class Double:
     def merge_pull(
         self, repository: Repository, issue: Issue, *, user: User, method: str = "merge"
     ) -> str:
-        """A person presses the button: merge, squash or rebase. The new tip of the base."""
+        """Merge as in the browser (merge, squash or rebase) and return the new tip of the base."""
         with self.store.lock:
             return merging.merge(
                 self.store,
@@ -208,7 +214,7 @@ class Double:
     def propose(
         self, repository: Repository, fork: Repository, *, branch: str, base: str = "main"
     ) -> Issue:
-        """The fork's owner opens a pull request from a branch of the fork."""
+        """Open a pull request from a branch of the fork, as the fork's owner."""
         with self.store.lock:
             bare, there = Bare(repository.folder), Bare(fork.folder)
             commit, tip = there.branch(branch), bare.branch(base)
@@ -240,7 +246,7 @@ class Double:
             repository.gone[issue.number] = None
 
     def transfer(self, repository: Repository, issue: Issue, *, to: Repository) -> Issue:
-        """With its comments, to another repository, where it gets a number of its own."""
+        """Move the issue and its comments to another repository, where it gets a new number."""
         with self.store.lock:
             moved = tracker.new_issue(
                 self.store, to, user=issue.user, app=None, title=issue.title, body=issue.body
@@ -250,7 +256,7 @@ class Double:
             repository.gone[issue.number] = (to, moved.number)
             return moved
 
-    # How GitHub is set up, and what its machines do
+    # Rules, workflow runs and faults
 
     def add_rule(
         self,
@@ -261,7 +267,7 @@ class Double:
         parameters: Object | None = None,
         bypass: frozenset[str] = frozenset(),
     ) -> Rule:
-        """`kind` and parameters are GitHub's; `bypass` are logins that it does not bind."""
+        """Add a rule with GitHub's type and parameters; `bypass` are logins that are exempt."""
         rule = Rule(
             id=self.store.new_id(),
             branches=branches,
@@ -273,7 +279,7 @@ class Double:
         return rule
 
     def add_run(self, repository: Repository, workflow: str, *, event: str, actor: User) -> Run:
-        """On the default branch; `workflow` is the path of its file."""
+        """Add a run on the default branch; `workflow` is the path of the workflow file."""
         now = self.clock.now()
         commit = Bare(repository.folder).branch(repository.default_branch)
         assert commit
@@ -293,7 +299,7 @@ class Double:
         return run
 
     def set_job(self, run: Run, name: str, *, status: str, conclusion: str | None = None) -> Job:
-        """The run ends with its last job."""
+        """Set a job's state, and complete the run when all its jobs are completed."""
         assert status in JOB_STATUSES
         now = self.clock.now()
         job = next((one for one in run.jobs if one.name == name), None)
@@ -315,10 +321,10 @@ class Double:
         return fault
 
     def lag(self, seconds: float) -> None:
-        """Lists show what is new only after that time."""
+        """Delay the appearance of new objects in lists by so many seconds."""
         self.store.lag_seconds = seconds
 
-    # Events, as a workflow finds them
+    # Events, as a workflow receives them
 
     def comment_event(
         self, repository: Repository, issue: Issue, comment: Comment, *, action: str = "created"
@@ -330,7 +336,7 @@ class Double:
     def label_event(
         self, repository: Repository, issue: Issue, *, name: str, sender: User
     ) -> Object:
-        """Somebody labels the issue."""
+        """Label the issue and return the event."""
         with self.store.lock:
             label = tracker.find_or_make_label(self.store, repository, name)
             if label.id not in issue.labels:
@@ -363,7 +369,7 @@ def pull_of(issue: Issue) -> Pull:
 
 
 def as_typed(text: str | None) -> str | None:
-    """A browser's text field ends lines with CRLF."""
+    """Return the text with line ends as CRLF, as a browser's text field sends it."""
     return text and text.replace("\r\n", "\n").replace("\n", "\r\n")
 
 

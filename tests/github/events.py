@@ -1,4 +1,4 @@
-"""Payloads of webhooks, as they lie in the event file of a workflow."""
+"""Builds the payloads of webhooks, as the event file of a workflow holds them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.github.views import pulls as pull_view
 
 
 def payload(store: Store, repository: Repository, *, sender: User, action: str = "") -> Object:
-    """What every event has."""
+    """Return the part that is common to all events."""
     common: Object = {
         "repository": people.repository(store, repository),
         "sender": people.simple_user(store, sender),
@@ -56,7 +56,7 @@ def pull_request(
 def workflow_dispatch(
     store: Store, repository: Repository, *, sender: User, workflow: str, ref: str, inputs: Object
 ) -> Object:
-    """Inputs are strings here."""
+    """Return the payload of a dispatch, in which all inputs are strings."""
     given = {name: str(value) for name, value in inputs.items()}
     more = {"inputs": given or None, "ref": f"refs/heads/{ref}", "workflow": workflow}
     return payload(store, repository, sender=sender) | more

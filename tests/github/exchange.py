@@ -1,4 +1,4 @@
-"""What goes over the wire, and GitHub's ways of saying no."""
+"""Defines requests, responses and GitHub's refusals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_BODY = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`path` is as sent, still quoted; the names of headers are in lower case."""
+    """An HTTP request: `path` is still quoted, the names of headers are in lower case."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Response:
 
 
 class Refused(Exception):
-    """The request ends here, with this answer."""
+    """The request is refused with `response`."""
 
     def __init__(self, response: Response) -> None:
         super().__init__((response.body or {}).get("message", response.status))
@@ -68,7 +68,7 @@ def custom_error(resource: str, message: str) -> Refused:
 
 
 def check_body(text: str | None, *, resource: str) -> None:
-    """GitHub counts characters, not bytes."""
+    """Refuse a text that is too long; GitHub counts characters, not bytes."""
     if text is not None and len(text) > LONGEST_BODY:
         message = f"body is too long (maximum is {LONGEST_BODY} characters)"
         raise wrong_field(resource, "body", code="custom", message=message)

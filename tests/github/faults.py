@@ -1,4 +1,4 @@
-"""What goes wrong, by rule: the n-th call that fits, or every one."""
+"""Injects faults by rule: into the n-th matching call, or into all of them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Effect(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """Fits a REST call by method and path (with `*`), or one field of a mutation by its name.
+    """A rule that matches REST calls by method and path (with `*`), or mutations by name.
 
-    In a batch of mutations those before the n-th are done, those behind it are not.
-    `nth` counts from 1 the calls that fit since the rule was set; None is every call.
+    In a batch of mutations, those before the n-th are executed, those after it are not.
+    `nth` counts matching calls from 1 since the rule was added; None means all of them.
     """
 
     effect: Effect
@@ -75,13 +75,13 @@ class Faults:
 
     @staticmethod
     def _first(fitting: list[Fault]) -> Fault | None:
-        """All of them count the call, also behind one that strikes."""
+        """Return the first rule that strikes; all matching rules count the call."""
         striking = [rule for rule in fitting if rule.strikes()]
         return striking[0] if striking else None
 
 
 def struck(fault: Fault, limits: Limits) -> Refused:
-    """The answer in place of the one that was due."""
+    """Return the refusal that replaces the regular answer."""
     after = fault.retry_after_seconds
     match fault.effect:
         case Effect.SECONDARY_LIMIT:

@@ -1,4 +1,4 @@
-"""Who may move which ref: permissions, workflow files and the rules of branches."""
+"""Decides who may move which ref, by permissions, workflow files and branch rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERYTHING = "~ALL"
 DEFAULT_BRANCH = "~DEFAULT_BRANCH"
 
 
-# As a ruleset has them when one only ticks the box.
+# GitHub's defaults for a new rule.
 DEFAULT_PARAMETERS: dict[str, Object] = {
     "pull_request": {
         "dismiss_stale_reviews_on_push": False,
@@ -38,7 +38,7 @@ DEFAULT_PARAMETERS: dict[str, Object] = {
 
 
 class Forbidden(Exception):
-    """Why a ref may not move, in GitHub's words."""
+    """A ref may not move; the message is GitHub's."""
 
 
 def rules_of(repository: Repository, branch: str) -> list[Rule]:
@@ -53,7 +53,7 @@ def covers(repository: Repository, rule: Rule, branch: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Of a ref; zeros for what is not there before or after."""
+    """The move of a ref; an id of zeros means that the ref does not exist before or after."""
 
     ref: str
     old: str
@@ -61,7 +61,10 @@ class Move:
 
 
 def check_push(repository: Repository, token: Token, *, move: Move, bare: Bare) -> None:
-    """Raises Forbidden. `bare` is the repository with the objects that arrive."""
+    """Check permissions and rules for a move; `bare` includes the pushed objects.
+
+    Raises Forbidden.
+    """
     check_workflows(repository, token, move=move, bare=bare)
     if not move.ref.startswith(BRANCHES):
         return
@@ -77,7 +80,7 @@ def check_workflows(repository: Repository, token: Token, *, move: Move, bare: B
 
 
 def demand_workflows(repository: Repository, token: Token, *, path: str) -> None:
-    """Raises Forbidden when the token may not change workflow files."""
+    """Raise Forbidden if the token may not change workflow files."""
     if level_of(token, repository, Permission.WORKFLOWS) < Level.WRITE:
         who = "a GitHub App" if token.app else "a Personal Access Token"
         what = "`workflows` permission" if token.app else "`workflow` scope"

@@ -1,4 +1,4 @@
-"""The way of a call: who asks, limits, faults, permission, GitHub's description, handler, log."""
+"""Processes a call: token, limits, faults, permission, GitHub's description, handler, log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ assert catalog.MODULES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`lost` is how the answer does not reach the caller, if so."""
+    """An answer; `lost` is the fault that keeps it from the caller, or None."""
 
     response: Response
     lost: Effect | None = None
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """`fields` are the root fields of a GraphQL operation."""
+    """A response before its fault is applied; `fields` are the root fields of a GraphQL call."""
 
     response: Response
     fault: Fault | None = None
@@ -49,7 +49,10 @@ class Served:
 
 @dataclass(kw_only=True)
 class Gateway:
-    """`violations` are all disagreements with GitHub's description, of callers and of ourselves."""
+    """The entry point of API calls.
+
+    `violations` are the violations of GitHub's description, by callers and by the double.
+    """
 
     store: Store
     limits: Limits
@@ -71,7 +74,7 @@ class Gateway:
             return self.sent(request, served, token=token, resource=resource)
 
     def by_name(self, request: Request) -> Request:
-        """Redirects lead to a repository by its id."""
+        """Return the request with the repository's name; redirects name it by id."""
         match = re.fullmatch(r"/repositories/(\d+)(.*)", request.path)
         found = self.store.repository_by_id(int(match[1])) if match else None
         if match is None or found is None:
@@ -144,7 +147,7 @@ class Gateway:
             raise refuse(422, f"Invalid request.\n\n{wrong[0]}")
 
     def checked(self, request: Request, route: Route, response: Response) -> Response:
-        """With the tag of what it says; 304 where the caller has that already."""
+        """Validate the response and add its ETag; return 304 if the caller has it already."""
         wrong = description.wrong_in_response(
             request.method, route.template, status=response.status, body=response.body
         )
@@ -163,7 +166,7 @@ class Gateway:
     def sent(
         self, request: Request, served: Served, *, token: Token | None, resource: str
     ) -> Answer:
-        """As it leaves, in the log; the fault strikes what leaves."""
+        """Apply a late fault to the response, log the call and add the rate limit headers."""
         fault, response = served.fault, served.response
         is_free = request.path == FREE_PATH or response.status == 304
         if response.status == 304:
@@ -194,7 +197,7 @@ def handled(route: Route, call: Call) -> Response:
 
 
 def with_renderings(body: Json) -> Json:
-    """What has a text gets it also as HTML and plain: github3.py asks for that."""
+    """Add HTML and plain renderings of each body, which github3.py asks for."""
     if isinstance(body, list):
         return [with_renderings(one) for one in body]
     if isinstance(body, dict) and {"body", "author_association"} <= body.keys():
@@ -204,7 +207,7 @@ def with_renderings(body: Json) -> Json:
 
 
 def normalized(request: Request) -> Request:
-    """Older and other ways to the same: Enterprise Server's prefix, the statuses of a commit."""
+    """Map alternative paths to the usual ones: Enterprise Server's prefix, commit statuses."""
     path = request.path
     for prefix, start in (("/api/v3/", "/"), ("/api/graphql", QUERY_PATH)):
         if path.startswith(prefix):
@@ -215,7 +218,7 @@ def normalized(request: Request) -> Request:
 
 
 def token_value(request: Request) -> str:
-    """Of `token …`, `Bearer …`, or the password of `Basic …`."""
+    """Return the token from `token …`, `Bearer …` or the password of `Basic …`, or ""."""
     kind, _, value = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "basic":
         return base64.b64decode(value).decode(errors="replace").partition(":")[2]
@@ -223,7 +226,7 @@ def token_value(request: Request) -> str:
 
 
 def need_of(route: Route, call: Call) -> Need:
-    """What goes for issues goes by `pull_requests` where the issue is a pull request."""
+    """Return the needed permission, `pull_requests` for issues that are pull requests."""
     need = permissions.need_of(route.method, route.below_repository or "")
     if need.permission is Permission.ISSUES and is_about_pull(call):
         return replace(need, permission=Permission.PULL_REQUESTS)

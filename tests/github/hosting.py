@@ -1,4 +1,4 @@
-"""Git over HTTP: real bare repositories behind `git http-backend`."""
+"""Serves real bare repositories over HTTP with `git http-backend`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Reply:
 
 
 class Hosting:
-    """Its calls are in the log, without cost, and rules for faults strike them as any other."""
+    """The git server. Its calls are logged without cost, and faults apply to them too."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -55,7 +55,7 @@ class Hosting:
         return PATH.fullmatch(request.path) is not None
 
     def answer(self, request: Request) -> tuple[Reply, Effect | None]:
-        """The reply, and how it is lost, if so."""
+        """Return the reply, and the fault that keeps it from the caller or None."""
         with self.store.lock:
             fault = self.gateway.faults.of_call(request.method, request.path)
         if fault is None:
@@ -100,7 +100,7 @@ class Hosting:
         return backend(repository, request, rest=match["rest"])
 
     def push(self, repository: Repository, token: Token, request: Request, *, rest: str) -> Reply:
-        """Refused as a whole where GitHub would refuse one of its refs."""
+        """Accept a push, or refuse it as a whole if one of its refs is refused."""
         with self.store.lock:
             wanted = read_push(unpacked(request))
             if refused := forbidden(repository, token, wanted):
@@ -125,7 +125,7 @@ def refuse(repository: Repository | None, token: Token | None, *, pushes: bool) 
 
 
 def said(status: int, text: str) -> Reply:
-    """git shows it as `remote: …`."""
+    """Return a reply with a text, which git shows as `remote: …`."""
     return Reply(status=status, headers={"Content-Type": "text/plain"}, content=text.encode())
 
 
@@ -175,7 +175,7 @@ class Push:
 
 
 def read_push(content: bytes) -> Push:
-    """The commands, then the pack; no pack where refs are only deleted."""
+    """Parse the commands and the pack, which is empty if refs are only deleted."""
     moves, capabilities = [], frozenset[str]()
     at = 0
     while at < len(content) and content[at : at + 4] != FLUSH:
@@ -192,7 +192,10 @@ def read_push(content: bytes) -> Push:
 
 
 def forbidden(repository: Repository, token: Token, push: Push) -> dict[str, str]:
-    """Ref to reason. The arriving objects are looked at apart, as git's own hooks do."""
+    """Return the reasons by refused ref.
+
+    The pushed objects are read from a quarantine folder, as in git's own hooks.
+    """
     reasons = {}
     with tempfile.TemporaryDirectory(dir=repository.folder) as folder:
         arriving = Path(folder)
@@ -208,7 +211,7 @@ def forbidden(repository: Repository, token: Token, push: Push) -> dict[str, str
 
 
 def take(repository: Repository, pack: bytes, *, arriving: Path) -> None:
-    """A broken pack is left for the backend to refuse."""
+    """Unpack the pack into `arriving`; a broken pack is left for the backend to refuse."""
     (arriving / "pack").mkdir()
     objects = quarantine(repository.folder, arriving)
     bare = Bare(repository.folder)
@@ -219,7 +222,7 @@ def take(repository: Repository, pack: bytes, *, arriving: Path) -> None:
 
 
 def report(push: Push, refused: dict[str, str]) -> Reply:
-    """git's own form of it: no ref has moved."""
+    """Return git's report of a refused push, in which no ref has moved."""
     lines = [packet(b"unpack ok\n")]
     for move in push.moves:
         reason = refused.get(move.ref, "another ref of this push was refused")
@@ -240,7 +243,7 @@ def packet(data: bytes) -> bytes:
 
 
 def create(folder: Path, *, default_branch: str, source: Path | None) -> None:
-    """A bare repository, with all branches and tags of the source."""
+    """Create a bare repository with all branches and tags of `source`."""
     folder.mkdir(parents=True)
     bare = Bare(folder)
     bare.text("init", "--quiet", "--bare", f"--initial-branch={default_branch}")

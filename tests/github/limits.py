@@ -1,4 +1,4 @@
-"""GitHub's rate limits: primary by the hour, secondary by the minute, content by both."""
+"""Enforces GitHub's rate limits: primary by the hour, secondary by the minute, content by both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDARY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """How much of each there is; a test may hand over smaller ones."""
+    """The limits; a test may pass smaller ones."""
 
     app_per_hour: int = 1_000
     user_per_hour: int = 5_000
@@ -32,7 +32,7 @@ class Allowance:
 
 @dataclass(slots=True, kw_only=True)
 class Window:
-    """One hour of the primary limit."""
+    """An hour of the primary limit; `started` is in seconds since the epoch."""
 
     started: float
     used: int = 0
@@ -51,13 +51,13 @@ class Limits:
         return self.allowance.app_per_hour if token.app else self.allowance.user_per_hour
 
     def spend(self, token: Token | None, resource: str) -> None:
-        """One call of the hour's: `core` or `graphql`."""
+        """Count one call to `core` or `graphql` towards the hourly limit. Raises Refused."""
         if self._window(token, resource).used >= self.limit(token):
             raise self._exhausted(token, resource)
         self._window(token, resource).used += 1
 
     def give_back(self, token: Token | None, resource: str) -> None:
-        """An answer of 304 costs nothing."""
+        """Uncount a call, because an answer with status 304 costs nothing."""
         self._window(token, resource).used -= 1
 
     def spend_points(self, token: Token | None, resource: str, points: int) -> None:
@@ -67,7 +67,7 @@ class Limits:
         self._spend(token, resource, amount=points, most=most, seconds=MINUTE)
 
     def spend_content(self, token: Token | None) -> None:
-        """One issue, comment, pull request or relation that is made."""
+        """Count the creation of an issue, comment, pull request or relation. Raises Refused."""
         most = self.allowance.content_per_minute
         self._spend(token, "content/minute", amount=1, most=most, seconds=MINUTE)
         most = self.allowance.content_per_hour
@@ -126,7 +126,7 @@ class Limits:
 
 
 def owner_of(token: Token | None) -> str:
-    """All jobs of a repository share the hour of its app tokens."""
+    """Return the key of the token's limits; app tokens of one repository share theirs."""
     if token is None:
         return "anonymous"
     return str(token.repository if token.app else token.user.id)

@@ -1,4 +1,4 @@
-"""Pull requests and their branches: mergeability, merges, and what a push does to them."""
+"""Opens and merges pull requests, and updates them after a push."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WEB_FLOW = User(id=19_864_447, login="web-flow", name="GitHub")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """How to merge. `head` is the commit that the caller has seen."""
+    """The options of a merge; `head` is the commit that the caller expects."""
 
     method: str = "merge"
     head: str | None = None
@@ -29,7 +29,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """`head` is a branch of the same repository, also as `owner:branch`."""
+    """A pull request to open; `head` is a branch of the same repository, or `owner:branch`."""
 
     title: str
     body: str | None
@@ -91,7 +91,7 @@ def write_pull_ref(repository: Repository, issue: Issue, pull: Pull) -> None:
 
 
 def mergeable(repository: Repository, issue: Issue, pull: Pull) -> bool | None:
-    """None when this head on this base is asked about for the first time."""
+    """Return whether it merges cleanly; None if closed, or at the first call for head and base."""
     if issue.state == "closed":
         return None
     asked = pull.head_commit, pull.base_commit
@@ -104,7 +104,11 @@ def mergeable(repository: Repository, issue: Issue, pull: Pull) -> bool | None:
 def merge(
     store: Store, repository: Repository, *, issue: Issue, pull: Pull, token: Token, wish: Wish
 ) -> str:
-    """The new tip of the base. Raises Refused: 405 may not or cannot, 409 the head has moved."""
+    """Merge and return the new tip of the base.
+
+    Raises Refused: 403 for workflow files, 405 if the merge is forbidden or conflicts, 409 if the
+    head has moved.
+    """
     if wish.head not in {None, pull.head_commit}:
         raise refuse(409, "Head branch was modified. Review and try the merge again.")
     obstacle = obstacle_to(repository, issue, pull)
@@ -126,7 +130,10 @@ def merge(
 
 
 def check_merged_workflows(repository: Repository, pull: Pull, token: Token) -> None:
-    """Here the head is on a branch already: what counts is what comes to the base."""
+    """Raise Forbidden if the merge brings workflow files to the base that the token may not change.
+
+    The head is on a branch already, so the check for new commits of a push would find nothing.
+    """
     bare = Bare(repository.folder)
     start = bare.merge_base(pull.base_commit, pull.head_commit) or pull.base_commit
     for change in bare.changes(start, pull.head_commit):
@@ -135,7 +142,7 @@ def check_merged_workflows(repository: Repository, pull: Pull, token: Token) -> 
 
 
 def obstacle_to(repository: Repository, issue: Issue, pull: Pull) -> str:
-    """Why GitHub would not merge it now; "" where it would."""
+    """Return why GitHub would not merge now, or ""."""
     if issue.state == "closed":
         return "Pull Request is not mergeable"
     if pull.draft:
@@ -158,7 +165,7 @@ def obstacle_to(repository: Repository, issue: Issue, pull: Pull) -> str:
 def merge_commit(
     store: Store, repository: Repository, *, issue: Issue, pull: Pull, user: User, wish: Wish
 ) -> str | None:
-    """None when it conflicts. A rebase of several commits is made as one."""
+    """Return the new commit, or None for a conflict. A rebase makes a single commit."""
     bare = Bare(repository.folder)
     tree = bare.merged_tree(pull.base_commit, pull.head_commit)
     if tree is None:
@@ -204,8 +211,10 @@ def mark_merged(store: Store, issue: Issue, pull: Pull, *, user: User, commit: s
 
 
 def note_push(store: Store, repository: Repository, *, user: User) -> None:
-    """After any move of a ref: open pull requests follow their branches, and those whose head
-    their base now reaches are merged, whoever pushed it."""
+    """Update the open pull requests after any move of a ref.
+
+    They follow their branches, and count as merged if their base now contains their head.
+    """
     read_new_commits(store, repository, user=user)
     bare = Bare(repository.folder)
     branches = bare.refs("refs/heads/")
@@ -221,7 +230,10 @@ def note_push(store: Store, repository: Repository, *, user: User) -> None:
 def follow(
     store: Store, repository: Repository, *, issue: Issue, pull: Pull, branches: dict[str, str]
 ) -> None:
-    """A pull request whose branch is gone is closed, unless its base has it all."""
+    """Update head and base of a pull request.
+
+    It is closed if its branch is gone, unless its base contains its head.
+    """
     own = pull.head_commit if pull.fork else None  # no push to this repository moves a fork
     head = own or branches.get(f"refs/heads/{pull.head}")
     base = branches.get(f"refs/heads/{pull.base}")
@@ -242,7 +254,7 @@ def follow(
 def update_branch(
     store: Store, repository: Repository, *, pull: Pull, token: Token, expected: str | None
 ) -> None:
-    """Merges the base into the head's branch."""
+    """Merge the base into the head's branch. Raises Refused."""
     if expected not in {None, pull.head_commit}:
         message = "expected head sha didn't match current head ref."
         raise refuse(422, message)
@@ -265,7 +277,7 @@ def update_branch(
 
 
 def waits_for_queue(repository: Repository, pull: Pull) -> bool:
-    """Its base has a merge queue, and it is not in it."""
+    """Return whether the base has a merge queue that the pull request is not in."""
     rules = rules_of(repository, pull.base)
     return pull.queue_entry is None and any(rule.type == "merge_queue" for rule in rules)
 
@@ -276,7 +288,7 @@ def enqueue(store: Store, pull: Pull, token: Token) -> QueueEntry:
 
 
 def do_what_is_due(store: Store, repository: Repository) -> None:
-    """Merges that GitHub does by itself: from the queue, and by auto-merge."""
+    """Do the merges that GitHub does by itself: from the queue, and by auto-merge."""
     for issue, pull in repository.pulls():
         due = pull.queue_entry or pull.auto_merge
         if due is None or obstacle_to(repository, issue, pull):

@@ -1,4 +1,4 @@
-"""Who may call: users, bots, apps, their tokens and what they may do."""
+"""Defines users, bots, apps, and their tokens and permissions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Permission(StrEnum):
 
 
 class Level(IntEnum):
-    """How far a permission goes; a token of an app has only none, read and write."""
+    """The level of a permission; an app's token has only none, read and write."""
 
     NONE = 0
     READ = 1
@@ -35,7 +35,7 @@ class Level(IntEnum):
 
 
 class Role(StrEnum):
-    """Of a user in a repository."""
+    """The role of a user in a repository."""
 
     NONE = "none"
     READ = "read"
@@ -50,7 +50,7 @@ class Role(StrEnum):
 
     @property
     def permission(self) -> str:
-        """The older and coarser name that the permission endpoint gives."""
+        """The role's older and coarser name, which the permission endpoint returns."""
         return {Role.MAINTAIN: "write", Role.TRIAGE: "read"}.get(self, self.value)
 
 
@@ -68,7 +68,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """A GitHub App; its bot is the author of all that it does."""
+    """A GitHub App; its bot is the author of its writes."""
 
     id: int
     slug: str
@@ -78,9 +78,10 @@ class App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An app's token is bound to one repository (by id) and to the permissions it was given.
+    """A token of an app or a user.
 
-    A user's token may do what the user may, and touches workflow files only by its scope.
+    An app's token is bound to one repository (by id) and to its permissions. A user's token may do
+    what the user may, but change workflow files only with `workflow_scope`.
     """
 
     value: str

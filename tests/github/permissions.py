@@ -1,4 +1,4 @@
-"""Which permission a call needs, and whether a token has it."""
+"""Defines the permission that each call needs, and checks that a token has it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.github.state import Repository
 NONE, READ, PARTICIPATE, TRIAGE, WRITE = Level
 METADATA, CONTENTS, ISSUES, PULLS, ACTIONS, CHECKS, STATUSES, WORKFLOWS = Permission
 
-# Methods, path below the repository, what is needed. The first that fits counts.
-# A user may open issues and comment with no more than read access (PARTICIPATE).
+# Method, path below the repository, permission, level. The first matching row counts.
+# A user with read access may open issues and comment (PARTICIPATE).
 TABLE = (
     ("GET", "", METADATA, READ),
     ("GET", "/collaborators/*", METADATA, READ),
@@ -54,7 +54,7 @@ class Need:
 
 
 def need_of(method: str, path: str) -> Need:
-    """`path` is below the repository, with or without its parameters filled in."""
+    """Return what a call needs; `path` is below the repository, as a template or filled in."""
     for methods, pattern, permission, level in TABLE:
         if methods in {method, "*"} and fnmatchcase(path, pattern):
             return Need(permission=permission, level=level)
@@ -90,7 +90,7 @@ def is_visible(token: Token | None, repository: Repository) -> bool:
 
 
 def demand(token: Token | None, repository: Repository, need: Need) -> None:
-    """Raises Refused in GitHub's words when the token may not."""
+    """Raise Refused, with GitHub's message, if the token lacks the permission."""
     if level_of(token, repository, need.permission) < need.level:
         raise refusal(token, repository)
 

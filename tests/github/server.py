@@ -1,4 +1,4 @@
-"""The HTTP server on loopback: API, git and the tests' own side on one port."""
+"""Serves the API, git and the administrative verbs over HTTP on one port of loopback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STALL_SECONDS = 0.05
 
 
 class Server(ThreadingHTTPServer):
-    """`admin` is there when the double runs by itself."""
+    """The HTTP server; `admin` is set if the double runs stand-alone."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -41,7 +41,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hung up is nothing to tell; anything else is a bug of ours."""
+        """Print the traceback, except for callers that closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -49,7 +49,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
-    # Head and body are two writes, and Nagle would hold back the second.
+    # Head and body are two writes, and Nagle's algorithm would delay the second.
     disable_nagle_algorithm = True
 
     def answer(self) -> None:
@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(reply)
 
     def lose(self, effect: Effect) -> None:
-        """No answer; the connection ends, at once or when the caller has waited long enough."""
+        """Close the connection without an answer, at once or after the caller's time-out."""
         if effect is Effect.TIMEOUT_AFTER:
             self.stall()
         self.close_connection = True
@@ -121,11 +121,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.content)
 
     def stall(self) -> None:
-        """Until the caller gives up or the double closes."""
+        """Wait until the caller gives up or the double closes."""
         while not self.server.closing.is_set():
             readable, _, _ = select.select([self.connection], [], [], STALL_SECONDS)
             if readable and not self.connection.recv(1, socket.MSG_PEEK):
                 return
 
     def log_message(self, *_: Any) -> None:
-        """The log of calls says more."""
+        """Print nothing; the log of calls says more."""

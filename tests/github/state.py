@@ -1,4 +1,4 @@
-"""What GitHub remembers. Things with an identity change, under the store's lock; values do not."""
+"""Defines the double's state: mutable entities, changed under the store's lock, and values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoMerge:
-    """Merge when nothing is in the way any more; `token` is whose wish it is."""
+    """A request to merge as soon as the rules allow it, made with `token`."""
 
     token: Token
     method: str
@@ -60,7 +60,7 @@ class AutoMerge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntry:
-    """In the merge queue of the base."""
+    """An entry in the merge queue of the base."""
 
     id: int
     token: Token
@@ -69,9 +69,10 @@ class QueueEntry:
 
 @dataclass(slots=True, kw_only=True)
 class Pull:
-    """What an issue has more when it is a pull request; `head_commit` stays without the branch.
+    """The additional state of an issue that is a pull request.
 
-    `fork` holds the head where that is no branch of this repository.
+    `head_commit` is kept after the branch is deleted. `fork` holds the head if that is no branch
+    of this repository.
     """
 
     id: int
@@ -88,13 +89,13 @@ class Pull:
     auto_merge: AutoMerge | None = None
     queue_entry: QueueEntry | None = None
     fork: Repository | None = None
-    # Head and base that a reader has asked about: GitHub starts to compute then, and answers null.
+    # Head and base of the last query: GitHub answers null at first and only then starts to compute.
     asked_about: tuple[str, str] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Issue:
-    """Issue or pull request. Labels and relations are ids."""
+    """An issue or a pull request; labels and relations are ids."""
 
     id: int
     number: int
@@ -177,7 +178,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule of a ruleset for the branches of a pattern, with GitHub's type and parameters."""
+    """A rule for the branches that match a pattern, with GitHub's type and parameters."""
 
     id: int
     branches: str
@@ -188,7 +189,7 @@ class Rule:
 
 @dataclass(slots=True, kw_only=True)
 class MergeRequest:
-    """A merge that was asked for and is done later. `calls_left` until that is so."""
+    """An asynchronous request to merge, done after `calls_left` further calls."""
 
     uuid: str
     number: int
@@ -206,7 +207,10 @@ class MergeRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Repository:
-    """`folder` is the real bare repository behind it, `default_tip` where it was last looked at."""
+    """A repository; `folder` is its bare repository on disk.
+
+    `default_tip` is the tip of the default branch up to which commits were searched for keywords.
+    """
 
     id: int
     owner: User
@@ -222,7 +226,7 @@ class Repository:
     roles: dict[str, Role] = field(default_factory=dict)
     labels: list[Label] = field(default_factory=list)
     issues: dict[int, Issue] = field(default_factory=dict)
-    # Numbers of issues that were here: where they are now, or None for deleted ones.
+    # Numbers of former issues, with their new place, or None for deleted ones.
     gone: dict[int, tuple[Repository, int] | None] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)
     check_runs: list[CheckRun] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""All state of the double, behind one lock."""
+"""Holds the state of the double behind one lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.github.state import Comment, Issue, Label, Repository
 
 Listed = TypeVar("Listed", Issue, Comment)
 
-# Above 32 bits and never near a number of an issue: who mixes them up is found out.
+# Larger than 32 bits, so that a mix-up with an issue's number shows.
 FIRST_ID = 5_000_000_003
 ID_STEP = 7
 ACTIONS_APP_ID = 15_368
@@ -23,8 +23,11 @@ ACTIONS_BOT_ID = 41_898_282
 
 
 class Store:
-    """`lag_seconds` is how long lists do not show what is new; `calls_before_merge` how many calls
-    to a repository go by before a merge that was asked for is done."""
+    """The state of the double.
+
+    `lag_seconds` is the delay until lists show a new object. `calls_before_merge` is the number of
+    calls to a repository before an asynchronous merge is done.
+    """
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self.folder = folder
@@ -56,7 +59,7 @@ class Store:
         return next((one for one in self.repositories.values() if one.id == repository_id), None)
 
     def find_issue(self, issue_id: int) -> tuple[Repository, Issue] | None:
-        """Across all repositories."""
+        """Find an issue by database id in all repositories."""
         for repository in self.repositories.values():
             if issue := repository.issue_by_id(issue_id):
                 return repository, issue
@@ -78,19 +81,19 @@ class Store:
         return None
 
     def listed(self, items: list[Listed]) -> list[Listed]:
-        """Without what lists do not show yet."""
+        """Return the items that lists show already."""
         known = self.clock.now() - timedelta(seconds=self.lag_seconds)
         return [item for item in items if not self.lag_seconds or item.created_at <= known]
 
 
 def node_id(kind: str, number: int) -> str:
-    """Opaque, as GitHub's: `I_kwDO…`."""
+    """Return an opaque node id in GitHub's form: `I_kwDO…`."""
     packed = number.to_bytes(8, "big")
     return f"{kind}_kwDO{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
 
 
 def read_node_id(text: str) -> tuple[str, int] | None:
-    """Kind and database id; None when it is no id of ours."""
+    """Return kind and database id, or None for a text that is no node id of the double."""
     kind, separator, packed = text.partition("_kwDO")
     try:
         number = int.from_bytes(base64.urlsafe_b64decode(packed + "="), "big")

@@ -18,7 +18,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture
 def alone(project: Project) -> Iterator[dict[str, Any]]:
-    """What it prints when it starts."""
+    """Run the double stand-alone and return the JSON that it prints at its start."""
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""What the second library asks for, it gets: it insists on more of each answer than the first."""
+"""github3.py works with the double; it requires more fields of each answer than PyGithub."""
 
 from __future__ import annotations
 

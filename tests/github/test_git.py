@@ -17,7 +17,7 @@ MakePull = Callable[[str, dict[str, str]], tuple[Issue, Pull]]
 
 
 class Clone:
-    """What a user has."""
+    """A user's clone."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
@@ -25,7 +25,7 @@ class Clone:
         self.run("clone", "--quiet", url, ".")
 
     def run(self, *args: str, fails: bool = False) -> str:
-        """What git says; the test fails when git does otherwise than expected."""
+        """Run git, assert that it succeeds or fails as expected, and return its output."""
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
         done = subprocess.run(
             ["git", *identity, *args],
@@ -65,7 +65,7 @@ def test_what_is_pushed_is_there_for_the_api_and_for_others(
 
 
 def test_a_large_push_arrives(clone: Clone, double: Double, repository: Repository) -> None:
-    """Beyond its buffer git sends it in chunks."""
+    """git sends a push that is larger than its buffer in chunks."""
     commit = clone.commit("large.bin", "".join(f"{number}\n" for number in range(1_000_000)))
 
     clone.run("-c", "http.postBuffer=65536", "push", "origin", "main")

@@ -38,7 +38,7 @@ def test_both_libraries_read_a_pull_request(
 
 def test_mergeable_is_unknown_at_first(client: Client, make_pull: MakePull) -> None:
     issue, pull = make_pull("topic", {"b.txt": "b\n"})
-    pull.asked_about = None  # creating it was a first look
+    pull.asked_about = None  # the creation counts as a first query
 
     def look() -> tuple[Any, str]:
         shown = client.get_pull(issue.number)
@@ -167,7 +167,7 @@ def test_the_base_is_merged_into_the_head(
     double.commit(repository, "main", {"c.txt": "c\n"})
     old = pull.head_commit
 
-    # PyGithub tells by its answer whether it was accepted.
+    # PyGithub returns whether GitHub accepted the update.
     assert not client.get_pull(issue.number).update_branch(expected_head_sha=pull.base_commit)
     assert client.get_pull(issue.number).update_branch(expected_head_sha=old)
 

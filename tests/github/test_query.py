@@ -14,7 +14,7 @@ from tests.github.store import node_id
 
 
 def send(client: Client, document: str, **variables: Any) -> Any:
-    """The whole answer; PyGithub raises where it has errors."""
+    """Return the whole answer, also if PyGithub raises because of its errors."""
     try:
         _, answer = client.requester.graphql_query(document, variables)
     except GithubException as error:
@@ -32,7 +32,7 @@ CREATE = """mutation($repository: ID!, $label: ID!, $parent: ID!) {
 
 @pytest.fixture
 def variables(client: Client) -> dict[str, str]:
-    """Ids for CREATE, as one query gives them."""
+    """Return the ids for CREATE, read with one query."""
     client.create_issue("Parent", labels=["x"])
     answer = send(
         client,
@@ -86,7 +86,7 @@ def test_a_batch_may_be_done_in_part_when_the_answer_is_502(
 
 
 def test_an_author_that_is_a_bot_has_no_suffix_here(client: Client) -> None:
-    """Unlike `viewer`, and unlike the REST API."""
+    """The suffix is shown by `viewer` and by the REST API."""
     client.create_issue("Title")
 
     answer = send(

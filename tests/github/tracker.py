@@ -1,4 +1,4 @@
-"""What can be done to issues and pull requests, whichever API asks for it."""
+"""Changes issues, comments, labels and relations, for both the REST and the GraphQL API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def open_issue(
     labels: Sequence[Label] = (),
     assignees: Sequence[User] = (),
 ) -> Issue:
-    """Labels and assignees are dropped without a word where the caller may not set them."""
+    """Open an issue; labels and assignees are dropped silently if the caller may not set them."""
     if not repository.has_issues:
         raise refuse(410, "Issues has been disabled in this repository.")
     check_title(title)
@@ -49,7 +49,7 @@ def new_issue(
     title: str,
     body: str | None,
 ) -> Issue:
-    """Also the issue side of a pull request: they share their numbers."""
+    """Add an issue, or the issue part of a pull request, which share their numbers."""
     now = store.clock.now()
     issue = Issue(
         id=store.new_id(),
@@ -74,7 +74,7 @@ def check_title(title: str) -> None:
 
 
 def set_state(issue: Issue, state: str, *, reason: str | None, user: User, now: datetime) -> None:
-    """A pull request that was merged stays as it is."""
+    """Open or close an issue; closing a closed one again keeps the time and the person."""
     issue.updated_at = now
     if state == "closed":
         was_open = issue.state == "open"
@@ -117,7 +117,7 @@ def edit_comment(store: Store, comment: Comment, *, body: str) -> None:
 
 
 def find_or_make_label(store: Store, repository: Repository, name: str) -> Label:
-    """GitHub makes the label where one adds a name that it does not know."""
+    """Return the label, which is created if unknown, as GitHub does."""
     found = repository.label(name)
     return found or make_label(store, repository, name=name)
 
@@ -146,7 +146,7 @@ def make_label(
 def react(
     store: Store, reactions: list[Reaction], *, user: User, content: str
 ) -> tuple[Reaction, bool]:
-    """The reaction, and whether it is new: nobody has the same twice."""
+    """Return the reaction, and whether it is new; a user has each reaction at most once."""
     for known in reactions:
         if (known.user, known.content) == (user, content):
             return known, False
@@ -190,6 +190,7 @@ def descendants(store: Store, issue: Issue) -> list[int]:
 
 
 def height(store: Store, issue: Issue) -> int:
+    """Return the number of levels of sub-issues, with the issue's own."""
     children = [found[1] for found in map(store.find_issue, issue.children) if found]
     return 1 + max((height(store, child) for child in children), default=0)
 

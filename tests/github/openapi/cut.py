@@ -16,14 +16,14 @@ from typing import Any
 HERE = Path(__file__).parent
 REPOSITORY = "/repos/{owner}/{repo}"
 METHODS = ("get", "post", "put", "patch", "delete")
-# Prose, keywords that check nothing, and one that misleads where a choice has an array.
+# Prose, keywords without validation, and `discriminator`, which fails for a choice with an array.
 DROPPED = frozenset(
     "description summary title example examples externalDocs tags operationId deprecated"
     " discriminator".split()
 )
 SCHEMA_MAPS = ("properties", "patternProperties")
 
-# Below the repository's own path; whatever methods GitHub has there.
+# Paths below the repository's own, with all methods that GitHub has there.
 IN_REPOSITORY = """
 /issues
 /issues/{issue_number}
@@ -97,7 +97,7 @@ PATHS = (
 
 
 def cut(description: dict[str, Any]) -> dict[str, Any]:
-    """The same description with our paths only, and the components that they reach."""
+    """Return the description with PATHS only, and the components that they refer to."""
     paths = {path: cut_path(description["paths"][path]) for path in PATHS}
     correct(paths)
     components: dict[str, dict[str, Any]] = {}
@@ -125,7 +125,7 @@ def cut_path(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def strip(node: Any) -> Any:
-    """Without what checks nothing."""
+    """Return the node without keywords that validate nothing."""
     if isinstance(node, list):
         return [strip(part) for part in node]
     if not isinstance(node, dict):
@@ -140,7 +140,10 @@ def strip(node: Any) -> Any:
 
 
 def allowing_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Strictly read, `nullable` would need a type beside it and null among the values."""
+    """Add null to the choices or values of a nullable schema.
+
+    The standard demands a `type` beside `nullable`, and null in `enum`; GitHub omits both.
+    """
     if not schema.get("nullable"):
         return schema
     if "enum" in schema:
@@ -152,7 +155,7 @@ def allowing_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def correct(paths: dict[str, Any]) -> None:
-    """What GitHub takes although its description has lost it: labels as a bare list."""
+    """Add labels as a bare list, which GitHub accepts but does not describe."""
     labels = paths[f"{REPOSITORY}/issues/{{issue_number}}/labels"]
     for method in ("post", "put"):
         schema = labels[method]["requestBody"]["content"]["application/json"]["schema"]
@@ -160,7 +163,7 @@ def correct(paths: dict[str, Any]) -> None:
 
 
 def references(node: Any) -> list[tuple[str, str]]:
-    """Kind and name of each component that is referred to."""
+    """Return the kind and name of each component that the node refers to."""
     found = re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(node))
     return [(kind, name) for kind, name in found]
 

@@ -1,4 +1,4 @@
-"""Runs GraphQL documents: partial data and errors come together, with HTTP 200."""
+"""Executes GraphQL documents; answers with partial data and errors have status 200."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ KINDS = {403: "FORBIDDEN", 404: "NOT_FOUND", 410: "UNPROCESSABLE", 422: "UNPROCE
 
 
 def answer_query(desk: Desk, request: Request) -> tuple[Response, tuple[str, ...]]:
-    """The answer, and the root fields of the operation."""
+    """Return the answer and the root fields of the operation."""
     if desk.token is None:
         raise refuse(401, "This endpoint requires you to be authenticated.")
     body = request.json()
@@ -88,7 +88,7 @@ def answer_query(desk: Desk, request: Request) -> tuple[Response, tuple[str, ...
 
 
 def raise_own_bugs(errors: list[GraphQLError]) -> None:
-    """What is neither the caller's fault nor GitHub's word ends the call with a traceback."""
+    """Raise the cause of errors that come from a bug of the double."""
     for error in errors:
         cause = error.original_error
         if cause and not isinstance(cause, QueryError | GraphQLError):
@@ -129,7 +129,7 @@ def read_field(source: Any, info: GraphQLResolveInfo[Desk], **args: Any) -> Any:
 
 
 def mutate(desk: Desk, name: str, given: Object) -> Object:
-    """Where a fault has struck, the rest of the batch is not done."""
+    """Execute a mutation, unless a fault has struck earlier in the batch."""
     if desk.stopped or desk.fault:
         raise QueryError("INTERNAL", "This was not executed")
     fault = desk.faults.of_mutation(name)

@@ -1,4 +1,4 @@
-"""How each field is read, by type and name. Fields of dictionaries are their keys."""
+"""Maps types and fields to their readers. Fields of dictionaries are their keys."""
 
 from __future__ import annotations
 

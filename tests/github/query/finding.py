@@ -1,4 +1,4 @@
-"""What a mutation names, found and allowed."""
+"""Finds the objects that a mutation names, and checks the caller's permission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutations of branches and pull requests."""
+"""Implements the mutations of branches and pull requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def committed_branch(desk: Desk, given: Input) -> tuple[Repository, str]:
 
 
 def create_commit(desk: Desk, given: Input) -> Payload:
-    """Signed by GitHub, on exactly the expected head; refused where it touches a workflow file."""
+    """Commit on exactly the expected head; changes of workflow files are refused."""
     repository, branch = committed_branch(desk, given["branch"])
     bare = Bare(repository.folder)
     head, expected = bare.branch(branch), given["expectedHeadOid"]
@@ -57,7 +57,7 @@ def create_commit(desk: Desk, given: Input) -> Payload:
 
 
 def file_changes(bare: Bare, given: Input) -> list[tuple[str, str, str | None]]:
-    """A file keeps no mode: GitHub writes all as plain."""
+    """Return the changes of (path, mode, id); GitHub writes all files with mode 100644."""
     additions = [
         (one["path"], "100644", bare.write_blob(base64.b64decode(one["contents"])))
         for one in given.get("additions") or []
@@ -66,7 +66,7 @@ def file_changes(bare: Bare, given: Input) -> list[tuple[str, str, str | None]]:
 
 
 def move_refs(desk: Desk, repository: Repository, moves: list[Move]) -> None:
-    """All or none."""
+    """Move all refs or none. Raises QueryError."""
     bare = Bare(repository.folder)
     try:
         for move in moves:
@@ -89,7 +89,7 @@ def update_refs(desk: Desk, given: Input) -> Payload:
 
 
 def read_move(repository: Repository, one: Input) -> Move:
-    """The expected id may be left out; a forced move need not be a fast-forward."""
+    """Read a move and check its expected id, if given, and that it is a fast-forward or forced."""
     bare = Bare(repository.folder)
     now = bare.refs(one["name"]).get(one["name"], ZERO)
     move = Move(ref=one["name"], old=one.get("beforeOid") or now, new=one["afterOid"])

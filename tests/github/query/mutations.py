@@ -1,4 +1,4 @@
-"""The mutations, each with its input and its payload."""
+"""Implements the mutations of issues, and lists all mutations by name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def create_issue(desk: Desk, given: Input) -> Payload:
 
 
 def adopt(desk: Desk, repository: Repository, *, parent: IssueAt, child: Issue) -> None:
-    """An issue that its parent cannot take is not made."""
+    """Make the child a sub-issue, or remove it again if the parent takes no more."""
     try:
         tracker.add_child(desk.store, parent.issue, child=child)
     except Refused:

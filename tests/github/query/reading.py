@@ -1,4 +1,4 @@
-"""Reads what a field alone does not say: look-ups, connections, what git knows."""
+"""Reads fields that need a look-up, a connection or git."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def moment(when: datetime | None) -> str | None:
 
 
 def actor(desk: Desk, user: User) -> dict[str, Any]:
-    """Unlike the REST API, GraphQL names a bot without its suffix."""
+    """Return an author; GraphQL names a bot without the suffix that the REST API shows."""
     return account(desk, user) | {"login": user.login.removesuffix("[bot]")}
 
 
@@ -50,7 +50,7 @@ def account(desk: Desk, user: User) -> dict[str, Any]:
 
 
 def whole(number: int) -> int | None:
-    """GitHub's Int has 32 bits; what is larger is only in fullDatabaseId."""
+    """Return a number that fits GraphQL's Int of 32 bits, or None; see fullDatabaseId."""
     return number if number < 2**31 else None
 
 
@@ -67,7 +67,7 @@ def find_repository(_: object, desk: Desk, **args: Any) -> Repository:
 
 
 def find_nodes(_: object, desk: Desk, *, ids: list[str]) -> list[Any]:
-    """An unknown one is null, with its error beside the others."""
+    """Return the nodes; an unknown one becomes an error beside the others."""
 
     def find(one: str) -> Any:
         try:
@@ -86,7 +86,7 @@ def find_user(_: object, desk: Desk, *, login: str) -> dict[str, Any]:
 
 
 def viewer(_: object, desk: Desk) -> dict[str, Any]:
-    """Its type is User, also for the bot of an app."""
+    """Return the caller, whose type is User even for the bot of an app."""
     return account(desk, desk.caller().user) | {"__typename": "User"}
 
 

@@ -1,4 +1,4 @@
-"""What the fields of a query are read from: things together with where they are."""
+"""Defines the values that query fields are read from: objects with their repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_PER_PAGE = 100
 
 
 class QueryError(Exception):
-    """`kind` is GitHub's type of the error."""
+    """An error of a query; `kind` is GitHub's error type."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -29,7 +29,10 @@ class QueryError(Exception):
 
 @dataclass(kw_only=True)
 class Desk:
-    """One request. `fault` is what struck within it, `stopped` the answer instead, if any."""
+    """The context of one request.
+
+    `fault` is the fault that struck it, `stopped` the answer that replaces the regular one.
+    """
 
     store: Store
     limits: Limits
@@ -47,7 +50,7 @@ class Desk:
             raise QueryError("FORBIDDEN", "Resource not accessible by integration")
 
     def find(self, node: str) -> Source:
-        """What the node id names. Raises QueryError."""
+        """Return the object that the node id names. Raises QueryError."""
         found = self._look_up(node)
         home = found if isinstance(found, Repository) else getattr(found, "repository", None)
         if found is None or (home and not is_visible(self.token, home)):
@@ -137,7 +140,7 @@ Source = Repository | User | IssueAt | PullAt | CommentAt | LabelAt | RefAt | Co
 def connection(
     items: Sequence[Item], wrap: Callable[[Item], Any], *, name: str, args: dict[str, Any]
 ) -> dict[str, Any]:
-    """One page; GitHub insists on `first` or `last`."""
+    """Return a page of a connection. Raises QueryError without `first` or `last`."""
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:
         message = f"You must provide a `first` or `last` value to properly paginate the `{name}`"

@@ -1,4 +1,4 @@
-"""Workflows, their runs and jobs."""
+"""Handles workflows, runs and jobs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.github.rest.routes import route
 from tests.github.state import Job, Run
 from tests.github.views import actions as view
 
-# YAML 1.1 reads the key `on` so.
+# YAML 1.1 reads the key `on` as true.
 ON = True
 
 
 def workflow_paths(call: Call) -> list[str]:
-    """Of the default branch."""
+    """Return the paths of the workflow files on the default branch."""
     tip = call.bare.branch(call.repository.default_branch)
     if tip is None or call.bare.entry(tip, WORKFLOWS.rstrip("/")) is None:
         return []
@@ -43,7 +43,7 @@ def workflows(call: Call) -> Response:
 
 
 def named_workflow(call: Call) -> str:
-    """By file name or id."""
+    """Return the path of the workflow that the call names by file name or id."""
     wanted = call.params["workflow_id"]
     for path in workflow_paths(call):
         if wanted in {path.rpartition("/")[2], str(workflow_id(call, path))}:
@@ -79,7 +79,7 @@ def dispatch(call: Call) -> Response:
 
 
 def check_inputs(text: str, given: Object) -> None:
-    """Raises Refused for what the file does not declare, or requires."""
+    """Raise Refused for undeclared inputs and for missing required ones."""
     workflow = yaml.safe_load(text) or {}
     triggers = workflow.get(ON, {})
     if "workflow_dispatch" not in triggers:

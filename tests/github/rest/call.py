@@ -1,4 +1,4 @@
-"""One call of the REST API, as its handler sees it."""
+"""Defines a call of the REST API, as handlers receive it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Call:
         return level_of(self.token, self.repository, permission) >= level
 
     def issue(self) -> Issue:
-        """The one that the path names."""
+        """Return the issue that the path names. Raises Refused."""
         if not self.repository.has_issues:
             raise refuse(410, "Issues has been disabled in this repository.")
         number = self.number("issue_number")
@@ -70,7 +70,7 @@ class Call:
         return self.repository.issues[number]
 
     def elsewhere(self, number: int) -> Refused:
-        """What is said of an issue that was deleted or transferred."""
+        """Return the refusal for an issue that was deleted (410) or transferred (301)."""
         place = self.repository.gone[number]
         if place is None:
             return refuse(410, "This issue was deleted")
@@ -94,7 +94,7 @@ class Call:
     def page(
         self, items: Sequence[Item], view: Callable[[Item], Json], *, key: str | None = None
     ) -> Response:
-        """One page as GitHub cuts it; with `key` the list stands in an object with its length."""
+        """Return a page of the items; with `key`, as an object with the total count."""
         size = min(self._positive("per_page", PER_PAGE), MOST_PER_PAGE)
         page = self._positive("page", 1)
         shown = [view(item) for item in items[(page - 1) * size : page * size]]

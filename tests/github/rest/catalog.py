@@ -1,4 +1,4 @@
-"""All routes: importing a module of handlers registers them."""
+"""Imports all modules of handlers, which registers their routes."""
 
 from __future__ import annotations
 

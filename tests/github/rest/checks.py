@@ -1,4 +1,4 @@
-"""Commit statuses and check runs."""
+"""Handles commit statuses and check runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def create_status(call: Call) -> Response:
 
 
 def statuses_of(call: Call) -> list[Status]:
-    """Newest first."""
+    """Return the statuses of the commit, newest first."""
     commit = commit_named(call, call.params["ref"])
     return [one for one in reversed(call.repository.statuses) if one.commit == commit]
 
@@ -73,7 +73,7 @@ def show(call: Call, run: CheckRun) -> Object:
 
 @route("POST", "/check-runs")
 def create_check_run(call: Call) -> Response:
-    """Only apps may, a user's token may not."""
+    """Create a check run; only apps may do so."""
     if call.app is None:
         raise refuse(403, "You must authenticate via a GitHub App.")
     run = CheckRun(
@@ -95,7 +95,7 @@ def create_check_run(call: Call) -> Response:
 
 
 def change(call: Call, run: CheckRun) -> None:
-    """A conclusion completes the run."""
+    """Update a check run; a conclusion completes it."""
     given = call.body
     run.conclusion = given.get("conclusion", run.conclusion)
     run.status = "completed" if "conclusion" in given else given.get("status", run.status)

@@ -1,4 +1,4 @@
-"""Comments and reactions."""
+"""Handles comments and reactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads of what is in git: commits, comparisons, files, trees."""
+"""Handles reads of git data: commits, comparisons, files, trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes to git by the API: refs, and blobs, trees and commits for them."""
+"""Handles writes of git data: refs, blobs, trees and commits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_ref(call: Call, name: str, sha: str) -> Object:
 
 
 def move(call: Call, ref: str, *, old: str, new: str) -> None:
-    """Raises Refused where a rule forbids it or the ref has moved meanwhile."""
+    """Move a ref. Raises Refused if a rule forbids it or the ref has moved meanwhile."""
     assert call.token
     try:
         wanted = Move(ref=ref, old=old, new=new)
@@ -116,7 +116,7 @@ def tree_body(call: Call) -> list[Object]:
 
 
 def content(call: Call, one: Object) -> str | None:
-    """None removes the path."""
+    """Return the blob's id for a path, or None to remove the path."""
     if "content" in one:
         return call.bare.write_blob(one["content"].encode())
     sha: str | None = one.get("sha")

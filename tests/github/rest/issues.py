@@ -1,4 +1,4 @@
-"""Issues: open, read, edit, list, lock."""
+"""Handles issues: open, read, edit, list, lock."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def wanted_labels(call: Call) -> list[Label]:
 
 
 def wanted_assignees(call: Call) -> list[User]:
-    """Who cannot be assigned is left out."""
+    """Return the requested assignees, without those that cannot be assigned."""
     logins = [*(call.body.get("assignees") or [])]
     if call.body.get("assignee"):
         logins.append(call.body["assignee"])
@@ -59,7 +59,10 @@ def read(call: Call) -> Response:
 
 @route("PATCH", "/issues/{issue_number}")
 def edit(call: Call) -> Response:
-    """The author may too; labels and assignees are dropped without triage."""
+    """Edit an issue, which its author may do too.
+
+    Labels and assignees are dropped without triage permission.
+    """
     issue = call.issue()
     if issue.user != call.user and not may_label(call):
         raise refuse(403, "Must have admin rights to Repository.")
@@ -88,7 +91,7 @@ def edit_people_and_labels(call: Call, issue: Issue) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What a list of issues is asked for; pull requests are among them."""
+    """The filter of a list of issues, which includes pull requests."""
 
     state: str
     labels: frozenset[str]

@@ -1,4 +1,4 @@
-"""Labels of the repository and of issues."""
+"""Handles labels of the repository and of issues."""
 
 from __future__ import annotations
 

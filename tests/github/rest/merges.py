@@ -1,4 +1,4 @@
-"""Merging: at once, later, and the base into the head."""
+"""Handles merges: synchronous, asynchronous, and of the base into the head."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_merged(call: Call) -> Response:
 
 
 def options(call: Call) -> Object:
-    """The body may be left out."""
+    """Return the request's body, which is optional."""
     body: Object = call.request.json() or {}
     return body
 
@@ -51,7 +51,7 @@ def merge(call: Call) -> Response:
 
 @route("PUT", "/pulls/{pull_number}/merge-async")
 def merge_later(call: Call) -> Response:
-    """409 with the other's uuid while one waits."""
+    """Start an asynchronous merge; 409 with the uuid of another one that is pending."""
     assert call.token
     issue, pull = call.pull()
     waiting = [one for one in call.repository.merge_requests if one.number == issue.number]
@@ -90,7 +90,7 @@ def merge_status(call: Call) -> Response:
 
 
 def settle(store: Store, repository: Repository) -> None:
-    """Before each call to the repository: merges that were asked for get done in the meantime."""
+    """Do the merges that are due; called before each call to the repository."""
     merging.do_what_is_due(store, repository)
     for one in repository.merge_requests:
         if one.status in ENDED:

@@ -1,4 +1,4 @@
-"""Pull requests: open, read, edit, review."""
+"""Handles pull requests: open, read, edit, review."""
 
 from __future__ import annotations
 

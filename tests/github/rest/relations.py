@@ -1,4 +1,4 @@
-"""Sub-issues and dependencies. They are named by database id, not by number."""
+"""Handles sub-issues and dependencies, which are named by database id, not by number."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def page_of(call: Call, found: list[tuple[Repository, Issue]]) -> Response:
 
 
 def with_home(call: Call, home: Repository, issue: Issue) -> Object:
-    """They may be of another repository."""
+    """Return the issue with its repository, which may be another one."""
     shown = view.issue(call.store, home, issue)
     return shown | {"repository": people.repository(call.store, home)}
 
 
 def by_id(call: Call, issue_id: Json) -> Issue:
-    """Of the same owner, and no pull request."""
+    """Return an issue of the same owner, by database id. Raises Refused, also for pull requests."""
     found = call.store.find_issue(issue_id)
     if found is None or not is_visible(call.token, found[0]) or found[1].pull:
         raise not_found()

@@ -1,4 +1,4 @@
-"""Repositories, people, branches and their rules."""
+"""Handles repositories, users, branches and their rules."""
 
 from __future__ import annotations
 

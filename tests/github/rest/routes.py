@@ -1,4 +1,4 @@
-"""The table of routes, keyed by the paths of GitHub's description."""
+"""Defines the table of routes, with the paths of GitHub's description."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.github.exchange import Response
 from tests.github.rest.call import Call
 
 REPOSITORY = "/repos/{owner}/{repo}"
-# Of these the value may hold slashes.
+# Parameters whose values may contain slashes.
 SLASHED = frozenset({"path", "ref", "branch", "basehead"})
 
 Handler = Callable[[Call], Response]
@@ -26,7 +26,7 @@ class Route:
 
     @property
     def below_repository(self) -> str | None:
-        """None when it is about no repository."""
+        """The path below the repository, or None for calls outside a repository."""
         if self.template.startswith(REPOSITORY):
             return self.template.removeprefix(REPOSITORY)
         return None
@@ -36,7 +36,7 @@ ROUTES: list[Route] = []
 
 
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
-    """`path` is below the repository."""
+    """Register a handler for a path below the repository."""
     return anywhere(method, REPOSITORY + path)
 
 

@@ -1,4 +1,4 @@
-"""JSON of workflows, runs and jobs."""
+"""Renders workflows, runs and jobs as JSON."""
 
 from __future__ import annotations
 

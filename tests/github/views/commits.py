@@ -1,4 +1,4 @@
-"""JSON of what is in git: commits, refs, trees, files."""
+"""Renders commits, refs, trees and files as JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def person(one: Person) -> Object:
 
 
 def git_commit(store: Store, repository: Repository, one: Commit) -> Object:
-    """Of the git database."""
+    """Return a commit as the git database API shows it."""
     return {
         "sha": one.sha,
         "node_id": commit_node(repository, one.sha),
@@ -83,13 +83,13 @@ def commit(store: Store, repository: Repository, one: Commit) -> Object:
 
 
 def user_of(store: Store, one: Person) -> Object | None:
-    """By the address of the commit."""
+    """Return the user with the person's email address, or None."""
     known = next((user for user in store.users.values() if user.email == one.email), None)
     return people.simple_user(store, known) if known else None
 
 
 def short_commit(store: Store, repository: Repository, one: Commit) -> Object:
-    """As in a workflow's run."""
+    """Return a commit as a workflow run shows it."""
     return {
         "id": one.sha,
         "tree_id": one.tree,
@@ -145,7 +145,7 @@ def tree_entry(store: Store, repository: Repository, one: Entry) -> Object:
 
 
 def content(store: Store, repository: Repository, *, entry: Entry, commit: str) -> Object:
-    """Of one path, without what is in it."""
+    """Return a path's entry without its content."""
     kind = {"tree": "dir", "commit": "submodule"}.get(entry.kind, "file")
     url = api_url(store, repository, f"contents/{entry.path}?ref={commit}")
     git_url = api_url(store, repository, f"git/{entry.kind}s/{entry.sha}")
@@ -165,7 +165,7 @@ def content(store: Store, repository: Repository, *, entry: Entry, commit: str) 
 
 
 def file(store: Store, repository: Repository, *, entry: Entry, commit: str) -> Object:
-    """Over a megabyte GitHub gives no content."""
+    """Return a file with its content, which GitHub leaves out above one megabyte."""
     shown = content(store, repository, entry=entry, commit=commit)
     data = Bare(repository.folder).blob(entry.sha)
     if shown["type"] == "symlink":

@@ -1,4 +1,4 @@
-"""JSON of issues, labels and comments."""
+"""Renders issues, labels and comments as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.github.views import people
 
 
 def issue_node(one: Issue) -> str:
-    """A pull request is the same node, whichever way it is read."""
+    """Return the node id; a pull request has the same one in all views."""
     return node_id("PR", one.pull.id) if one.pull else node_id("I", one.id)
 
 

@@ -1,4 +1,4 @@
-"""JSON of users, apps and repositories."""
+"""Renders users, apps and repositories as JSON."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def minimal_repository(store: Store, repository: Repository) -> Object:
 
 
 def repository(store: Store, one: Repository) -> Object:
-    """As in pull requests and payloads."""
+    """Return a repository as pull requests and events show it."""
     html_url = f"{store.url}/{one.full_name}"
     count = sum(issue.state == "open" for issue in one.issues.values())
     zero = dict.fromkeys(

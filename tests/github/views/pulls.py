@@ -1,4 +1,4 @@
-"""JSON of pull requests and what hangs on their commits."""
+"""Renders pull requests, reviews, statuses and checks as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.github.views import issues, people
 
 
 def simple_pull(store: Store, repository: Repository, *, issue: Issue, pull: Pull) -> Object:
-    """As in a list."""
+    """Return a pull request as lists show it."""
     shown = issues.issue(store, repository, issue)
     api = people.repository_url(store, repository)
     url = f"{api}/pulls/{issue.number}"
@@ -101,7 +101,7 @@ def _auto_merge(store: Store, one: AutoMerge | None) -> Object | None:
 def pull(
     store: Store, repository: Repository, *, issue: Issue, pull: Pull, mergeable: bool | None
 ) -> Object:
-    """`mergeable` is None while GitHub computes it."""
+    """Return a pull request by itself; `mergeable` is None while GitHub computes it."""
     bare = Bare(repository.folder)
     changes = bare.changes(*_ends(bare, pull))
     state = {None: "unknown", True: "clean", False: "dirty"}[mergeable]
