@@ -1,4 +1,4 @@
-"""Pull requests from their opening to their end, against a GitHub that remembers."""
+"""PullRequests, IssueBatches and Workflows work against the double of GitHub."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def double(tmp_path: Path) -> Iterator[Double]:
-    """What a test does must fit GitHub's description."""
+    """Run the double; a test fails if it leaves violations of GitHub's description."""
     with Double(tmp_path) as running:
         yield running
     assert running.violations == []
@@ -54,7 +54,7 @@ def repository(double: Double) -> Repository:
 
 @pytest.fixture
 def head(double: Double, repository: Repository) -> str:
-    """The tip of our branch, which has one commit more than main."""
+    """Push one commit to our branch and return its id."""
     return push(double, repository, BRANCH, {"fruit.txt": "apple\n"})
 
 
@@ -273,7 +273,7 @@ def test_a_merge_that_takes_long_is_left_pending(
     assert sum(clock.slept) < 60
     assert (
         issue_client.pulls.merge(pull, commit=head).state is MergeState.PENDING
-    )  # 409, the same one
+    )  # 409: the request of the first call is followed
 
 
 def test_a_conflict_is_refused(
@@ -339,7 +339,7 @@ def test_where_the_base_has_a_queue_a_merge_ends_in_it(
     double.add_rule(repository, "merge_queue")
 
     assert issue_client.pulls.merge(pull, commit=head).state is MergeState.QUEUED
-    assert issue_client.pulls.get(pull.number).is_merged  # in a moment
+    assert issue_client.pulls.get(pull.number).is_merged  # the queue merges before this call
 
 
 @pytest.mark.parametrize("effect", [None, *LOST])
@@ -353,7 +353,7 @@ def test_the_queue_can_be_asked_by_itself(
     effect: Effect | None,
 ) -> None:
     double.add_rule(repository, "merge_queue")
-    require_check(double, repository)  # so that it stays in the queue
+    require_check(double, repository)  # keeps the pull request in the queue
     if effect:
         double.fail(Fault(effect=effect, mutation="enqueuePullRequest", nth=1))
 

@@ -1,4 +1,4 @@
-"""Reads wait where GitHub asks for it, on the clock that they were given, and say so."""
+"""Reads wait on the given clock as long as GitHub asks, and report long waits."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_what_a_reader_does_not_see_as_a_list_is_not_taken(hidden: str) -> None:
 def test_a_path_that_cannot_be_in_the_repository_is_a_problem(path: str, why: str) -> None:
     for body in (f"Prompts:\n- a.md\n- `{path}`", f"Prompts:\n- a.md\n- [x](<{path}>)"):
         if "](" in body and ("\\" in path or "?" in path):
-            continue  # in an address these mean something else
+            continue  # these characters have another meaning in an address
         found = read(body)
 
         (problem,) = found.problems
@@ -281,7 +281,7 @@ def test_every_path_that_is_taken_lies_in_the_repository(body: str) -> None:
     for path in found.paths:
         parts = path.lower().split("/")
         assert not {"", ".", "..", ".git"} & set(parts)
-        # Of a character that this Python's Unicode does not have nobody can say what it is.
+        # Characters that are newer than this Python's Unicode tables have no known category.
         assert all(c.isprintable() or unicodedata.category(c) == "Cn" for c in path)
         assert path.lower().endswith(".md")
         assert not path.startswith(("~", "-"))

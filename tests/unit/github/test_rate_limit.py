@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from concertmaster.github.rate_limit import WritePace
 
-# GitHub's: seconds, and the most creations within them.
+# GitHub's limits: seconds, and the most creations within them.
 LIMITS = ((60.0, 80), (3600.0, 500))
 
 
@@ -30,7 +30,7 @@ WRITES = st.lists(st.tuples(st.integers(1, 20), st.floats(0, 10)), max_size=120)
 def test_writes_of_any_size_and_length_stay_inside_githubs_limits(
     writes: list[tuple[int, float]],
 ) -> None:
-    """What a request creates may come to be at its begin, or at its end."""
+    """GitHub may count the creations of a request at its start or at its end."""
     clock = Clock()
     pace = WritePace(clock)
     begins: list[float] = []

@@ -222,7 +222,7 @@ def test_the_report_is_that_of_the_run() -> None:
 @pytest.mark.parametrize(
     "stranger",
     [
-        replace(child("three", number=9), labels=frozenset()),  # who cannot triage cannot label
+        replace(child("three", number=9), labels=frozenset()),  # labels need triage permission
         replace(child("three", number=9), labels=frozenset({f"{LABEL}:landed"})),
         child("three", number=9, parent=55),
         replace(child("three", number=9), body="> " + child("three").body),
