@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -129,6 +130,7 @@ def parse(sources: Mapping[str, str]) -> Modules:
     return {name: ast.parse(source) for name, source in sources.items()}
 
 
+@cache
 def read_source() -> Modules:
     def name_of(file: Path) -> str:
         parts = file.relative_to(SOURCE).with_suffix("").parts
