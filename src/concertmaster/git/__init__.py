@@ -1,1 +1,1 @@
-"""Git: the user's repository, the run's own repository, the server's branches."""
+"""Runs git on the user's repository, the run's own repository and the server's branches."""

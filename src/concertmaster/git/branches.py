@@ -1,4 +1,4 @@
-"""Branches of the user's repository, and how they stand to one another."""
+"""Finds branches of the user's repository and compares their histories."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _KINDS = ("refs/heads/", "refs/remotes/")
 
 
 def find_tip(repository: Repository, branch: str) -> str:
-    """The commit of a branch, also of a remote-tracking one such as origin/x; "" = there is none.
+    """Return the tip commit of a local or remote-tracking branch, or "" if there is none.
 
-    Only whole names count: `main~1` and the like name no branch.
+    Only whole names count: `main` and `origin/main` are names of branches, `main~1` is not.
     """
     for kind in _KINDS if "\0" not in branch else ():
         answer = repository.git.ask("show-ref", "--verify", "--hash", "--", f"{kind}{branch}")
@@ -22,7 +22,7 @@ def find_tip(repository: Repository, branch: str) -> str:
 
 
 def resolve_branch(repository: Repository, branch: str) -> str:
-    """The same; UsageError where there is none."""
+    """Return the tip commit as `find_tip` does. Raises UsageError when there is no such branch."""
     tip = find_tip(repository, branch)
     if not tip:
         raise UsageError(
@@ -34,7 +34,10 @@ def resolve_branch(repository: Repository, branch: str) -> str:
 
 
 def find_fork(repository: Repository, branch: str, *, target: str) -> str:
-    """The newest commit that both commits hold in their history; "" where they share none."""
+    """Return the merge base of two commits, or "" if they share no history.
+
+    Both are full object ids. Raises GitFault when one is not, or is no commit.
+    """
     answer = repository.git.ask("merge-base", parse_object_id(target), parse_object_id(branch))
     if answer.code not in (0, 1):
         raise git_fault("merge-base", answer)
@@ -42,6 +45,9 @@ def find_fork(repository: Repository, branch: str, *, target: str) -> str:
 
 
 def own_commits(repository: Repository, branch: str, *, target: str) -> frozenset[str]:
-    """The commits in the history of the one that are not in that of the other."""
+    """Return the commits in the history of `branch` that are not in that of `target`.
+
+    Both are full object ids. Raises GitFault when one is not, or is no commit.
+    """
     span = (parse_object_id(branch), f"^{parse_object_id(target)}")
     return frozenset(repository.git.run("rev-list", *span).split())

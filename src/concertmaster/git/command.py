@@ -1,4 +1,4 @@
-"""Runs git; the only owner of GitPython."""
+"""Runs git commands; the only module that imports GitPython."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ OUR_EMAIL = "concertmaster@users.noreply.github.com"
 OLDEST_GIT = (2, 39)
 ABSENT = "000000"
 SYMLINK = "120000"
-OWNER = "CONCERTMASTER_OWNER"  # says in the environment of git which process of ours started it
-_PIPE = -1  # what the standard library calls subprocess.PIPE
+OWNER = "CONCERTMASTER_OWNER"  # environment variable of each git process: the pid of our process
+_PIPE = -1  # subprocess.PIPE; only sandbox.supervisor may import subprocess
 STDERR_TAIL = 2000
 OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ALWAYS = (
@@ -30,7 +30,7 @@ _ALWAYS = (
     "maintenance.auto=false",
     "submodule.recurse=false",
 )
-# Attributes and excludes of the machine must not change what a snapshot or a merge gives.
+# The machine's attributes and excludes must not change the result of a snapshot or a merge.
 _PRIVATE = (
     "core.untrackedCache=false",
     "core.attributesFile=/dev/null",
@@ -49,7 +49,7 @@ _PRIVATE_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitAnswer:
-    """What a git command gave: exit code, stdout as bytes, stderr as text."""
+    """The result of a git command: exit code, stdout as bytes, stderr as text."""
 
     code: int
     out: bytes
@@ -57,7 +57,11 @@ class GitAnswer:
 
 
 class Git:
-    """The one door to git. `private` = a repository of ours: no configuration of the machine."""
+    """A way to run git with a fixed folder, configuration and environment.
+
+    `private` is for repositories of ours: git then ignores the configuration of the machine and of
+    the user.
+    """
 
     def __init__(
         self,
@@ -79,7 +83,10 @@ class Git:
     def run(
         self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
     ) -> str:
-        """Stdout without its last newline; GitFault when git exits non-zero."""
+        """Return the standard output without its last newline.
+
+        Raises GitFault when git exits non-zero, EnvironmentFault when git is not installed.
+        """
         answer = self.ask(*args, stdin=stdin, env=env)
         if answer.code != 0:
             raise git_fault(args[0], answer)
@@ -88,9 +95,12 @@ class Git:
     def ask(
         self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
     ) -> GitAnswer:
-        """The answer whatever the exit code is; EnvironmentFault when there is no git."""
+        """Return the result, whatever the exit code.
+
+        Raises EnvironmentFault when git is not installed.
+        """
         try:
-            # A session of its own: Ctrl-C must not end git halfway through the user's files.
+            # A session of its own: Ctrl-C must not kill git while it writes the user's files.
             process = Runner().execute(
                 [*self._command, *args],
                 as_process=True,
@@ -107,24 +117,27 @@ class Git:
 
 
 def git_fault(command: str, answer: GitAnswer) -> GitFault:
-    """The error for an exit code that nobody expected."""
+    """Return the error for an unexpected exit code of git."""
     why = f"exit code {answer.code}: {answer.err.strip()[-STDERR_TAIL:]}"
     return GitFault(f"git {command} failed", why=why)
 
 
 def decode(data: bytes) -> str:
-    """File names and messages are bytes to git; what is not UTF-8 survives a round trip."""
+    """Return git's output as text; bytes that are not UTF-8 survive a round trip.
+
+    File names and messages are bytes to git, in any encoding.
+    """
     return data.decode("utf-8", "surrogateescape")
 
 
 def split_records(data: bytes | str) -> list[str]:
-    """The entries of a `-z` output."""
+    """Return the non-empty entries of a `-z` output."""
     whole = decode(data) if isinstance(data, bytes) else data
     return [entry for entry in whole.split("\0") if entry]
 
 
 def parse_object_id(value: str) -> str:
-    """The value itself; GitFault when it is not a full object id."""
+    """Return the value itself. Raises GitFault when it is not a full object id."""
     if not OBJECT_ID.fullmatch(value):
         raise GitFault(f"not an object id: {value[:80]!r}")
     return value
@@ -132,7 +145,7 @@ def parse_object_id(value: str) -> str:
 
 @cache
 def check_version() -> None:
-    """EnvironmentFault when git is too old for `merge-tree --write-tree` as we use it."""
+    """Check that git has `merge-tree --write-tree`. Raises EnvironmentFault if it is too old."""
     words = f"git {git_version()}"
     found = re.search(r"(\d+)\.(\d+)", words)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
@@ -145,5 +158,5 @@ def check_version() -> None:
 
 @cache
 def git_version() -> str:
-    """As git says it; another version may merge in another way."""
+    """Return git's version in its own words; another version may merge differently."""
     return Git(Path("/"), private=True).run("version").removeprefix("git version ")

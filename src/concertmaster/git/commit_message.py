@@ -1,7 +1,7 @@
-"""The messages of the commits that Concertmaster makes.
+"""Builds the messages of the commits that Concertmaster makes.
 
-GitHub acts on what stands in a message: it closes issues, notifies people, skips checks. So the
-words of a prompt are written such that they read the same and do nothing.
+GitHub acts on what it finds in a message: it closes issues, notifies people, skips checks. The text
+of a prompt is therefore changed so that it reads the same and triggers nothing.
 """
 
 from __future__ import annotations
@@ -13,28 +13,29 @@ from concertmaster.text.display import display, keep_checks
 
 TITLE_LENGTH = 72
 
-_LONGEST = 1000  # of a title that anyone reads
+_LONGEST = 1000  # characters of a title that are read
 _PLACE_OF_A_SPACE = re.compile(
     r"(?<=#)(?=\d)"  # an issue: #12, octo/opera#12
     r"|(?<=^gh-)(?=\d)|(?<=[^a-z0-9]gh-)(?=\d)"
-    r"|(?<=:)(?=//)"  # an address, which may be an issue's
-    r"|(?<![a-z0-9]@)(?<=@)(?=\w)",  # a mention, no e-mail address
+    r"|(?<=:)(?=//)"  # a URL, which may be that of an issue
+    r"|(?<![a-z0-9]@)(?<=@)(?=\w)",  # a mention, but not an e-mail address
     re.IGNORECASE,
 )
 _TRAILER = re.compile(r"^([a-z0-9-]*-(?:by|checks|run|task))\s*:\s*", re.IGNORECASE)
 
 
 def inert(text: str, *, limit: int) -> str:
-    """One line of plain text for a commit or a title; at most `limit` characters.
+    """Return the text as one line that triggers nothing on GitHub, at most `limit` characters.
 
-    A space parts what would act: `Fix # 12`, `@ ada`, `https: //`; brackets and trailers go.
+    A space splits references, mentions and URLs: `Fix # 12`, `@ ada`, `https: //`. Commands such as
+    `[skip ci]` lose their brackets, trailers their colon.
     """
     line = keep_checks(display(text, limit=_LONGEST))
     return display(_TRAILER.sub(r"\1 - ", _PLACE_OF_A_SPACE.sub(" ", line)), limit=limit)
 
 
 def task_message(title: str, *, task: str, prompt: str, run: str, settings: RunSettings) -> str:
-    """The one commit of a task; `prompt` is the file it came from."""
+    """Return the message of a task's one commit; `prompt` is the path of its prompt file."""
     requester = display(settings.requester)
     credit = f"Co-authored-by: {requester}\n" if requester else ""
     return (
@@ -45,7 +46,7 @@ def task_message(title: str, *, task: str, prompt: str, run: str, settings: RunS
 
 
 def merge_message(title: str, *, task: str, run: str) -> str:
-    """The merge that brings a task's commit to the target."""
+    """Return the message of the merge that brings a task's commit to the target."""
     return (
         f"Merge {task}: {inert(title, limit=TITLE_LENGTH)}\n\n"
         f"Concertmaster-Run: {run}\nConcertmaster-Task: {task}\n"
@@ -53,20 +54,23 @@ def merge_message(title: str, *, task: str, run: str) -> str:
 
 
 def base_message(task: str) -> str:
-    """The merge of several changes that one task builds on; it never lands by itself."""
+    """Return the message of the merge of several changes that one task is built on.
+
+    This merge never lands by itself.
+    """
     return f"Base of {task}\n"
 
 
 def snapshot_message(task: str, *, attempt: int, phase: str) -> str:
-    """What the worktree held at the end of a phase; it never lands."""
+    """Return the message of the snapshot that is taken after a phase; it never lands."""
     return f"Snapshot of {task}, attempt {attempt}, after {phase}\n"
 
 
 def memory_message(run: str) -> str:
-    """The commit that writes Memory.md and nothing else."""
+    """Return the message of the commit that writes Memory.md and nothing else."""
     return f"Note run {run} in Memory.md\n\nConcertmaster-Run: {run}\n"
 
 
 def state_message(run: str, round_number: int) -> str:
-    """The commit on a run's state branch, which is never merged."""
+    """Return the message of a commit on a run's state branch, which is never merged."""
     return f"State of run {run} after round {round_number}\n\nConcertmaster-Run: {run}\n"

@@ -1,4 +1,4 @@
-"""The repository on the server: read and written with the token in no file and no command line."""
+"""Reads and moves the server's branches; the token is in no file and no command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from concertmaster.git.run_repository import RunRepository
 from concertmaster.retry import TransientFault, retry_on_transient
 from concertmaster.text.display import display
 
-PATIENCE_SECONDS = 60  # with a server that sends nothing
+PATIENCE_SECONDS = 60  # until git gives up a connection on which nothing comes
 TRIES = 4
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
@@ -37,7 +37,10 @@ _CHECKED = ("-c", "fetch.fsckObjects=true", "-c", "transfer.fsckObjects=true")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchMove:
-    """Of a branch, from exactly `old` ("" = it must not be there) to `new` ("" = delete it)."""
+    """A move of a branch on the server, from exactly `old` to `new`.
+
+    An empty `old` means that the branch must not exist yet, an empty `new` deletes it.
+    """
 
     branch: str
     old: str
@@ -45,25 +48,25 @@ class BranchMove:
 
 
 class PushState(StrEnum):
-    """What became of a move."""
+    """The result of one branch's move."""
 
     DONE = "done"  # the server holds `new`
-    MOVED = "moved"  # it did not hold `old`
-    FORBIDDEN = "forbidden"  # a rule, or what the token may not do
+    MOVED = "moved"  # the server did not hold `old`
+    FORBIDDEN = "forbidden"  # a rule of the server, or a permission that the token lacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushResult:
-    """What became of a move, with the server's words where it is not done."""
+    """The result of one branch's move, with the server's reason unless it is done."""
 
     state: PushState
     reason: str = ""
 
 
 def clone(url: str, folder: Path, *, token: str, branch: str = "") -> Repository:
-    """The repository without files, with `branch` (or the default one) checked out by name.
+    """Clone one branch without its files and check out `branch`, or the default one, by name.
 
-    Raises EnvironmentFault when the server does not give it.
+    Raises EnvironmentFault when the clone fails or the server has no default branch.
     """
     folder.mkdir(parents=True)
     named = ("--branch", branch) if branch else ()
@@ -83,8 +86,10 @@ def clone(url: str, folder: Path, *, token: str, branch: str = "") -> Repository
 
 
 def fetch_branch(repository: Repository, url: str, *, token: str, branch: str) -> None:
-    """Bring a further branch to a clone of ours. Raises UsageError when the server has none of
-    this name, EnvironmentFault when it does not give it."""
+    """Fetch a branch of the server into the branch of the same name in a clone of ours.
+
+    Raises UsageError when the server has no such branch, EnvironmentFault when the fetch fails.
+    """
     ref = f"refs/heads/{branch}"
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
     git = Git(repository.root, private=True)
@@ -111,13 +116,13 @@ def _fault(what: str, answer: GitAnswer) -> EnvironmentFault:
 
 
 def origin_url(folder: Path) -> str:
-    """Where the repository that `folder` lies in was cloned from; "" where nothing says so."""
+    """Return the URL of `origin` in the repository around `folder`, or "" if there is none."""
     answer = Git(folder, private=False).ask("remote", "get-url", "origin")
     return decode(answer.out).strip() if answer.code == 0 else ""
 
 
 def _authorised(url: str, token: str) -> Mapping[str, str]:
-    """Git's environment with the token for this address alone."""
+    """Return the environment in which git sends the token, and sends it to this URL only."""
     patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": str(PATIENCE_SECONDS)}
     if not token:
         return patience
@@ -133,9 +138,9 @@ def _authorised(url: str, token: str) -> Mapping[str, str]:
 def tips(
     repository: Repository | RunRepository, url: str, *, token: str, prefix: str = BRANCHES
 ) -> Mapping[str, str]:
-    """The commits of the server's branches, by their whole name without refs/heads/.
+    """Return the commits of the server's branches by name, without `refs/heads/`.
 
-    `prefix` begins with refs/heads/. Raises EnvironmentFault when the server does not tell.
+    `prefix` starts with `refs/heads/`. Raises EnvironmentFault when the branches cannot be listed.
     """
     return _Server(repository, url=url, token=token).tips(prefix)
 
@@ -147,10 +152,10 @@ def fetch(
     *,
     token: str,
 ) -> Mapping[str, str]:
-    """Bring branches and commits to refs/concertmaster/fetched/ and say their commits by name.
+    """Fetch to `refs/concertmaster/fetched/` and return the fetched commits by the given names.
 
-    What the server does not have is not in the answer. Raises EnvironmentFault when it does not
-    give the others, or gives broken objects.
+    Names that the server does not have are left out. Raises EnvironmentFault when the fetch of the
+    others fails or brings broken objects, GitFault when a name cannot be a branch.
     """
     server = _Server(repository, url=url, token=token)
     for name in commits_or_branches:
@@ -164,17 +169,17 @@ def fetch(
 def push(
     repository: Repository | RunRepository, url: str, moves: Sequence[BranchMove], *, token: str
 ) -> Mapping[str, PushResult]:
-    """Make the moves, each by compare-and-swap for itself, and say by branch what became of it.
+    """Make each move by its own compare-and-swap and return the results by branch.
 
-    Branches that are not ours only move forward; GitFault when they would not. Raises
-    EnvironmentFault when the server cannot be reached. Safe to repeat.
+    Safe to repeat. Branches outside `concertmaster/` only move forward. Raises GitFault, before
+    anything is pushed, when one would not, and EnvironmentFault when the server cannot be reached.
     """
     server = _Server(repository, url=url, token=token)
     assert len({move.branch for move in moves}) == len(moves), "a branch moves once"
     for move in moves:
         _check_move(server.git, move)
     pushed = server.push(moves) if moves else {}
-    if len(moves) > 1:  # who is refused in company may not be the one that is meant
+    if len(moves) > 1:  # one forbidden move makes the server refuse those beside it
         for move in moves:
             if pushed[move.branch].state is PushState.FORBIDDEN:
                 pushed |= server.push([move])
@@ -201,10 +206,10 @@ def _check_name(name: str) -> None:
 
 
 class _Server:
-    """One repository of the server, seen from one of ours."""
+    """A repository on the server, reached through one of our repositories."""
 
     def __init__(self, repository: Repository | RunRepository, *, url: str, token: str) -> None:
-        # Without the machine's configuration, so also without its helpers and hooks.
+        # Private, so that credential helpers and hooks of the machine do not run.
         folder = repository.root if isinstance(repository, Repository) else repository.path
         self.git = Git(folder, private=True)
         self.url = url
@@ -246,7 +251,7 @@ class _Server:
         return _patiently(f"could not push to {self.url}", lambda: self._push_once(moves))
 
     def _push_once(self, moves: Sequence[BranchMove]) -> dict[str, PushResult]:
-        """Raises Passing where a repeat may help."""
+        """Return the results of one push. Raises TransientFault when a repeat may help."""
         options = "--porcelain --no-verify --no-follow-tags --no-signed --recurse-submodules=no"
         leases = [f"--force-with-lease={BRANCHES}{move.branch}:{move.old}" for move in moves]
         specs = [f"{move.new}:{BRANCHES}{move.branch}" for move in moves]
@@ -255,7 +260,7 @@ class _Server:
         pushed = {move.branch: PushResult(state=PushState.DONE) for move in moves}
         failed = [move for move in moves if said.get(BRANCHES + move.branch, "?")]
         if failed:
-            # The words say why, but only the server's refs say what became of it.
+            # The messages give the reason, but only the server's refs give the result.
             now = self.tips(BRANCHES)
             for move in failed:
                 words = said.get(BRANCHES + move.branch, "")

@@ -1,4 +1,4 @@
-"""What git and the server say of a fetch or a push, and what it means."""
+"""Reads the messages of git and of the server about a fetch or a push."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ _REJECTED = re.compile(r"\[[a-z ]+\] \((.*)\)")
 
 
 def is_commit(name: str) -> bool:
-    """It is a full object id."""
+    """Return whether the name is a full object id."""
     return _COMMIT.fullmatch(name) is not None
 
 
 def is_branch(name: str) -> bool:
-    """It means nothing but a branch to git, in a refspec as well."""
+    """Return whether git can only read the name as a branch, in a refspec as well."""
     return not _NO_BRANCH.search(name)
 
 
 def find_missing(answer: GitAnswer) -> list[str]:
-    """The refs and commits that the server says it does not have."""
+    """Return the refs and commits that the server says it does not have."""
     return [ref or commit for ref, commit in _MISSING.findall(answer.err)]
 
 
 def may_pass(words: str) -> bool:
-    """The network or the server is not well; a repeat may help."""
+    """Return whether the words tell of a fault of network or server that a repeat may help."""
     return _PASSING.search(words) is not None
 
 
 def tells_of_a_move(words: str) -> bool:
-    """The ref was not where it was expected."""
+    """Return whether the words say that the ref was not where it was expected."""
     return _MOVED.search(words) is not None
 
 
 def forbids(words: str) -> bool:
-    """The token may not do this at all."""
+    """Return whether the words say that the token may not do this at all."""
     return _FORBIDDEN.search(words) is not None
 
 
 def read_porcelain(answer: GitAnswer) -> dict[str, str]:
-    """What `push --porcelain` says of each ref; "" where the server holds what it should."""
+    """Return the error that `push --porcelain` gives for each ref, or "" if it gives none."""
     said = {}
     for line in decode(answer.out).splitlines():
         flag, _, rest = line.partition("\t")
@@ -69,7 +69,7 @@ def read_porcelain(answer: GitAnswer) -> dict[str, str]:
 
 
 def reason(answer: GitAnswer, words: str = "") -> str:
-    """What the server told, and git of one ref, without git's advice."""
+    """Return the server's messages and git's `words` on one ref, without git's advice."""
     told = [match[1] for line in answer.err.splitlines() if (match := _TOLD.fullmatch(line))]
     rejected = _REJECTED.fullmatch(words)
     parts = [*dict.fromkeys(told), f"({rejected[1]})" if rejected else words]

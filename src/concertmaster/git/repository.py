@@ -1,7 +1,4 @@
-"""Git, behind one door, and the user's repository.
-
-Every git command of ours goes through `Git`; GitPython is its runner and nothing else.
-"""
+"""Reads the user's repository and sets refs in it."""
 
 from __future__ import annotations
 
@@ -28,7 +25,10 @@ from concertmaster.git.command import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """The user's repository. `git_dir` is the common one, whichever worktree `root` is."""
+    """The user's repository.
+
+    `git_dir` is the common git folder, whichever worktree `root` is.
+    """
 
     root: Path
     git_dir: Path
@@ -38,7 +38,7 @@ class Repository:
 
     @classmethod
     def open(cls, path: Path) -> Repository:
-        """EnvironmentFault when no run can be made from what lies at `path`."""
+        """Return the repository around `path`. Raises EnvironmentFault when no run can use it."""
         check_version()
         git = Git(path, private=False)
         questions = ("--git-common-dir", "--show-object-format", "--is-bare-repository")
@@ -59,11 +59,11 @@ class Repository:
         )
 
     def resolve(self, revision: str) -> str:
-        """The commit id; UsageError when the revision names no commit."""
+        """Return the commit id of a revision. Raises UsageError when it names no commit."""
         return self._commit(revision, what=f"there is no commit {revision!r}")
 
     def branch_tip(self, branch: str) -> str:
-        """The commit id; UsageError when the branch does not exist."""
+        """Return the commit id of a local branch. Raises UsageError when it does not exist."""
         return self._commit(f"refs/heads/{branch}", what=f"there is no branch {branch!r}")
 
     def _commit(self, revision: str, *, what: str) -> str:
@@ -78,17 +78,17 @@ class Repository:
         return parse_object_id(decode(answer.out).strip())
 
     def current_branch(self) -> str | None:
-        """The branch that is checked out in `root`; None when HEAD is detached."""
+        """Return the branch checked out in `root`, or None when HEAD is detached."""
         answer = self.git.ask("symbolic-ref", "--quiet", "HEAD")
         return decode(answer.out).strip().removeprefix("refs/heads/") or None
 
     def detach(self) -> None:
-        """HEAD stays on its commit when the branch moves on; no file is touched."""
+        """Detach HEAD, so that it stays on its commit when the branch moves; touch no file."""
         tip = self.git.run("rev-parse", "--verify", "HEAD")
         self.git.run("update-ref", "--no-deref", "HEAD", parse_object_id(tip))
 
     def paths(self, commit: str) -> tuple[str, ...]:
-        """Every file, symlink and submodule of the commit."""
+        """Return the path of every file, symlink and submodule of the commit."""
         return tuple(
             split_records(
                 self.git.run("ls-tree", "-r", "-z", "--name-only", parse_object_id(commit))
@@ -96,18 +96,18 @@ class Repository:
         )
 
     def modes(self, commit: str) -> dict[str, str]:
-        """The mode of every file, symlink (120000) and submodule (160000), by path."""
+        """Return the mode of every file, symlink (120000) and submodule (160000), by path."""
         lines = split_records(self.git.run("ls-tree", "-r", "-z", parse_object_id(commit)))
         pairs = (line.partition("\t") for line in lines)
         return {path: facts.partition(" ")[0] for facts, _, path in pairs}
 
     def read_file(self, commit: str, path: str) -> bytes | None:
-        """The bytes that the commit holds at `path`; None where there is no file."""
+        """Return the content of the commit's file at `path`, or None if there is none."""
         answer = self.git.ask("cat-file", "blob", f"{parse_object_id(commit)}:{path}")
         return answer.out if answer.code == 0 else None
 
     def requester(self) -> str:
-        """`Name <email>` from the user's configuration, or ""."""
+        """Return `Name <email>` from the user's configuration, or "" if one is not set."""
         name, email = (
             re.sub(r"[\x00-\x1f\x7f<>]", "", self.config.get(key, "")).strip()
             for key in ("user.name", "user.email")
@@ -115,23 +115,24 @@ class Repository:
         return f"{name} <{email}>" if name and email else ""
 
     def excludes(self) -> bytes:
-        """The user's ignore rules that lie outside the tree, weakest first."""
+        """Return the user's ignore rules from outside the tree, weakest first."""
         personal = self.config.get("core.excludesfile", "~/.config/git/ignore")
         files = (Path(personal).expanduser(), self.git_dir / "info" / "exclude")
         return b"".join(file.read_bytes() + b"\n" for file in files if file.is_file())
 
     def pin(self, ref: str, commit: str) -> None:
-        """Keep the commit from being collected."""
+        """Set `ref` to the commit, which keeps it from being garbage-collected."""
         self.git.run("update-ref", ref, parse_object_id(commit))
 
     def unpin(self, ref: str) -> None:
-        """Safe to repeat."""
+        """Delete `ref`. Safe to repeat."""
         self.git.run("update-ref", "-d", ref)
 
     def fetch(self, source: Path, commit: str, *, ref: str = "", old: str | None = None) -> None:
-        """Bring a commit of `source` here and set `ref`, where one is named, to it.
+        """Fetch a commit of `source` and set `ref`, if one is given, to it.
 
-        The ref is created, or moved from exactly `old`; GitFault when it holds anything else.
+        The ref is created, or moved from exactly `old`. Raises GitFault when it holds another
+        commit.
         """
         options = "--quiet --no-tags --no-write-fetch-head --no-auto-maintenance --no-prune"
         options += " --no-recurse-submodules --no-write-commit-graph --no-show-forced-updates"
@@ -149,7 +150,7 @@ class Repository:
                 raise git_fault("update-ref", answer)
 
     def history(self, since: str, branch: str) -> list[str]:
-        """The branch's commits after `since`, line by line as git draws them."""
+        """Return the branch's first-parent history after `since`, as the lines of git's graph."""
         span = f"{parse_object_id(since)}..refs/heads/{branch}"
         options = ("--graph", "--first-parent", "--format=%h %s")
         return self.git.run("log", *options, "--end-of-options", span).split("\n")
@@ -171,7 +172,7 @@ def _check_found(path: Path, found: list[str], answer: GitAnswer) -> None:
 
 
 def _read_config(git: Git) -> Mapping[str, str]:
-    """The settings that we honour, by lower-case key; the last value counts, as in git."""
+    """Return the settings that we honour, by lower-case key; the last value counts, as in git."""
     keys = r"^(user\.(name|email)|core\.excludesfile|lfs\.storage|remote\..*\.promisor)$"
     entries = split_records(git.ask("config", "-z", "--get-regexp", keys).out)
     pairs = (entry.partition("\n") for entry in entries)
@@ -191,7 +192,7 @@ def _check_complete(config: Mapping[str, str]) -> None:
 
 
 def make_repository(folder: Path, *, branch: str, message: str) -> None:
-    """Make what lies in the folder a repository with one commit of ours."""
+    """Make the folder a repository with all its files in one commit of ours."""
     git = Git(folder, private=True)
     git.run("init", "--quiet", "--template=", f"--initial-branch={branch}")
     git.run("add", "--all")

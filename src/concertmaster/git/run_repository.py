@@ -1,4 +1,4 @@
-"""The bare repository that a run owns, on top of the user's objects; no agent can write it."""
+"""Holds the bare repository of a run, where snapshots, merges and results are made."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from concertmaster.model import PathChange
 
 ABSENT = "000000"
 SYMLINK = "120000"
-# What an agent's own program leaves beside the files, and no option of it puts elsewhere.
+# aider leaves this cache beside the files and has no option to put it elsewhere.
 _LEFT_BY_AGENTS = b".aider.tags.cache.v*/\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """A merge without conflict."""
+    """The result of a merge without conflicts."""
 
     commit: str
     tree: str
@@ -36,22 +36,28 @@ class Merged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """Both sides changed these paths in ways that do not go together."""
+    """The result of a merge in which both sides changed these paths incompatibly."""
 
     paths: tuple[str, ...]
 
 
 class RunRepository:
-    """The bare repository of one run, on top of the user's objects; no agent can write it."""
+    """The bare repository of one run.
+
+    It finds the user's objects through alternates. No agent can write to it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.git = Git(path, git_dir=path, private=True)
-        self._trees: dict[str, str] = {}  # by commit; both are for ever
+        self._trees: dict[str, str] = {}  # tree id by commit id; neither ever changes
 
     @classmethod
     def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
-        """Safe to repeat. `base` is the commit whose attributes say whether LFS is used."""
+        """Make the repository, or open the one that exists.
+
+        `base` is the commit whose attributes say whether LFS is used; without it, LFS is off.
+        """
         if path.exists():
             return cls.open(path)
         draft = path.with_name(f"{path.name}.new")
@@ -75,57 +81,63 @@ class RunRepository:
 
     @classmethod
     def open(cls, path: Path) -> RunRepository:
-        """EnvironmentFault when the run has no repository."""
+        """Return the run's repository. Raises EnvironmentFault when it does not exist."""
         if not (path / "objects").is_dir():
             raise EnvironmentFault(f"The run's repository {path} is gone")
         return cls(path)
 
     def write_blob(self, data: bytes) -> str:
-        """The id of the blob."""
+        """Write a blob and return its id."""
         return self.git.run("hash-object", "-w", "--stdin", stdin=data)
 
     def pin(self, ref: str, commit: str) -> None:
-        """Give the commit a name, so that it can be found again."""
+        """Set `ref` to the commit."""
         self.git.run("update-ref", ref, parse_object_id(commit))
 
     def pinned(self, prefix: str) -> tuple[str, ...]:
-        """The commits of all refs below `prefix`."""
+        """Return the commits of all refs below `prefix`."""
         return tuple(self.git.run("for-each-ref", "--format=%(objectname)", prefix).split())
 
     def bundle(self, path: Path, commit: str, *, ref: str, base: str) -> None:
-        """All that leads from `base` to the commit, under the name `ref`, as one file."""
+        """Write everything from `base`, exclusive, to `commit` as a bundle with the ref `ref`.
+
+        The ref is set in this repository as well.
+        """
         self.pin(ref, commit)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.git.run("bundle", "create", "--quiet", str(path), ref, f"^{parse_object_id(base)}")
 
     def tree(self, commit: str) -> str:
-        """The id of the commit's tree."""
+        """Return the id of the commit's tree."""
         if commit not in self._trees:
             found = self.git.run("rev-parse", "--verify", f"{parse_object_id(commit)}^{{tree}}")
             self._trees[commit] = found
         return self._trees[commit]
 
     def message(self, commit: str) -> str:
-        """What the commit says of itself."""
+        """Return the commit's message with a final newline."""
         raw = self.git.run("cat-file", "commit", parse_object_id(commit))
         return raw.partition("\n\n")[2] + "\n"
 
     def is_ancestor(self, commit: str, of: str) -> bool:
-        """Whether `of` holds the commit in its history."""
+        """Return whether `commit` is in the history of `of`."""
         sides = (parse_object_id(commit), parse_object_id(of))
         return self.git.ask("merge-base", "--is-ancestor", *sides).code == 0
 
     def holds(self, commit: str) -> bool:
-        """Whether the commit is here."""
+        """Return whether the repository has the commit."""
         return self.git.ask("cat-file", "-e", f"{parse_object_id(commit)}^{{commit}}").code == 0
 
     def is_foreign(self, commit: str, to: str) -> bool:
-        """Whether its history has more than merges that `to` lacks."""
+        """Return whether the commit's history has non-merge commits that `to` lacks."""
         sides = (parse_object_id(commit), f"^{parse_object_id(to)}")
         return bool(self.git.run("rev-list", "--no-merges", "--max-count=1", *sides))
 
     def commit(self, tree: str, *, parents: tuple[str, ...], message: str, at: int) -> str:
-        """The same arguments give the same id on every machine. `at` is epoch seconds."""
+        """Write a commit of ours and return its id; `at` is its date in epoch seconds.
+
+        The same arguments give the same id on every machine.
+        """
         who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": f"@{at} +0000"}
         env = {f"GIT_{role}_{key}": who[key] for role in ("AUTHOR", "COMMITTER") for key in who}
         words = [word for parent in parents for word in ("-p", parse_object_id(parent))]
@@ -137,7 +149,7 @@ class RunRepository:
         return made
 
     def merge(self, ours: str, theirs: str, *, message: str, at: int) -> Merged | Conflict:
-        """Both merged in memory, as a commit with these two parents."""
+        """Merge two commits in memory and return the merge commit, or the conflict."""
         merged = self._merge_trees(ours, theirs)
         if isinstance(merged, Conflict):
             return merged
@@ -147,8 +159,11 @@ class RunRepository:
     def reapply(
         self, tip: str, *, base: str, head: str, message: str, at: int
     ) -> Merged | Conflict:
-        """Only what lies between base and head, put on the tip as one commit."""
-        # merge-tree takes no ancestor before git 2.40, so one is made up.
+        """Return a commit with the change between `base` and `head` on the tip, or the conflict.
+
+        The tip is its only parent. The merge is made in memory.
+        """
+        # merge-tree takes no merge base before git 2.40, so both sides get a made-up parent.
         root = self.commit(self.tree(base), parents=(), message="base", at=at)
         ours, theirs = (
             self.commit(self.tree(side), parents=(root,), message="side", at=at)
@@ -161,7 +176,7 @@ class RunRepository:
         return Merged(commit=commit, tree=merged)
 
     def _merge_trees(self, ours: str, theirs: str) -> str | Conflict:
-        """The id of the merged tree."""
+        """Return the id of the merged tree, or the conflict."""
         options = ("--write-tree", "-z", "--name-only", "--no-messages")
         answer = self.git.ask(
             "merge-tree", *options, parse_object_id(ours), parse_object_id(theirs)
@@ -174,9 +189,9 @@ class RunRepository:
         raise git_fault("merge-tree", answer)
 
     def put_file(self, commit: str, path: str, data: bytes, *, message: str, at: int) -> str:
-        """A commit on top of this one that holds these bytes at `path`, and differs nowhere else.
+        """Return a new commit on top of `commit` that differs only in the file at `path`.
 
-        Raises GitFault where a folder of the path is a file.
+        Raises GitFault when a folder of the path is a file in the commit.
         """
         blob = self.write_blob(data)
         with tempfile.TemporaryDirectory(dir=self.path) as folder:
@@ -188,7 +203,7 @@ class RunRepository:
         return self.commit(tree, parents=(commit,), message=message, at=at)
 
     def paths(self, commit: str) -> tuple[str, ...]:
-        """Every file, symlink and submodule of the commit."""
+        """Return the path of every file, symlink and submodule of the commit."""
         return tuple(
             split_records(
                 self.git.run("ls-tree", "-r", "-z", "--name-only", parse_object_id(commit))
@@ -196,13 +211,16 @@ class RunRepository:
         )
 
     def show_change(self, old: str, new: str, *, limit: int) -> str:
-        """The difference as people read it, its first `limit` characters."""
+        """Return the diff of two commits as text, cut off after `limit` characters."""
         options = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
         shown = self.git.run("diff", *options, parse_object_id(old), parse_object_id(new))
         return shown if len(shown) <= limit else f"{shown[:limit]}\n(there is more)"
 
     def changes(self, old: str, new: str) -> tuple[PathChange, ...]:
-        """Every path that differs between two commits or trees; a rename is two of them."""
+        """Return every path that differs between two commits or trees.
+
+        A rename is a removed and an added path.
+        """
         options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
         fields = split_records(
             self.git.run("diff-tree", *options, parse_object_id(old), parse_object_id(new))
@@ -224,7 +242,7 @@ class RunRepository:
         )
 
     def read_objects(self, ids: set[str]) -> dict[str, bytes]:
-        """The raw content of blobs and trees that are there, by id."""
+        """Return the raw content of blobs and trees by id; all of them must exist."""
         wanted = "".join(f"{sha}\n" for sha in sorted(ids)).encode()
         out = self.git.ask("cat-file", "--batch", stdin=wanted).out if ids else b""
         found, at = {}, 0
@@ -237,7 +255,7 @@ class RunRepository:
 
 
 def borrow(git_dir: Path, *objects: Path) -> None:
-    """Make the repository find the objects of others."""
+    """Let the repository find the objects in these folders; it keeps no earlier ones."""
     file = git_dir / "objects" / "info" / "alternates"
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{quoted(str(folder))}\n" for folder in objects)
@@ -245,13 +263,16 @@ def borrow(git_dir: Path, *objects: Path) -> None:
 
 
 def quoted(value: str) -> str:
-    """Quoted as git reads it in alternates and in the values of a config file."""
+    """Return the value quoted as git reads it in alternates and in config files."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def _lfs_config(user: Repository, base: str) -> str:
-    """The one filter that runs in our repositories, and only where the user's tree asks for it."""
+    """Return the settings of the LFS filter, or "" if `base` or the machine does not use LFS.
+
+    No other filter runs in our repositories.
+    """
     attributes = (":(glob)**/.gitattributes",)
     pattern = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs")
     if not base or not shutil.which("git-lfs"):

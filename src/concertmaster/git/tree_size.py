@@ -1,4 +1,7 @@
-"""How many files a commit holds, counted without unfolding it: few trees may stand for billions."""
+"""Counts the files of a commit without listing them.
+
+A few trees that refer to each other many times can stand for billions of files.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ DEEPEST_FOLDER = 100
 
 
 def count_files(objects: RunRepository, commit: str) -> int | None:
-    """As many as a checkout would write; None where folders lie too deep."""
+    """Return how many files a checkout would write, or None when folders lie too deep."""
     root = objects.tree(commit)
     inner: dict[str, list[str]] = {}
     files: dict[str, int] = {}
@@ -27,7 +30,7 @@ def count_files(objects: RunRepository, commit: str) -> int | None:
 
 
 def _total(root: str, inner: Mapping[str, list[str]], files: Mapping[str, int]) -> int:
-    """Each tree counts as often as it stands in another one."""
+    """Return the number of files below `root`; a tree counts once for each place it is in."""
     totals: dict[str, int] = {}
 
     def count(tree: str) -> int:
@@ -39,7 +42,7 @@ def _total(root: str, inner: Mapping[str, list[str]], files: Mapping[str, int]) 
 
 
 def _entries(tree: bytes, *, id_bytes: int) -> list[tuple[bytes, str]]:
-    """Mode and id of each entry of a raw tree."""
+    """Return mode and id of each entry of a raw tree."""
     found, at = [], 0
     while at < len(tree):
         end = tree.index(b"\0", at) + 1
