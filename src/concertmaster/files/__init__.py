@@ -1,1 +1,1 @@
-"""Files on disk: untrusted ones, atomic writes, the folder of a run."""
+"""Reads and writes files: untrusted ones, atomic ones, those of a run's folder."""

@@ -1,4 +1,4 @@
-"""A folder of the user's, to which files are added: all of them or none, never over another."""
+"""Adds files to a folder of the user's, all of them or none, and never overwrites one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OTHER_FOLDER = "name another folder with --into"
 
 
 def check_folder(folder: Path) -> None:
-    """Raises UsageError where no folder is and none can be made."""
+    """Check that `folder` is a folder or can be made. Raises UsageError when it is not."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not nearest.is_dir():
         raise UsageError(
@@ -25,10 +25,10 @@ def check_folder(folder: Path) -> None:
 
 
 def add_files(folder: Path, files: Mapping[str, bytes], *, way_out: str = _OTHER_FOLDER) -> None:
-    """Write the files, by name or path, into the folder; folders are made where they are missing.
+    """Write the files, by name or path, into the folder; missing folders are made.
 
-    Raises UsageError where one of the names is taken, EnvironmentFault where the disk refuses;
-    then nothing was added. `way_out` says what to do then.
+    Raises UsageError when a name is taken and EnvironmentFault when the disk refuses; then nothing
+    was added. `way_out` is the advice in the error.
     """
     taken = sorted(name for name in files if os.path.lexists(folder / name))
     if taken:
@@ -51,7 +51,7 @@ def add_files(folder: Path, files: Mapping[str, bytes], *, way_out: str = _OTHER
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """What was made of the folder and those above it goes again on an error."""
+    """Make the folder and those above it; remove the ones that were made when the block fails."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with ExitStack() as undo:
         for path in reversed(missing):
@@ -63,7 +63,7 @@ def _made(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _drafts(folder: Path) -> Iterator[Path]:
-    """A folder for files that are not whole yet; what cannot be removed of it changes nothing."""
+    """Yield a temporary folder for the files before they get their names."""
     with tempfile.TemporaryDirectory(
         prefix=".new-", dir=folder, ignore_cleanup_errors=True
     ) as name:
@@ -71,12 +71,15 @@ def _drafts(folder: Path) -> Iterator[Path]:
 
 
 def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # somebody else has put something into it
+    with suppress(OSError):  # not empty: another process has written to it
         folder.rmdir()
 
 
 def _link(drafts: Path, folder: Path, *, names: list[str], way_out: str) -> None:
-    """A link, unlike a renaming, is refused where the name is taken meanwhile."""
+    """Give the files their names, all or none. Raises UsageError when one is taken.
+
+    A link is made because a rename would overwrite a file that has appeared meanwhile.
+    """
     with ExitStack() as undo:
         for number, name in enumerate(names):
             try:

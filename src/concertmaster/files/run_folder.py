@@ -1,4 +1,4 @@
-"""The folder of a run: its plan, its lock and its owner."""
+"""Reads and writes the folder of a run: its plan, its lock and its owner."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Freeze the plan as plan.json; written whole or not at all."""
+    """Write the plan to plan.json, as a whole or not at all."""
     write_atomically(folder / "plan.json", json.dumps(asdict(plan), indent=1) + "\n")
 
 
 def read_plan(folder: Path) -> Plan:
-    """Raises UsageError when the folder holds no plan that this version can read."""
+    """Return the run's plan. Raises UsageError when this version cannot read it."""
     from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
 
     path = folder / "plan.json"
@@ -45,7 +45,7 @@ def read_plan(folder: Path) -> Plan:
 
 @contextmanager
 def lock_run(folder: Path) -> Iterator[None]:
-    """Own the run while the block runs. Raises UsageError when another process does."""
+    """Hold the lock of the run. Raises UsageError when another process holds it."""
     with (folder / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,12 +64,12 @@ def lock_run(folder: Path) -> Iterator[None]:
 
 
 def write_owner(folder: Path) -> None:
-    """Say who owns the run; from now on a signal to this process must be understood."""
+    """Record this process as the run's owner; from now on `cancel` may send it a signal."""
     (folder / "owner").write_text(str(os.getpid()))
 
 
 def is_locked(folder: Path) -> bool:
-    """Some process owns the run right now."""
+    """Return whether a process holds the lock of the run."""
     try:
         with (folder / "lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -81,7 +81,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def read_owner(folder: Path) -> int | None:
-    """The process that says it owns the run; only meaningful while the run is held."""
+    """Return the process id of the run's owner, or None; only valid while the run is locked."""
     try:
         return int((folder / "owner").read_text())
     except (OSError, ValueError):
@@ -89,11 +89,11 @@ def read_owner(folder: Path) -> int | None:
 
 
 def runs_folder(git_dir: Path) -> Path:
-    """All runs of a repository."""
+    """Return the folder that holds all runs of a repository."""
     return git_dir / "concertmaster" / "runs"
 
 
 def list_runs(folder: Path) -> tuple[Path, ...]:
-    """The folders of all runs below `folder`, oldest first."""
+    """Return the folders of all runs below `folder`, oldest first."""
     found: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()
     return tuple(sorted(path for path in found if (path / "plan.json").is_file()))

@@ -1,4 +1,4 @@
-"""Files of other jobs, read with limits, and JSON in them, held to the shape of a dataclass."""
+"""Reads untrusted files with limits on size and type, and checks JSON against a dataclass."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.text.display import display
 
 MOST_DOCUMENT_BYTES = 8 << 20
-MOST_CHARACTERS = 1 << 20  # in one text; more is no text
-KEPT_CHARACTERS = 4000  # of a text
-KEPT_EVIDENCE = 20_000  # of the end of a log
+MOST_CHARACTERS = 1 << 20  # of one text; a longer one is refused
+KEPT_CHARACTERS = 4000  # of one text after `shorten`
+KEPT_EVIDENCE = 20_000  # characters, from the end of a log
 KEPT_NOTES = 50
 LARGEST_NUMBER = 1e15
 
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 @contextmanager
 def open_plain(path: Path, *, what: str, most_bytes: int) -> Iterator[int]:
-    """The descriptor of a regular file of at most so many bytes; links are not followed.
+    """Yield the descriptor of a regular file of at most `most_bytes`; links are not followed.
 
-    EnvironmentFault for anything else; `what` says in words what the file is.
+    Raises EnvironmentFault for anything else. `what` describes the file in the error.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -47,7 +47,7 @@ def open_plain(path: Path, *, what: str, most_bytes: int) -> Iterator[int]:
 
 
 def read_file(path: Path, kind: type[T], *, what: str) -> T:
-    """The document in a file. EnvironmentFault when there is none of this kind."""
+    """Return the document in a file. Raises EnvironmentFault when it is not of this kind."""
     if path.parent.is_symlink():
         raise unfit_file(what, f"{path.parent.name} is a symbolic link")
     with open_plain(path, what=what, most_bytes=MOST_DOCUMENT_BYTES) as descriptor:
@@ -56,7 +56,7 @@ def read_file(path: Path, kind: type[T], *, what: str) -> T:
 
 
 def read_document(data: bytes, kind: type[T], *, what: str) -> T:
-    """The document in these bytes. EnvironmentFault when it is none of this kind."""
+    """Return the document in these bytes. Raises EnvironmentFault if it is not of this kind."""
     from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
 
     try:
@@ -64,7 +64,7 @@ def read_document(data: bytes, kind: type[T], *, what: str) -> T:
             raise ValueError(f"{len(data)} bytes are more than {MOST_DOCUMENT_BYTES}")
         tree = json.loads(data.decode("utf-8"))
         _check_values(tree)
-        # Written anew, so that what was checked is what is taken.
+        # Serialized again, so that pydantic reads exactly the values that were checked.
         found: T = TypeAdapter(kind).validate_json(json.dumps(tree), strict=True)
     except (ValueError, RecursionError) as error:
         raise unfit_file(what, str(error)) from error
@@ -72,7 +72,11 @@ def read_document(data: bytes, kind: type[T], *, what: str) -> T:
 
 
 def _check_values(tree: object) -> None:
-    """ValueError for numbers that count nothing and for texts that no job writes."""
+    """Check the numbers and texts of a JSON tree.
+
+    Raises ValueError for a number that is negative, too large or not a number, and for a text that
+    is too long.
+    """
     match tree:
         case dict():
             for key, value in tree.items():
@@ -90,7 +94,7 @@ def _check_values(tree: object) -> None:
 
 
 def shorten(document: T) -> T:
-    """With every text and all notes bounded; of evidence the end counts."""
+    """Return the document with its texts and notes cut to the limits; logs keep their end."""
     shortened: T = _shorten(document)
     return shortened
 
@@ -118,7 +122,7 @@ def _shorten_field(document: Any, name: str) -> Any:
 
 
 def unfit_file(what: str, why: str) -> EnvironmentFault:
-    """The error for what another job should not have left so."""
+    """Return the error for a file of another job that cannot be used."""
     return EnvironmentFault(
         f"{what} cannot be used",
         why=display(why, limit=500),

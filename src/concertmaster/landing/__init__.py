@@ -1,1 +1,1 @@
-"""The merge queue: what is merged, checked and landed, and which paths may change."""
+"""Merges, checks and lands the results of tasks, and judges which paths may change."""

@@ -1,4 +1,4 @@
-"""Limits on the size and content of one change."""
+"""Holds one change to limits on its size and content."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from concertmaster.landing import path_portability
 from concertmaster.landing.path_policy import GITLINK
 from concertmaster.text.display import display
 
-LONGEST_POINTER = 1024  # bytes, says the specification of LFS
+LONGEST_POINTER = 1024  # bytes, from the specification of LFS
 POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeLimits:
-    """Of one task's change: how many files, how many bytes in each."""
+    """The limits of one task's change: number of files, bytes of each file."""
 
     files: int = 10_000
-    file_bytes: int = 100 << 20  # GitHub's own
+    file_bytes: int = 100 << 20  # GitHub's limit
 
 
 def check_change(
     objects: RunRepository, *, base: str, head: str, limits: ChangeLimits = ChangeLimits()
 ) -> tuple[str, ...]:
-    """Reasons to refuse a change that the path policy does not know; empty when it may land."""
+    """Return the reasons to refuse a change, apart from the path policy; empty if it may land."""
     too_many = f"it changes more than {limits.files} files"
     before, after = (count_files(objects, commit) for commit in (base, head))
     if after is None or after - (before or 0) > limits.files:
-        return (too_many,)  # without a look at each: a few trees may stand for billions of files
+        return (too_many,)  # before any file is listed: a few trees may stand for billions
     changes = objects.changes(base, head)
     if len(changes) > limits.files:
         return (too_many,)
@@ -49,7 +49,7 @@ def check_change(
 def _doubt_blobs(
     objects: RunRepository, blobs: Mapping[str, str], *, base: str, limits: ChangeLimits
 ) -> Iterator[str]:
-    """`blobs` by path."""
+    """Yield the reasons to refuse new blobs, given by path: too large, or pointers of LFS."""
     sizes = _sizes(objects, set(blobs.values()))
     known = set(objects.git.run("ls-tree", "-r", "--format=%(objectname)", base).split("\n"))
     small = {blob for blob, size in sizes.items() if size < LONGEST_POINTER} - known
@@ -63,7 +63,7 @@ def _doubt_blobs(
 
 
 def _sizes(objects: RunRepository, blobs: set[str]) -> dict[str, int]:
-    """In bytes."""
+    """Return the size of each blob in bytes, by id."""
     wanted = "".join(f"{blob}\n" for blob in sorted(blobs)).encode()
     form = "--batch-check=%(objectname) %(objectsize)"
     lines = objects.git.run("cat-file", form, stdin=wanted).splitlines()

@@ -1,8 +1,8 @@
-"""How succeeded tasks reach the target: the union first, then a search over its prefixes.
+"""Decides which succeeded tasks are checked together and what lands.
 
-The base is green, the union of a batch is red: then somewhere between them lies a prefix that is
-green while one task more makes it red, whatever the tasks do to each other. Each green prefix
-may land as it was tested.
+The union of a batch is checked first. When it fails and the base passes, some prefix of the batch
+passes and fails with one task more, however the tasks affect each other. A search over the prefixes
+finds that task, the culprit. Each prefix that passes may land as it was tested.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from concertmaster.events import BatchChecked, BatchLanded, MergeConflicted, Tar
 from concertmaster.model import Built
 from concertmaster.text.display import shorten_id
 
-# A lone suspect is checked again this often before it is called the culprit.
+# How often a single suspect is checked again before it is the culprit, in case of a flaky check.
 CONFIRMATIONS = 2
 
 
 class PendingStep(StrEnum):
-    """What the train has not answered yet."""
+    """The step whose answer the queue waits for."""
 
     NOTHING = ""
     BASE = "base"
@@ -34,8 +34,11 @@ class PendingStep(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedTask:
-    """A succeeded task that has not landed. `risk` is its probability to be a culprit; what
-    `is_checked` has passed on its own base."""
+    """A succeeded task that has not landed.
+
+    `risk` is the probability that it is a culprit. `is_checked` says whether it passed the check on
+    its own base.
+    """
 
     task: str
     title: str
@@ -49,7 +52,11 @@ class QueuedTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledTask:
-    """What has been decided: heads that landed unchanged, all that landed, all that will not."""
+    """The tasks that need no further decision.
+
+    `intact` gives the heads of the tasks that landed unchanged; `landed` are all that landed;
+    `lost` are those that will not land.
+    """
 
     intact: Mapping[str, str]
     landed: frozenset[str]
@@ -58,7 +65,7 @@ class SettledTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """The train's state. `passed` and `failed` are lengths of prefixes of `batch`."""
+    """The state of the merge queue; `passed` and `failed` are lengths of prefixes of `batch`."""
 
     tip: str = ""
     tip_green: bool = False
@@ -69,10 +76,10 @@ class Landing:
     confirmations: int = 0
     red_reason: str = ""
     red_tips: int = 0  # how often the tip itself failed the check
-    searching: bool = False  # there was a culprit: the optimal plan says how many come next
+    searching: bool = False  # after a culprit, the optimal plan chooses every prefix
     commit: str = ""  # the tested commit of the prefix that passed
     reapplied: frozenset[str] = frozenset()
-    aside: frozenset[str] = frozenset()  # did not merge behind others; tried again on the next tip
+    aside: frozenset[str] = frozenset()  # conflicted behind others; tried again on the next tip
     green: frozenset[str] = frozenset()
     red: frozenset[str] = frozenset()
     flaky: tuple[str, ...] = ()
@@ -82,7 +89,7 @@ class Landing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStep:
-    """The train's next move: a command, or a culprit (with the reason), or neither."""
+    """The queue's new state, its next command if there is one, and culprits with their reasons."""
 
     landing: Landing
     command: CheckBatch | LandBatch | None = None
@@ -92,7 +99,7 @@ class QueueStep:
 def advance_queue(
     landing: Landing, contenders: Sequence[QueuedTask], *, settled: SettledTask
 ) -> QueueStep:
-    """What to do now. `contenders` come in the plan's order."""
+    """Return the next step. `contenders` are the open tasks in the plan's order."""
     if landing.asked or landing.stuck:
         return QueueStep(landing=landing)
     if not landing.batch:
@@ -103,7 +110,7 @@ def advance_queue(
 
 
 def end_queue(landing: Landing) -> QueueStep:
-    """The time is over: nothing more is checked, but what has passed still lands."""
+    """Return the last step when the time is over: what has passed lands, no check starts."""
     if landing.asked or not landing.passed:
         return QueueStep(landing=landing)
     return _land(landing)
@@ -112,7 +119,7 @@ def end_queue(landing: Landing) -> QueueStep:
 def _gather_batch(
     landing: Landing, contenders: Sequence[QueuedTask], settled: SettledTask
 ) -> Landing:
-    """Those that were put aside come back when nothing else is left to try."""
+    """Start a batch. The tasks that were set aside come back when no other task can join."""
     batch = collect_queue(contenders, settled=settled, aside=landing.aside)
     if batch or not landing.aside:
         return _with_batch(landing, batch)
@@ -122,8 +129,11 @@ def _gather_batch(
 def collect_queue(
     contenders: Sequence[QueuedTask], *, settled: SettledTask, aside: frozenset[str]
 ) -> tuple[QueuedTask, ...]:
-    """The largest batch whose every member finds what it needs and is built on landed, lost or
-    before it; needs first, then the safest."""
+    """Return the largest batch that can be checked, in the order of its merges.
+
+    Each need of a member has landed or comes before it. Each task that it is built on has landed,
+    is lost or comes before it. Needs come first, then the tasks with the least risk.
+    """
     named = {c.task: c for c in contenders}
     before = {
         c.task: frozenset(b.task for b in c.built_on) | (c.needs & named.keys()) for c in contenders
@@ -140,6 +150,7 @@ def collect_queue(
 
 
 def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
+    """Return the state with a new batch of which nothing is known."""
     return replace(
         landing,
         batch=batch,
@@ -153,6 +164,7 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
 
 
 def _move(landing: Landing, settled: SettledTask) -> QueueStep:
+    """Return the next step for the current batch: land, check a prefix or name the culprit."""
     length, passed, failed = len(landing.batch), landing.passed, landing.failed
     if passed == length:
         return _land(replace(landing, searching=False))
@@ -171,6 +183,10 @@ def _move(landing: Landing, settled: SettledTask) -> QueueStep:
 def _probe(
     landing: Landing, length: int, *, settled: SettledTask, known_red: frozenset[str] | None = None
 ) -> QueueStep:
+    """Return the step that checks the first `length` tasks of the batch.
+
+    An empty `known_red` has a tree checked again that failed before.
+    """
     command = CheckBatch(
         tip=landing.tip,
         candidates=_candidates(landing.batch[:length], settled),
@@ -191,6 +207,7 @@ def _land(landing: Landing) -> QueueStep:
 
 
 def _accuse(landing: Landing) -> QueueStep:
+    """Return the step that names the first task behind the green prefix as the culprit."""
     culprit = landing.batch[landing.passed]
     company = landing.batch[: landing.passed]
     behind = f" with {', '.join(c.task for c in company)}" if company else ""
@@ -201,6 +218,10 @@ def _accuse(landing: Landing) -> QueueStep:
 
 
 def _candidates(batch: Sequence[QueuedTask], settled: SettledTask) -> tuple[MergeCandidate, ...]:
+    """Return the tasks as merge candidates.
+
+    One is merged as it is when all that it is built on landed or is merged unchanged.
+    """
     intact = dict(settled.intact)
     found = []
     for c in batch:
@@ -214,7 +235,7 @@ def _candidates(batch: Sequence[QueuedTask], settled: SettledTask) -> tuple[Merg
 
 
 def record_check(landing: Landing, event: BatchChecked) -> Landing:
-    """Fold the answer to a check into what is known of the batch."""
+    """Return the state after the check of a prefix."""
     length = len(event.tasks)
     landing = replace(landing, asked=PendingStep.NOTHING)
     if event.passed:
@@ -239,6 +260,10 @@ def _record_red_tip(landing: Landing, event: BatchChecked) -> Landing:
 
 
 def _record_green(landing: Landing, event: BatchChecked, length: int) -> Landing:
+    """Return the state after a passed check.
+
+    When the prefix failed before, its last task is recorded as flaky.
+    """
     landing = replace(landing, green=landing.green | {event.tree}, red=landing.red - {event.tree})
     if length == 0:
         return replace(landing, tip_green=True)
@@ -251,13 +276,17 @@ def _record_green(landing: Landing, event: BatchChecked, length: int) -> Landing
 
 
 def record_conflict(landing: Landing, event: MergeConflicted) -> Landing:
-    """The task waits for the next tip; the rest of the batch is gathered anew."""
+    """Return the state after a conflict: the rest of the batch is collected anew.
+
+    A task that conflicts behind others is set aside. It is tried again on the next tip, or when no
+    other task is left.
+    """
     landing = replace(_with_batch(landing, ()), asked=PendingStep.NOTHING)
     return replace(landing, aside=landing.aside | {event.task}) if event.behind else landing
 
 
 def record_landed(landing: Landing, event: BatchLanded) -> Landing:
-    """The tested commit is the new tip."""
+    """Return the state after a landing; the tested commit is the new tip."""
     return replace(
         _with_batch(landing, ()),
         asked=PendingStep.NOTHING,
@@ -270,7 +299,7 @@ def record_landed(landing: Landing, event: BatchLanded) -> Landing:
 
 
 def record_moved(landing: Landing, event: TargetMoved) -> Landing:
-    """Somebody else moved the target: what was tested is void, merge and check again."""
+    """Return the state after somebody else moved the target: all is merged and checked again."""
     return replace(
         _with_batch(landing, ()),
         asked=PendingStep.NOTHING,
@@ -282,12 +311,14 @@ def record_moved(landing: Landing, event: TargetMoved) -> Landing:
 
 
 def choose_prefix(risks: Sequence[float], *, passed: int, failed: int | None) -> int:
-    """The prefix to check next, between a green and a red one, by the optimal nested plan.
+    """Return the length of the prefix to check next, by the optimal nested plan.
 
-    With `failed` None nothing is known of what comes after `passed`.
+    It lies between the green prefix `passed` and the red prefix `failed`. When `failed` is None,
+    nothing is known of the tasks after `passed`.
 
-    `expected[i]` is the number of checks that settle everything from i on; `bad(i, j)` the same
-    when i..j is known to hold a culprit (Sobel and Groll's group testing; cubic in the length).
+    The plan is the group testing of Sobel and Groll, cubic in the number of tasks. `expected[i]` is
+    the expected number of checks that settle all tasks from i on; `bad[i][j]` is the same when the
+    tasks from i to j are known to hold a culprit.
     """
     n = len(risks)
     fine = [1.0 - min(max(r, 0.001), 0.999) for r in risks]

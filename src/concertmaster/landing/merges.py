@@ -1,4 +1,4 @@
-"""The merges of a run, which anyone who repeats them gets with the same ids."""
+"""Makes the merges of a run; whoever repeats them gets the same commit ids."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from concertmaster.model import Built
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedBase:
-    """The tip with a candidate on it; the tip itself where that has the change already. Where it
-    is not `as_it_is`, only the candidate's change was put on."""
+    """The tip with a candidate's change on it; the tip itself if it had the change already.
+
+    When it is not `as_it_is`, only the candidate's own change was applied.
+    """
 
     commit: str
     as_it_is: bool
@@ -23,9 +25,11 @@ class MergedBase:
 def merge_changes(
     objects: RunRepository, tip: str, candidate: MergeCandidate, *, run: str, made_at: int
 ) -> MergedBase | Conflict:
-    """The tip with the candidate's change on it. `made_at` is epoch seconds.
+    """Return the tip with the candidate's change on it, or the conflict.
 
-    What somebody has taken out of the target's history since does not come back with its head.
+    `made_at` is epoch seconds. The head is merged if the candidate is `as_it_is`, else its change
+    is re-applied. It is re-applied as well when the candidate's base has commits that are no longer
+    in the target's history, since a merge would bring them back.
     """
     as_it_is = candidate.as_it_is and not objects.is_foreign(candidate.base, tip)
     if as_it_is:
@@ -47,9 +51,9 @@ def merge_changes(
 def build_base(
     objects: RunRepository, base: str, built_on: Sequence[Built], *, task: str, made_at: int
 ) -> str | Conflict:
-    """What the task starts from: these changes, merged in this order; `base` where there are none.
+    """Return the commit that a task starts from, or the conflict.
 
-    Every head is built on `base`.
+    It merges the heads of `built_on`, all built on `base`, in this order; without any it is `base`.
     """
     commit = ""
     for built in built_on:

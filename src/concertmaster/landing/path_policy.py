@@ -1,4 +1,4 @@
-"""Which paths a task may change: what is refused and what a person has to look at."""
+"""Decides which paths a task may not change and which a person has to look at."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ DOCUMENTS = (
 
 
 def is_document(path: str) -> bool:
-    """Whether the file is there to be read by people."""
+    """Return whether the path is one of documentation."""
     return globs.match(DOCUMENTS, path)
 
 
 class TreePath(StrEnum):
-    """Where the run takes place; on one machine the user wrote the prompts and looks on."""
+    """The place of a run; on one machine the user wrote the prompts and watches the run."""
 
     MACHINE = "machine"
     GITHUB = "github"
@@ -59,7 +59,11 @@ class TreePath(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathVerdict:
-    """`refused` gives a reason for each path that may not land; `sensitive` are mere paths."""
+    """The verdict on a change's paths.
+
+    `refused` gives the reason for each path that may not land; `sensitive` are plain paths that a
+    person has to look at.
+    """
 
     refused: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
@@ -73,10 +77,10 @@ def judge_paths(
     prompts: Collection[str] = (),
     touches: Collection[str] = (),
 ) -> PathVerdict:
-    """Apply the path policy to one change.
+    """Return the verdict of the path policy on one change.
 
-    `protected` are globs of concertmaster.yml, `prompts` the run's prompt files, `touches` the
-    task's own list: a path that it names literally is not sensitive (a glob never opens one).
+    `protected` are the globs of concertmaster.yml, `prompts` the run's prompt files. A path that
+    `touches` names literally is not sensitive; a glob in it has no effect.
     """
     refused: list[str] = []
     sensitive: list[str] = []
@@ -110,7 +114,10 @@ def _leaves_the_tree(change: PathChange) -> bool:
 
 
 def _climbs_late(target: str) -> bool:
-    """`..` behind a name leads wherever that name leads, if it is a symbolic link itself."""
+    """Return whether `..` follows a name in the link's target.
+
+    The name may be a symbolic link itself, and its parent folder outside the tree.
+    """
     rest = dropwhile(lambda part: part in ("", ".", ".."), target.split("/"))
     return ".." in rest
 
@@ -120,5 +127,8 @@ def _is_sensitive(path: str, *, prompts: Collection[str]) -> bool:
 
 
 def _steers(patterns: tuple[str, ...], path: str) -> bool:
-    """In any case: many file systems give the one file for the other's name."""
+    """Return whether a pattern matches the path in upper, lower or mixed case.
+
+    Many file systems open the same file under each of these names.
+    """
     return globs.match(tuple(pattern.lower() for pattern in patterns), path.lower())

@@ -1,4 +1,4 @@
-"""Whether every machine and GitHub itself can take the paths of a change."""
+"""Finds paths that git, GitHub or some machines cannot take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NO_PART = {"", ".", "..", ".git"}
 
 
 def find_unportable_paths(added: Iterable[str]) -> Iterator[str]:
-    """Reasons to refuse what stands new or changed at these paths."""
+    """Yield the reasons to refuse new or changed files at these paths."""
     for path in added:
         if _CONTROL.search(path):
             yield f"{display(path)}: its name holds a line break or another control character"
@@ -22,9 +22,9 @@ def find_unportable_paths(added: Iterable[str]) -> Iterator[str]:
 
 
 def find_case_collisions(new: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
-    """Reasons to refuse the paths in `new` that differ from another path only in case.
+    """Yield the reasons to refuse paths in `new` that differ from others only in case.
 
-    Many file systems can hold only one of them. `paths` are all of the tree.
+    Many file systems can hold only one of them. `paths` are all paths of the tree.
     """
     names: dict[str, set[str]] = {}
     for path in paths:
@@ -40,7 +40,7 @@ def find_case_collisions(new: Iterable[str], paths: Iterable[str]) -> Iterator[s
 
 
 def _ways(path: str) -> Iterator[str]:
-    """The path and every folder above it."""
+    """Yield the path and every folder above it."""
     yield path
     while path := path.rpartition("/")[0]:
         yield path

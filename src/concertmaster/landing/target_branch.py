@@ -1,4 +1,4 @@
-"""Moving the target branch forward, without touching anything else that the user has."""
+"""Moves the target branch forward and touches nothing else of the user's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from concertmaster.git.command import Git, GitAnswer, git_fault, split_records
 from concertmaster.git.repository import Repository
 from concertmaster.retry import retry_while
 
-# Every option below takes away something that the user's configuration could have added.
+# Each option switches off something that the user's configuration could switch on.
 _FAST_FORWARD = (
     *("merge", "--ff-only", "--quiet", "--no-edit", "--no-stat", "--no-autostash", "--no-squash"),
     *("--commit", "--no-verify-signatures", "--no-overwrite-ignore"),
@@ -25,19 +25,19 @@ _LONGEST_REASON = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetAdvanced:
-    """The branch is at the new commit."""
+    """The target is at the new commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMovedAway:
-    """Somebody else moved the branch; "" = it is gone. Nothing was changed."""
+    """The target was moved to `tip`, or deleted when it is "". Nothing was changed."""
 
     tip: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutBlocked:
-    """The user's checkout does not let the branch move."""
+    """The user's checkout keeps the target from moving."""
 
     reason: str
 
@@ -45,9 +45,10 @@ class CheckoutBlocked:
 def advance_target(
     repository: Repository, branch: str, *, old: str, new: str, patience_seconds: float = 5.0
 ) -> TargetAdvanced | TargetMovedAway | CheckoutBlocked:
-    """Move the branch from exactly `old` forward to `new`, with the files where it is checked out.
+    """Move the branch from exactly `old` forward to `new`, with the files of its checkout.
 
-    A lock that somebody holds is waited for, `patience_seconds` at most.
+    Waits for a lock of another git process, at most `patience_seconds`. Raises GitFault when `new`
+    does not have `old` in its history.
     """
     with _in_turn(repository):
         return _advance(repository, branch, old, new, patience_seconds)
@@ -55,10 +56,10 @@ def advance_target(
 
 @contextmanager
 def _in_turn(repository: Repository) -> Iterator[None]:
-    """One landing at a time, whichever run it is of.
+    """Hold the lock that lets only one run at a time move a target.
 
-    Of two merges at once git stops the second where it moves the branch, which is after it has
-    written its files to the checkout.
+    When two merges meet, git stops the second one where it moves the branch. By then it has written
+    its files to the checkout.
     """
     folder = repository.git_dir / "concertmaster"
     folder.mkdir(exist_ok=True)
@@ -103,7 +104,7 @@ def _check_forward(repository: Repository, old: str, new: str) -> None:
 
 
 def _homes(repository: Repository, branch: str) -> list[Path]:
-    """The worktrees that have the branch checked out and still exist."""
+    """Return the existing worktrees that have the branch checked out."""
     listing = repository.git.run("worktree", "list", "--porcelain", "-z")
     worktrees = [split_records(block) for block in listing.split("\0\0")]
     return [
@@ -115,7 +116,10 @@ def _homes(repository: Repository, branch: str) -> list[Path]:
 
 
 def _is_rebased(repository: Repository, branch: str) -> bool:
-    """A rebase detaches HEAD, and moves the branch when it is done."""
+    """Return whether a rebase of the branch is in progress.
+
+    A rebase detaches HEAD and moves the branch only when it is done.
+    """
     places = [repository.git_dir, *repository.git_dir.glob("worktrees/*")]
     notes = [place / kind / "head-name" for place in places for kind in _REBASES]
     return any(
@@ -142,7 +146,7 @@ def _is_locked(answer: GitAnswer) -> bool:
 
 
 def _reason(answer: GitAnswer) -> str:
-    """What git said, without its prefixes and advice."""
+    """Return git's error messages without their prefixes and advice."""
     lines = [re.sub(r"^(error|fatal): ", "", line) for line in answer.err.splitlines()]
     kept = [line for line in lines if line.strip() and not line.startswith(("hint:", "Aborting"))]
     return "\n".join(kept)[:_LONGEST_REASON]
