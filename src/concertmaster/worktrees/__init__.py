@@ -1,1 +1,1 @@
-"""The git worktree of each attempt."""
+"""Makes, reads and removes the git worktree of each attempt."""

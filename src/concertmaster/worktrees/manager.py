@@ -34,9 +34,9 @@ from concertmaster.worktrees.worktree import Worktree
 
 
 class Worktrees:
-    """Makes and finds the attempt folders of one run. Threads need no lock.
+    """The attempt folders of one run. Threads need no lock.
 
-    With `accounts` each folder belongs to a user of its own, and no other can look into it.
+    With `accounts` each folder belongs to a user of its own, and no other attempt can read it.
     """
 
     def __init__(
@@ -61,9 +61,10 @@ class Worktrees:
     def create(
         self, commit: str, *, task: str, attempt: int, branch: str, name: str = ""
     ) -> Worktree:
-        """A fresh folder with the files of the commit, and `branch` checked out on it.
+        """Make a folder with the files of the commit and `branch` checked out on it.
 
-        With `name` it takes the place of the folder of that name, which moves into our keeping.
+        With `name` it replaces the folder of that name, which is moved to the run's strays. Raises
+        GitFault when the commit or the branch is not usable; then no folder is left.
         """
         owner = AttemptOwner(
             repository=str(self._repository.path),
@@ -87,7 +88,10 @@ class Worktrees:
         return worktree
 
     def _draft(self, owner: AttemptOwner) -> Path:
-        """A folder gets its name when it says whose it is, so none is ever nobody's."""
+        """Make a folder that records its owner before it gets its final name.
+
+        After a crash at any point, `discard_others` finds the folder.
+        """
         self._cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         if owner.uid:
             self._cache.chmod(0o711)
@@ -101,7 +105,7 @@ class Worktrees:
         return draft
 
     def open(self, folder: Path) -> Worktree | None:
-        """None when the folder is gone or not one of this run."""
+        """Return the worktree in the folder, or None if it is gone or of another run."""
         owner = read_owner(folder)
         if owner is None or folder.parent != self._cache or not self._is_ours(owner):
             return None
@@ -111,15 +115,15 @@ class Worktrees:
         return (owner.run, owner.repository) == (self._run, str(self._repository.path))
 
     def remove(self, folder: Path) -> None:
-        """Nothing of the attempt is left, whatever became of its own records; safe to repeat."""
+        """Remove all of an attempt, even if its owner's record is damaged. Safe to repeat."""
         if folder.parent == self._cache:
             remove_attempt(folder, self._run)
             remove_folder(self._repository.path.with_name("indexes") / folder.name)
 
     def discard_others(self, named: Collection[str]) -> None:
-        """Remove all folders of this run but those of these names, once no process uses them.
+        """Remove all folders of this run except those with these names.
 
-        Whatever still runs as the user of a folder that stays is ended.
+        Processes are ended first; those that run as the user of a folder that stays are ended too.
         """
         for folder, owner in list_attempts(self._cache).items():
             if self._is_ours(owner) and folder.name not in named:
@@ -134,7 +138,7 @@ class Worktrees:
 
 
 def _make_template(template: Path, repository: RunRepository, user: Repository) -> None:
-    """A repository without commits, which every attempt copies: that needs no process."""
+    """Make the empty repository that every attempt copies, which needs no git process."""
     draft = template.with_name(f"{template.name}.new")
     remove_folder(draft)
     draft.mkdir()
@@ -163,7 +167,7 @@ def _packed_tags(user: Repository) -> str:
 
 
 def _share(folder: Path, uid: int) -> None:
-    """The user can pass through, but neither list nor change what lies there; nobody else can."""
+    """Let the user pass through the folder, but not list or change it; shut out all others."""
     (folder / OWNER_FILE).chmod(0o600)
     os.chown(folder, -1, uid)
     folder.chmod(0o710)

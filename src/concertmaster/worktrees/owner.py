@@ -1,4 +1,4 @@
-"""Records which attempt owns a folder, and removes folders of ended runs."""
+"""Records which attempt a folder belongs to, and removes attempts' folders."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ TEMPORARY_FOLDER = "tmp"
 HOME_FOLDER = "home"
 KNOWN_NAMES = frozenset({OWNER_FILE, TREE_FOLDER, GIT_FOLDER, TEMPORARY_FOLDER, HOME_FOLDER})
 _LONGEST_OWNER = 1 << 16
-_SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  only looked through, by owner
+_SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  only searched for files of one owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOwner:
-    """Whose attempt a folder is. `repository` is the path of the run's repository.
+    """The attempt that a folder belongs to.
 
-    `uid` is the user that its commands run as, where they have one of their own; else 0.
+    `repository` is the path of the run's repository. `uid` is the user that the attempt's commands
+    run as, or 0 if they have none of their own.
     """
 
     repository: str
@@ -39,14 +40,17 @@ class AttemptOwner:
 
 
 def list_attempts(cache: Path) -> dict[Path, AttemptOwner]:
-    """Every attempt's folder directly below `cache`, and whose it is."""
+    """Return the owner of every attempt's folder directly below `cache`, by folder."""
     folders = sorted(cache.iterdir()) if cache.is_dir() else []
     owners = ((folder, read_owner(folder)) for folder in folders)
     return {folder: owner for folder, owner in owners if owner is not None}
 
 
 def read_owner(folder: Path) -> AttemptOwner | None:
-    """An agent may have put anything in the place of the file."""
+    """Return the owner of the folder, or None if its record is missing or invalid.
+
+    An agent may have put anything in the place of the record.
+    """
     place = folder / OWNER_FILE
     try:
         with open_plain(place, what="an owner", most_bytes=_LONGEST_OWNER) as descriptor:
@@ -58,7 +62,7 @@ def read_owner(folder: Path) -> AttemptOwner | None:
 
 
 def discard_attempt(folder: Path) -> None:
-    """Remove an attempt's folder whose run is over."""
+    """Remove an attempt's folder and index after the end of its run."""
     owner = read_owner(folder)
     if owner is None:
         remove_folder(folder)
@@ -68,11 +72,15 @@ def discard_attempt(folder: Path) -> None:
 
 
 def draft_prefix(run: str) -> str:
+    """Return the start of the names of folders that are being made or removed."""
     return f".{run}-"
 
 
 def remove_attempt(folder: Path, run: str) -> None:
-    """It becomes a draft again first, so that a folder that is half gone is never nobody's."""
+    """End the attempt's processes, if it has a user of its own, and remove its folder.
+
+    The folder first gets a draft's name, so that after a crash `discard_others` finds what is left.
+    """
     owner = read_owner(folder)
     if owner and owner.uid:
         end_users([owner.uid])
@@ -85,9 +93,9 @@ def remove_attempt(folder: Path, run: str) -> None:
 
 
 def _remove_shared(uid: int) -> None:
-    """What the user left where all users may write, for others to find."""
+    """Remove the user's files from the folders that all users can write to."""
     for place in filter(Path.is_dir, map(Path, _SHARED)):
         for entry in place.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another attempt's, gone by itself
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile by another attempt
                 if entry.lstat().st_uid == uid:
                     remove_folder(entry)

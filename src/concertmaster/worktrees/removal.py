@@ -1,4 +1,4 @@
-"""Removes folders whatever an agent did to their permissions."""
+"""Removes folders, whatever permissions an agent gave them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from pathlib import Path
 
 
 def is_folder(path: Path) -> bool:
+    """Return whether the path is a folder; a symbolic link to one is not."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:  # there is nothing, or the path is too long
+    except OSError:  # missing, or the path is too long
         return False
 
 
 def walk_folders(top: Path) -> list[Path]:
-    """Everything below that has a path of a possible length, made accessible on the way; symlinks
-    are not followed."""
+    """Return everything below `top` and make the folders in it accessible.
+
+    Symbolic links are not followed. Entries whose path is too long for the system are left out.
+    """
     found: list[Path] = []
     folders = [top] if is_folder(top) else []
     while folders:
         folder = folders.pop()
         allow_entry(folder)
-        with contextlib.suppress(OSError):  # its path can be too long
+        with contextlib.suppress(OSError):  # the path may be too long
             entries = [entry for entry in folder.iterdir() if os.path.lexists(entry)]
             found += entries
             folders += [entry for entry in entries if is_folder(entry)]
@@ -33,7 +36,7 @@ def walk_folders(top: Path) -> list[Path]:
 
 
 def allow_entry(path: Path) -> None:
-    """Give ourselves the rights that reading and removing need, where that can be done."""
+    """Give ourselves the permissions that reading and removing need, if the system lets us."""
     with contextlib.suppress(OSError):
         mode = path.lstat().st_mode
         wanted = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR
@@ -42,7 +45,7 @@ def allow_entry(path: Path) -> None:
 
 
 def remove_special(path: Path) -> bool:
-    """Pipes, sockets and devices hold no data; True when it was one."""
+    """Remove a pipe, socket or device, which hold no data; return whether it was one."""
     kind = stat.S_IFMT(path.lstat().st_mode)
     if kind in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
         return False
@@ -51,20 +54,22 @@ def remove_special(path: Path) -> bool:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a file, a symlink or a whole folder; safe to repeat."""
+    """Remove a file, a symlink or a whole folder. Safe to repeat."""
     if not is_folder(path):
         path.unlink(missing_ok=True)
         return
     try:
         shutil.rmtree(path)
-    except (OSError, RecursionError):  # also of too many folders that are open at a time
+    except (OSError, RecursionError):  # too deep, closed, or too many folders open at a time
         _flatten(path)
         shutil.rmtree(path)
 
 
 def _flatten(top: Path) -> None:
-    """Bring all folders below to the top and empty them: none lies too deep there for a call within
-    calls or for the length of a path, and none is closed."""
+    """Move all folders below `top` directly into it and remove their files.
+
+    `rmtree` then meets no path that is too long, no deep recursion and no folder it may not read.
+    """
     folders = _open_folders(top)
     while folders:
         folder = folders.pop()
@@ -75,7 +80,7 @@ def _flatten(top: Path) -> None:
 
 
 def _open_folders(folder: Path) -> list[Path]:
-    """Those in the folder, which we may enter and change now, as the folder itself."""
+    """Return the folders in `folder`; they and `folder` are made accessible."""
     allow_entry(folder)
     found = [entry for entry in folder.iterdir() if is_folder(entry)]
     for entry in found:

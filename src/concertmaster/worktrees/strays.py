@@ -1,4 +1,4 @@
-"""Undoes what an attempt left above its worktree."""
+"""Moves away the files that an attempt left outside its worktree."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from concertmaster.errors import GitFault
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.worktrees.removal import remove_special, walk_folders
 
-_OURS = re.compile(r"[a-z0-9-]+-\d+-\w{8}|\.[\w-]+-\w{8}")  # an attempt's folder, a draft of one
+_OURS = re.compile(r"[a-z0-9-]+-\d+-\w{8}|\.[\w-]+-\w{8}")  # an attempt's folder, or a draft
 
 
 def undo_strays_above(cache: Path, repository: RunRepository) -> tuple[str, ...]:
-    """A check would find a configuration there, like all that lies above a worktree."""
+    """Move everything in `cache` that is no attempt's folder to the run's strays.
+
+    Returns its paths relative to an attempt's folder. A check reads configuration files that lie
+    above its worktree.
+    """
     strays = sorted(entry for entry in cache.iterdir() if not _OURS.fullmatch(entry.name))
     for stray in strays:
-        with contextlib.suppress(FileNotFoundError):  # another thread was faster
+        with contextlib.suppress(FileNotFoundError):  # another thread moved it first
             put_aside(stray, repository.path.with_name("strays"))
     return tuple(f"../{stray.name}" for stray in strays)
 
 
 def put_aside(stray: Path, keeping: Path, *, name: str = "") -> None:
+    """Move the stray into `keeping`, without pipes, sockets and devices."""
     for entry in walk_folders(stray):
         remove_special(entry)
     if not remove_special(stray):
@@ -32,9 +37,12 @@ def put_aside(stray: Path, keeping: Path, *, name: str = "") -> None:
 
 
 def keep_stray(path: Path, keeping: Path, *, name: str = "") -> None:
-    """Move it where nothing is removed before the run is."""
+    """Move the path into `keeping`, which is removed with the run.
+
+    Raises GitFault when it cannot be copied as a whole.
+    """
     keeping.mkdir(exist_ok=True)
     try:
         shutil.move(path, tempfile.mkdtemp(prefix=f"{name or path.name}-", dir=keeping))
-    except (shutil.Error, RecursionError) as error:  # it lies on another disk, and very deep
+    except (shutil.Error, RecursionError) as error:  # a very deep folder on another disk
         raise GitFault(f"{path} cannot be put aside", why="not all of it can be copied") from error

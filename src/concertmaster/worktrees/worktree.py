@@ -1,7 +1,7 @@
-"""One folder, one repository and one worktree for each attempt; the engine never trusts them.
+"""Holds the folder, the repository and the worktree of one attempt, and trusts none of them.
 
-Snapshots are taken with the run's repository and an index of ours, so nothing that an agent
-configures in its own repository is ever run by us.
+Snapshots are taken with the run's repository and an index of ours, so that git never runs what an
+agent configured in its own repository.
 """
 
 from __future__ import annotations
@@ -36,12 +36,15 @@ from concertmaster.worktrees.removal import (
 )
 from concertmaster.worktrees.strays import put_aside, undo_strays_above
 
-_BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # it becomes a path below the attempt's refs
+_BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # also a path below the attempt's refs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What the worktree held. A note names a path that is not in it as it lay there, and why."""
+    """The files of a worktree as a commit.
+
+    Each note names a path that is not in the commit as it was on disk, and says why.
+    """
 
     commit: str
     tree: str
@@ -49,7 +52,7 @@ class Snapshot:
 
 
 class Worktree:
-    """One attempt's folder: `tree/` for the agent, the rest around it."""
+    """The folder of one attempt: `tree/` is the worktree, the rest lies beside it."""
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Worktree:
         self._repository = repository
         self._template = template
         self._keeping = repository.path.with_name("strays")
-        # Not in the folder: what git reads and writes for us must be out of an agent's reach.
+        # Outside the folder: an agent must not reach the index that our git reads and writes.
         self._index = repository.path.with_name("indexes") / folder.name
         self._git = Git(
             folder,
@@ -79,7 +82,10 @@ class Worktree:
         )
 
     def check_out(self, commit: str) -> None:
-        """The files of the commit, and a new repository of the attempt's own."""
+        """Write the files of the commit and make the attempt's own repository.
+
+        Raises GitFault when the branch or the commit is not usable.
+        """
         if not _BRANCH.fullmatch(self.owner.branch):
             raise GitFault(f"not a name for a branch: {self.owner.branch!r}")
         self._index.parent.mkdir(exist_ok=True)
@@ -87,11 +93,13 @@ class Worktree:
         self._settle(commit)
 
     def _settle(self, commit: str) -> None:
-        """The files are those of the commit; what is left is the repository, and to whom all
-        belongs."""
+        """Make the attempt's repository and give all to the attempt's user.
+
+        The files are already those of the commit.
+        """
         if self.account is not None:
             give_ownership(self.files, self.account.uid)
-            # The index remembers the owner: without this every later look would read every file.
+            # The index records owners: without a refresh, each `ls-files` would read all files.
             self._git.ask("update-index", "-q", "--refresh")
         self._renew_repository(commit)
         if self.account is not None:
@@ -112,7 +120,10 @@ class Worktree:
         (self.files / ".git").write_text(f"gitdir: {git_dir}\n", encoding="utf-8")
 
     def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
-        """All files but the ignored ones, as one commit of ours in the run's repository."""
+        """Commit all files but the ignored ones to the run's repository.
+
+        `at` is epoch seconds. Raises GitFault when the worktree was removed or replaced.
+        """
         self._check_place()
         notes = self._stage(parent)
         tree = self._git.run("write-tree")
@@ -120,11 +131,14 @@ class Worktree:
         return Snapshot(commit=commit, tree=tree, notes=notes)
 
     def forget_index(self) -> None:
-        """After a crash: an index that the disk has only in part would tell of deleted files."""
+        """Remove our index after a crash: a half-written one would show files as deleted."""
         self._index.unlink(missing_ok=True)
 
     def _check_place(self) -> None:
-        """Refuse a worktree that leads elsewhere; drop the lock of a git that was killed."""
+        """Remove the lock of a git that was killed.
+
+        Raises GitFault when the worktree is not a folder: a link would lead elsewhere.
+        """
         if not is_folder(self.files):
             what = "the worktree was removed or replaced by a process of the attempt"
             raise GitFault(what, why=str(self.files))
@@ -132,10 +146,10 @@ class Worktree:
         self._index.with_name(f"{self._index.name}.lock").unlink(missing_ok=True)
 
     def _stage(self, parent: str) -> tuple[str, ...]:
-        """Bring our index up to the files.
+        """Update our index from the files and return notes on what is left out.
 
-        `git add` would do, but it runs `git status` inside of embedded repositories, and with
-        that what their configuration names.
+        `git add` is not used: it runs `git status` in embedded repositories, and with it the
+        programs that their configuration names.
         """
         found = self._list_changes() if self._index.exists() else None
         if found is None or found.code != 0:
@@ -159,11 +173,14 @@ class Worktree:
         return (*notes, *self._update(own))
 
     def _is_foreign(self, place: Path) -> bool:
-        """A second name for a file that the attempt itself may not read; we may."""
+        """Return whether the path is a hard link to a file of another user.
+
+        We could read that file even if the attempt's user cannot.
+        """
         try:
             owner = place.lstat().st_uid
         except OSError:
-            return False  # it was deleted
+            return False  # deleted
         if self.account is None or owner == self.account.uid:
             return False
         return place.parent.resolve().is_relative_to(self.files.resolve())
@@ -173,7 +190,10 @@ class Worktree:
         return self._git.ask("ls-files", "-z", *options)
 
     def _update(self, paths: Sequence[str]) -> list[str]:
-        """Stage the paths. One that git refuses fails all, so halves are tried."""
+        """Stage the paths and return notes on those left out.
+
+        One path that git refuses makes it refuse all, so the paths are halved until it is alone.
+        """
         if not paths:
             return []
         answer = self._update_index(paths)
@@ -186,7 +206,7 @@ class Worktree:
         return self._update(paths[:middle]) + self._update(paths[middle:])
 
     def _update_stubborn(self, path: str) -> list[str]:
-        """Make the file readable, or do without it."""
+        """Stage a path after making it readable, or leave it out and return a note."""
         for place in (*reversed((self.files / path).parents), self.files / path):
             if place.is_relative_to(self.files):
                 allow_entry(place)
@@ -195,7 +215,7 @@ class Worktree:
             return []
         self._git.run("update-index", "-z", "--force-remove", "--stdin", stdin=_lines([path]))
         if is_folder(self.files / path) or "beyond a symbolic link" in answer.err:
-            return []  # no file any more, and what took its place is listed by itself
+            return []  # no longer a file; its replacement is listed on its own
         reason = answer.err.partition("\n")[0].removeprefix("error: ")
         return [f"{path} is left out: {reason}"]
 
@@ -204,12 +224,15 @@ class Worktree:
         return self._git.ask("update-index", *options, stdin=_lines(paths))
 
     def list_contents(self) -> FileListing:
-        """All that lies in the worktree now, ignored files too."""
+        """Return everything in the worktree, ignored files included."""
         return FileListing.see(self.files)
 
     def remove_new(self, before: FileListing) -> bool:
-        """Remove what has come since; False where something is gone or has changed, which only
-        `restore` can undo."""
+        """Remove what is not in `before` and return True.
+
+        Returns False, and removes nothing, when something is gone or changed: only `restore` helps
+        then.
+        """
         now = FileListing.see(self.files) if is_folder(self.files) else None
         if now is None or not now.holds(before):
             return False
@@ -218,7 +241,7 @@ class Worktree:
         return True
 
     def restore(self, commit: str, *, with_ignored: bool = False) -> None:
-        """Files back to exactly the commit; ignored ones such as `.venv` stay, or go as well."""
+        """Set the files back to the commit; `with_ignored` removes ignored files as well."""
         self.undo_strays()
         for folder in (self.files, self.temporary, self.home):
             folder.mkdir(exist_ok=True)
@@ -232,7 +255,10 @@ class Worktree:
         self._settle(commit)
 
     def undo_strays(self) -> tuple[str, ...]:
-        """Move whatever lies beside and above what we put there into the run's keeping."""
+        """Move everything outside the worktree that is not ours to the run's strays.
+
+        Returns the moved paths, relative to the attempt's folder.
+        """
         strays = sorted(entry for entry in self.folder.iterdir() if self._is_stray(entry))
         for stray in strays:
             put_aside(stray, self._keeping, name=self.folder.name)
@@ -244,7 +270,7 @@ class Worktree:
         return replaced or entry.name not in KNOWN_NAMES
 
     def remove(self) -> None:
-        """Nothing of the attempt is left; safe to repeat."""
+        """Remove all of the attempt. Safe to repeat."""
         remove_attempt(self.folder, self.owner.run)
         remove_folder(self._index)
 
