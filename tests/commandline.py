@@ -1,4 +1,4 @@
-"""The program as its user meets it: started in a folder, answering in words and an exit code."""
+"""Runs the program as its user does and reads its answer: words and an exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OBEDIENT_COMMAND = f"exec '{sys.executable}' -I -S '{OBEDIENT}'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """One invocation that has ended."""
+    """The result of one invocation."""
 
     code: int
     out: str
@@ -33,7 +33,7 @@ class Done:
 
     @property
     def document(self) -> Any:
-        """What `--json` gave: exactly one document, and nothing else."""
+        """Return the document that `--json` printed; anything beside it is an error."""
         return json.loads(self.out)
 
 
@@ -50,7 +50,7 @@ def concertmaster(
         timeout=seconds,
         check=False,
     )
-    # Not by universal newlines: a lone carriage return is something to be found.
+    # Universal newlines would hide a lone carriage return.
     return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
 
@@ -64,7 +64,7 @@ def called(*arguments: str | Path) -> Done:
 
 
 def among_agents(home: Path) -> dict[str, str]:
-    """An environment in which the scripted agents are found, and keep their sessions in `home`."""
+    """Return an environment that finds the scripted agents; their sessions are in `home`."""
     return {
         "PATH": f"{AGENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(home),
@@ -75,7 +75,10 @@ def among_agents(home: Path) -> dict[str, str]:
 def write_prompt(
     project: Project, name: str, script: str, *, head: str = "", title: str = ""
 ) -> str:
-    """A prompt for the obedient agent; `head` is front matter. Its path in the project."""
+    """Write a prompt for the obedient agent and return its path in the project.
+
+    `head` is front matter.
+    """
     front = f"---\n{head.strip()}\n---\n" if head else ""
     text = f"{front}# {title or f'Task {name}'}\n\nDo this:\n\n```sh\n{script.strip()}\n```\n"
     project.write({f"prompts/{name}.md": text})
@@ -83,7 +86,7 @@ def write_prompt(
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
-    """Every file, folder and link below, with its mode and what it holds."""
+    """Return mode and content of every file, folder and link below the folder, by path."""
     return {
         str(path.relative_to(folder)): f"{path.lstat().st_mode:o} {_content(path)}"
         for path in sorted(folder.rglob("*"))

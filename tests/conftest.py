@@ -1,4 +1,4 @@
-"""No test reads the machine's configuration; git is always the real one."""
+"""Fixtures for all tests: no test reads the machine's configuration, and git is always real."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from concertmaster.git.repository import Repository
 
-# Whoever starts the tests in the background has these ignored, also in all that they start.
+# Tests started in the background may inherit that these signals are ignored, and pass it on.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
@@ -24,7 +24,10 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 def set_home(home: Path, patch: pytest.MonkeyPatch) -> None:
-    """For what is set up once for many tests, and so before the home of any."""
+    """Set the home folder, and remove variables that would change the program or git.
+
+    Fixtures of a wider scope call it themselves: they are set up before the home of a test.
+    """
     for name in [*os.environ]:
         if name.startswith(("GIT_", "XDG_", "CONCERTMASTER_")):
             patch.delenv(name)
@@ -45,7 +48,7 @@ class Project:
         self.commit("Start", {"a.txt": "a\n", "b.txt": "b\n", "folder/c.txt": "c\n"})
 
     def git(self, *args: str) -> str:
-        """Stdout; the test fails when git does."""
+        """Return the standard output; the test fails when git does."""
         done = subprocess.run(
             ["git", *args], cwd=self.root, check=True, capture_output=True, text=True
         )
@@ -58,7 +61,7 @@ class Project:
             path.write_text(content)
 
     def commit(self, message: str, files: dict[str, str]) -> str:
-        """The commit's id."""
+        """Write and commit the files, and return the commit's id."""
         self.write(files)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)

@@ -1,4 +1,4 @@
-"""What tests of users for attempts need: to be root, and folders that these users can reach."""
+"""Helps tests of attempts with users of their own: they need root and folders open to all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ needs_root = pytest.mark.skipif(
 
 
 def make_open_folder() -> Iterator[Path]:
-    """As pytest's `tmp_path`, which only its owner can pass through."""
+    """Yield a folder like pytest's `tmp_path`, but which every user can pass through."""
     folder = Path(tempfile.mkdtemp(prefix="concertmaster-test-"))
     folder.chmod(0o711)
     yield folder
@@ -26,6 +26,6 @@ def make_open_folder() -> Iterator[Path]:
 
 
 def attack(attacks: Mapping[str, str]) -> str:
-    """A script that says which of these succeed."""
+    """Return a script that prints the names of the attacks that succeed."""
     tries = [f"if ( {it} ) > /dev/null 2>&1; then echo {name}; fi" for name, it in attacks.items()]
     return "\n".join(tries)

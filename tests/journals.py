@@ -1,4 +1,4 @@
-"""Plans and journals made by hand, for whatever reads them."""
+"""Builds plans and journals for tests of what reads them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def make_plan(
     landing: LandingMode = LandingMode.MERGE,
     budget: float | None = None,
 ) -> Plan:
-    """Three tasks: `two` may not run beside `one`, `three` needs `one`."""
+    """Return a plan, by default of three tasks.
+
+    Of these, `two` may not run beside `one`, and `three` needs `one`.
+    """
     standard = (
         make_task("one", paths=["src/a.py", "src/b.py"]),
         make_task("two", paths=["src/a.py"]),
@@ -98,7 +101,10 @@ def make_plan(
 
 
 def begin(*, red: str = "") -> tuple[Event, ...]:
-    """The run starts at START; two seconds later its base is green, or red for this reason."""
+    """Return the start of a run and the check of its base two seconds later.
+
+    `red` is the reason why the check fails, if it does.
+    """
     checked = BaseChecked(
         tree="t0", passed=not red, reason=red, seconds=2.0, tip="b" * 40, at=START + 2
     )
@@ -117,7 +123,7 @@ def succeed(
     follow_ups: tuple[str, ...] = (),
     estimated: bool = False,
 ) -> tuple[Event, ...]:
-    """The four lean phases, one after another; the first begins `at` seconds into the run."""
+    """Return the four lean phases in a row; the first begins `at` seconds into the run."""
     return tuple(
         PhaseFinished(
             task=task,
@@ -196,7 +202,7 @@ def finish(*, at: float) -> RunFinished:
 
 
 def one_lands_two_breaks_the_check() -> tuple[Event, ...]:
-    """`one` lands, `two` turns out to be the culprit, `three` finds nothing to change."""
+    """Return a run that lands `one`; `two` is a culprit, `three` a no-op."""
     nothing = PhaseFinished(
         task="three",
         attempt=1,

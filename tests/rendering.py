@@ -1,4 +1,4 @@
-"""An independent view of Markdown: what a reader's browser would get, and what in it would act."""
+"""Renders Markdown, independently of the program, and finds what would act on GitHub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def render(markdown: str) -> list[Token]:
 
 
 def faults(markdown: str) -> list[str]:
-    """What in the Markdown would act on GitHub."""
+    """Return everything in the Markdown that would act on GitHub."""
     found = []
     for token in render(markdown):
         if token.type in ("html_block", "table_open", "code_block"):
@@ -47,7 +47,7 @@ def is_hidden(character: str) -> bool:
 
 
 def stands_apart(markdown: str) -> bool:
-    """Whether what we write below the text is a paragraph of our own, outside all blocks."""
+    """Return whether text written below the Markdown is a paragraph outside all its blocks."""
     *_, opened, inline, closed = render(f"{markdown}\n\nOur own words.\n")
     return bool(
         opened.type == "paragraph_open"

@@ -1,4 +1,4 @@
-"""The server's branches, read and moved, against real git over HTTP."""
+"""Branches of a server are read and moved, with real git over HTTP."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class World:
         self.index = folder / "index"
 
     def make(self, branch: str) -> None:
-        """A branch of the server, at the base."""
+        """Make a branch on the server, at the base."""
         self.bare.update({f"refs/heads/{branch}": (self.base, None)})
 
     def tip(self, branch: str) -> str:
         return self.bare.branch(branch) or ""
 
     def change(self, name: str = "b.txt") -> str:
-        """A commit of the job with one more file."""
+        """Return a commit of the job with one more file."""
         path = self.objects.path
         git = Git(path, git_dir=path, index=self.index, private=True)
         git.run("read-tree", self.base)
@@ -76,9 +76,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     with Double(tmp_path / "hosting") as running:
         yield World(running, tmp_path)
     assert running.violations == []
-
-
-# Reading
 
 
 def test_branches_are_listed_by_name_below_a_prefix(world: World) -> None:
@@ -163,9 +160,6 @@ def test_a_token_that_is_none_is_no_reason_for_patience(world: World) -> None:
     assert len(world.double.log.matching("GET", "/ada/opera.git/info/refs")) - asked <= 2
 
 
-# Moving
-
-
 def test_branches_of_ours_are_made_moved_and_deleted(world: World) -> None:
     first, aside = world.change(), world.change("c.txt")
     done = PushResult(state=PushState.DONE)
@@ -229,7 +223,7 @@ def test_a_target_that_moved_meanwhile_stays_where_it_is(world: World) -> None:
 
 
 def test_a_lease_holds_for_branches_of_ours(world: World) -> None:
-    """Also where the move would be a mere fast-forward, and where the branch is gone."""
+    """The lease also holds for a fast-forward and for a deleted branch."""
     world.make(TASK)
     new = world.change()
     for old in ("", LONG_AGO, new):

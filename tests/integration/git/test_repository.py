@@ -1,4 +1,4 @@
-"""The user's repository and the run's own, with real git."""
+"""The user's repository and the run's own are used with real git."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(project: Project, tmp_path: Path) -> RunRepository:
 
 
 def change(run: RunRepository, project: Project, base: str, files: dict[str, str]) -> str:
-    """A commit of ours on `base`, made in a scratch index."""
+    """Return a commit of ours on `base`, made with an index of its own."""
     index = run.path.with_name("scratch-index")
     git = Git(project.root, git_dir=run.path, index=index, private=True)
     git.run("read-tree", base)
@@ -36,9 +36,6 @@ def change(run: RunRepository, project: Project, base: str, files: dict[str, str
 
 def file_at(run: RunRepository, commit: str, path: str) -> str:
     return run.git.run("cat-file", "blob", f"{commit}:{path}")
-
-
-# The user's repository
 
 
 def test_a_repository_is_opened_from_any_folder_in_it(project: Project) -> None:
@@ -155,9 +152,6 @@ def test_a_pin_comes_and_goes(project: Project) -> None:
     for _ in range(2):
         repository.unpin("refs/concertmaster/r1/base")
     assert "refs/concertmaster" not in project.git("for-each-ref")
-
-
-# The run's repository
 
 
 def test_making_the_repository_twice_keeps_the_first(project: Project, run: RunRepository) -> None:

@@ -1,4 +1,4 @@
-"""Tasks that are green alone and red together: one of them is left out, and leaves no trace."""
+"""Tasks pass alone and fail together: one of them is left out and leaves no trace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.commandline import OBEDIENT_COMMAND, concertmaster, write_prompt
 from tests.conftest import Project
 
-# Two files that do not go together, unless somebody made peace.
+# The check fails with both files, unless a third one reconciles them.
 CHECK = "test -e peace.txt || ! test -e one.txt || ! test -e two.txt"
 SHARED = [f"line {number}\n" for number in range(1, 41)]
 
@@ -30,7 +30,7 @@ def workshop(project: Project) -> Project:
 
 
 def run(project: Project, prompts: Sequence[str]) -> Row:
-    """The report, its tasks by the names of their prompts."""
+    """Return the report; its tasks are keyed by the names of their prompts."""
     done = concertmaster(
         *("run", *prompts, "--agent-command", OBEDIENT_COMMAND, "--check", CHECK),
         *("--parallel", "6", "--json"),
@@ -48,13 +48,13 @@ def states(report: Row) -> dict[str, str]:
 
 
 def wait_until_landed(project: Project, path: str) -> str:
-    """A line of shell for an agent whose work has to come late."""
+    """Return shell code that makes an agent wait until the path is on the target."""
     git = f"git --git-dir='{project.root}/.git'"
     return f"until {git} cat-file -e main:{path} 2> /dev/null; do sleep 0.02; done\n"
 
 
 def find_traces(project: Project, task: Row) -> list[str]:
-    """What the target's trees and history hold of the task: commit, files, words."""
+    """Return what the target's trees and history hold of the task: commit, files, words."""
     head, base = task["head"], task["attempts"][-1]["base"]
     changes = project.git("diff-tree", "-r", "--no-renames", base, head).split("\n")
     blobs = {line.split()[3] for line in changes}
@@ -107,7 +107,7 @@ def test_what_was_built_on_a_culprit_lands_without_it(workshop: Project) -> None
 
 
 def check_that_the_branch_of_a_brings_all_of_it(project: Project, branch: str) -> None:
-    """As the user would take it by hand: nothing in the history pretends to hold it already."""
+    """Merge the branch as a user would; git must not take it for merged already."""
     project.git("checkout", "--quiet", "-b", "by-hand")
     project.git("merge", "--quiet", "--no-edit", branch)
     assert_all_of_a_is_there(project)

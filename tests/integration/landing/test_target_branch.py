@@ -1,4 +1,4 @@
-"""The target moves forward, and nothing else of the user does."""
+"""Only the target moves, only forward, and nothing else of the user's changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from tests.conftest import Project
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """`new` changes a.txt and adds new.txt; it is in the user's objects, on no branch."""
+    """A landing of `new`, which changes a.txt and adds new.txt.
+
+    It is in the user's objects, but on no branch.
+    """
 
     project: Project
     user: Repository

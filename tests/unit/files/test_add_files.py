@@ -1,4 +1,4 @@
-"""Files come into a folder of the user's all together, never over another, or not at all."""
+"""Files are added to a user's folder all together or not at all, and never over another."""
 
 from __future__ import annotations
 

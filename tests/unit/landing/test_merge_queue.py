@@ -1,4 +1,4 @@
-"""The train: what is checked together, how a culprit is found, what lands as it is."""
+"""The merge queue chooses what is checked together, finds culprits and lands the rest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Bad = Callable[[frozenset[str]], bool]
 def contender(
     task: str, *, on: str = "", needs: str = "", risk: float = 0.05, head: str = ""
 ) -> QueuedTask:
-    """A task that is built on the tasks of `on`."""
+    """Return a task that is built on the tasks of `on`."""
     return QueuedTask(
         task=task,
         title=task,
@@ -49,8 +49,6 @@ def settled(*, intact: str = "", reapplied: str = "", lost: str = "") -> Settled
 def names(found: Iterable[QueuedTask]) -> str:
     return "".join(c.task for c in found)
 
-
-# --- gather ------------------------------------------------------------------
 
 GATHERED = {
     "all that is free": ([contender("a"), contender("b")], NOTHING, "ab"),
@@ -82,7 +80,7 @@ def test_who_stands_aside_keeps_back_those_built_on_it() -> None:
 
 @st.composite
 def contenders(draw: st.DrawFn) -> tuple[list[QueuedTask], SettledTask]:
-    """Open tasks that are built on open, landed and lost ones."""
+    """Draw open tasks that are built on open, landed and lost ones."""
     kinds = {name: draw(st.sampled_from(["open", "open", "landed", "lost"])) for name in NAMES}
     found: list[QueuedTask] = []
     for number, name in enumerate(NAMES):
@@ -123,9 +121,6 @@ def test_only_what_is_built_on_unchanged_heads_lands_as_it_is(
             unchanged |= {candidate.task} if candidate.as_it_is else set()
 
 
-# --- a batch from end to end ---------------------------------------------------
-
-
 def checked(command: CheckBatch, *, passed: bool, cached: bool = False) -> BatchChecked:
     tasks = tuple(c.task for c in command.candidates)
     content = "+".join((command.tip, *tasks))
@@ -143,7 +138,7 @@ def checked(command: CheckBatch, *, passed: bool, cached: bool = False) -> Batch
 
 
 class Track:
-    """Drives a train in a world in which trees are red when `bad` says so."""
+    """Drives the queue where a check is red when `bad` says so."""
 
     def __init__(self, found: Iterable[QueuedTask], *, bad: Bad, landing: Landing = START) -> None:
         self.open = {c.task: c for c in found}
@@ -246,9 +241,6 @@ def test_the_reason_names_the_company_of_the_culprit() -> None:
     assert " with " not in alone.culprits["a"]
 
 
-# --- answers ---------------------------------------------------------------------
-
-
 def conflict(task: str, *, behind: str = "") -> MergeConflicted:
     return MergeConflicted(task=task, tip="tip", behind=tuple(behind), paths=("x",))
 
@@ -311,9 +303,6 @@ def test_a_diverted_train_stays_diverted(reason: str) -> None:
     assert command.diverted
 
 
-# --- how many checks -----------------------------------------------------------------
-
-
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=10), st.data())
 def test_the_next_prefix_lies_between_the_green_and_the_red_one(
     risks: list[float], data: st.DataObject
@@ -337,7 +326,10 @@ def choose(count: int, failed: int | None, risk: float) -> int:
 
 
 def count_checks(bad: list[bool], *, risk: float) -> int:
-    """As the train does it, without confirmations: the union, then the optimal plan."""
+    """Return how many checks the queue makes without confirmations.
+
+    It checks the union first, then follows the optimal plan.
+    """
     count, first, last = 1, 0, len(bad)
     failed = last if any(bad) else None
     while any(bad[first:]) or (failed is None and first < last and count > 1):
@@ -354,7 +346,7 @@ def count_checks(bad: list[bool], *, risk: float) -> int:
     return count
 
 
-# The optimal nested plan needs 4.75 and 18.59; one that checks the union of 64 first, 19.36.
+# The optimal nested plan needs 4.75 and 18.59 checks; with the union of 64 first, it needs 19.36.
 @pytest.mark.parametrize(("tasks", "least"), [(16, 4.75), (64, 19.36)])
 def test_the_number_of_checks_is_near_the_optimum(tasks: int, least: float) -> None:
     source, runs, risk = random.Random(7), 1500, 0.05

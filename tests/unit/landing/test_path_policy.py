@@ -1,4 +1,4 @@
-"""Which paths a task may change."""
+"""The path policy refuses some paths, and calls others sensitive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is seen of a folder, and what of it is new or has changed."""
+"""A listing shows what in a folder is new or has changed."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def test_what_has_changed_is_noticed(folder: Path, change: Callable[[Path], obje
 
 
 def test_no_depth_is_too_deep(folder: Path) -> None:
-    """Neither for calls of calls, nor because its path is longer than a path may be."""
+    """Folders nest deeper than calls can, with a path that is too long for calls."""
     deepen = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
     subprocess.run([sys.executable, "-c", deepen], cwd=folder, check=True)
     try:
         assert len(FileListing.see(folder).entries) > 1000
-    finally:  # it is too deep for whoever tidies up after tests
+    finally:  # too deep for pytest's own cleanup
         subprocess.run(["rm", "-r", folder / "d"], check=True)
