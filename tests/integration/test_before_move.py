@@ -165,14 +165,16 @@ def finished(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
     return tuple(event["phase"] for event in done if event["task"].startswith(f"{task}-"))
 
 
-@pytest.mark.parametrize("machine", [*OPEN, *OVER], indirect=True)
-def test_the_status_of_a_run_is_what_it_was(machine: Machine) -> None:
+def check_status(machine: Machine) -> None:
     assert machine.do("status", machine.run) == (0, machine.document("status.json"))
     assert machine.do("status") == (0, machine.document("list.json"))
 
 
 @pytest.mark.parametrize(("machine", "case"), RESUMED, indirect=["machine"])
-def test_a_run_that_was_stopped_goes_on_and_lands_all(machine: Machine, case: Case) -> None:
+def test_a_run_that_was_stopped_stands_as_it_did_and_goes_on_to_land_all(
+    machine: Machine, case: Case
+) -> None:
+    check_status(machine)
     before = machine.events()
 
     code, report = machine.do("resume", machine.run, *case.arguments)
@@ -194,6 +196,7 @@ def test_a_run_that_was_stopped_goes_on_and_lands_all(machine: Machine, case: Ca
 
 @pytest.mark.parametrize("machine", OVER, indirect=True)
 def test_a_run_that_is_over_is_reported_as_it_was(machine: Machine) -> None:
+    check_status(machine)
     written = machine.run_folder / "report.json"
     before = json.loads(written.read_text())
 
