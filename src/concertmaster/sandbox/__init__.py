@@ -1,1 +1,1 @@
-"""Runs the commands of agents and checks: supervision, users, permissions, resources."""
+"""Runs the commands of agents and checks, each in its own process tree and with its own user."""

@@ -1,6 +1,7 @@
-"""The download caches of package managers, taken from one home and copied into others.
+"""Copies the download caches of package managers from one home into others.
 
-So not every attempt downloads everything again, and none can change what another one gets.
+Attempts then need not download the same packages again. Each home gets its own copy, so no
+attempt can change the packages of another one.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from concertmaster.sandbox.users import Account, give_ownership
 
 MOST_BYTES = 2 << 30
 MOST_ENTRIES = 300_000
-DEEPEST = 64  # folders in folders; no cache has so many
+DEEPEST = 64  # levels of folders; caches have fewer
 
-# Where they lie below a home when nothing else is set; a tool's own page says so.
+# Default places below a home, as documented by each tool.
 CACHES = (
     ".cache/uv",  # docs.astral.sh/uv/concepts/cache
     ".cache/pip",  # pip.pypa.io/en/stable/topics/caching
@@ -29,7 +30,7 @@ CACHES = (
     ".cache/yarn",  # classic.yarnpkg.com/en/docs/cli/cache
     ".yarn/berry/cache",  # yarnpkg.com/configuration/yarnrc, globalFolder
     *(".cargo/registry/index", ".cargo/registry/cache"),  # doc.rust-lang.org/cargo/guide,
-    ".cargo/git/db",  # "Cargo Home": these three are what is worth to be kept
+    ".cargo/git/db",  # "Cargo Home": it recommends these three for CI caches
     "go/pkg/mod",  # go.dev/ref/mod, GOMODCACHE
     ".cache/go-build",  # pkg.go.dev/cmd/go, GOCACHE
 )
@@ -37,9 +38,10 @@ _AT_ONCE = 1 << 30
 
 
 def keep(home: Path, kept: Path) -> str:
-    """Copy the caches of a home into `kept`, which only we can write; why not, or "".
+    """Copy the caches of a home into the folder `kept`, which only the engine can write.
 
-    No process that can change the home may run any more. What is kept already stays as it is.
+    Return the reason if the copy failed, else "". An existing `kept` stays as it is. The caller
+    makes sure that no process that can change the home still runs.
     """
     draft = kept.with_name(f"{kept.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
@@ -56,9 +58,9 @@ def keep(home: Path, kept: Path) -> str:
 
 
 def hand_out(kept: Path, home: Path, *, account: Account | None) -> str:
-    """Copy what is kept into a new home, where it is the account's; why not, or "".
+    """Copy the caches in `kept` into a new home and give the home to the account.
 
-    Where that fails the home is as empty as it was.
+    Return the reason if the copy failed, else "". A failed copy leaves no caches in the home.
     """
     if not kept.exists():
         return ""
@@ -75,7 +77,7 @@ def hand_out(kept: Path, home: Path, *, account: Account | None) -> str:
 
 
 def _copy_caches(source: Path, target: Path) -> None:
-    """Raises OSError, also where there is too much."""
+    """Copy all known caches. Raises OSError, also if they exceed the limits."""
     room = _Room()
     for cache in CACHES:
         if _is_real(source, cache):
@@ -84,7 +86,7 @@ def _copy_caches(source: Path, target: Path) -> None:
 
 
 def _is_real(top: Path, path: str) -> bool:
-    """A folder that no symlink leads to."""
+    """Return whether the path below `top` is a folder and no part of it is a symlink."""
     place = top / path
     ways = (place, *place.parents[: len(Path(path).parts)])
     return all(stat.S_ISDIR(_mode(way)) for way in ways)
@@ -98,7 +100,7 @@ def _mode(path: Path) -> int:
 
 
 class _Room:
-    """What may still be copied."""
+    """The number of bytes and entries that may still be copied."""
 
     def __init__(self) -> None:
         self._bytes, self._entries = MOST_BYTES, MOST_ENTRIES
@@ -112,9 +114,9 @@ class _Room:
 
 
 def _copy(source: Path, target: Path, *, owner: int, room: _Room) -> None:
-    """All folders, files and inner symlinks; what is special or another's is left out.
+    """Copy folders, files and inner symlinks; leave out special files and those of other users.
 
-    Never a second name for a file: whoever has it could change the file for all.
+    Files are never hard-linked: a write through one link would change every home's file.
     """
     root = os.path.realpath(source)
     for folder, folders, files, fd in os.fwalk(source, follow_symlinks=False):
@@ -132,14 +134,14 @@ def _copy(source: Path, target: Path, *, owner: int, room: _Room) -> None:
 
 
 def _copy_link(link: Path, copy: Path, *, root: str) -> None:
-    """One that leads to a place of the same cache, from wherever that lies."""
+    """Copy a symlink as a relative one if its target lies in the same cache."""
     leads_to = os.path.realpath(link)
     if Path(leads_to).is_relative_to(root):
         copy.symlink_to(os.path.relpath(leads_to, os.path.realpath(link.parent)))
 
 
 def _copy_file(name: str, copy: Path, *, info: os.stat_result, folder: int) -> None:
-    """With its time, and those of its rights that its owner has."""
+    """Copy a file with its times and its owner's permissions."""
     mode = info.st_mode & stat.S_IRWXU
     with (
         _opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder=folder) as source,
@@ -161,9 +163,9 @@ def _opened(
 
 
 def _copy_content(source: int, target: int) -> None:
-    """Where the file system can, both then share their blocks until one of them is written to."""
+    """Copy the bytes; some file systems then share the blocks until one file is changed."""
     if sys.platform == "linux":
-        with suppress(OSError):  # it cannot, or they lie on two of them
+        with suppress(OSError):  # not supported here, or across two file systems
             while os.copy_file_range(source, target, _AT_ONCE):
                 pass
     with open(source, "rb", closefd=False) as rest, open(target, "wb", closefd=False) as file:

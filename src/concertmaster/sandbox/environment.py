@@ -1,12 +1,12 @@
-"""The environment that a command gets."""
+"""Selects the environment variables that a command gets."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-# A list of what may pass, so that a secret whose name nobody thought of stays with us. Not in it
-# on purpose: XDG_RUNTIME_DIR, which leads to the user's service manager, whose children no guard
-# sees; SSH_AUTH_SOCK; and the addresses of package indexes, which often hold a password.
+# An allow-list, so that a secret with an unforeseen name is not passed on. Left out on purpose:
+# XDG_RUNTIME_DIR, because no guard sees the children of the user's service manager;
+# SSH_AUTH_SOCK; and the addresses of package indexes, because they often contain a password.
 ALLOWED_NAMES = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR"),
@@ -15,7 +15,7 @@ ALLOWED_NAMES = frozenset(
         *("LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"),
         *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
         *("XDG_CONFIG_DIRS", "XDG_DATA_DIRS"),
-        # How to reach package registries, and where their packages are kept.
+        # Access to package registries, and the caches of their packages.
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
@@ -26,10 +26,10 @@ ALLOWED_NAMES = frozenset(
 
 
 def allowed_environment(source: Mapping[str, str], extra_names: Collection[str]) -> dict[str, str]:
-    """The part of `source` that a command may see: a fixed list of names and `extra_names`."""
+    """Return the variables of `source` named in ALLOWED_NAMES or `extra_names`."""
     return {name: source[name] for name in source if name in ALLOWED_NAMES or name in extra_names}
 
 
 def shell_argv(command: str) -> tuple[str, str, str]:
-    """The argv that runs one line of shell."""
+    """Return the arguments that run one line of shell."""
     return ("/bin/sh", "-c", command)

@@ -1,4 +1,4 @@
-"""How a command ended."""
+"""Describes how a command ended."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How a command ended. Code and signal are None where it never ran or nobody saw its end."""
+    """The end of a command; `code` and `signal` are None if it never ran or was lost."""
 
     code: int | None = None
     signal: int | None = None
     timed_out: bool = False
     stopped: bool = False
-    lost: bool = False  # its guard died; what it did until then is unknown
-    error: str = ""  # why it could not start
+    lost: bool = False  # its guard died, so its end is unknown
+    error: str = ""  # the reason why it could not start
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
+        """True if the command ended by itself with exit code 0."""
         return self.code == 0 and not (self.timed_out or self.stopped or self.lost or self.error)
 
     def describe(self) -> str:
-        """The end in a few words, to follow the name of the command."""
+        """Return the end in a few words, such as "exit 1" or "killed by SIGKILL"."""
         if self.error:
             return f"could not start: {self.error}"
         if self.stopped:

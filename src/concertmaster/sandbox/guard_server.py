@@ -1,8 +1,8 @@
-"""The guard server: forks a guard for each command, and the guard ends the command's whole tree.
+"""Forks a guard process for each command; the guard ends the command's whole process tree.
 
-A program of its own, `python -I -S guard.py`, with its socket as standard input. It uses only
-the standard library and forks, since starting a Python for each command costs 20 ms. With user
-numbers as arguments it ends all processes of these users instead.
+This module runs as its own program, `python -I -S guard_server.py`, with its socket as standard
+input. It imports only the standard library, and it forks because starting a Python for each
+command takes 20 ms. With user ids as arguments it ends all processes of these users instead.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 STOP_GRACE_SECONDS = 2.0
-ORPHAN_GRACE_SECONDS = 0.5  # nobody waits any more, and a new process may want the worktree
-KILL_SECONDS = 10.0  # a process in an uninterruptible call must not hold the answer forever
+ORPHAN_GRACE_SECONDS = 0.5  # short: a resumed run may already need the worktree
+KILL_SECONDS = 10.0  # limit, because a process in an uninterruptible call does not end
 RESCAN_SECONDS = 0.05
 REQUEST_FDS = 5  # request, stdin, stdout, stderr, control
-# Python ignores the first two, `nohup` and shells that start us in the background the others.
+# Python ignores the first two; `nohup` and shells ignore the others for background processes.
 IGNORED = {
     *(signal.SIGPIPE, signal.SIGXFSZ),
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT),
@@ -35,12 +35,12 @@ PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_GET_NO_NEW_PRIVS = 39
-MOST_PROCESSES = 4096  # and threads, of one user: more are a fork bomb
+MOST_PROCESSES = 4096  # including threads, for one user; stops fork bombs
 PRIVATE_UMASK = 0o077
 
 
 def serve(server: socket.socket) -> None:
-    """Fork a guard for each message until the other side is gone, then outlive the last guard."""
+    """Fork a guard for each message; return when the client is gone and all guards have ended."""
     wake = wake_on_ended_child()
     guards: set[int] = set()
     is_open = True
@@ -48,7 +48,7 @@ def serve(server: socket.socket) -> None:
         watched: list[Any] = [wake, server] if is_open else [wake]
         ready, _, _ = select.select(watched, [], [])
         ended, _ = reap(wake)
-        # A guard that was killed leaves its tree to us; each death there may bring in more of it.
+        # The server inherits the tree of a killed guard; each death there may add more orphans.
         if any(status or pid not in guards for pid, status in ended.items()):
             signal_tree(signal.SIGKILL, spare=guards)
         guards -= ended.keys()
@@ -57,7 +57,7 @@ def serve(server: socket.socket) -> None:
 
 
 def accept(server: socket.socket, guards: set[int]) -> bool:
-    """Take one message and fork its guard. False when the other side is gone."""
+    """Receive one message and fork its guard; return False when the client is gone."""
     data, fds, _, _ = socket.recv_fds(server, 1, REQUEST_FDS)
     try:
         if len(fds) == REQUEST_FDS:
@@ -79,13 +79,13 @@ def fork_guard(fds: list[int]) -> int:
         guard(fds)
         os._exit(0)
     finally:
-        os._exit(1)  # whatever went wrong here must never go on as a second server
+        os._exit(1)  # an exception must not let the child continue as a second server
 
 
 def guard(fds: list[int]) -> None:
-    """Start the command, wait for its end or a word to end it, end its tree, answer."""
+    """Start the command, wait for its end or a request to stop, end its tree, send its result."""
     os.setsid()
-    os.dup2(1, 0)  # the server's socket: as long as we held it, its death would go unnoticed
+    os.dup2(1, 0)  # closes the server's socket, so that its death is noticed
     for fd in fds:
         os.set_inheritable(fd, False)
     adopt_orphans()
@@ -107,17 +107,17 @@ def guard(fds: list[int]) -> None:
 
 
 class Tree:
-    """A command and all that came of it. We are its subreaper, so it is gone with our children."""
+    """The process tree of one command; it has ended when this subreaper has no children."""
 
     def __init__(self, request: dict[str, Any], stdio: list[int]) -> None:
         self._wake = wake_on_ended_child()
-        self._uid: int = request["uid"]  # 0 = as ourselves
+        self._uid: int = request["uid"]  # 0 = the user of this process
         self._main = start_as(self._uid, request, stdio) if self._uid else start(request, stdio)
         self._status: int | None = None
         self._is_gone = False
 
     def wait_for_end(self, control: socket.socket) -> float:
-        """Wait until the command ended or is to end; the seconds of grace its tree then has."""
+        """Wait for the command's end or a request to stop; return the grace time in seconds."""
         while self._status is None:
             watched: list[Any] = [self._wake, control]
             ready, _, _ = select.select(watched, [], [])
@@ -127,7 +127,7 @@ class Tree:
         return 0.0
 
     def end(self, grace_seconds: float) -> None:
-        """End what is left: politely if there is time for it, then surely."""
+        """End the rest of the tree: by SIGTERM if there is grace time, then by SIGKILL."""
         kill_at = time.monotonic() + grace_seconds
         if grace_seconds:
             signal_tree(signal.SIGTERM, self._main)
@@ -157,9 +157,9 @@ class Tree:
 
 
 def start(request: dict[str, Any], stdio: list[int]) -> int:
-    """Spawn the command in a session of its own with nothing of ours but its three files."""
+    """Spawn the command in its own session with only its standard streams; return its pid."""
     env = request["env"]
-    os.putenv("PATH", env.get("PATH", os.defpath))  # posix_spawnp looks in its caller's
+    os.putenv("PATH", env.get("PATH", os.defpath))  # posix_spawnp uses the caller's
     os.chdir(request["cwd"])
     pid = os.posix_spawnp(
         request["argv"][0],
@@ -170,16 +170,16 @@ def start(request: dict[str, Any], stdio: list[int]) -> int:
         setsigmask=(),
         setsigdef=IGNORED,
     )
-    os.chdir("/")  # a worktree in use could not be unmounted
+    os.chdir("/")  # so that the worktree can be unmounted
     for fd in stdio:
         os.close(fd)
     return pid
 
 
 def start_as(uid: int, request: dict[str, Any], stdio: list[int]) -> int:
-    """As `start`, but as a user who can reach nothing of ours; if that fails, not at all."""
+    """Start the command as the user; return its pid. Raises ValueError with the reason."""
     told, tell = os.pipe()
-    for fd in stdio[1:]:  # a program may open /dev/stdout, and so what is behind it, once more
+    for fd in stdio[1:]:  # a program may reopen the file through /dev/stdout
         os.fchown(fd, uid, uid)
     pid = os.fork()
     if not pid:
@@ -195,7 +195,7 @@ def start_as(uid: int, request: dict[str, Any], stdio: list[int]) -> int:
 
 
 def execute_as(uid: int, request: dict[str, Any], stdio: list[int], tell: int) -> NoReturn:
-    """Become the command. Where that fails `tell` gets the reason, else it is just closed."""
+    """Replace this process by the command; write the reason to `tell` if that fails."""
     try:
         os.setsid()
         for number, fd in enumerate(stdio):
@@ -218,7 +218,7 @@ def execute_as(uid: int, request: dict[str, Any], stdio: list[int], tell: int) -
 
 
 def become(uid: int) -> None:
-    """Give up every right of ours, for good. Raises OSError when any of them is left."""
+    """Switch to the user and give up all privileges. Raises OSError if any of them is left."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     _, most = resource.getrlimit(resource.RLIMIT_NPROC)
     most = MOST_PROCESSES if most == resource.RLIM_INFINITY else min(most, MOST_PROCESSES)
@@ -235,7 +235,7 @@ def become(uid: int) -> None:
 
 
 def end_user(uid: int, *, until: float) -> bool:
-    """End every process of the user. False when that is not done by this monotonic time."""
+    """End every process of the user; return False if some are left at monotonic time `until`."""
     while uid in users_of_processes():
         kill_user(uid)
         if time.monotonic() > until:
@@ -245,14 +245,14 @@ def end_user(uid: int, *, until: float) -> bool:
 
 
 def kill_user(uid: int) -> None:
-    """Kill all processes of the user at once, so that none can fork away meanwhile.
+    """Kill all processes of the user by one signal, so that none can fork in between.
 
-    As that user we may signal no other; nor may its processes signal us, for our real user is one
-    that has none.
+    The effective user is switched to `uid`, so no other user's process is signalled. The real user
+    is `uid + 1`, which owns no process, so processes of `uid` cannot signal this one.
     """
     os.setresuid(uid + 1, uid, 0)
     try:
-        if os.getresuid() == (uid + 1, uid, 0) and uid > 0:  # as ourselves it would hit all
+        if os.getresuid() == (uid + 1, uid, 0) and uid > 0:  # as root it would kill all
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(-1, signal.SIGKILL)
     finally:
@@ -260,11 +260,11 @@ def kill_user(uid: int) -> None:
 
 
 def users_of_processes() -> set[int]:
-    """Real, effective and saved users of all processes but those that only wait to be reaped."""
+    """Return the real, effective and saved user ids of all processes except zombies."""
     users: set[int] = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
-            # The name is the program's to choose, but a line feed in it is shown as "\\n".
+            # The program chooses its name, but a line feed in it is escaped.
             lines = (folder / "status").read_text(errors="replace").split("\n")
             fields = {name: value.split() for name, _, value in (s.partition(":") for s in lines)}
             if fields["State"][0] not in ("Z", "X"):
@@ -273,15 +273,15 @@ def users_of_processes() -> set[int]:
 
 
 def signal_tree(number: int, main: int = 0, *, spare: Collection[int] = ()) -> None:
-    """Signal each process group below this process, but none of the children in `spare`."""
+    """Signal each process group below this process, except the children in `spare`."""
     for group in set(groups_below(os.getpid(), spare)) or {main} - {0}:
-        # Groups, since a group that forks without end cannot outrun a signal to all of it.
+        # Groups, because endless forking cannot escape a signal to the whole group.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
 
 
 def groups_below(root: int, spare: Collection[int]) -> Iterator[int]:
-    """The process groups of all descendants; nothing where there is no /proc."""
+    """Yield the process groups of all descendants of `root`; none without /proc."""
     children: dict[int, list[tuple[int, int]]] = {}
     for pid, parent, group in processes():
         children.setdefault(parent, []).append((pid, group))
@@ -293,16 +293,16 @@ def groups_below(root: int, spare: Collection[int]) -> Iterator[int]:
 
 
 def processes() -> Iterator[tuple[int, int, int]]:
-    """Process, parent and process group of all processes."""
+    """Yield the ids of process, parent and process group for all processes."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
-            # The name in parentheses is the program's to choose, spaces and ")" included.
+            # The program chooses the name in parentheses, which may contain spaces and ")".
             fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
             yield int(folder.name), int(fields[1]), int(fields[2])
 
 
 def wake_on_ended_child() -> int:
-    """A descriptor that becomes readable whenever a child ends."""
+    """Return a descriptor that becomes readable whenever a child ends."""
     wake, end = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(end, False)
@@ -312,7 +312,7 @@ def wake_on_ended_child() -> int:
 
 
 def reap(wake: int) -> tuple[dict[int, int], bool]:
-    """The wait status of each child that ended since the last call; True when none is left."""
+    """Reap ended children; return their wait statuses by id, and whether no child is left."""
     with contextlib.suppress(BlockingIOError):
         while os.read(wake, 4096):
             pass
@@ -326,7 +326,7 @@ def reap(wake: int) -> tuple[dict[int, int], bool]:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of daemons below us, and keep our memory from commands of our user."""
+    """Become the subreaper of all descendants, and deny ptrace to processes of the same user."""
     if sys.platform == "linux":
         prctl = ctypes.CDLL(None).prctl
         prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3)
@@ -334,7 +334,7 @@ def adopt_orphans() -> None:
 
 
 def answer(control: socket.socket, message: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # nobody is left to hear it
+    with contextlib.suppress(OSError):  # the client is gone
         control.sendall(json.dumps(message).encode() + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""The machine that we are on: which processes of ours are on it, and how much room it has."""
+"""Ends left-over processes on this machine and measures its free memory and disk space."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ RESCAN_SECONDS = 0.02
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
-# Of a control group, in its second and first version: its limit, what it uses, and what of that
-# is given back when it is wanted (a line of memory.stat).
+# Names for control groups v2 and v1: the files of the limit and of the usage, and the line of
+# memory.stat that counts the part of the usage that the kernel can reclaim.
 _SECOND = ("memory.max", "memory.current", "inactive_file")
 _FIRST = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 def sweep(mark_prefix: str) -> int:
-    """End every process whose mark starts so, as far as we may; the number of those ended.
+    """End every process whose mark starts with the prefix; return the number of ended processes.
 
-    For what a crash or a killed guard left behind. Let the prefix end where a part of the mark
-    ends, or `task-1` also ends `task-10`.
+    Processes that this user may not signal are skipped. It ends what a crash or a killed guard
+    left behind. The prefix must end at a boundary of the mark, or `task-1` also ends `task-10`.
     """
     return end_marked(lambda mark: mark.startswith(mark_prefix))
 
 
 def end_marked(is_meant: Callable[[str], bool]) -> int:
-    """End every process with such a mark, as far as we may; the number of those ended."""
-    import psutil  # noqa: PLC0415  its 19 ms are only for those who need it
+    """End every process whose mark satisfies `is_meant`; return the number of ended processes."""
+    import psutil  # noqa: PLC0415  its import takes 19 ms
 
     def is_left(process: psutil.Process) -> bool:
-        environment = process.info["environ"] or {}  # None where we may not look
+        environment = process.info["environ"] or {}  # None if access is denied
         return MARK in environment and is_meant(environment[MARK]) and process.pid != os.getpid()
 
     ended: set[psutil.Process] = set()
-    clean_scans = 0  # one proves nothing: a process between two programs shows no environment
+    clean_scans = 0  # two are needed: a process shows no environment during exec
     give_up_at = time.monotonic() + SWEEP_SECONDS
     while clean_scans < 2 and time.monotonic() < give_up_at:
         left = list(filter(is_left, psutil.process_iter(["environ"])))
@@ -54,13 +54,16 @@ def end_marked(is_meant: Callable[[str], bool]) -> int:
                 process.kill()
                 ended.add(process)
         clean_scans = 0 if left else clean_scans + 1
-        time.sleep(RESCAN_SECONDS)  # psutil's own waiting would take exit codes from others
+        time.sleep(RESCAN_SECONDS)  # psutil.wait_procs would reap children that others wait for
     return len(ended)
 
 
 def await_end(program: str, *, variable: str, value: str) -> bool:
-    """Wait for the program's processes with this in their environment. False when that takes too
-    long. A daemon of another name that such a process has left is not waited for."""
+    """Wait until no process of the program has the variable set to the value.
+
+    Return False if that takes more than AWAIT_SECONDS. Daemons with another program name are not
+    waited for.
+    """
     import psutil  # noqa: PLC0415  as above
 
     def is_left(process: psutil.Process) -> bool:
@@ -76,9 +79,9 @@ def await_end(program: str, *, variable: str, value: str) -> bool:
 
 
 def measure(folders: Collection[Path]) -> FreeResources:
-    """What is free now for whoever works in these folders, which may be still to be made.
+    """Return the free memory, and the free space of the fullest disk among those of the folders.
 
-    Raises OSError where that cannot be found out.
+    The folders need not exist yet. Raises OSError if the resources cannot be measured.
     """
     disk, folder = min((_measure_disk(folder), str(folder)) for folder in folders)
     return FreeResources(memory_bytes=measure_memory(), disk_bytes=disk, folder=folder)
@@ -92,21 +95,23 @@ def _measure_disk(folder: Path) -> int:
 
 
 def measure_memory(*, groups: Path = CONTROL_GROUPS, membership: Path = MEMBERSHIP) -> int:
-    """Bytes of memory that can still be taken, without swapping: of the machine, and in a
-    container of what it is allowed. Raises OSError."""
+    """Return the bytes of memory that can be allocated without swapping.
+
+    In a container this is at most what its control groups leave. Raises OSError.
+    """
     import psutil  # noqa: PLC0415  as above
 
     try:
         available = psutil.virtual_memory().available
-    except (psutil.Error, LookupError, ValueError) as error:  # a /proc that is not as it should be
+    except (psutil.Error, LookupError, ValueError) as error:  # /proc is not as expected
         raise OSError(f"the memory of this machine cannot be measured: {error}") from error
     return min([available, *_left_in_groups(groups, membership)])
 
 
 def _left_in_groups(mount: Path, membership: Path) -> Iterator[int]:
-    """Of each control group that we are in and that has a limit."""
+    """Yield the bytes left in each control group around this process that has a limit."""
     for root, path, names in _memberships(mount, membership):
-        # In a container the path may be that of the host, of which only the root is to be seen.
+        # In a container the path may be the host's, of which only the root is visible.
         group = root / path
         for folder in (group, *group.parents):
             left = _left_in(folder, names)
@@ -117,6 +122,7 @@ def _left_in_groups(mount: Path, membership: Path) -> Iterator[int]:
 
 
 def _memberships(mount: Path, membership: Path) -> Iterator[tuple[Path, str, tuple[str, str, str]]]:
+    """Yield root, path and file names of each memory control group of this process."""
     with suppress(OSError):  # only Linux has control groups
         for line in membership.read_text(errors="replace").splitlines():
             controllers, _, path = line.partition(":")[2].partition(":")
@@ -127,11 +133,12 @@ def _memberships(mount: Path, membership: Path) -> Iterator[tuple[Path, str, tup
 
 
 def _left_in(group: Path, names: tuple[str, str, str]) -> int | None:
+    """Return the bytes left below the group's limit, None if it has no readable limit."""
     limit, usage, given_back = names
     try:
         allowed = int((group / limit).read_text())
         used = int((group / usage).read_text())
         facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         return max(0, allowed - max(0, used - int(facts.get(given_back, 0))))
-    except (OSError, ValueError):  # there is none, it has no limit ("max"), or we may not look
+    except (OSError, ValueError):  # no such group, no limit ("max"), or access denied
         return None

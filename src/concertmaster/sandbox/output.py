@@ -1,4 +1,4 @@
-"""Collects the output of a command in its log."""
+"""Writes the output of a command to its log."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-LOG_LIMIT_BYTES = 64 << 20  # for the piped output of one command
+LOG_LIMIT_BYTES = 64 << 20  # applies to the piped output of one command
 LINE_LIMIT_BYTES = 1 << 20
-READ_BYTES = 1 << 20  # as much as a pipe can hold, so that one read empties it
+READ_BYTES = 1 << 20  # the largest capacity of a pipe, so that one read empties it
 
 
 class Output:
-    """Where the output of one command goes: straight to files, or through us line by line."""
+    """The output of one command, written straight to files or read line by line from a pipe."""
 
     def __init__(self, log: Path, on_line: Callable[[bytes], None] | None) -> None:
         self._path = log
@@ -36,7 +36,10 @@ class Output:
 
     @contextmanager
     def far_ends(self) -> Iterator[tuple[int, int]]:
-        """The command's stdout and stderr; closed on leaving, for the pipe has to end with it."""
+        """Yield descriptors for the command's stdout and stderr; close them on leaving.
+
+        They must be closed here so that the pipe ends when the command ends.
+        """
         if self._on_line is None:
             yield self._log.fileno(), self._log.fileno()
             return
@@ -47,7 +50,7 @@ class Output:
             yield far_end, stderr.fileno()
 
     def pump(self) -> bool:
-        """Pass on what the pipe holds. False when no more will come."""
+        """Log what the pipe holds and pass on its lines; return False if it held nothing."""
         data = b""
         if self.pipe is not None:
             with suppress(BlockingIOError):
@@ -61,7 +64,7 @@ class Output:
         return bool(data)
 
     def finish(self) -> None:
-        """Pass on the rest, once the command is gone: also a last line without a line feed."""
+        """Pass on the rest after the command has ended, including an unterminated last line."""
         self.pump()
         if self._line:
             self._give_line()

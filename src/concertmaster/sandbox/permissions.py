@@ -1,4 +1,4 @@
-"""What the commands of another user must not reach: closed before the first of them starts."""
+"""Closes files and folders to the users that commands run as, before the first command starts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _PASSAGE = stat.S_IXOTH
 
 @contextmanager
 def closed(paths: Iterable[Path], *, passages: Collection[Path]) -> Iterator[None]:
-    """Close the paths to users without groups, while the block runs.
+    """Remove the permissions of others from the paths while the block runs.
 
-    What is on the way to one of `passages` can still be passed through, but not listed. Rights of
-    groups stay, for the machine may need them. Raises EnvironmentFault for what stays open, and
-    for a passage that leads nowhere.
+    Folders above or at one of `passages` can still be entered, but not listed. Permissions of
+    groups stay, because the machine may need them. Raises EnvironmentFault for a path that stays
+    open, and for a passage that others cannot enter or that everybody can change.
     """
     ways = {way for passage in passages for way in _chain(passage.resolve())}
     found = sorted({path.resolve() for path in paths if path.exists()})
@@ -34,7 +34,7 @@ def closed(paths: Iterable[Path], *, passages: Collection[Path]) -> Iterator[Non
         yield
     finally:
         for path, mode in before.items():
-            with suppress(OSError):  # it was a file of one step, which is over
+            with suppress(OSError):  # a file of one job step, removed since
                 path.chmod(mode)
 
 
@@ -47,7 +47,7 @@ def _mode(path: Path) -> int:
 
 
 def _close(path: Path, kept: int) -> str:
-    """Why it could not be done, or ""."""
+    """Remove the permissions of others except `kept`; return the reason if that failed, else ""."""
     wanted = _mode(path) & ~_OF_OTHERS | kept
     try:
         if _mode(path) != wanted:
@@ -58,6 +58,7 @@ def _close(path: Path, kept: int) -> str:
 
 
 def _check_closed(path: Path, kept: int, reason: str) -> None:
+    """Raise EnvironmentFault if others can reach the path and have more rights than `kept`."""
     is_reachable = all(_mode(way) & _PASSAGE for way in path.parents)
     if is_reachable and _mode(path) & _OF_OTHERS & ~kept:
         raise EnvironmentFault(
@@ -69,6 +70,7 @@ def _check_closed(path: Path, kept: int, reason: str) -> None:
 
 
 def _check_passable(way: Path) -> None:
+    """Raise EnvironmentFault if others cannot enter the folder, or can replace its entries."""
     if not way.exists():
         return
     mode = _mode(way)
@@ -87,7 +89,7 @@ def _check_passable(way: Path) -> None:
 
 
 def leave_ajar(folder: Path, *, shown: Collection[str]) -> None:
-    """Close all in the folder but `shown`; it can then be passed through, but not listed."""
+    """Let others enter the folder but not list it, and close all its entries except `shown`."""
     folder.chmod(_mode(folder) & ~_OF_OTHERS | _PASSAGE)
     for entry in folder.iterdir():
         if entry.name not in shown:
@@ -95,6 +97,6 @@ def leave_ajar(folder: Path, *, shown: Collection[str]) -> None:
 
 
 def hand_over(folder: Path, *, like: Path) -> None:
-    """Let whoever owns `like`, the runner outside of our container, have the folder as well."""
+    """Give the folder to the owner of `like`, so that the runner outside the container has it."""
     owner = like.stat()
     os.chown(folder, owner.st_uid, owner.st_gid)

@@ -1,4 +1,4 @@
-"""Whether the machine has room for one more agent, and if not, why."""
+"""Decides whether the machine has enough memory and disk space for one more agent."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from concertmaster.model import Shortage
 from concertmaster.text.display import size
 
-# The CLI of an agent takes 300 to 500 MB, and its check comes beside it. What one more agent
-# needs does not grow with the machine, so this is no share of its memory.
+# An agent CLI takes 300 to 500 MB, plus its check. The need of one more agent does not grow with
+# the machine, so this is not a fraction of its memory.
 AGENT_BYTES = 768 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeResources:
-    """What was free at one moment; `folder` lies on the fullest disk that a run writes to."""
+    """The free memory and disk space; `folder` lies on the fullest disk that a run writes to."""
 
     memory_bytes: int
     disk_bytes: int
@@ -23,12 +23,14 @@ class FreeResources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceLimits:
-    """Below `least` new agents wait, until there is `enough`. Between the two nothing changes, so
-    that an agent more or less does not start and stop the waiting."""
+    """Thresholds with hysteresis: new agents wait below `least` until there is `enough`.
+
+    The gap keeps a single agent that starts or ends from switching the state.
+    """
 
     least_memory_bytes: int = AGENT_BYTES
     enough_memory_bytes: int = 1 << 30
-    # A worktree with its dependencies is seldom larger; a full disk spoils what runs already.
+    # A worktree with its dependencies is rarely larger; a full disk breaks running agents.
     least_disk_bytes: int = 1 << 30
     enough_disk_bytes: int = 3 << 29
 
@@ -38,7 +40,7 @@ LIMITS = ResourceLimits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceState:
-    """What is short, and in words why new agents wait; nothing and "" where none does."""
+    """The resource that is short and the reason why new agents wait; None and "" if none is."""
 
     short: Shortage | None = None
     reason: str = ""
@@ -47,7 +49,10 @@ class ResourceState:
 def judge_resources(
     free: FreeResources, before: Shortage | None = None, *, limits: ResourceLimits = LIMITS
 ) -> ResourceState:
-    """What is short now, where `before` was short until now. A full disk goes before memory."""
+    """Return which resource is short now; `before` is the one that was short until now.
+
+    If both are short, the disk is named.
+    """
     wanted = _wanted(limits.least_disk_bytes, limits.enough_disk_bytes, before is Shortage.DISK)
     if free.disk_bytes < wanted:
         reason = _reason(free.disk_bytes, limits.enough_disk_bytes, f"the disk of {free.folder}")

@@ -1,7 +1,8 @@
-"""Runs commands of agents and checks, and ends each with its whole tree of processes.
+"""Runs commands of agents and checks, and ends each with its whole process tree.
 
-A command is hostile: it may hang, leave daemons, flood its output or kill its guard. So it runs
-below a guard (guard.py) that ends the tree with the command, when told to, or when we die.
+Commands are untrusted: they may hang, leave daemons, flood their output or kill their guard. Each
+runs below a guard process (`guard_server`) that ends the tree when the command ends, when it is
+told to, or when this process dies.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from concertmaster.sandbox.users import Account
 
 GUARD_PROGRAM = Path(__file__).with_name("guard_server.py")
 TICK_SECONDS = 1.0
-EVERY = ""  # what every mark starts with
-ANSWER_SECONDS = 20.0  # more than the guard's graces together; a guard this late was frozen
+EVERY = ""  # a prefix of every mark
+ANSWER_SECONDS = 20.0  # longer than all grace times of the guard; a later guard is frozen
 
 
 class Guard:
-    """Runs commands, each below a guard process. A context manager; all methods are thread-safe.
+    """Runs commands, each below a guard process. A context manager with thread-safe methods.
 
-    Enter it early, while the process is small. On exit all commands are ended.
+    Enter it early, while the process is small and cheap to fork. Leaving it ends all commands.
     """
 
     def __init__(self) -> None:
@@ -70,12 +71,12 @@ class Guard:
         timeout_seconds: float | None = None,
         account: Account | None = None,
     ) -> Exit:
-        """Run the command to its end and the end of all it started.
+        """Run the command, end its whole process tree and return how the command ended.
 
-        With an account it runs as that user, with no right of ours, and all that this user then
-        still runs is ended too.
+        With an account the command runs as that user without privileges, and all other processes
+        of this user are ended too.
 
-        Output is appended to `log`. With `on_line` the lines of stdout are also given to it,
+        Output is appended to `log`. With `on_line` the lines of stdout are also passed to it,
         without their line feed and cut at 1 MiB, and stderr goes to a `.stderr` file beside the
         log. `mark` must be unique among running commands. An error of `on_line` or of the disk
         ends the command and is raised.
@@ -102,7 +103,7 @@ class Guard:
         return ended
 
     def stop(self, mark_prefix: str) -> None:
-        """End every command whose mark starts so, now and to come; `run` answers `stopped`."""
+        """End all present and future commands whose mark has the prefix; they end as `stopped`."""
         with self._lock:
             self._stopped_prefixes.add(mark_prefix)
             for running in self._running:
@@ -112,7 +113,7 @@ class Guard:
             self._lock.notify_all()
 
     def wait(self, seconds: float, *, mark: str) -> None:
-        """Let the time pass, but not longer than commands of this mark may run."""
+        """Wait for the time to pass, or until commands with this mark are stopped."""
         with self._lock:
             self._lock.wait_for(lambda: self._is_stopped(mark), seconds)
 
@@ -120,7 +121,7 @@ class Guard:
         return any(map(mark.startswith, self._stopped_prefixes))
 
     def stop_all(self) -> None:
-        """End every command, now and to come."""
+        """End all present and future commands."""
         self.stop(EVERY)
 
     @contextmanager
@@ -133,14 +134,14 @@ class Guard:
             yield running
         finally:
             running.await_guard()
-            with self._lock:  # `stop` must not meet a closed socket
+            with self._lock:  # `stop` must not use a closed socket
                 self._running.remove(running)
                 running.control.close()
 
     def _hand_over(
         self, running: _Running, request: dict[str, Any], stdin: bytes, output: Output
     ) -> None:
-        """Give the guard server all that the command needs, and keep none of it open."""
+        """Send the command's request and streams to the guard server, and close them here."""
         with (
             _file_of(json.dumps(request).encode()) as request_fd,
             _file_of(stdin) as stdin_fd,
@@ -152,9 +153,7 @@ class Guard:
 
     def _send(self, fds: list[int]) -> None:
         with self._server_lock:
-            if (
-                EVERY in self._stopped_prefixes
-            ):  # since the command was registered; so it never begins
+            if EVERY in self._stopped_prefixes:  # stopped after the command was registered
                 return
             assert self._socket is not None, "a Guard runs commands only inside its with block"
             try:
@@ -198,7 +197,7 @@ class Guard:
 
 
 class _Running:
-    """One command, seen from the thread that waits for it."""
+    """The state of one command in the thread that waits for it."""
 
     def __init__(self, mark: str, timeout_seconds: float) -> None:
         self.mark = mark
@@ -210,13 +209,13 @@ class _Running:
         self._answer = b""
 
     def end(self) -> None:
-        """Tell the guard to end the tree; it answers within ANSWER_SECONDS."""
+        """Tell the guard to end the tree, which must take less than ANSWER_SECONDS."""
         self._overdue_at = min(self._overdue_at, time.monotonic() + ANSWER_SECONDS)
         with suppress(OSError):  # the guard is gone already
             self.control.send(b"stop")
 
     def follow(self, output: Output) -> None:
-        """Pass the output on until the guard has answered, or is given up."""
+        """Read the output until the guard has answered; kill a guard that does not answer."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.control, selectors.EVENT_READ)
             if output.pipe is not None:
@@ -227,7 +226,7 @@ class _Running:
                     return
 
     def _pass_on(self, selector: selectors.BaseSelector, output: Output) -> bool:
-        """Wait for output or an answer. False when the guard has answered and ended."""
+        """Wait for output or an answer; return False when the guard has answered and ended."""
         for key, _ in selector.select(self._patience()):
             if key.fileobj is self.control:
                 if not self._hear():
@@ -237,7 +236,7 @@ class _Running:
         return True
 
     def await_guard(self) -> None:
-        """Return when the guard and so the tree is gone, however `follow` was left."""
+        """Wait until the guard and its tree have ended, also if `follow` raised an error."""
         self.far_end.close()
         with suppress(OSError):
             self.control.shutdown(socket.SHUT_WR)
@@ -246,12 +245,13 @@ class _Running:
                 pass
 
     def exit(self, seconds: float) -> Exit:
+        """Return how the command ended; `seconds` is how long it ran."""
         answer = self._parsed_answer()
         return Exit(
             code=answer.get("code"),
             signal=answer.get("signal"),
             error=answer.get("error", ""),
-            # Without a word from a guard it never began, which is what a stop wants.
+            # A stopped command without any answer never started, so it is not lost.
             lost=answer.keys() == {"guard"} or not (answer or self.stopped),
             timed_out=self._timed_out,
             stopped=self.stopped,
@@ -261,18 +261,18 @@ class _Running:
     def _hear(self) -> bool:
         try:
             data = self.control.recv(4096)
-        except ConnectionResetError:  # it answered and ended with our word to it unread
+        except ConnectionResetError:  # the guard ended before it read the request to stop
             return False
         self._answer += data
         return bool(data)
 
     def _patience(self) -> float:
-        # The tick is for `stop`, which moves the time from another thread.
+        # The tick is needed because `stop` changes `_overdue_at` from another thread.
         until = min(self._overdue_at, math.inf if self._timed_out else self._ends_at)
         return max(0.0, min(TICK_SECONDS, until - time.monotonic()))
 
     def _keep_time(self) -> bool:
-        """End the command at its limit. False when its guard does not even answer to that."""
+        """End the command at its time limit; return False when its guard is overdue."""
         now = time.monotonic()
         if now >= self._ends_at and not self._timed_out:
             self._timed_out = True
@@ -280,9 +280,9 @@ class _Running:
         return now < self._overdue_at
 
     def _kill_guard(self) -> None:
-        """A command can freeze its guard by SIGSTOP; the server then ends what that leaves."""
+        """Kill a guard that its command froze by SIGSTOP; the guard server then ends the tree."""
         answer = self._parsed_answer()
-        if answer.keys() == {"guard"}:  # else it has ended, and the number may be another's
+        if answer.keys() == {"guard"}:  # else it has ended, and its id may be reused
             with suppress(ProcessLookupError):
                 os.kill(answer["guard"], signal.SIGKILL)
 
@@ -294,10 +294,10 @@ class _Running:
 
 
 def end_users(uids: Collection[int]) -> None:
-    """End every process of these users. Raises EnvironmentFault when one does not end."""
+    """End every process of these users. Raises EnvironmentFault if one does not end."""
     if not uids:
         return
-    # In a process of its own, since that is these users for a moment.
+    # In a separate process, because it switches to these users for a moment.
     words = [sys.executable, "-I", "-S", str(GUARD_PROGRAM), *map(str, uids)]
     if subprocess.run(words, check=False, cwd="/", env={}).returncode != 0:
         raise EnvironmentFault(
@@ -309,8 +309,11 @@ def end_users(uids: Collection[int]) -> None:
 
 @contextmanager
 def _file_of(content: bytes) -> Iterator[int]:
-    """A descriptor of a file without a name: any size needs no writer beside the command."""
-    # Memory where it can be had: an environment holds keys, and any user may reopen /dev/stdin.
+    """Yield a descriptor of an unnamed file with the content.
+
+    Unlike a pipe, it needs no thread that writes while the command reads.
+    """
+    # In memory on Linux: environments contain keys, and the command's user may reopen /dev/stdin.
     is_linux = sys.platform == "linux"
     with os.fdopen(os.memfd_create("input"), "w+b") if is_linux else TemporaryFile() as file:
         file.write(content)

@@ -1,7 +1,6 @@
-"""The users that commands run as: without a name, each for one attempt, so that no attempt can
-reach another one or us.
+"""Assigns each attempt a user of its own, so that it can reach neither the engine nor others.
 
-Only for an engine that runs as root.
+The users have only a number and no name. The engine must run as root.
 """
 
 from __future__ import annotations
@@ -22,22 +21,25 @@ from pathlib import Path
 from concertmaster.errors import EnvironmentFault
 from concertmaster.sandbox.guard_server import PR_SET_DUMPABLE, users_of_processes
 
-FIRST_UID = 70_000  # above what machines give to people and to services
-LAST_UID = 2_000_000_000  # some programs take numbers to be signed
+FIRST_UID = 70_000  # above the ranges for people and services
+LAST_UID = 2_000_000_000  # some programs read ids as signed 32-bit numbers
 FEWEST_UIDS = 4_096
-STEP = 2  # the number after each account's is the guard's, see `kill_user` there
-DEEPEST = 100  # folders in folders that are looked into; each of them is open meanwhile
+STEP = 2  # the guard uses the next number, see `guard_server.kill_user`
+DEEPEST = 100  # levels of folders; each level holds a descriptor open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """User and group `uid`, of no other group."""
+    """The user and group `uid`, without any other group."""
 
     uid: int
 
 
 class Accounts:
-    """Gives each attempt a user that nothing else on this machine has. Threads need no lock."""
+    """Assigns user ids that nothing else on this machine uses; thread-safe.
+
+    Raises EnvironmentFault unless this process is root on Linux.
+    """
 
     def __init__(self) -> None:
         if not is_root() or sys.platform != "linux":
@@ -53,12 +55,12 @@ class Accounts:
         self._reserved: set[int] = set()
 
     def reserve(self, uids: Collection[int]) -> None:
-        """Never give these away: somebody had them before us."""
+        """Exclude these ids, because attempts of an earlier process own them."""
         with self._lock:
             self._reserved |= set(uids)
 
     def take(self) -> int:
-        """A user that owns nothing yet."""
+        """Return an unused user id. Raises EnvironmentFault if none is free."""
         with self._lock:
             busy = users_of_processes() | self._reserved
             for _ in range(self._first, self._end, STEP):
@@ -71,9 +73,10 @@ class Accounts:
 
 
 def free_range(uid_map: str) -> tuple[int, int]:
-    """First number and end of those that this machine, or this container of it, may use.
+    """Return the first id of the usable range and its end (exclusive).
 
-    Where users are mapped, as in rootless containers, there are often just 65,536.
+    `uid_map` is the text of /proc/self/uid_map; rootless containers often map only 65,536 ids.
+    Raises EnvironmentFault if no range has FEWEST_UIDS ids.
     """
     rows = [[*map(int, line.split())] for line in uid_map.splitlines()]
     for first, _, count in rows:
@@ -97,20 +100,21 @@ def _has_name(number: int) -> bool:
 
 
 def is_root() -> bool:
+    """Return whether this process runs as root."""
     return os.geteuid() == 0
 
 
 def disable_ptrace() -> None:
-    """Keep the memory and the environment of this process from all other users for good."""
+    """Hide the memory and environment of this process from all other users, permanently."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, *[ctypes.c_ulong(0)] * 4)
 
 
 def give_ownership(folder: Path, uid: int) -> None:
-    """Make the folder and all below it the user's and closed to others.
+    """Give the folder and all below it to the user, and close the folder to others.
 
-    Symlinks are not followed. A file that has a second name, which may lie anywhere, stays as it
-    is unless it is the user's already, and so does what lies deeper than anything of ours.
+    Symlinks are not followed. Files with a second hard link keep their owner, because the other
+    link may lie outside. Entries more than DEEPEST levels down keep theirs too.
     """
     above = len(folder.parts)
     for path, folders, files, fd in os.fwalk(folder, follow_symlinks=False):
