@@ -1,1 +1,1 @@
-"""The coding agents that Concertmaster can drive, one module for each command line."""
+"""Drives the command lines of coding agents, with one module for each of them."""

@@ -1,4 +1,4 @@
-"""Drives the aider command line, which prints only text and ends well even when it failed."""
+"""Drives the aider command line, which prints only text and exits with 0 even when it failed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENVIRONMENT = frozenset(
     AIDER_CACHE_PROMPTS AIDER_OPENAI_API_BASE AIDER_MODEL_SETTINGS_FILE AIDER_MODEL_METADATA_FILE
     """.split()
 )
-# It asks nobody, commits nothing, leaves `.gitignore` alone and looks at no address in a prompt.
+# aider then asks no questions, makes no commits, does not edit `.gitignore` and fetches no URLs.
 _OPTIONS = (
     "--yes-always --no-auto-commits --no-dirty-commits --no-gitignore --no-stream --no-pretty "
     "--no-fancy-input --no-suggest-shell-commands --no-detect-urls --no-check-update "
@@ -38,20 +38,20 @@ _EDIT = re.compile(r"Applied edit to (.+)")
 _TOKENS = re.compile(r"Tokens: ([\d.]+)(k?) sent,.*?([\d.]+)(k?) received\.")
 _COST = re.compile(r"Cost: \$[\d.]+ message, \$([\d.]+) session\.")
 _FAULT = re.compile(r"(litellm\.\w+|The API provider.*(?:rate limited|down|authenticate)).*")
-# Lines of its own; a line of more than 80 characters goes on in the next.
+# aider's own report lines, which it wraps at 80 characters.
 _REPORTS = re.compile(r"Tokens: [\d.]+k? sent|Cost: \$\d|message, \$\d|(\$[\d.]+ )?session\.$")
 
 
 @dataclass(frozen=True, slots=True)
 class Aider:
-    """Aider; `program` is its path, `model` what it is told to use. It has no sessions."""
+    """The aider agent; `program` is its path, `model` its model. It has no sessions."""
 
     program: str
     model: str = ""
     environment: frozenset[str] = _ENVIRONMENT
 
     def argv(self, request: AgentRequest) -> tuple[str, ...]:
-        kept = request.folder or "/dev"  # its histories belong to nobody's repository
+        kept = request.folder or "/dev"  # aider's history files must not land in the worktree
         return (
             *(self.program, "--message-file", "/dev/stdin"),
             *_OPTIONS,
@@ -66,7 +66,7 @@ class Aider:
 
 
 class AiderReader:
-    """Keeps what the model said; what is left of a fault at the end tells that it failed."""
+    """Reads the output of aider; an error that no later answer clears means failure."""
 
     def __init__(self) -> None:
         self._text = CommandReader()
@@ -104,9 +104,9 @@ class AiderReader:
         )
 
     def _take_report(self, words: str) -> None:
-        """Tokens are told for each message, the cost also for all of them."""
+        """Add the tokens of each message; the last reported cost covers the whole session."""
         if tokens := _TOKENS.match(words):
-            self._fault = ""  # the model has answered after all
+            self._fault = ""  # the model answered after a retry
             self._input_tokens += _tokens(tokens[1], tokens[2])
             self._output_tokens += _tokens(tokens[3], tokens[4])
         if cost := _COST.search(f"{self._line_before} {words}"):

@@ -1,6 +1,6 @@
-"""What agents answer in words that code can read: plans, verdicts, reasons, further work.
+"""Parses the answers of agents: plans, review verdicts, reasons and follow-ups.
 
-An answer counts only as JSON of the stated form: prose, "LGTM" or an empty list is none.
+Only JSON of the required form counts as an answer; prose such as "LGTM" does not.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MU
 
 
 class ReviewDecision(StrEnum):
-    """What a reviewer decides."""
+    """The decision of a reviewer."""
 
     APPROVE = "approve"
     REQUEST_CHANGES = "request_changes"
 
 
 class UnreadableAnswer(ValueError):
-    """The answer is not of the stated form; the argument says what is wrong with it."""
+    """An answer that is not of the required form; the message says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewComment:
-    """One remark of a reviewer; `line` is 0 where it is about the whole file."""
+    """A comment of a reviewer; `line` is 0 if it concerns the whole file."""
 
     file: str
     line: int
@@ -43,7 +43,7 @@ class ReviewComment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """A verdict on one tree."""
+    """The verdict of a reviewer on one tree."""
 
     decision: ReviewDecision
     comments: tuple[ReviewComment, ...]
@@ -51,7 +51,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkPlan:
-    """What an agent means to do, and the paths it will do it to."""
+    """The steps that an agent intends to take and the paths that it will change."""
 
     steps: tuple[str, ...]
     paths: tuple[str, ...]
@@ -84,7 +84,7 @@ REVIEW_SCHEMA: Mapping[str, Any] = {
 
 
 def find_json_objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects of an answer: all of it, or its fenced blocks, the last first."""
+    """Yield the JSON objects of an answer: the whole text, then its fenced blocks, last first."""
     for block in (text.strip(), *reversed(_FENCED.findall(text))):
         try:
             found = json.loads(block)
@@ -95,7 +95,10 @@ def find_json_objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def read_review(text: str, *, task: str, tree: str) -> Review:
-    """The verdict of an answer. Raises Unreadable."""
+    """Return the verdict in an answer.
+
+    Raises UnreadableAnswer if it has none, or names another task or tree.
+    """
     found = next((one for one in find_json_objects(text) if "verdict" in one), None)
     if found is None:
         raise UnreadableAnswer("it holds no JSON object with a verdict")
@@ -134,7 +137,7 @@ def _read_comment(found: Any) -> ReviewComment:
 
 
 def describe_review(review: Review) -> str:
-    """The comments, a line each, as the agent that has to mend them reads them."""
+    """Return the comments as a Markdown list for the agent that has to address them."""
     return "\n".join(
         f"- {one.file}{f':{one.line}' if one.line else ''} ({one.severity}): {one.comment}"
         for one in review.comments
@@ -142,7 +145,7 @@ def describe_review(review: Review) -> str:
 
 
 def read_plan(text: str) -> WorkPlan:
-    """The plan of an answer: steps and paths, both not empty. Raises Unreadable."""
+    """Return the plan in an answer. Raises UnreadableAnswer without steps or without paths."""
     found = next((one for one in find_json_objects(text) if "steps" in one), None)
     if found is None:
         raise UnreadableAnswer("it holds no JSON object with steps")
@@ -153,18 +156,18 @@ def read_plan(text: str) -> WorkPlan:
 
 
 def describe_plan(plan: WorkPlan) -> str:
-    """As the agent that follows it reads it."""
+    """Return the plan as a Markdown list for the agent that follows it."""
     return "\n".join([*(f"- {step}" for step in plan.steps), f"Paths: {', '.join(plan.paths)}"])
 
 
 def read_reason(text: str, key: str) -> str:
-    """The reason that an answer gives under this key, "" where it gives none."""
+    """Return the reason under this key of an answer, "" if there is none."""
     reasons = (one[key] for one in find_json_objects(text) if isinstance(one.get(key), str))
     return display(next(reasons, ""), limit=500)
 
 
 def read_follow_ups(text: str) -> tuple[str, ...]:
-    """Further work that an agent has seen, as it tells it."""
+    """Return the follow-ups that an answer proposes, at most MOST_FOLLOW_UPS."""
     lists = (one["follow_ups"] for one in find_json_objects(text) if "follow_ups" in one)
     return _texts(next(lists, None))[:MOST_FOLLOW_UPS]
 
@@ -176,5 +179,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _writable(text: str) -> str:
-    """JSON can hold halves of characters, which neither a file nor the journal can."""
+    """Replace lone surrogates, which JSON can contain but UTF-8 files cannot."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Drives the claude command line: what it is asked, and what its stream of events means."""
+"""Drives the claude command line: builds its arguments and reads its stream of events."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from concertmaster.agents.protocol import (
 )
 from concertmaster.model import Usage
 
-# Not bypassPermissions: root is refused it, and an organisation can forbid it. This pair works
-# for both; of files it only keeps the agent's hands off the settings of agents and editors.
+# Not bypassPermissions: claude refuses it to root, and an organisation can forbid it. This mode and
+# these tools work for both; only the settings files of agents and editors stay write-protected.
 _MODE = "acceptEdits"
 _ALLOWED_TOOLS = "Bash,Edit,Monitor,NotebookEdit,Read,Skill,WebFetch,WebSearch,Write"
-# The first works where nobody looks for results, the next two keep the process waiting for ever,
-# the last two reach the agents of other tasks and the user's own.
+# The first leaves the attempt's worktree, the next two keep the process waiting forever, the last
+# two reach the agents of other tasks and of the user.
 _FORBIDDEN_TOOLS = "EnterWorktree,ScheduleWakeup,CronCreate,ListAgents,SendMessage"
 
-# For who may only read. Its tools are listed three times, as settings of the user may allow more.
+# For read-only agents. The tools are listed three times, because user settings may allow more.
 _READING_MODE = "dontAsk"
 _READING_TOOLS = "Read,Grep,Glob,LS"
 _WRITING_TOOLS = (
@@ -67,7 +67,7 @@ _BUSY = frozenset({408, *range(500, 600)})
 
 @dataclass(frozen=True, slots=True)
 class Claude:
-    """Claude Code; `program` is its path, `model` what it is told to use."""
+    """The Claude Code agent; `program` is its path, `model` its model."""
 
     program: str
     model: str = ""
@@ -103,13 +103,13 @@ def _reading() -> tuple[str, ...]:
 
 
 class ClaudeReader:
-    """Reads stream-json: one event a line. Events it does not know mean nothing."""
+    """Reads the output of claude: one JSON event on each line. Unknown events are ignored."""
 
     def __init__(self) -> None:
         self._folder = ""
         self._session = ""
         self._limit: dict[str, Any] = {}
-        self._retry: dict[str, Any] = {}  # what it last waited for, as long as nothing came
+        self._retry: dict[str, Any] = {}  # the last api_retry event with no answer since
         self._result: dict[str, Any] = {}
         self._usage = Usage()
         self._total_cost_usd = 0.0
@@ -168,7 +168,7 @@ class ClaudeReader:
         return first_text_in(given, _SUBJECTS).removeprefix(f"{self._folder}/")
 
     def _take_result(self, event: dict[str, Any]) -> None:
-        """The last one counts: what ends in the background makes the agent speak again."""
+        """Keep the last final event: the agent sends another when a background task ends."""
         self._result = event
         self._usage = _sum_of(self._usage, _usage_in(event, self._total_cost_usd))
         self._total_cost_usd = number_in(event.get("total_cost_usd"))
@@ -177,7 +177,10 @@ class ClaudeReader:
         return self._result.get("subtype") == "success" and self._result.get("is_error") is False
 
     def _failure(self, exit_text: str) -> str:
-        """Why it is no success; a usage limit calls itself one and is marked as an error."""
+        """Return why the agent failed, "" if it succeeded.
+
+        A usage limit has the subtype `success` and `is_error` set.
+        """
         if self._succeeded():
             return ""
         if not self._result:
@@ -202,7 +205,7 @@ class ClaudeReader:
         return read_reset(text_in(self._result, "result"))
 
     def _is_transient(self) -> bool:
-        """The model was out of reach: nothing answered, or only that it is busy."""
+        """Return whether the model was unreachable or overloaded."""
         if self._succeeded():
             return False
         if self._result.get("terminal_reason") == "api_error":
@@ -215,10 +218,10 @@ class ClaudeReader:
 
 
 def _usage_in(event: dict[str, Any], cost_usd_before: float) -> Usage:
-    """What was used since the final event before this one, or since the process began.
+    """Return the usage since the previous final event, or since the process began.
 
-    The total cost of a resumed session goes on from its earlier processes, so it is only taken
-    from versions that tell no better.
+    The total cost of a resumed session includes its earlier processes, so it is used only for
+    versions of claude that report nothing better.
     """
     if not isinstance(event.get("model_usage_since_last_result"), dict):
         usage = object_in(event, "usage")

@@ -1,4 +1,4 @@
-"""Drives the codex command line: what it is asked, and what its stream of events means."""
+"""Drives the codex command line: builds its arguments and reads its stream of events."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _EMPTY = "usage limit: the turn came back empty"
 
 @dataclass(frozen=True, slots=True)
 class TokenCounts:
-    """Tokens; `cached_input` is a part of `input`."""
+    """The token counts of a thread; `cached_input` is part of `input`."""
 
     input: int = 0
     cached_input: int = 0
     output: int = 0
 
     def since(self, before: TokenCounts) -> TokenCounts:
-        """What was counted after `before`; all of it where the count began anew."""
+        """Return the tokens counted after `before`, or all if the counts were reset."""
         if self.input < before.input or self.output < before.output:
             return self
         cached = max(0, self.cached_input - before.cached_input)
@@ -55,7 +55,7 @@ class TokenCounts:
 
 @dataclass(frozen=True, slots=True)
 class CodexSession:
-    """A thread of codex and what it has counted so far: its counts go on when it is resumed."""
+    """A codex thread and its token counts so far, which continue when it is resumed."""
 
     thread: str = ""
     counts: TokenCounts = TokenCounts()
@@ -68,7 +68,7 @@ class CodexSession:
 
 
 def read_session(text: str) -> CodexSession:
-    """The session that was written as this text, an empty one where it is none."""
+    """Parse `str(CodexSession)`; return an empty session if the text is not valid."""
     found = _SESSION.fullmatch(text)
     if not found:
         return CodexSession()
@@ -77,14 +77,14 @@ def read_session(text: str) -> CodexSession:
 
 @dataclass(frozen=True, slots=True)
 class Codex:
-    """Codex; `program` is its path, `model` what it is told to use."""
+    """The Codex agent; `program` is its path, `model` its model."""
 
     program: str
     model: str = ""
     environment: frozenset[str] = _ENVIRONMENT
 
     def argv(self, request: AgentRequest) -> tuple[str, ...]:
-        """All options come before `resume`, which itself takes few of them."""
+        """Return the arguments; options precede `resume`, because `resume` takes few of them."""
         thread = read_session(request.session).thread
         return (
             *(self.program, "exec", "--json"),
@@ -101,7 +101,7 @@ class Codex:
 
 
 class CodexReader:
-    """Reads JSONL: one event a line. Events it does not know mean nothing."""
+    """Reads the output of codex: one JSON event on each line. Unknown events are ignored."""
 
     def __init__(self, *, model: str = "", session: str = "") -> None:
         self._model = model
@@ -123,7 +123,7 @@ class CodexReader:
                 self._thread = session_in(event, "thread_id") or self._thread
             case "turn.completed" | "turn.failed":
                 self._end = event
-            case "error":  # of a try that may be followed by a better one
+            case "error":  # codex may retry and succeed
                 self._error = text_in(event, "message")
             case "item.started" | "item.completed" as kind:
                 return self._take_item(object_in(event, "item"), kind)
@@ -168,7 +168,7 @@ class CodexReader:
         return None
 
     def _failure(self, exit_text: str) -> str:
-        """Why it is no success, in the words of codex where it has any."""
+        """Return why the turn failed, in codex's own words if possible; "" if it succeeded."""
         match self._end.get("type"):
             case "turn.completed":
                 return "" if self._did_something else _EMPTY
@@ -180,7 +180,7 @@ class CodexReader:
                 return f"ended without its final event: {told}{ignored * bool(self._ignored_lines)}"
 
     def _counts(self) -> TokenCounts:
-        """Of the whole thread, with all that earlier processes counted."""
+        """Return the token counts of the whole thread, including those of earlier processes."""
         usage = object_in(self._end, "usage")
         if not usage:
             return self._before.counts

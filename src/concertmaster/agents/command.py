@@ -1,4 +1,4 @@
-"""Drives any program that reads a prompt from its standard input and works where it stands."""
+"""Drives any program that reads a prompt from standard input and changes the worktree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from concertmaster.agents.protocol import (
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A line of shell; exit 0 and a diff = done."""
+    """An agent given as one line of shell; exit code 0 means success."""
 
     command: str
     environment: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class Command:
 
 
 class CommandReader:
-    """Keeps the end of what the program prints; only its exit tells how it went."""
+    """Keeps the end of the program's output; the exit code alone decides success."""
 
     def __init__(self) -> None:
         self._end = bytearray()
@@ -41,7 +41,7 @@ class CommandReader:
         line = line.rstrip(b"\r\n")
         self._end += line + b"\n"
         if len(self._end) > 8 * FINAL_TEXT_LIMIT:
-            del self._end[: -4 * FINAL_TEXT_LIMIT]  # a character has at most four bytes
+            del self._end[: -4 * FINAL_TEXT_LIMIT]  # a character takes at most four bytes
         shown = activity("", line.decode("utf-8", "replace"))
         return shown if shown.subject else None
 

@@ -1,5 +1,7 @@
-"""What the words of a failed agent tell: a usage limit and its end, a fault that passes, a lost
-session. Only for words of the command line itself, never for what a model says."""
+"""Recognises usage limits, transient errors and missing sessions in error texts of agents.
+
+Apply it only to texts of the command line itself, never to what a model says.
+"""
 
 from __future__ import annotations
 
@@ -45,36 +47,36 @@ _TRY_AGAIN = re.compile(rf"try again at {_DAY}{_TIME}", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _JUST_PAST = timedelta(minutes=2)
-_FURTHEST = timedelta(days=40)  # no plan has a longer period than a month
+_FURTHEST = timedelta(days=40)  # subscriptions have periods of at most a month
 
 
 def tells_limit(text: str) -> bool:
-    """A usage limit was met."""
+    """Return whether the text reports a usage limit."""
     return bool(_LIMIT.search(text))
 
 
 def tells_transient(text: str) -> bool:
-    """The same may go well at once."""
+    """Return whether the text reports an error after which an immediate retry may succeed."""
     return bool(_TRANSIENT.search(text)) and not tells_limit(text)
 
 
 def tells_missing_session(text: str) -> bool:
-    """The session to resume is gone."""
+    """Return whether the text reports that the session to resume does not exist."""
     return bool(_SESSION_MISSING.search(text))
 
 
 def read_reset(text: str) -> float | None:
-    """When the limit that the text tells of ends: epoch seconds, None where that is not sure."""
+    """Return when the usage limit in the text ends, in epoch seconds; None if that is unclear."""
     return find_reset(text, now=datetime.now().astimezone())
 
 
 def is_too_far(at: float) -> bool:
-    """No usage limit ends as late as that (epoch seconds)."""
+    """Return whether the time (epoch seconds) is too late to be the end of a usage limit."""
     return at > (datetime.now().astimezone() + _FURTHEST).timestamp()
 
 
 def find_reset(text: str, *, now: datetime) -> float | None:
-    """The same; `now` is aware, and its zone the one of this machine."""
+    """Do the same as `read_reset` for a given `now`, which is aware and in the local zone."""
     at = _after_span(text, now) or _at_epoch(text, now) or _at_clock(text, now)
     if at is None or not now - _JUST_PAST <= at <= now + _FURTHEST:
         return None
@@ -95,7 +97,7 @@ def _at_epoch(text: str, now: datetime) -> datetime | None:
 
 
 def _at_clock(text: str, now: datetime) -> datetime | None:
-    """claude names its zone where it is sure; codex tells the time of our machine."""
+    """Read a clock time: claude names the time zone, codex uses the one of this machine."""
     if found := _RESETS.search(text):
         zone = _zone(found[7])
     else:

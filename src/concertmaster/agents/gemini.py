@@ -1,4 +1,4 @@
-"""Drives the gemini command line: what it is asked, and what its stream of events means."""
+"""Drives the gemini command line: builds its arguments and reads its stream of events."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Gemini:
-    """Gemini CLI; `program` is its path, `model` what it is told to use."""
+    """The Gemini CLI agent; `program` is its path, `model` its model."""
 
     program: str
     model: str = ""
     environment: frozenset[str] = _ENVIRONMENT
 
     def argv(self, request: AgentRequest) -> tuple[str, ...]:
-        """It reads its prompt from a standard input that is no terminal."""
+        """Return the arguments; without a terminal gemini reads its prompt from standard input."""
         return (
             *(self.program, "--output-format", "stream-json"),
             *("--approval-mode", "plan" if request.reads_only else "yolo", "--skip-trust"),
@@ -71,14 +71,14 @@ class Gemini:
 
 
 class GeminiReader:
-    """Reads stream-json: one event a line. Events it does not know mean nothing."""
+    """Reads the output of gemini: one JSON event on each line. Unknown events are ignored."""
 
     def __init__(self, *, model: str = "") -> None:
         self._model = model
         self._session = ""
         self._result: dict[str, Any] = {}
-        self._error = ""  # told and not followed by any work
-        self._said = ""  # since it last used a tool
+        self._error = ""  # the last error with no work after it
+        self._said = ""  # text since the last use of a tool
         self._ignored_lines = 0
 
     def feed(self, line: bytes) -> AgentActivity | None:
@@ -125,7 +125,7 @@ class GeminiReader:
         self._said = (self._said + words if is_part else words)[-FINAL_TEXT_LIMIT:]
 
     def _failure(self, exit_text: str) -> str:
-        """Why it is no success, in the words of gemini where it has any."""
+        """Return why it failed, in gemini's own words if possible; "" if it succeeded."""
         if not self._result:
             ignored = f" ({self._ignored_lines} lines were no events)" * bool(self._ignored_lines)
             told = f"{self._error}: " if self._error else ""
@@ -140,7 +140,7 @@ class GeminiReader:
         models = object_in(stats, "models")
         if not stats:
             return Usage()
-        if not models:  # versions that tell only the sum
+        if not models:  # some versions report only the sum
             return _usage_of(self._model, stats)
         used = [_usage_of(name, counts) for name, counts in models.items()]
         total = sum(used, Usage())
@@ -150,7 +150,7 @@ class GeminiReader:
 
 
 def _usage_of(model: str, counts: Any) -> Usage:
-    """`output_tokens` leave out what was thought, which is paid like the rest of the output."""
+    """Return the usage of one model; `output_tokens` lack thoughts, which are priced as output."""
     counts = counts if isinstance(counts, dict) else {}
     tokens = count_in(counts, "input_tokens")
     output = max(count_in(counts, "output_tokens"), count_in(counts, "total_tokens") - tokens)

@@ -1,4 +1,4 @@
-"""Estimates what tokens cost, for the command lines that tell only tokens."""
+"""Estimates the cost of tokens, for command lines that report only tokens."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from concertmaster.model import Usage
 
 _TABLE = Path(__file__).with_name("prices.toml")
 _TOKENS_A_UNIT = 1_000_000
-# What a name may have behind the name of the table: nothing that makes it another model.
+# Allowed suffixes of a name in the table; any other suffix means another model.
 _VARIANT = re.compile(r"(-(\d[\d-]*|latest|preview|exp|customtools))*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """USD for a million tokens."""
+    """The price of a model in USD for a million tokens."""
 
     input: float
     cached_input: float
@@ -28,9 +28,9 @@ class Price:
 def estimate_cost(
     model: str, *, input_tokens: int, cached_tokens: int, output_tokens: int
 ) -> Usage:
-    """What this is likely to have cost; `cached_tokens` are among the input tokens.
+    """Return the usage with its estimated cost; `cached_tokens` are part of `input_tokens`.
 
-    The cost of a model that is not in the table is unknown.
+    The cost of a model that is not in the table is None.
     """
     price = find_price(model)
     if price is None:
@@ -50,7 +50,7 @@ def estimate_cost(
 
 
 def find_price(model: str) -> Price | None:
-    """The price of the model, whose name may go on with a date or a version."""
+    """Return the price of a model, None if unknown; its name may end with a date or a version."""
     name = model.rpartition("/")[2]
     for known, price in _read_table().items():
         if name.startswith(known) and _VARIANT.fullmatch(name.removeprefix(known)):

@@ -1,6 +1,7 @@
-"""What every agent has in common: how it is started, what is read from it, how it ended.
+"""Defines the interface of agents: their requests, output readers and reports.
 
-All that an agent prints is hostile: here it becomes text and numbers that are safe to show.
+The output of an agent is untrusted; these functions turn it into text and numbers that are safe
+to show.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ from concertmaster.model import Usage
 FINAL_TEXT_LIMIT = 64 * 1024  # characters
 REASON_LIMIT = 500
 _SUBJECT_LIMIT = 120
-_LARGEST_NUMBER = 1e11  # tokens, dollars, epoch seconds: nothing real comes near
+_LARGEST_NUMBER = 1e11  # tokens, dollars or epoch seconds; real values are smaller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRequest:
-    """What an agent is to do. `text` is the whole prompt and goes to its standard input."""
+    """A request to an agent; `text` is the whole prompt, passed on standard input."""
 
     text: str
-    session: str = ""  # as an earlier report gave it; the agent goes on where that one ended
-    reads_only: bool = False  # it may change nothing
-    schema: Mapping[str, Any] = field(default_factory=dict)  # of the JSON to answer with, if any
+    session: str = ""  # of an earlier AgentReport, to resume; "" = a new one
+    reads_only: bool = False  # the agent may not change anything
+    schema: Mapping[str, Any] = field(default_factory=dict)  # of the JSON answer, if one is wanted
     folder: str = ""  # for temporary files
 
     @property
     def schema_file(self) -> str:
-        """Where the schema has to lie as a file before the agent starts; "" = there is none."""
+        """The path where the schema must be written before the agent starts, "" for none."""
         return f"{self.folder}/answer-schema.json" if self.schema and self.folder else ""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentActivity:
-    """What an agent is doing, for the live view; `tool` is "" where it does not tell."""
+    """The current activity of an agent, for the live view; `tool` is "" if it is unknown."""
 
     tool: str
     subject: str
@@ -47,53 +48,54 @@ class AgentActivity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentReport:
-    """How an agent ended. `limited_until` is epoch seconds, None where nobody knows."""
+    """The end of an agent process; `limited_until` is in epoch seconds, None if unknown."""
 
     ok: bool
-    reason: str  # why it is not ok
+    reason: str  # why it is not ok, "" if it is
     session: str = ""
     usage: Usage = Usage()
-    limited: bool = False  # it met a usage limit, which is no failure of the task
+    limited: bool = False  # a usage limit was hit, which is no failure of the task
     limited_until: float | None = None
-    transient: bool = False  # the same may go well at once: overload, a broken connection
-    session_missing: bool = False  # the session to resume is gone
-    final_text: str = ""  # its last word, several lines, at most FINAL_TEXT_LIMIT
+    transient: bool = False  # an immediate retry may succeed: overload, broken connection
+    session_missing: bool = False  # the session to resume does not exist
+    final_text: str = ""  # its last message, at most FINAL_TEXT_LIMIT characters
 
 
 class OutputReader(Protocol):
-    """Reads the output of one agent process; made anew for each."""
+    """Reads the output of one agent process; each process gets a new reader."""
 
     def feed(self, line: bytes) -> AgentActivity | None:
-        """Take the next line of output, whatever it holds."""
+        """Read the next line of output; return the activity that it reports, if any."""
         ...
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
-        """Judge by all that was fed and by how the process ended."""
+        """Return the report, given all lines that were fed and how the process ended."""
         ...
 
 
 class Agent(Protocol):
-    """One coding agent's command line; it runs with the worktree as working directory."""
+    """The command line of one coding agent, run with the worktree as working directory."""
 
     @property
     def environment(self) -> frozenset[str]:
-        """Names of the variables that its process may have beyond the common ones."""
+        """The environment variables that its process may get beyond the common ones."""
         ...
 
-    def argv(self, request: AgentRequest) -> tuple[str, ...]: ...
+    def argv(self, request: AgentRequest) -> tuple[str, ...]:
+        """Return the program and its arguments for this request."""
 
     def reader(self, request: AgentRequest) -> OutputReader:
-        """For the output of one process, started with the arguments of this request."""
+        """Return a reader for the output of one process that runs this request."""
         ...
 
 
 def activity(tool: str, subject: str) -> AgentActivity:
-    """An activity that is safe to show."""
+    """Return an activity that is safe to show."""
     return AgentActivity(one_line(tool, _SUBJECT_LIMIT), one_line(subject, _SUBJECT_LIMIT))
 
 
 def one_line(text: str, limit: int) -> str:
-    """The text without control characters and line breaks, cut to `limit` characters."""
+    """Return the text without control characters and line breaks, cut to `limit` characters."""
     shown = "".join(
         character if character.isprintable() else " " for character in text[: 4 * limit]
     )
@@ -102,12 +104,12 @@ def one_line(text: str, limit: int) -> str:
 
 
 def last_text(text: str) -> str:
-    """The end of the text, at most FINAL_TEXT_LIMIT characters, fit to be written as UTF-8."""
+    """Return the last FINAL_TEXT_LIMIT characters of the text, without lone surrogates."""
     return text[-FINAL_TEXT_LIMIT:].encode("utf-8", "replace").decode()
 
 
 def parse_object(raw: str | bytes) -> dict[str, Any] | None:
-    """The JSON object that is all of `raw`, None where there is none."""
+    """Parse `raw` as one JSON object; return None if it is not one."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
     try:
         value = json.loads(text)
@@ -117,16 +119,16 @@ def parse_object(raw: str | bytes) -> dict[str, Any] | None:
 
 
 def number_in(value: object) -> float:
-    """The value where it is a number that can be true, else 0."""
+    """Return the value if it is a number in the plausible range, else 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
     return float(value) if 0 <= value <= _LARGEST_NUMBER else 0.0
 
 
 def read_no_op(final_text: str) -> str:
-    """The agent's reason why there is nothing to change, "" where it gives none.
+    """Return the agent's reason why there is nothing to change, "" if it gives none.
 
-    It counts only as the last word: a fenced JSON block `{"no_op": "reason"}`.
+    The text must end with the fenced JSON block `{"no_op": "reason"}`.
     """
     text = final_text.strip()
     before, fence, block = text.removesuffix("```").rpartition("```")
@@ -137,9 +139,9 @@ def read_no_op(final_text: str) -> str:
 
 
 def find_program(name: str, path: str) -> str:
-    """The absolute path of the program on the search path, "" where it is not there.
+    """Return the absolute path of the program on the search path, "" if it is not found.
 
-    Relative entries do not count: they would lead into the worktree, to what an agent wrote.
+    Relative entries are skipped, because they would lead to programs that an agent wrote.
     """
     entries = [entry for entry in path.split(os.pathsep) if Path(entry).is_absolute()]
     return shutil.which(name, path=os.pathsep.join(entries)) or ""

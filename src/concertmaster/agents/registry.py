@@ -1,4 +1,4 @@
-"""The agents by name."""
+"""Finds agents by name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from concertmaster.errors import EnvironmentFault, UsageError
 
 @dataclass(frozen=True, slots=True)
 class _AgentEntry:
-    """`make` takes the path of the program and a model; `installer` gets the program."""
+    """A known agent: `make` takes program path and model, `installer` is an install command."""
 
     make: Callable[[str, str], Agent]
     installer: str
 
 
-# Each is called by the name of its program.
+# The name of each agent is also the name of its program.
 _CATALOG: Mapping[str, _AgentEntry] = {
     "claude": _AgentEntry(Claude, "npm install -g @anthropic-ai/claude-code"),
     "codex": _AgentEntry(Codex, "npm install -g @openai/codex"),
@@ -34,11 +34,11 @@ KNOWN = (*_CATALOG, "command")
 
 
 def find_agent(name: str, *, command: str, path: str, model: str = "") -> Agent:
-    """The agent of this name, ready to run.
+    """Return the agent of this name, ready to run.
 
-    `command` is what the agent `command` runs, `path` the search path for programs, `model` what
-    the others are told to use; "" = what they are set to.
-    Raises UsageError for a name nobody knows, EnvironmentFault where the program is missing.
+    `command` is the command of the agent `command`, `path` the search path for programs, `model`
+    the model of the other agents ("" = their own default).
+    Raises UsageError for an unknown name, EnvironmentFault if the program is missing.
     """
     if name == "command":
         return _make_command(command)
