@@ -1,7 +1,7 @@
-"""The only reader of environment, options and concertmaster.yml; frozen once read.
+"""Reads all settings from the command line, the environment and concertmaster.yml.
 
-What is said first wins: the command line, then CONCERTMASTER_* variables, then the file
-`concertmaster.yml` of the base commit, then the defaults.
+The first source that names a setting wins: the command line, then CONCERTMASTER_* variables, then
+`concertmaster.yml` of the base commit, then the defaults. No other module reads the environment.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ MAX_FILE_BYTES = 256 * 1024
 LONGEST_MODEL = 200
 
 _WHO_THE_USER_IS = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
-# PyYAML lets through what Python says of a value with a wrong tag, such as `!!int ''`.
+# PyYAML raises plain Python errors for a value with a wrong tag, such as `!!int ''`.
 _UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 def read_environment() -> dict[str, str]:
-    """The variables that this process was started with."""
+    """Return the environment variables of this process."""
     return dict(os.environ)
 
 
 def drop_git_environment() -> None:
-    """Forget which repository the caller (a hook, an alias) worked on; ours is named by --repo."""
+    """Delete the GIT_* variables of a calling hook or alias, which name another repository."""
     for name in [*os.environ]:
         if name.startswith("GIT_") and name not in _WHO_THE_USER_IS:
             del os.environ[name]
 
 
 def drop_token() -> None:
-    """No program that we start gets the token of a job along with the other variables."""
+    """Delete the job's token from the environment, so that no child process inherits it."""
     os.environ.pop("INPUT_GITHUB_TOKEN", None)
 
 
 def count_cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_cache() -> Path:
-    """Where attempts work: a cache folder of the user's, outside every checkout."""
+    """Return the user's cache folder for attempts, which lies outside every checkout."""
     return Path(platformdirs.user_cache_dir("concertmaster")) / "attempts"
 
 
 class Settings(BaseSettings):
-    """What a user can set for a run. Times are seconds once read; text such as "45m" is fine."""
+    """The settings of a run. Times are in seconds; input such as "45m" is converted."""
 
     model_config = SettingsConfigDict(
         env_prefix="CONCERTMASTER_",
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     parallel: int | None = Field(default=None, ge=1, le=256)
     phases: tuple[Phase, ...] | None = None
     budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    # Their defaults are seconds; validated like what users write, they would count as minutes.
+    # The defaults are seconds; the validator would read these bare numbers as minutes.
     timeout: float = Field(default=2700.0, validate_default=False, gt=0, allow_inf_nan=False)
     check_timeout: float = Field(default=1800.0, validate_default=False, gt=0, allow_inf_nan=False)
     landing: LandingMode = LandingMode.MERGE
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     @field_validator("agent_model")
     @classmethod
     def _check_model(cls, value: str) -> str:
-        """It becomes an argument of a command line."""
+        """Check that the model is safe as a command line argument."""
         if value.startswith("-") or not value.isprintable() or len(value) > LONGEST_MODEL:
             raise ValueError("a model's name is one line, of some length, and begins with no dash")
         return value
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     @field_validator("timeout", "check_timeout", mode="before")
     @classmethod
     def _read_duration(cls, value: object) -> object:
-        """A bare number is one of minutes, whether YAML takes it for a number or not."""
+        """Convert a duration to seconds; a bare number, also as text, means minutes."""
         seconds = read_duration(str(value))
         if not seconds:
             raise ValueError(f"{value!r} is no duration; write 90s, 45m or 1h30m")
@@ -138,7 +138,10 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = "") -> Settings:
-    """Join all sources. `options` holds only what the user gave; raises UsageError."""
+    """Return the settings from all sources; `options` holds only options that the user gave.
+
+    `file` is the content of concertmaster.yml and `name` its path for messages. Raises UsageError.
+    """
     values = overrule(_read_file(file, name), by=options)
 
     class Layered(Settings):
@@ -160,7 +163,7 @@ def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = 
 
 
 def overrule(options: Mapping[str, Any], *, by: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, and `by` wins. A model is one of the agent that it was named with, and of no other."""
+    """Return the options updated by `by`; drop their model if `by` names another agent."""
     usual = Settings.model_fields["agent"].default
     agent = options.get("agent", usual)
     is_other = by.get("agent", agent) != agent
@@ -169,7 +172,7 @@ def overrule(options: Mapping[str, Any], *, by: Mapping[str, Any]) -> dict[str, 
 
 
 def write_settings(values: Mapping[str, str], *, reasons: Mapping[str, str]) -> bytes:
-    """A concertmaster.yml that `load_settings` reads back; a reason stands above its key."""
+    """Return a concertmaster.yml with these values; reasons become comments above their keys."""
     lines = []
     for key, value in values.items():
         if reason := reasons.get(key):
@@ -226,7 +229,7 @@ def _name_source(key: str, name: str, options: Mapping[str, Any]) -> str:
 
 
 class Isolation(StrEnum):
-    """Whether each attempt runs as a user of its own; auto = where we are root."""
+    """The isolation of attempts: `user` = a user for each attempt, `auto` = that only as root."""
 
     AUTO = "auto"
     USER = "user"
@@ -234,7 +237,7 @@ class Isolation(StrEnum):
 
 
 class ActionSettings(BaseSettings):
-    """What a job of the workflow is given: inputs of the action, and GitHub's own variables.
+    """The inputs of the action and GitHub's own variables, in a job of the workflow.
 
     An empty input counts as not given.
     """
@@ -285,14 +288,14 @@ class ActionSettings(BaseSettings):
         return tuple(re.split(r"[\s,]+", value.strip())) if isinstance(value, str) else value
 
     def options(self) -> dict[str, Any]:
-        """The settings of a run that the workflow file names."""
+        """Return the run settings that the workflow file sets."""
         names = ("check", "setup", "agent", "agent_command", "agent_model", "target")
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value}
 
 
 def load_action_settings() -> ActionSettings:
-    """Raises UsageError that names the input."""
+    """Read the action's settings. Raises UsageError that names the wrong input."""
     try:
         return ActionSettings()
     except ValidationError as error:
@@ -306,7 +309,7 @@ def load_action_settings() -> ActionSettings:
 
 
 class AccessSettings(BaseSettings):
-    """How a person's machine reaches GitHub. The token goes to that one server."""
+    """The access of a person's machine to GitHub. The token is sent only to that server."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, enable_decoding=False, frozen=True, str_strip_whitespace=True
@@ -329,7 +332,7 @@ class AccessSettings(BaseSettings):
 
 
 def load_access_settings() -> AccessSettings:
-    """Raises EnvironmentFault where there is no token."""
+    """Read the access settings. Raises EnvironmentFault if there is no valid token."""
     found = AccessSettings()
     token = found.token.get_secret_value()
     if not re.fullmatch(r"[!-~]+", token):

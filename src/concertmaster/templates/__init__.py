@@ -1,4 +1,4 @@
-"""What is said to agents and people, as files."""
+"""Contains the text templates of prompts for agents and of reports for people."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with `$names`; those that nobody fills stay as they are."""
+    """A text with `$names`."""
 
     text: str
 
     def fill(self, **values: str) -> str:
-        """What is put in is taken as it is."""
+        """Replace the names by the values, unescaped; names without a value stay as they are."""
         return string.Template(self.text).safe_substitute(values)
 
 
 def load_template(name: str) -> Template:
-    """A template file of ours."""
+    """Load a template file of this package."""
     return Template(files(__name__).joinpath(name).read_text("utf-8"))
