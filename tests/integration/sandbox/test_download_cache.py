@@ -1,4 +1,4 @@
-"""What of a home's download caches is taken, what is left, and that nobody changes another's."""
+"""Download caches are copied between homes, without secrets, links out or shared files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UID = 80_000
 
 
 def make_home(folder: Path, **files: str) -> Path:
-    """`files` lie in pip's cache, by name."""
+    """Make a home with these files in its pip cache."""
     home = folder / "home"
     write(home, {f".cache/pip/{name}": text for name, text in files.items()})
     return home
@@ -34,7 +34,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 
 def names(folder: Path) -> set[str]:
-    """Of all but the folders."""
+    """Return the relative paths of all entries except folders."""
     return {
         str(path.relative_to(folder))
         for path in folder.rglob("*")
@@ -43,7 +43,7 @@ def names(folder: Path) -> set[str]:
 
 
 def share(folder: Path, home: Path) -> Path:
-    """Another home that has all that was kept."""
+    """Copy the caches of the home into another home by way of `kept`; return that home."""
     assert keep(home, folder / "kept") == ""
     other = folder / "other"
     other.mkdir()
@@ -202,7 +202,7 @@ def test_where_copying_fails_the_home_is_empty_and_a_note_says_why(
 
 def test_what_is_kept_stays_and_half_of_it_never_counts(tmp_path: Path) -> None:
     home = make_home(tmp_path, a="first")
-    write(tmp_path / "kept.new", {".cache/pip/half": ""})  # we were killed there
+    write(tmp_path / "kept.new", {".cache/pip/half": ""})  # left by a killed process
     keep(home, tmp_path / "kept")
     write(home, {".cache/pip/a": "second"})
     keep(home, tmp_path / "kept")
@@ -237,7 +237,7 @@ def test_no_tangle_of_links_leads_out_of_the_copy(entries: dict[str, str | None]
                 else:
                     (cache / name).symlink_to(target)
             except OSError:
-                continue  # something else lies there
+                continue  # another entry is in the way
         other = share(top, top / "home")
         for folder in (top / "kept", other):
             for path in folder.rglob("*"):

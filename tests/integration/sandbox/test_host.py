@@ -1,4 +1,4 @@
-"""What is free is measured on this machine, and in containers that are made of files."""
+"""Free resources are measured on this machine and in simulated control groups."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from concertmaster.sandbox.host import measure, measure_memory
 from concertmaster.sandbox.resources import judge_resources
 
 MIB = 1 << 20
-WITHOUT_LIMIT = (1 << 63) - 4096  # as the first version of control groups says it
+WITHOUT_LIMIT = (1 << 63) - 4096  # how control groups v1 say it
 
 
 def second(group: Path, *, limit: str, used: int, cached: int = 0) -> None:
-    """A control group of the second version."""
+    """Write the files of a v2 control group."""
     group.mkdir(parents=True, exist_ok=True)
     (group / "memory.max").write_text(f"{limit}\n")
     (group / "memory.current").write_text(f"{used}\n")
@@ -25,7 +25,7 @@ def second(group: Path, *, limit: str, used: int, cached: int = 0) -> None:
 
 
 def first(group: Path, *, limit: int, used: int, cached: int = 0) -> None:
-    """A control group of the first version."""
+    """Write the files of a v1 control group."""
     group.mkdir(parents=True, exist_ok=True)
     (group / "memory.limit_in_bytes").write_text(f"{limit}\n")
     (group / "memory.usage_in_bytes").write_text(f"{used}\n")
@@ -40,7 +40,7 @@ def groups(tmp_path: Path) -> Path:
 
 
 def memory_in(groups: Path, membership: str) -> int:
-    """Bytes for a process that is in these control groups."""
+    """Return the free bytes of memory for a process in these control groups."""
     file = groups.parent / "membership"
     file.write_text(membership)
     return measure_memory(groups=groups, membership=file)
@@ -50,7 +50,7 @@ def test_what_is_measured_here_is_sane(tmp_path: Path) -> None:
     free = measure([tmp_path / "still" / "to be made", tmp_path])
 
     assert 0 < free.memory_bytes <= psutil.virtual_memory().total
-    assert free.memory_bytes > 64 * MIB  # these tests themselves have room
+    assert free.memory_bytes > 64 * MIB  # the tests themselves need that much
     assert free.disk_bytes == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.2)
     assert Path(free.folder).is_relative_to(tmp_path)
     assert judge_resources(free).reason == "" or "GiB" in judge_resources(free).reason

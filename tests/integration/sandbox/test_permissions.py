@@ -1,4 +1,4 @@
-"""Files and folders are closed to others while attempts run, and opened again."""
+"""Files and folders are closed to others while attempts run, and reopened afterwards."""
 
 from __future__ import annotations
 

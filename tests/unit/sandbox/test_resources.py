@@ -1,4 +1,4 @@
-"""When new agents wait for room, and in which words."""
+"""New agents wait while memory or disk space is short."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DISK, MEMORY = Shortage.DISK, Shortage.MEMORY
 
 
 def free(*, memory: float = 9.0, disk: float = 9.0) -> FreeResources:
-    """In GiB."""
+    """Return free resources, given in GiB."""
     return FreeResources(
         memory_bytes=int(memory * GIB), disk_bytes=int(disk * GIB), folder="/cache"
     )
