@@ -1,7 +1,7 @@
-"""A scripted Messages endpoint on loopback: a test says what the model does, the rest is real.
+"""Serves a scripted Messages endpoint on loopback, so that tests decide what the model does.
 
-A script is a function from the request's body to a reply. It is asked once for each turn of the
-agent and may look at the prompt (`prompt_of`) and at how far it came (`turns_of`).
+A script is a function from the request's body to a reply. It is called once for each turn of the
+agent and may use the prompt (`prompt_of`) and the number of turns so far (`turns_of`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ OUTPUT_TOKENS = 10
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Text that ends the agent's work."""
+    """A text reply, which ends the agent's work."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One tool for the agent to use, such as Write or Bash, with its input."""
+    """A tool call, such as Write or Bash, with its input."""
 
     tool: str
     input: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error answer; 429 is a limit, 529 is overload."""
+    """An HTTP error; 429 is a usage limit, 529 is overload."""
 
     status: int
     message: str = "scripted fault"
@@ -49,7 +49,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The connection is closed without an answer."""
+    """A reply that closes the connection without an answer."""
 
 
 Reply = Say | Use | Fault | Drop
@@ -58,7 +58,7 @@ Script = Callable[[dict[str, Any]], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as it came in; `body` is {} where it had none."""
+    """A received request; `body` is {} if it had none."""
 
     method: str
     path: str
@@ -67,12 +67,12 @@ class Asked:
 
 
 def one_by_one(*replies: Reply) -> Script:
-    """Give the replies in this order to each conversation; the last one for ever after."""
+    """Return a script that gives each conversation these replies in order and repeats the last."""
     return lambda body: replies[min(turns_of(body), len(replies) - 1)]
 
 
 def by_prompt(scripts: Mapping[str, Script]) -> Script:
-    """Give each conversation the script of the first key that its latest prompt contains."""
+    """Return a script that delegates to the first key that the latest prompt contains."""
 
     def choose(body: dict[str, Any]) -> Reply:
         prompt = prompt_of(body)
@@ -85,18 +85,18 @@ def by_prompt(scripts: Mapping[str, Script]) -> Script:
 
 
 def prompt_of(body: dict[str, Any]) -> str:
-    """The latest prompt of the conversation."""
+    """Return the latest prompt of the conversation."""
     return _text(body["messages"][_prompt_position(body)]["content"])
 
 
 def turns_of(body: dict[str, Any]) -> int:
-    """How many turns the model took since the latest prompt."""
+    """Return the number of model turns since the latest prompt."""
     later = body["messages"][_prompt_position(body) :]
     return sum(message["role"] == "assistant" for message in later)
 
 
 def tool_results_of(body: dict[str, Any]) -> list[str]:
-    """What the tools said since the latest prompt, oldest first."""
+    """Return the tool results since the latest prompt, oldest first."""
     later = body["messages"][_prompt_position(body) :]
     return [
         _text(block.get("content", ""))
@@ -118,7 +118,7 @@ def _prompt_position(body: dict[str, Any]) -> int:
 
 
 def _is_prompt(content: Any) -> bool:
-    """Neither the result of a tool nor the news that something ended in the background."""
+    """Return whether the content is a prompt, not a tool result or an empty notification."""
     has_result = any(block["type"] == "tool_result" for block in _blocks(content))
     return not has_result and bool(_text(content))
 
@@ -128,7 +128,7 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
 
 
 def _text(content: Any) -> str:
-    """Without the reminders that the agent program adds on its own."""
+    """Return the text without the reminders that claude adds."""
     texts = [block.get("text", "") for block in _blocks(content)]
     return "\n".join(text for text in texts if not text.startswith("<system-reminder>"))
 
@@ -147,9 +147,9 @@ class Endpoint:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def environment(self, home: Path) -> dict[str, str]:
-        """All that the agent's process may know; nothing of the environment of the tests.
+        """Return the complete environment of the agent's process; make its home.
 
-        Without its retries, which wait for minutes.
+        Retries are off, because they wait for minutes.
         """
         home.mkdir(parents=True, exist_ok=True)
         return {
@@ -165,7 +165,7 @@ class Endpoint:
 
     @property
     def turns(self) -> list[dict[str, Any]]:
-        """The bodies of the requests that were given to the script, oldest first."""
+        """The bodies of all requests that the script answered, oldest first."""
         return [asked.body for asked in list(self.asked) if _is_turn(asked)]
 
     def __enter__(self) -> Self:
@@ -183,7 +183,7 @@ class Endpoint:
 
 
 def _is_turn(asked: Asked) -> bool:
-    """Not one of the small requests on the side, such as the one for a title."""
+    """Return whether the request is a turn, not a side request such as for a title."""
     return asked.path.split("?")[0] == "/v1/messages" and bool(asked.body.get("tools"))
 
 
@@ -197,7 +197,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, *_: object) -> None:
-        """An agent that was killed breaks its connection; that is no news."""
+        """Ignore the broken connections of killed agents."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -205,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: object) -> None:
-        """The tests read `Endpoint.asked`."""
+        """Log nothing; the tests read `Endpoint.asked`."""
 
     def do_HEAD(self) -> None:
         self.server.endpoint.asked.append(self._asked({}))
@@ -288,7 +288,7 @@ def _message(reply: Say | Use, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _events(message: dict[str, Any]) -> Iterator[bytes]:
-    """The message as the server-sent events of a stream."""
+    """Yield the message as server-sent events of a stream."""
     (block,) = message["content"]
     start = {**message, "content": [], "stop_reason": None}
     yield _event("message_start", message=start)

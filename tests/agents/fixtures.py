@@ -1,4 +1,4 @@
-"""Fixtures for tests with the real agent; a test module asks for them by `pytest_plugins`."""
+"""Fixtures for tests with the real claude; test modules load them through `pytest_plugins`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def claude_program() -> Path:
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    """It says "Done." to everything until the test gives it another script."""
+    """An endpoint that answers "Done." until the test sets another script."""
     with Endpoint(one_by_one(Say("Done."))) as endpoint:
         yield endpoint

@@ -1,4 +1,4 @@
-"""What a model answers where a phase asks for its judgement instead of a change."""
+"""Builds the answers of a model to the research and review phases."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 def make_plan(*paths: str) -> str:
-    """The last words of research."""
+    """Return the final text of a research phase."""
     plan = {"steps": [f"write {path}" for path in paths], "paths": paths}
     return f"```json\n{json.dumps(plan)}\n```"
 
 
 def judge(prompt: str, verdict: str, *comments: str, path: str = "answer.txt") -> dict[str, Any]:
-    """A verdict on the task and the tree that the prompt names."""
+    """Return a verdict on the task and the tree that the prompt names."""
     found = re.search(r'"task": "([^"]+)", "tree": "([0-9a-f]+)"', prompt)
     assert found, prompt
     remarks = [{"file": path, "line": 1, "comment": text, "severity": "major"} for text in comments]

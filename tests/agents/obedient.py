@@ -1,4 +1,4 @@
-"""An agent without any judgement: it runs the last fenced shell block of its prompt."""
+"""Runs the last fenced shell block of its prompt, as the agent of a test."""
 
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
-"""What the scripted command lines beside this file share: an agent that does as its prompt says.
+"""Implements an agent that does what its prompt says, for the scripted command lines beside it.
 
-It runs the last fenced block of shell in its prompt, or where there is none the one that its
-session remembers. The block finds the prompt in the file $PROMPT_FILE, its options in $OPTIONS,
-its session in $SESSION and in $TURN how often that was asked, from 1. What it prints is the
-agent's last word. Lines that it writes to $ORDERS make the command line do what the real ones do
-at times:
+The agent runs the last fenced shell block of its prompt, or the one that its session remembers.
+The block gets the prompt in the file $PROMPT_FILE, the options in $OPTIONS, the session in
+$SESSION and the number of the turn in that session in $TURN, from 1. Its output is the agent's
+final text. Lines that it writes to $ORDERS make the command line imitate rarer behaviour:
 
-    limit WORDS     end at a usage limit, told in these words or in its own (claude: its reset,
-                    in epoch seconds)
-    cost USD        tell that this turn cost so much (claude)
-    overload        end as when the service is overloaded
-    silent          end well, but without the final event
+    limit TEXT      end at a usage limit with this error text or the usual one (claude: TEXT is
+                    the reset time in epoch seconds)
+    cost USD        report this cost of the turn (claude)
+    overload        end as if the service were overloaded
+    silent          exit with 0 but without the final event
     empty           end a turn in which nothing was done (codex)
     noise           print unknown events and lines that are no events, also after the final one
 """
@@ -29,12 +28,12 @@ from pathlib import Path
 from typing import Any
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS = 1000, 400, 50  # of each turn
+INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS = 1000, 400, 50  # for each turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One prompt that was carried out: what was run, said and ordered."""
+    """The result of one prompt: the script, its output and its orders."""
 
     prompt: str
     script: str
@@ -45,7 +44,7 @@ class Turn:
 
 
 class Sessions:
-    """The sessions that a command line has kept below its home, and how often each was asked."""
+    """The sessions that a command line keeps below its home, with their numbers of turns."""
 
     def __init__(self, name: str, *, home: str = "HOME") -> None:
         self.folder = Path(os.environ.get(home) or os.environ["HOME"]) / f".scripted-{name}"
@@ -54,7 +53,7 @@ class Sessions:
         return (self.folder / session).is_file()
 
     def ask(self, session: str, prompt: str) -> tuple[int, str]:
-        """The number of this turn, from 1, and what is to be run in it."""
+        """Record a turn; return its number, from 1, and the script to run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / session
         turn, script = json.loads(file.read_text()) if file.is_file() else (0, "true\n")
@@ -64,7 +63,7 @@ class Sessions:
 
 
 def play(sessions: Sessions, session: str, *, prompt: str | None = None) -> Turn:
-    """Carry out the prompt, by default from standard input; a failing block ends us as it did."""
+    """Run the script of the prompt (default: standard input); exit with its code if it fails."""
     prompt = sys.stdin.read() if prompt is None else prompt
     session = session or str(uuid.uuid4())
     number, script = sessions.ask(session, prompt)

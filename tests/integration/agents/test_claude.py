@@ -1,4 +1,4 @@
-"""The real claude program, by our command line and our reader, against a scripted endpoint."""
+"""The real claude program works with our arguments and reader against a scripted endpoint."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STRANGER = 60001  # a user id that owns nothing
 
 
 class Stage:
-    """One worktree and one home for the agent, and what it did there."""
+    """An agent with its worktree and home, and its reported activities."""
 
     def __init__(self, folder: Path, *, program: Path, endpoint: Endpoint) -> None:
         self.worktree = folder / "worktree"
@@ -65,7 +65,7 @@ class Stage:
         return self._read(output, process.returncode)
 
     def play_until(self, moment: Event, text: str) -> AgentReport:
-        """Kill the agent at that moment."""
+        """Run the agent and kill it as soon as the event is set."""
         with self._process(AgentRequest(text=text)) as process:
             assert process.stdin
             process.stdin.write(text.encode())
@@ -188,7 +188,7 @@ def test_it_works_as_another_user_as_it_does_as_root(
     claude_program: Path, endpoint: Endpoint
 ) -> None:
     endpoint.script = one_by_one(Use("Bash", {"command": "id -u > who.txt"}), Say("Me."))
-    with TemporaryDirectory() as name:  # tmp_path is closed to other users
+    with TemporaryDirectory() as name:  # other users cannot enter tmp_path
         folder = Path(name)
         stage = Stage(folder, program=claude_program, endpoint=endpoint)
         for owned in (folder, stage.worktree, folder / "home"):
@@ -301,7 +301,7 @@ def test_a_usage_limit_is_read_with_its_reset_time(stage: Stage, endpoint: Endpo
             },
         )
     )
-    # Only accounts with a subscription are told when their limit ends.
+    # claude reports the end of a limit only to accounts with a subscription.
     del stage.environment["ANTHROPIC_API_KEY"]
     stage.environment["CLAUDE_CODE_OAUTH_TOKEN"] = "no-real-token-for-the-tests"
 

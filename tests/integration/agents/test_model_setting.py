@@ -1,4 +1,4 @@
-"""The model that is asked for reaches the agent that it is meant for, and gives its price."""
+"""The `--agent-model` option reaches only the agent of the run, and sets the price."""
 
 from __future__ import annotations
 

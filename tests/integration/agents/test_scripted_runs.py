@@ -1,4 +1,4 @@
-"""The agents through the command line, by scripted programs in their documented formats."""
+"""Runs land work of scripted agents that print the documented formats of the real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALL = ("claude", "codex", "gemini", "aider")
 CHECK = "! test -f answer.txt || grep -q right answer.txt"
 
 # The first change fails the check, the second passes; the first review requests a change, the
-# second approves. Among the events lie some that nobody knows, and lines that are none.
+# second approves. The output contains unknown events and lines that are no events.
 STORY = """
 echo noise >> "$ORDERS"
 begins() { head -n 1 "$PROMPT_FILE" | grep -q "$1"; }
@@ -81,7 +81,7 @@ def test_work_is_mended_documented_reviewed_mended_again_and_lands(
     spoke = [one for one in attempt["phases"] if one["transcript"]]
     assert all(one["usage"]["input_tokens"] for one in spoke)
     own = {
-        one["session"].partition(":")[0]  # codex: with the tokens of the thread so far
+        one["session"].partition(":")[0]  # codex appends the token counts of the thread
         for one in spoke
         if one["phase"] in ("implement", "document")
     }
@@ -106,7 +106,7 @@ def test_a_usage_limit_is_waited_for_and_spends_no_attempt(
     project: Project, tmp_path: Path, agent: str
 ) -> None:
     script = LIMITED.format(words=WORDS[agent])
-    if agent == "aider":  # it keeps no session, so it cannot know that this is its second turn
+    if agent == "aider":  # aider has no sessions, so $TURN is always 1
         script = script.replace('"$TURN" -gt 1', "-e answer.txt")
 
     task = run(project, agent, tmp_path / "home", script, phases="lean")

@@ -1,4 +1,4 @@
-"""Lines as an agent might print them: bytes of any kind, and events with odd parts."""
+"""Generates lines of agent output: arbitrary bytes, and events with odd values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VALUES = st.recursive(
 
 
 def lines_of_events(kinds: Sequence[str]) -> st.SearchStrategy[list[bytes]]:
-    """A few lines: any bytes, or an event of one of these kinds with any parts."""
+    """Return a strategy for up to five lines: arbitrary bytes, or events of these kinds."""
     events = st.builds(
         lambda kind, event: json.dumps({**event, "type": kind}).encode(),
         st.sampled_from(kinds),

@@ -1,4 +1,4 @@
-"""What counts as an answer: only JSON of the stated form, on this task and this tree."""
+"""Only JSON of the required form, for this task and this tree, counts as an answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
     max_leaves=12,
 )
-# Near misses: the right keys, with values that are sometimes right.
+# Near misses: the right keys, sometimes with valid values.
 FIELDS = {
     "task": st.just(TASK) | VALUES,
     "tree": st.just(TREE) | VALUES,

@@ -53,7 +53,7 @@ def test_the_end_of_a_limit_is_read_where_it_is_sure(text: str, expected: dateti
     [
         "",
         "try again later.",
-        "resets 8:30am",  # whose morning?
+        "resets 8:30am",  # the time zone is missing
         "resets 3pm (Nowhere/Atall)",
         "resets 3pm (Europe)",
         "resets 3pm (../../etc/passwd)",

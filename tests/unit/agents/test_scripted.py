@@ -1,4 +1,4 @@
-"""The scripted command lines speak what their adapters read, with the arguments these give."""
+"""The scripted command lines accept the arguments of their agents and print their formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALL = (*WITH_SESSIONS, "aider")
 
 
 class Desk:
-    """One agent, and a folder in which it works."""
+    """An agent and the folder in which it works."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.folder = folder
