@@ -1,6 +1,6 @@
-"""`agent.py OUTSIDE`: a scripted agent. What it does follows from the heading of the prompt.
+"""A scripted agent, `agent.py OUTSIDE`, whose work depends on the heading of the prompt.
 
-It notes below OUTSIDE, which no worktree holds, what a test wants to know of it.
+It writes notes for the tests to the folder OUTSIDE, which lies outside every worktree.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ MARK = os.environ["CONCERTMASTER_MARK"]
 
 
 def note(name: str, words: str = MARK) -> None:
-    """Add a line; many agents do so at once."""
+    """Append a line to the note; many agents may do so at once."""
     with (OUTSIDE / name).open("a") as file:
         file.write(f"{words}\n")
 
 
 def wait_for(name: str) -> None:
-    """Return when there is a note of that name."""
+    """Wait until the note exists; exit with an error if that takes too long."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while not (OUTSIDE / name).exists():
         if time.monotonic() > give_up_at:
@@ -36,7 +36,7 @@ def write_alpha() -> None:
 
 
 def write_beta() -> None:
-    """Built on alpha, which it needs."""
+    """Write beta.txt, which contains alpha.txt of the task that it needs."""
     Path("beta.txt").write_text(f"{Path('alpha.txt').read_text().strip()} beta\n")
 
 
@@ -64,7 +64,7 @@ def find_nothing() -> None:
 
 
 def leave_a_daemon() -> None:
-    """A process that has left the agent's session, parent and pipes."""
+    """Start a process outside the agent's session, parent and pipes; write delta.txt."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -79,7 +79,7 @@ def leave_a_daemon() -> None:
 
 
 def work_slowly() -> None:
-    """Half of the work lies there until the daemon does, or until a test lets it go on."""
+    """Write half of the work, wait for the note `daemons`, then write the rest."""
     Path("half.txt").write_text("half\n")
     note("halves")
     wait_for("daemons")

@@ -1,4 +1,4 @@
-"""What the crash tests share: one repository to copy, and a run that nothing disturbed."""
+"""Fixtures of the crash tests: a template repository and the result of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakeWorld = Callable[[], World]
 
 @dataclass(frozen=True, kw_only=True)
 class Undisturbed:
-    """What every run has to come to; attempts and states are by task."""
+    """The result that every run must reach; attempts and states are by task."""
 
     code: int
     tree: str
@@ -46,7 +46,7 @@ def _all_processes_in_sight() -> Iterator[None]:
 
 @contextmanager
 def own_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a session's fixtures need, which come before those of a test."""
+    """Set up HOME and orphans for session fixtures, which run before the fixtures of a test."""
     with pytest.MonkeyPatch.context() as patch, adopt_orphans():
         set_home(tmp_path_factory.mktemp("home"), patch)
         yield

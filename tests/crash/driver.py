@@ -1,7 +1,8 @@
-"""`driver.py AFTER HOW ARGUMENTS...`: the command line, killed right after event number AFTER.
+"""Runs the command line and kills it: `driver.py AFTER HOW ARGUMENTS...`.
 
-The event is on disk, but nothing has acted on it yet. With HOW = torn only half of its line is.
-It kills its own process group, so start it in one of its own. It counts its own events only.
+It is killed after event number AFTER of this process has been written and before it is acted on.
+With HOW = torn only half of that event's line is written. It kills its own process group, so it
+must be started in a new one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> int:
 
 
 def killing(append: Append, *, after: int, torn: bool) -> Append:
-    """Append one by one, and no further than `after`."""
+    """Return an `append` that kills the process group at event number `after`."""
     left = after
 
     def append_some(journal: Journal, events: Sequence[Event]) -> None:

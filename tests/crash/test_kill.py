@@ -1,4 +1,4 @@
-"""Kill -9 right after each event, then `resume`: the end is always that of an undisturbed run."""
+"""Resume after SIGKILL at any event leads to the same result as an undisturbed run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from concertmaster.model import Phase
 from tests.crash.conftest import MakeWorld, Undisturbed
 from tests.crash.world import Asked, Run, World, is_reached, living
 
-GUARD_SECONDS = 10.0  # in which the guards must have ended whatever a killed run left
+GUARD_SECONDS = 10.0  # limit for the guards to end the processes of a killed run
 SHORT_STEP = 7
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wreck:
-    """What a kill left. `half_done` are the phases whose agent had written half of its work."""
+    """The state after a kill; `half_done` are phases whose agent had written half of its work."""
 
     run: Run
     starts: list[str]
@@ -72,9 +72,9 @@ def check_half_done_work_is_saved(world: World, wreck: Wreck) -> None:
 def check_recovery(
     world: World, undisturbed: Undisturbed, *, after: int, torn: bool, again_after: int = 0
 ) -> bool:
-    """Kill, resume, look. False when the run ended before that many events.
+    """Kill the run, resume it and check the result; return False if it ended before the kill.
 
-    With a torn line `resume` comes so early that the killed run's processes may still live.
+    With a torn line the run is resumed while processes of the killed run may still live.
     """
     before = world.users_own()
     code = world.do_until_killed(world.run_arguments(), after=after, torn=torn)
@@ -107,7 +107,7 @@ def sweep(
     torn: bool = False,
     again: bool = False,
 ) -> None:
-    """Every `step`-th event, until a run ends undisturbed."""
+    """Check the recovery at every `step`-th event, until a run ends before its kill."""
     for after in count(step, step):
         again_after = 1 + after % 6 if again else 0
         world = make_world()

@@ -1,4 +1,4 @@
-"""Kill -9 while the whole run waits for the end of a usage limit: it is one pause all the same."""
+"""A run killed while it waits for the end of a usage limit resumes in the same pause."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STARTED, BASE_CHECKED = 1, 1  # events before the tasks'
 LONG_SECONDS, SHORT_SECONDS = 10, 2
 GUARD_SECONDS = 10.0
 
-# All have begun before the first meets the limit. What each had done by then is gone on with.
+# No task hits the limit before all have begun. Each continues from its half-done work.
 STORY = """
 echo "{name} $SESSION $TURN" >> "$HOME/asked"
 until test "$(wc -l < "$HOME/asked")" -ge 3; do sleep 0.02; done
@@ -57,7 +57,7 @@ def world(tmp_path: Path, three_tasks: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def kill_in_the_pause(world: World, *, seconds: int, limited: int) -> float:
-    """When the limit ends that so many tasks had met and written down when the run was killed."""
+    """Kill the run after `limited` tasks recorded the limit; return when the limit ends."""
     (world.folder / "home/seconds").write_text(str(seconds))
     prompts = [f"prompts/{name}.md" for name in NAMES]
     options = ("--agent", "claude", "--check", "true", "--phases", "lean", "--parallel", "3")
@@ -71,7 +71,7 @@ def kill_in_the_pause(world: World, *, seconds: int, limited: int) -> float:
 
 
 def asked(world: World) -> dict[str, list[tuple[str, str]]]:
-    """Session and turn of every question, by the name of the task."""
+    """Return session and turn of each call of the agent, by name of the task."""
     found = defaultdict(list)
     for line in (world.folder / "home/asked").read_text().splitlines():
         name, session, turn = line.split()
@@ -89,7 +89,7 @@ def resume(world: World) -> Run:
 
 
 def pauses(run: Run) -> int:
-    """How often the run began to wait."""
+    """Return how often the run began to wait."""
     state, waits = begin_run(run.state.plan), [False]
     for event in run.events:
         state, _ = handle(state, event)

@@ -1,4 +1,4 @@
-"""Kill -9 in the course of all phases: the conversation goes on, and nothing is done twice."""
+"""A run killed in any phase continues the agent's session and repeats no finished phase."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PHASES = (
 OWN = ("research", "implement", "document")
 BASE_CHECKED = 2  # events before the first phase
 
-# What a phase asks for stands in the first lines of its prompt. One that is held is killed there.
+# The first lines of a prompt tell the phase. A phase with a `hold` file hangs until it is killed.
 STORY = """
 case "$(head -n 2 "$PROMPT_FILE")" in
   *"Find out how the task"*) phase=research;;
@@ -84,7 +84,7 @@ def _agents_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(world: World) -> list[list[str]]:
-    """Phase, session and turn of every question that an agent was asked."""
+    """Return phase, session and turn of each call of the agent."""
     return [line.split() for line in (world.folder / "home/asked").read_text().splitlines()]
 
 
@@ -140,12 +140,12 @@ def test_killed_inside_a_phase_only_that_runs_again_and_what_was_half_done_is_ke
     times = Counter(phase for phase, _, _ in asked(world))
     assert times == {**dict.fromkeys([*OWN, "review"], 1), phase: 2}
     assert not (world.folder / "home/unclean").exists()
-    if phase != "review":  # its worktree is thrown away whatever is in it
+    if phase != "review":  # the reviewer's worktree is always discarded
         assert len(saved(world, run, Phase(phase))) == 1
 
 
 def saved(world: World, run: Run, phase: Phase) -> list[str]:
-    """The commits with half-done work that the phase names."""
+    """Return the commits with half-done work that the notes of the phase name."""
     git_dir = f"--git-dir={run.folder / 'repository.git'}"
     return [
         commit

@@ -1,4 +1,4 @@
-"""Other ways to stop a run: Ctrl-C, SIGTERM, `cancel`; and two processes that want the same."""
+"""Runs are stopped by Ctrl-C, SIGTERM and `cancel`, and share a repository with other runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.crash.conftest import Undisturbed
 from tests.crash.world import PATIENCE_SECONDS, Run, World, is_reached, living
 
 HALVES = (("slow", "alpha", "beta", "top"), ("bottom", "stubborn", "nothing", "daemon"))
-SLOW = ("slow", "alpha")  # slow waits halfway until a test lets it go on
-# From the second time on it writes its last file so late that `resume` is long at work.
+SLOW = ("slow", "alpha")  # slow waits halfway until a test writes the note `daemons`
+# From the second call on, git writes its last file only after `resume` has begun its work.
 SLOW_GIT = """\
 #!/bin/sh
 case " $* " in *" read-tree "*)
@@ -30,7 +30,7 @@ exec {git} "$@"
 
 
 def start(world: World) -> subprocess.Popen[bytes]:
-    """A run whose one task is halfway, and whose other has landed."""
+    """Start a run and wait until one task is half done and the other has landed."""
     process = world.start(["-m", "concertmaster"], world.run_arguments(*SLOW))
     assert is_reached(lambda: bool(world.notes("halves")) and state_of(world, "alpha") == "landed")
     return process
@@ -75,7 +75,7 @@ def test_ctrl_c_leaves_the_run_for_resume(world: World) -> None:
 
 
 def check_cancelled(world: World) -> None:
-    """Nothing is lost, and nobody works on it any more."""
+    """Check that the cancelled run has ended, left no process and starts no agent on resume."""
     run = world.last_run()
     assert run.state.finished
     assert run.state.cancelled
@@ -177,7 +177,7 @@ def test_two_runs_at_once_on_one_repository_both_land_everything(
     states = {key: task.state for run in runs for key, task in run.state.tasks.items()}
     assert states == undisturbed.states
     assert world.tree == undisturbed.tree
-    # Slow lands when the other run has begun, and daemon, which it waits for, lands after that.
+    # slow waits for daemon of the other run, so the target moves while that run is going on.
     assert any(isinstance(event, TargetMoved) for run in runs for event in run.events)
     assert nothing_is_left_of(world)
     assert world.users_own() == before

@@ -1,4 +1,4 @@
-"""A user's machine in a folder, the run of 8 tasks that the crash tests kill, and what is left."""
+"""Simulates a user's machine in a folder, with the run of 8 tasks that the crash tests kill."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 PATIENCE_SECONDS = 60.0
 PR_SET_CHILD_SUBREAPER = 36
 
-# Front matter and heading of each prompt; agent.py knows what to do by the heading.
+# Front matter and heading of each prompt; agent.py chooses its work by the heading.
 PROMPTS = {
     "slow": "touches: [half.txt, whole.txt]\npriority: 9\n---\n# Slow",
     "alpha": "touches: [alpha.txt]\n---\n# Alpha",
@@ -48,7 +48,7 @@ Asked = tuple[str, int, Phase]
 
 
 def make_template(folder: Path) -> None:
-    """A repository whose user is in the middle of something."""
+    """Make a repository with stashed, staged, changed and untracked files."""
     project = Project(folder)
     files = {f"prompts/{name}.md": f"---\n{text}\n" for name, text in PROMPTS.items()}
     lines = "".join(f"line {number}\n" for number in range(9))
@@ -61,7 +61,7 @@ def make_template(folder: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The record of the newest run."""
+    """The folder and the events of one run."""
 
     folder: Path
     events: tuple[Event, ...]
@@ -76,19 +76,19 @@ class Run:
 
     @property
     def answered(self) -> list[Asked]:
-        """Every phase that has ended, as often as it has."""
+        """The phases that have ended, with repetitions."""
         phases = [e for e in self.events if isinstance(e, PhaseFinished | PhaseFailed)]
         return [(e.task, e.attempt, e.phase) for e in phases]
 
     def asked(self, marks: Sequence[str], phase: Phase) -> list[Asked]:
-        """The phases that left these marks."""
+        """Return the attempts of this run that left these marks, each with `phase`."""
         parts = [mark.split("/") for mark in marks]
         return [(task, int(attempt), phase) for run, task, attempt in parts if run == self.name]
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What one user has. Agents and checks leave their notes in `outside`."""
+    """The files of one user; agents and checks write their notes to `outside`."""
 
     folder: Path
 
@@ -121,7 +121,7 @@ class World:
         return self.folder / "outside"
 
     def output(self) -> str:
-        """What all commands together have said so far."""
+        """Return the output of all commands so far."""
         return (self.folder / "output").read_text()
 
     def notes(self, name: str) -> list[str]:
@@ -137,7 +137,7 @@ class World:
     def start(
         self, program: Sequence[str], arguments: Sequence[str], *, path: str = ""
     ) -> subprocess.Popen[bytes]:
-        """In a process group of its own; `path` comes first on the search path."""
+        """Start a process in its own process group, with `path` first on the search path."""
         env = os.environ | {
             "HOME": str(self.folder / "home"),
             "PATH": os.pathsep.join(filter(None, [path, os.environ["PATH"]])),
@@ -155,16 +155,16 @@ class World:
             )
 
     def do(self, *arguments: str) -> int:
-        """The exit code of the command."""
+        """Run the command; return its exit code."""
         return self.start(["-m", "concertmaster"], arguments).wait(PATIENCE_SECONDS)
 
     def do_until_killed(self, arguments: Sequence[str], *, after: int, torn: bool = False) -> int:
-        """The exit code; that of SIGKILL unless the command ended before that many events."""
+        """Run the command and kill it after so many events; return its exit code."""
         program = [str(HERE / "driver.py"), str(after), "torn" if torn else "whole"]
         return self.start(program, arguments).wait(PATIENCE_SECONDS)
 
     def runs(self) -> list[Run]:
-        """Oldest first."""
+        """Return all runs, oldest first."""
         folders = sorted((self.project / ".git/concertmaster/runs").iterdir())
         return [Run(folder=f, events=Journal(f / "journal.jsonl").read()) for f in folders]
 
@@ -172,7 +172,7 @@ class World:
         return self.runs()[-1]
 
     def users_own(self) -> dict[str, str]:
-        """All that no run may touch."""
+        """Return the state of the repository that no run may change."""
         branches = self.git("branch", "--format=%(refname:short)").split("\n")
         return {
             "head": self.git("symbolic-ref", "HEAD"),
@@ -184,7 +184,7 @@ class World:
         }
 
     def saved_half_done(self, run: Run) -> set[Asked]:
-        """The phases whose half-done work is in a commit that the journal names."""
+        """Return the phases whose half-done work is in a commit that the journal names."""
         git_dir = f"--git-dir={run.folder / 'repository.git'}"
         return {
             (event.task, event.attempt, event.phase)
@@ -197,7 +197,7 @@ class World:
 
 @contextmanager
 def adopt_orphans() -> Iterator[None]:
-    """Whatever the tests start stays below this process, also when its parents are killed."""
+    """Make this process the subreaper while the block runs, then kill what is left."""
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
@@ -209,7 +209,7 @@ def adopt_orphans() -> Iterator[None]:
 
 
 def living() -> list[psutil.Process]:
-    """All processes below this one."""
+    """Return all living processes below this one; reap ended children."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
@@ -221,7 +221,7 @@ def living() -> list[psutil.Process]:
 
 
 def is_reached(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> bool:
-    """Whether the condition comes to hold in that time."""
+    """Wait for the condition; return whether it became true within `seconds`."""
     give_up_at = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > give_up_at:

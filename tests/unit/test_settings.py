@@ -1,4 +1,4 @@
-"""What a user can set, and what each source says against the others."""
+"""Settings are validated, and the sources override each other in order."""
 
 from __future__ import annotations
 
