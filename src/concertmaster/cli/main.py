@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
 from concertmaster import __version__
-from concertmaster.cli.action import action
-from concertmaster.cli.cancel import cancel
-from concertmaster.cli.clean import clean
-from concertmaster.cli.demo import demo
-from concertmaster.cli.doctor import doctor
-from concertmaster.cli.init import init
-from concertmaster.cli.land import land
-from concertmaster.cli.plan import plan
-from concertmaster.cli.report import report
-from concertmaster.cli.resume import resume
-from concertmaster.cli.run import run
-from concertmaster.cli.split import split
-from concertmaster.cli.status import status
-from concertmaster.cli.watch import watch
 from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
 from concertmaster.settings import drop_git_environment
 from concertmaster.terminal.console import Console
+
+NAMES = (
+    "action cancel clean demo doctor init land plan report resume run split status watch"
+).split()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,7 +48,21 @@ def main(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+class _CommandGroup(click.Group):
+    """Imports the module of a command when the command is asked for, so that all start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return NAMES
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in NAMES:
+            return None
+        command: click.Command = getattr(import_module(f"concertmaster.cli.{cmd_name}"), cmd_name)
+        return command
+
+
 @click.group(
+    cls=_CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 all landed, 1 some tasks did not, 2 usage, 3 environment, "
     "4 stopped by budget or limit, 130 interrupted.",
@@ -71,22 +76,3 @@ def commands() -> None:
     concertmaster plan prompts/*.md --check 'pytest -q'     what would run, and why
     concertmaster run prompts/*.md --check 'pytest -q'      do it
     """
-
-
-for command in (
-    run,
-    plan,
-    split,
-    land,
-    resume,
-    status,
-    report,
-    cancel,
-    watch,
-    clean,
-    init,
-    doctor,
-    demo,
-    action,
-):
-    commands.add_command(command)
