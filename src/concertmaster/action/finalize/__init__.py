@@ -1,1 +1,1 @@
-"""The finalize job."""
+"""The finalize job lands what passed, reports the round and begins the next one."""

@@ -1,4 +1,4 @@
-"""What finalize stands on: the repository on GitHub, our clone of it, and the run's objects."""
+"""Gives the steps of finalize the clone, the run's objects and the run's branches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ from concertmaster.text.markdown import as_code, as_line
 
 @dataclass(frozen=True)
 class FinalizeContext:
-    """`objects` holds every head of the round; nothing of the tree is ever executed."""
+    """The plan, the clone and the objects of one finalize job.
+
+    `objects` holds every head of the round, `viewer` is the login of the token. Nothing of the tree
+    is ever executed.
+    """
 
     job: Job
     plan: Plan
@@ -29,17 +33,23 @@ class FinalizeContext:
 
     @cached_property
     def seen(self) -> dict[str, str]:
-        """The branches of this run on the server, as this job found and changed them."""
+        """Return the commits of the run's branches on the server, by full branch name.
+
+        The server is asked once; `set_branches` keeps the answer up to date.
+        """
         prefix = f"{remote.BRANCHES}{self.branch('')}"
         url, token = self.job.clone_url, self.job.token
         return dict(remote.tips(self.repository, url, token=token, prefix=prefix))
 
     def branch(self, name: str) -> str:
-        """A branch of this run."""
+        """Return the full name of a branch of this run."""
         return f"{remote.OURS}{self.plan.run}/{name}"
 
     def tip(self) -> str:
-        """The target as it is now; its commits are here then. Raises UsageError when it is gone."""
+        """Fetch the target and return its tip.
+
+        Raises UsageError when the target is gone.
+        """
         target = self.plan.target
         found = remote.fetch(self.objects, self.job.clone_url, [target], token=self.job.token)
         if target not in found:
@@ -51,7 +61,7 @@ class FinalizeContext:
         return found[target]
 
     def push(self, moves: Sequence[BranchMove]) -> Mapping[str, PushResult]:
-        """Each branch by itself; what could not be moved is a value."""
+        """Push each branch by itself and return the results by branch."""
         if not moves:
             return {}
         return remote.push(self.objects, self.job.clone_url, moves, token=self.job.token)
@@ -59,14 +69,18 @@ class FinalizeContext:
     def set_branches(
         self, history: History, wanted: Mapping[str, str]
     ) -> tuple[History, dict[str, str]]:
-        """Put our branches, by name within the run, on these commits ("" = remove), each from
-        where we left it. Also says why some are not moved."""
+        """Move branches of the run to the wanted commits; "" removes a branch.
+
+        `wanted` has branch names within the run as keys. A branch moves only from where we left it.
+        Returns the history with the new tips, and the reason (Markdown) for each branch that was
+        not moved.
+        """
         left = dict(history.tips)
         moves = {}
         for name, commit in wanted.items():
             there = self.seen.get(self.branch(name), "")
             if there != commit:
-                old = left.get(name, "") if there else ""  # one that somebody removed is made anew
+                old = left.get(name, "") if there else ""  # a removed one is made again
                 moves[name] = BranchMove(branch=self.branch(name), old=old, new=commit)
         pushed = self.push([*moves.values()])
         failed = {
@@ -81,7 +95,7 @@ class FinalizeContext:
 
 
 def _explain(move: BranchMove, pushed: PushResult) -> str:
-    """Why our branch is not where it should be (Markdown)."""
+    """Return why the branch was not moved (Markdown)."""
     if pushed.state is PushState.MOVED:
         return f"The branch {as_code(move.branch)} is not as we left it, so it was left alone."
     return (

@@ -1,6 +1,6 @@
-"""How tested commits reach GitHub: the target itself, or pull requests to it.
+"""Lands tested commits on the target, by a push or by pull requests.
 
-Everything may be done again: what is there already is found by name and commit.
+Every step is safe to repeat: existing branches and pull requests are found by name and commit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from concertmaster.rounds.history import History
 from concertmaster.rounds.verdict import LandingFault, Verdict
 from concertmaster.text.markdown import as_code
 
-FEW_TASKS = 20  # from so many on, one pull request carries them all
+FEW_TASKS = 20  # from this number on, one pull request carries all tasks
 
 _AS_ASKED = {
     LandingMode.BRANCHES: "Nothing lands, as it was asked for: what succeeded lies on the branches "
@@ -48,10 +48,10 @@ def deliver(
     made: Mapping[str, str],
     last: bool,
 ) -> Delivery:
-    """Bring what passed to where the run's landing mode wants it.
+    """Bring the tasks that passed to where the run's landing mode wants them.
 
-    `made` is the commit of each task that passed, as the verdict's merges made it. After the
-    `last` round of ours a target that moves on is no reason to try again.
+    `made` is the commit of each task that passed, from the repeated merges of the verdict. In the
+    `last` round of our own, a target that moved on is no reason to try again.
     """
     mode = context.plan.settings.landing
     if mode in (LandingMode.NONE, LandingMode.BRANCHES):
@@ -60,7 +60,8 @@ def deliver(
         return Delivery(history=history, notes=(_AS_ASKED[mode],))
     if mode is LandingMode.PULL_REQUESTS:
         return deliver_task_pulls(context, history, [*made, *_held(history)])
-    # First, so that Memory.md, which lands in the same push, can name their pull requests.
+    # Sensitive tasks come first, so that Memory.md, which lands in the push, can name their pull
+    # requests.
     offered = deliver_task_pulls(context, history, _held(history))
     delivery = _land(context, offered.history, verdict, made, last=last).note(*offered.notes)
     if delivery.reached is Reached.MOVED:
@@ -70,10 +71,12 @@ def deliver(
 
 
 def _ready(history: History) -> list[str]:
+    """Return the tasks that succeeded with a change and have not landed."""
     return [one.task for one in history.tasks if one.head and one.state is TaskState.SUCCEEDED]
 
 
 def _held(history: History) -> list[str]:
+    """Return the ready tasks that only a person may merge."""
     return [task for task in _ready(history) if history.task(task).sensitive]
 
 
@@ -85,11 +88,12 @@ def _land(
     *,
     last: bool,
 ) -> Delivery:
+    """Land the commits by a push, or by one pull request where a push is not wanted or possible."""
     tip = context.tip()
     landed = history
     for task, commit in made.items():
         landed = transitions.land(landed, task, landed_as=commit)
-    if made and context.objects.is_ancestor(verdict.commit, tip):  # a try before this one did it
+    if made and context.objects.is_ancestor(verdict.commit, tip):  # an earlier try did it
         return _remember(context, _recall(context, landed, made, tip=tip))
     if not made:
         return Delivery(history=history)
@@ -108,7 +112,7 @@ def _land(
 
 
 def _give_way(context: FinalizeContext, history: History) -> Delivery:
-    """What was checked is not what a push would make of the target now."""
+    """Return a delivery of nothing, for a target that moved while results were checked."""
     target = as_code(context.plan.target)
     note = f"Somebody moved {target} while results were checked, so none of them has landed yet."
     return Delivery(history=history, reached=Reached.MOVED, notes=(note,))
@@ -117,8 +121,10 @@ def _give_way(context: FinalizeContext, history: History) -> Delivery:
 def _push(
     context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
 ) -> Delivery:
-    """Move the target to the tested commit, with Memory.md on top; where nobody may push, by a
-    pull request."""
+    """Move the target to the tested commit with Memory.md on top.
+
+    Falls back to a pull request when the push is forbidden.
+    """
     landed, notes = _show(context, landed, verdict, made)
     final = memory.write_memory_commit(context, verdict.commit, landed)
     target = context.plan.target
@@ -132,6 +138,7 @@ def _push(
 
 
 def _unland(history: History, made: Mapping[str, str]) -> History:
+    """Return the history with these tasks as succeeded again."""
     for task in made:
         one = history.task(task)
         history = history.put(replace(one, state=TaskState.SUCCEEDED, landed_as=""))
@@ -141,7 +148,7 @@ def _unland(history: History, made: Mapping[str, str]) -> History:
 def _recall(
     context: FinalizeContext, landed: History, made: Mapping[str, str], *, tip: str
 ) -> History:
-    """With the pull requests and branches that the try before this one made for them."""
+    """Return the history with the pull requests and branches that an earlier try made."""
     names = {name: context.branch(name) for name in (*made, WHOLE)}
     found = context.job.issue_client.pulls.find(
         names.values(), since=landed.created_at, is_ours=lambda pull: is_ours(pull, context.viewer)
@@ -151,13 +158,15 @@ def _recall(
     for task in made:
         landed = landed.put(replace(landed.task(task), pull=numbers.get(task, whole)))
     there = {name: context.seen[branch] for name, branch in names.items() if branch in context.seen}
-    # What the target holds is lost with no branch; with more on it, it is not as we left it.
+    # A branch counts as ours only if the target holds its commit: its removal then loses nothing.
+    # A branch with further commits was changed by somebody else.
     mine = {name: at for name, at in there.items() if context.objects.is_ancestor(at, tip)}
     tips = tuple(sorted({**dict(landed.tips), **mine}.items()))
     return replace(landed, pull=whole, tips=tips)
 
 
 def _remember(context: FinalizeContext, landed: History) -> Delivery:
+    """Push Memory.md on top of what an earlier try landed."""
     notes = memory.push_memory(context, landed)
     return Delivery(history=landed, reached=Reached.TARGET, notes=notes)
 
@@ -165,7 +174,10 @@ def _remember(context: FinalizeContext, landed: History) -> Delivery:
 def _show(
     context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
 ) -> tuple[History, tuple[str, ...]]:
-    """Pull requests, opened before the push, which GitHub then shows as merged."""
+    """Open pull requests before the push, which GitHub then shows as merged.
+
+    Returns the history with their numbers, and notes (Markdown) on those that could not be opened.
+    """
     if len(landed.tasks) >= FEW_TASKS:
         return _show_whole(context, landed, verdict, made)
     history, failed = context.set_branches(landed, made)
@@ -182,13 +194,14 @@ def _show(
 
 
 def _is_there(context: FinalizeContext, commit: str, verdict: Verdict) -> bool:
-    """The target holds it already, so there is nothing to show."""
+    """Return whether the target already holds the commit, so that there is nothing to show."""
     return context.objects.is_ancestor(commit, verdict.tip)
 
 
 def _show_whole(
     context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
 ) -> tuple[History, tuple[str, ...]]:
+    """Open one pull request for all tasks before the push."""
     history, failed = context.set_branches(landed, {WHOLE: verdict.commit})
     if failed:
         return history, tuple(failed.values())

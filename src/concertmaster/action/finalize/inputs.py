@@ -1,4 +1,4 @@
-"""What a round brought: all that the other jobs left, and what was known before."""
+"""Reads what the other jobs of a round left, and the saved state of the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from concertmaster.rounds.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundInputs:
-    """All that this round brought: what was handed out, and what came back of it."""
+    """The plan that was handed out, what came back of it, and the state of earlier rounds."""
 
     plan_artifact: PlanArtifact
     shares: ShareFiles
@@ -36,7 +36,11 @@ class RoundInputs:
 
 
 def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
-    """All that the other jobs left, and what was known before."""
+    """Read and check the artifacts of the other jobs and the saved state of the run.
+
+    The verdict is None when the run was cancelled or the verify job left none. Raises
+    EnvironmentFault when an artifact is not the one that its job wrote.
+    """
     plan_artifact = read_plan_artifact(job)
     history = plan_artifact.history
     context = _prepare(job, plan_artifact)
@@ -61,8 +65,9 @@ def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
 
 
 def _prepare(job: Job, plan_artifact: PlanArtifact) -> FinalizeContext:
+    """Clone the repository and create the run's objects beside the clone."""
     folder, plan = job.folder / "finalize", plan_artifact.plan
-    shutil.rmtree(folder, ignore_errors=True)  # of a try of this job before
+    shutil.rmtree(folder, ignore_errors=True)  # left by an earlier try
     folder.mkdir(parents=True)
     repository = clone(job.clone_url, folder / "clone", token=job.token)
     remote.fetch(repository, job.clone_url, [plan.base], token=job.token)
@@ -75,7 +80,10 @@ def _prepare(job: Job, plan_artifact: PlanArtifact) -> FinalizeContext:
 
 
 def _read_verdict(job: Job, plan_artifact: PlanArtifact) -> Verdict | None:
-    """None where the verify job left none, which is no reason to land anything."""
+    """Return the verdict, None when the verify job left none; then nothing lands.
+
+    Raises EnvironmentFault when its sha256 is not that of the job's output.
+    """
     folder, wanted = job.artifacts / VERIFY, job.settings.verdict_sha256
     if not wanted:
         return None

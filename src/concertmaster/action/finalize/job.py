@@ -1,6 +1,6 @@
-"""The finalize job: lands what passed, says what became of everything, begins the next round.
+"""Runs the finalize job: lands what passed, reports every task and begins the next round.
 
-Nothing from the tree is executed, and all that other jobs left is hostile until checked.
+Nothing from the tree is executed, and everything from other jobs is hostile until checked.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from concertmaster.rounds.history import History
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.verdict import Verdict
 
-ACTIONS_BOT = "github-actions[bot]"  # whose pushes start no workflow
+ACTIONS_BOT = "github-actions[bot]"  # its pushes start no workflow
 
 
 def finalize(job: Job) -> int:
-    """Land, report, remember; safe to run again."""
+    """Run the finalize job and return its exit code, 0; safe to repeat."""
     context, held = read_round_inputs(job)
     delivery = _deliver(context, held, name_merged(context, _start(held)))
     history, failed = tidy_branches(context, held, delivery.history)
@@ -47,7 +47,7 @@ def finalize(job: Job) -> int:
 
 
 def _start(held: RoundInputs) -> History:
-    """The history with what came back, before anything is delivered."""
+    """Return the history with the results and the verdict of this round, before anything lands."""
     history = _continue(held.plan_artifact.history, held.state)
     history = transitions.take_results(history, held.shares.results, lost=held.shares.lost)
     for task, paths in held.accepted.held.items():
@@ -60,7 +60,10 @@ def _start(held: RoundInputs) -> History:
 
 
 def _continue(history: History, state: SavedState | None) -> History:
-    """What a try before this one has written down of this round is known as well."""
+    """Return the history with what an earlier try of this round saved.
+
+    Raises EnvironmentFault when another workflow run has held this round, or a later one.
+    """
     if state is None or state.history.round < history.round:
         return history
     stored = state.history
@@ -85,8 +88,9 @@ def _deliver(context: FinalizeContext, held: RoundInputs, history: History) -> D
 
 
 def _explain(job: Job, verdict: Verdict | None, history: History) -> Iterator[str]:
+    """Yield why nothing landed, unless the report tells it anyway."""
     if verdict is not None:
-        return  # the report tells what it says of the base
+        return  # the report says that the base is red
     if job.settings.cancelled:
         yield "The run was cancelled, so nothing landed; what agents had done is kept."
     elif any(one.state is TaskState.SUCCEEDED and one.head for one in history.tasks):
@@ -94,7 +98,7 @@ def _explain(job: Job, verdict: Verdict | None, history: History) -> Iterator[st
 
 
 def _with_due(job: Job, held: RoundInputs, history: History) -> History:
-    """The next round that we begin by ourselves, if there is one."""
+    """Return the history with the next round that we begin ourselves, if there is one."""
     settings = held.plan_artifact.plan.settings
     is_red = held.verdict is not None and held.verdict.base_green is False
     is_red = is_red or held.shares.base_green is False
@@ -108,6 +112,7 @@ def _with_due(job: Job, held: RoundInputs, history: History) -> History:
 def _conclude(
     context: FinalizeContext, held: RoundInputs, delivery: Delivery
 ) -> tuple[History, str]:
+    """Write Memory.md and publish the report; return the history and the URL of the report."""
     job = context.job
     history, notes = _put_memory(context, delivery)
     closing = RoundReport(
@@ -120,7 +125,10 @@ def _conclude(
 
 
 def _put_memory(context: FinalizeContext, delivery: Delivery) -> tuple[History, tuple[str, ...]]:
-    """Memory.md as the run ends, also where nothing landed; the notes of what did not work."""
+    """Write Memory.md when the run ends, even where nothing landed.
+
+    Returns the history, and notes (Markdown) on what failed.
+    """
     history, mode = delivery.history, context.plan.settings.landing
     if context.job.settings.cancelled:
         return history, ()
@@ -133,7 +141,10 @@ def _put_memory(context: FinalizeContext, delivery: Delivery) -> tuple[History, 
 
 
 def _measure(job: Job, held: RoundInputs) -> Speed | None:
-    """Of this round alone; before it nobody may have done anything for days."""
+    """Return the times and the usage of this round, None when no task has a result.
+
+    Earlier rounds do not count, because days without work may lie between them.
+    """
     results = held.shares.results.values()
     if not results:
         return None
@@ -146,14 +157,16 @@ def _measure(job: Job, held: RoundInputs) -> Speed | None:
 
 
 def _tell_of_token(context: FinalizeContext, delivery: Delivery) -> Iterator[str]:
+    """Yield a note when pushes of our token start no CI."""
     if context.viewer == ACTIONS_BOT and delivery.reached in (Reached.TARGET, Reached.PULL):
         yield pull_request.NO_CI
 
 
 def _begin_next(job: Job, history: History) -> None:
-    """The round that is due now; the hourly job starts what is due later.
+    """Dispatch the next round if there is something to do now.
 
-    A pull request that a person merged before the state branch told of it made control start none.
+    The hourly control job dispatches rounds that are due later. A pull request that a person merged
+    before the state branch recorded it made control dispatch none, so it is looked for here.
     """
     due = history.due
     is_due = due is not None and due.at <= job.clock.now()

@@ -1,4 +1,4 @@
-"""Memory.md: one commit of ours on top of what was checked, which touches nothing else."""
+"""Commits Memory.md on top of the checked commit; the commit changes nothing else."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from concertmaster.text.markdown import as_line
 
 PATH = ".github/Memory.md"
 BRANCH = "memory"
-TRIES = 5  # on a target that moves
+TRIES = 5  # of a push onto a target that moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenMemory:
-    """The commit to push instead; the same one where there is nothing to write."""
+    """The commit with Memory.md, or the given one when nothing was written; notes are Markdown."""
 
     commit: str
     notes: tuple[str, ...] = ()
 
 
 def write_memory_commit(context: FinalizeContext, commit: str, history: History) -> WrittenMemory:
-    """With this run's entry in Memory.md."""
+    """Put a commit with this run's entry in Memory.md on top of `commit`.
+
+    Returns `commit` itself when the entry is there already, and with a note when the file cannot be
+    written.
+    """
     repository = context.objects.git
     listed = repository.run("ls-tree", "-z", commit, "--", PATH).rstrip("\0")
     mode = listed.partition(" ")[0]
@@ -53,7 +57,10 @@ def write_memory_commit(context: FinalizeContext, commit: str, history: History)
 
 
 def push_memory(context: FinalizeContext, history: History) -> tuple[str, ...]:
-    """Put it on the target's tip, wherever that is by now; the notes of what did not work."""
+    """Push Memory.md onto the present tip of the target; return notes (Markdown) on what failed.
+
+    Tries again when the target moves.
+    """
     target = context.plan.target
     for _ in range(TRIES):
         tip = context.tip()
@@ -64,19 +71,23 @@ def push_memory(context: FinalizeContext, history: History) -> tuple[str, ...]:
         if pushed.state is PushState.DONE:
             return written.notes
         if pushed.state is PushState.FORBIDDEN and _names_run(context, tip, history.run):
-            return written.notes  # a pull request has brought it, if not its newest words
+            return written.notes  # a pull request brought an entry, perhaps an older one
         if pushed.state is PushState.FORBIDDEN:
             return (f"`{PATH}` could not be pushed: {as_line(pushed.reason)}",)
     return (f"`{PATH}` was not written: the target moved {TRIES} times.",)
 
 
 def _names_run(context: FinalizeContext, commit: str, run: str) -> bool:
+    """Return whether Memory.md of the commit has an entry of the run."""
     old = context.objects.git.ask("cat-file", "blob", f"{commit}:{PATH}")
     return old.code == 0 and f" {run} (".encode() in old.out
 
 
 def propose_memory(context: FinalizeContext, history: History) -> tuple[History, tuple[str, ...]]:
-    """As a pull request of its own."""
+    """Open a pull request for Memory.md alone.
+
+    Returns the history with its number, and notes (Markdown) on what failed.
+    """
     tip = context.tip()
     written = write_memory_commit(context, tip, history)
     if written.commit == tip:

@@ -1,4 +1,4 @@
-"""What a round says on GitHub when it is over: labels, failure issue, report, parent."""
+"""Publishes the end of a round on GitHub: labels, failure issue, report, parent issue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from concertmaster.text.marks import read_marks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundReport:
-    """What a round has to tell. `notes` are Markdown of ours."""
+    """The content of a round's report; `notes` are Markdown of ours."""
 
     history: History
     verdict: Verdict | None
@@ -29,7 +29,11 @@ class RoundReport:
 
 
 def publish_report(job: Job, closing: RoundReport, *, viewer: str) -> tuple[History, str]:
-    """Say it all; safe to repeat. Also gives the page of the report, "" where it has none."""
+    """Update labels and issues, and write the report comment; safe to repeat.
+
+    Returns the history with the number of the failure issue, and the URL of the comment ("" when
+    the parent issue is locked).
+    """
     issue_client, history = job.issue_client, closing.history
     parent = issue_client.issue(history.parent)
     issue_client.ensure_labels(LABELS)
@@ -45,6 +49,7 @@ def publish_report(job: Job, closing: RoundReport, *, viewer: str) -> tuple[Hist
 def _mark_children(
     issue_client: IssueClient, history: History, parent: Issue, *, viewer: str
 ) -> None:
+    """Label each child issue by the state of its task, and close those of landed tasks."""
     states = {one.task: one for one in history.tasks}
     found = find_children(issue_client, parent, viewer=viewer, tasks=states).issues
     children = {task: issues[0] for task, issues in found.items() if task in states}
@@ -65,7 +70,7 @@ def _label(history: History, task: str) -> str:
 
 
 def _file_failures(issue_client: IssueClient, history: History, *, viewer: str) -> History:
-    """One issue for all that did not land, which closes itself when there is nothing left."""
+    """Keep one issue of all tasks that did not land; it closes when none is left."""
     is_needed = bool(history.failures)
     if not is_needed and not history.failure_issue:
         return history
@@ -97,7 +102,7 @@ def _is_failure_of(body: str, run: str) -> bool:
 
 
 def _report(job: Job, closing: RoundReport, *, viewer: str) -> str:
-    """The page of the comment."""
+    """Write the report comment and return its URL, "" when the parent issue is locked."""
     history = closing.history
     body = round_report.report_comment(
         history,
@@ -119,7 +124,10 @@ def _report(job: Job, closing: RoundReport, *, viewer: str) -> str:
 
 
 def _mark_parent(issue_client: IssueClient, history: History, parent: Issue) -> None:
-    """It closes when every task is done; a parent that somebody closed stays as it is."""
+    """Label the parent issue, and close it when every task is done.
+
+    A parent issue that somebody closed stays closed.
+    """
     waits = history.due is not None or any(map(history.waits_for_person, history.tasks))
     wanted = LANDED if history.is_complete else QUEUED if waits else FAILED
     if not history.parent_is_ours and wanted == QUEUED:
@@ -142,7 +150,7 @@ def _summary(closing: RoundReport) -> str:
 
 
 def count_by_state(history: History) -> Mapping[str, list[str]]:
-    """The tasks that landed and those that did not, for whoever called the workflow."""
+    """Return the ids of the tasks by `landed` and `failed`, for the outputs of the job."""
     return {
         "landed": [one.task for one in history.tasks if one.is_done],
         "failed": [one.task for one in history.tasks if one.state.is_lost],

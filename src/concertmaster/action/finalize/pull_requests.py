@@ -1,4 +1,4 @@
-"""The pull requests of a run: one for each task, one for all of it, one for Memory.md."""
+"""Opens and updates the pull requests of a run: for its tasks, for the whole, for Memory.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS_BETWEEN_LOOKS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What a pull request is to say; `branch` is its name within the run."""
+    """The text of a pull request; `branch` is the name of its branch within the run."""
 
     branch: str
     title: str
@@ -31,7 +31,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
-    """The pull requests by branch, and why some could not be opened (Markdown)."""
+    """The pull requests by branch name, and notes (Markdown) on those that could not be opened."""
 
     pulls: Mapping[str, Pull]
     notes: tuple[str, ...] = ()
@@ -40,9 +40,10 @@ class Proposed:
 def open_pull_requests(
     context: FinalizeContext, proposals: list[Proposal], *, since: str
 ) -> Proposed:
-    """Open what is missing, and make what is open say what it should; safe to repeat.
+    """Open the missing pull requests and update the open ones; safe to repeat.
 
-    Where no pull request may be opened, the branches are named with the page that compares them.
+    `since` is the time when the run was created, as GitHub writes it. Where no pull request may be
+    opened, a note links the page that compares the branch with the target.
     """
     pulls = context.job.issue_client.pulls
     names = [context.branch(one.branch) for one in proposals]
@@ -67,31 +68,38 @@ def _put(context: FinalizeContext, one: Proposal, found: Pull | None) -> Pull:
         branch, base = context.branch(one.branch), context.plan.target
         found = pulls.open(branch=branch, base=base, title=one.title, body=one.body)
     if not is_ours(found, context.viewer):
-        return found  # somebody opened it from our branch: its words are theirs
+        return found  # somebody else opened it from our branch: the text is theirs
     if found.is_merged or (found.title, found.body) == (one.title, one.body):
         return found
     return pulls.change(found, title=one.title, body=one.body)
 
 
 def _carries(context: FinalizeContext, merged: Pull) -> bool:
-    """It was merged as the branch is now; what came onto the branch later is another change."""
+    """Return whether the pull request was merged as its branch is now.
+
+    Commits that came onto the branch later are another change.
+    """
     return merged.is_merged and merged.head_commit == context.seen.get(merged.head)
 
 
 def _compare(context: FinalizeContext, one: Proposal, error: NotAllowed | Invalid) -> str:
+    """Return a note that links the page which compares the branch with the target (Markdown)."""
     target, branch = context.plan.target, context.branch(one.branch)
     url = f"{context.job.repository_url}/compare/{target}...{branch}"
-    remedy = f"; {error.next_step}" if isinstance(error, NotAllowed) else ""  # words of ours
+    remedy = f"; {error.next_step}" if isinstance(error, NotAllowed) else ""  # our own text
     return f"No pull request for [`{branch}`]({url}): {as_line(error.why or error.what)}{remedy}"
 
 
 def is_ours(pull: Pull, viewer: str) -> bool:
-    """Written by us, with our mark."""
+    """Return whether we wrote the pull request: it has our login and our mark."""
     return pull.author == viewer and bool(read_marks(pull.body))
 
 
 def name_merged(context: FinalizeContext, history: History) -> History:
-    """With what squashed pull requests became, where the commits of the tasks never landed."""
+    """Return the history with the merge commits of squashed pull requests.
+
+    The commits of their tasks never reached the target.
+    """
     settled = [one for one in history.tasks if one.state is TaskState.LANDED and one.pull]
     doubtful = [one for one in settled if one.landed_as == one.head]
     tip = context.tip() if doubtful else ""
@@ -106,8 +114,11 @@ def name_merged(context: FinalizeContext, history: History) -> History:
 
 
 def await_merged(context: FinalizeContext, names: Collection[str], *, since: str) -> list[str]:
-    """The branches whose pull request GitHub still shows as open; without its branch it would
-    count as closed. What a push has merged is seen only some seconds later."""
+    """Wait for GitHub to notice merged pull requests; return the branches of those still open.
+
+    GitHub notices a push some seconds later. A pull request whose branch is removed before counts
+    as closed.
+    """
     waiting = list(names)
     for number in range(LOOKS):
         if not waiting:
@@ -129,28 +140,29 @@ WHOLE = "landed"  # the branch of a run's one pull request
 
 
 class Reached(StrEnum):
-    """How far the tested commit came."""
+    """The place that the tested commit reached."""
 
     TARGET = "target"
     PULL = "pull"  # a pull request carries it
-    MOVED = "moved"  # somebody else moved the target; it has to be checked again
+    MOVED = "moved"  # the target moved meanwhile; the result has to be checked again
     NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """The history with all that was delivered, and what people should know of it (Markdown)."""
+    """The history after a delivery, and notes for people (Markdown)."""
 
     history: History
     reached: Reached = Reached.NOTHING
     notes: tuple[str, ...] = ()
 
     def note(self, *notes: str) -> Delivery:
-        """With these notes as well."""
+        """Return the delivery with these notes added."""
         return replace(self, notes=(*self.notes, *notes))
 
 
 def set_fault(history: History, tasks: Iterable[str], fault: LandingFault, reason: str) -> History:
+    """Return the history with the fault and its reason on each of the tasks."""
     for task in tasks:
         one = replace(history.task(task), fault=fault, reason=as_line(reason))
         history = history.put(one)
@@ -164,6 +176,11 @@ def propose_task(
     closes: bool,
     together: Iterable[str] = (),
 ) -> Proposal:
+    """Return the proposal of one task.
+
+    `together` are the tasks that passed the check with it; `closes` makes its merge close the
+    issue.
+    """
     one = history.task(task)
     body = pull_request.pull_body(history, one, closes=closes, together=[*together])
     return Proposal(branch=task, title=pull_request.pull_title(one), body=body)
@@ -172,6 +189,7 @@ def propose_task(
 def propose_whole(
     history: History, verdict: Verdict, made: Iterable[str], *, reason: str
 ) -> Proposal:
+    """Return the proposal of the run's one pull request; `reason` says why nothing is pushed."""
     body = pull_request.run_pull_body(
         history, verdict, landed=[history.task(task) for task in made], reason=reason
     )
@@ -179,5 +197,8 @@ def propose_whole(
 
 
 def closes_issues(context: FinalizeContext) -> bool:
-    """GitHub closes issues by what is merged into the default branch, and by no other."""
+    """Return whether a merge into the target closes issues.
+
+    GitHub closes issues only for merges into the default branch.
+    """
     return context.repository.current_branch() == context.plan.target

@@ -1,4 +1,4 @@
-"""The verify job's merges, made again: only what comes out the same may land."""
+"""Repeats the merges of the verify job; only an identical result may land."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from concertmaster.text.display import shorten_id
 def replay_merges(
     objects: RunRepository, verdict: Verdict, history: History, *, plan: Plan
 ) -> dict[str, str]:
-    """The commit of each task of the verdict: its head, or where only its change was put on, that.
+    """Repeat the merges of the verdict and return the commit of each task in it.
 
-    Raises EnvironmentFault where a merge gives something else than the verdict says.
+    The commit is the task's head, or the re-applied change where the change alone was merged.
+    Raises EnvironmentFault when a merge differs from the verdict or a task may not land.
     """
     version = git_version()
     if verdict.steps and version != verdict.git_version:
@@ -31,6 +32,7 @@ def replay_merges(
 
 
 def _check_needs(verdict: Verdict, history: History) -> None:
+    """Raise EnvironmentFault if a hard need of a landing task does not land."""
     landing = {task for step in verdict.steps for task in step.tasks}
     waiting = {one.task for one in history.tasks if not one.is_done} - landing
     for need in history.needs:
@@ -41,6 +43,10 @@ def _check_needs(verdict: Verdict, history: History) -> None:
 def _repeat_step(
     objects: RunRepository, step: VerdictStep, history: History, *, plan: Plan, made: dict[str, str]
 ) -> dict[str, str]:
+    """Return the commit of each task of the step.
+
+    Raises EnvironmentFault when the step gives another commit or tree than the verdict says.
+    """
     commit, mine = step.tip, dict[str, str]()
     for task in step.tasks:
         one = history.task(task)
@@ -64,7 +70,7 @@ def _repeat_step(
 def _check_candidate(
     objects: RunRepository, one: TaskHistory, tip: str, *, as_it_is: bool, made: dict[str, str]
 ) -> None:
-    """Nothing comes with it that was left out, and nothing that a person has to look at first."""
+    """Raise EnvironmentFault if the task may not land, or brings a task that does not."""
     if not one.head or one.state.is_lost or one.sensitive:
         raise _fault(f"{one.task} may not land: {one.reason or 'a person has to merge it'}")
     if not as_it_is:

@@ -1,4 +1,4 @@
-"""The one pull request of a run: the tested commit, where a push is not wanted or not allowed."""
+"""Delivers the tested commit by one pull request, where a push is not wanted or not allowed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ def deliver_run_pull(
     reason: str,
     may_merge: bool,
 ) -> Delivery:
-    """The tested commit, with Memory.md on top, as a pull request; merged where that is allowed."""
+    """Open a pull request of the tested commit with Memory.md on top.
+
+    It is merged if `may_merge` and GitHub allows it; otherwise its tasks wait for a person.
+    `reason` says why nothing was pushed.
+    """
     landed = history
     for task, commit in made.items():
         landed = transitions.land(landed, task, landed_as=commit)
@@ -51,7 +55,7 @@ def deliver_run_pull(
     merging = _merge(context, pull, final.commit) if may_merge else None
     if merging and merging.state is MergeState.MERGED:
         return _take_merged(context, history, made, final.commit, pull).note(*final.notes)
-    # One pull request holds it all now, and those of its tasks go with their branches.
+    # The run's pull request replaces those of its tasks, which close when their branches go.
     shown = {task: "" for task, _ in history.tips if task in made}
     history, failed = context.set_branches(history, shown)
     words = "; ".join(filter(None, (reason, _say_merging(merging))))
@@ -59,6 +63,7 @@ def deliver_run_pull(
 
 
 def _say_merging(merging: MergeResult | None) -> str:
+    """Return what GitHub does about the merge, "" when none was tried."""
     if merging is None:
         return ""
     match merging.state:
@@ -73,7 +78,7 @@ def _say_merging(merging: MergeResult | None) -> str:
 
 
 def _merge(context: FinalizeContext, pull: Pull, commit: str) -> MergeResult:
-    """At once, else as soon as the rules are met, else by the queue."""
+    """Merge the pull request now, else once the rules are met, else through the merge queue."""
     pulls = context.job.issue_client.pulls
     if pull.is_merged:
         return MergeResult(state=MergeState.MERGED)
@@ -90,9 +95,13 @@ def _merge(context: FinalizeContext, pull: Pull, commit: str) -> MergeResult:
 def _take_merged(
     context: FinalizeContext, history: History, made: Mapping[str, str], commit: str, pull: Pull
 ) -> Delivery:
+    """Return the delivery of the merged pull request.
+
+    A note tells when the target's tree is not the checked one.
+    """
     tip = context.tip()
     for task, its_commit in made.items():
-        is_there = context.objects.is_ancestor(its_commit, tip)  # not where it was squashed
+        is_there = context.objects.is_ancestor(its_commit, tip)  # not after a squash
         history = transitions.land(history, task, landed_as=its_commit if is_there else tip)
         history = history.put(replace(history.task(task), pull=pull.number))
     delivery = Delivery(history=history, reached=Reached.PULL)
@@ -105,6 +114,7 @@ def _take_merged(
 
 
 def _await(history: History, made: Iterable[str], *, reason: str) -> Delivery:
+    """Return a delivery whose tasks wait for a person to merge the run's pull request."""
     for task in made:
         history = transitions.await_merge(history, task, pull=history.pull, reason=as_line(reason))
     return Delivery(history=history, reached=Reached.PULL)

@@ -1,4 +1,4 @@
-"""What is written down of a round, from which every later round and answer is made."""
+"""Saves the state of a run on its state branch, which later rounds and answers read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ MOST_JOURNAL_BYTES = 2 << 20
 
 
 def save_state(context: FinalizeContext, held: RoundInputs, history: History) -> None:
-    """On the state branch, from which every later round and answer is made."""
+    """Commit the history, the plan, the verdict and the journals to the state branch.
+
+    Raises EnvironmentFault when the branch cannot be pushed.
+    """
     job, state = context.job, held.state
     files = {
         **_earlier_files(context, state),
@@ -45,7 +48,10 @@ def save_state(context: FinalizeContext, held: RoundInputs, history: History) ->
 
 
 def round_files(job: Job, history: History, *, shares: int) -> Iterator[tuple[str, bytes]]:
-    """Plan, verdict and journals of this round, as the other jobs left them."""
+    """Yield path and redacted content of this round's plan, verdict and journals.
+
+    Files that are missing, no regular files or over MOST_JOURNAL_BYTES are left out.
+    """
     folder = f"rounds/{history.round}"
     sources = {"plan.json": job.artifacts / PLAN / "plan.json"}
     sources["verdict.json"] = job.artifacts / VERIFY / documents.VERDICT_FILE
@@ -58,7 +64,7 @@ def round_files(job: Job, history: History, *, shares: int) -> Iterator[tuple[st
 
 
 def _earlier_files(context: FinalizeContext, state: SavedState | None) -> Mapping[str, bytes]:
-    """Those of the rounds before."""
+    """Return the files of the rounds before, by path on the state branch."""
     if state is None:
         return {}
     names = [name for name in context.repository.paths(state.commit) if name.startswith("rounds/")]

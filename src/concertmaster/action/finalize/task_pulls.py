@@ -1,4 +1,4 @@
-"""A pull request for each task, which a person merges."""
+"""Delivers each task by a pull request of its own, which a person merges."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ HELD = "only a person may merge it"
 def deliver_task_pulls(
     context: FinalizeContext, history: History, tasks: Iterable[str]
 ) -> Delivery:
-    """A pull request for each task that can be merged by itself; the others wait for those that
-    they are built on."""
+    """Open a pull request for each task that can be merged by itself.
+
+    A task waits for those that it is built on. A task that conflicts with the target is left out.
+    """
     tip = context.tip()
     commits: dict[str, str] = {}
     for task in tasks:
@@ -48,7 +50,7 @@ def deliver_task_pulls(
         reason = HELD if history.task(task).sensitive else "a person merges it"
         number = pull.number if pull else 0
         history = transitions.await_merge(history, task, pull=number, reason=reason)
-        if pull and pull.is_merged:  # since a try before this one
+        if pull and pull.is_merged:  # since an earlier try
             history = transitions.land(history, task, landed_as=pull.merge_commit)
     reached = Reached.PULL if commits else Reached.NOTHING
     return Delivery(history=history, reached=reached, notes=(*failed.values(), *proposed.notes))
@@ -57,7 +59,11 @@ def deliver_task_pulls(
 def _standalone(
     context: FinalizeContext, history: History, one: TaskHistory, tip: str
 ) -> str | Conflict:
-    """A commit with the task's change and nothing of others that have not landed; "" = wait."""
+    """Return a commit of the task's change alone, "" when the task has to wait.
+
+    The commit holds no change of other tasks that have not landed. Returns the conflict when the
+    change does not merge onto `tip`.
+    """
     known = {other.task: other for other in history.tasks}
     hard = [need.on for need in history.needs if need.hard and need.task == one.task]
     if any(on in known and not known[on].is_done for on in hard):
@@ -76,6 +82,7 @@ def _standalone(
 
 
 def _set_aside(history: History, task: str, conflict: Conflict) -> History:
+    """Return the history with the task left out because of the conflict."""
     reason = f"does not merge onto the target: conflict in {', '.join(conflict.paths[:5])}"
     one = replace(
         history.task(task), state=TaskState.LEFT_OUT, fault=LandingFault.CONFLICT, reason=reason

@@ -1,4 +1,4 @@
-"""Our branches after a round: work that did not land is kept, those of what landed go."""
+"""Tidies the run's branches after a round: keeps work that did not land, removes the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ WORKFLOWS = ".github/workflows"
 def tidy_branches(
     context: FinalizeContext, held: RoundInputs, history: History
 ) -> tuple[History, tuple[str, ...]]:
-    """Work that did not land lies on its task's branch; those of what landed go."""
+    """Put work that did not land on its task's branch, and remove the branches of landed tasks.
+
+    Returns the history with these branches, and notes (Markdown) on those that are not as wanted.
+    """
     if context.plan.settings.landing is LandingMode.NONE:
         return history, ()
     wanted = dict(_branches(context, held, history))
@@ -47,6 +50,7 @@ def tidy_branches(
 def _branches(
     context: FinalizeContext, held: RoundInputs, history: History
 ) -> Iterator[tuple[str, str]]:
+    """Yield names of branches within the run, each with its wanted commit ("" = remove)."""
     left = dict(history.tips)
     for one in history.tasks:
         if one.state is TaskState.LANDED:
@@ -61,17 +65,24 @@ def _branches(
 
 
 def _may_reopen(one: TaskHistory, left: Mapping[str, str]) -> bool:
-    """A person may open its closed pull request again, as long as the branch is as it was."""
+    """Return whether a person may reopen the task's closed pull request.
+
+    GitHub allows that only while the branch is as it was.
+    """
     return one.fault is LandingFault.CLOSED and one.task in left
 
 
 def _keeps_whole(history: History, one: TaskHistory) -> bool:
+    """Return whether the task still needs the branch of the run's one pull request."""
     is_closed = one.fault is LandingFault.CLOSED and history.deciding_pull(one) == history.pull
     return is_closed or one.state is TaskState.AWAITING_MERGE or one.fault is LandingFault.STUCK
 
 
 def _find_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory) -> str:
-    """The commit of what was done, now in our objects; "" where it may not be on a branch."""
+    """Return the commit of the task's work, received into our objects.
+
+    Returns "" when there is none or it may not be on a branch.
+    """
     commit = one.head or _receive_work(context, held, one)
     doubt = _doubt_work(context, held, one, commit) if commit and commit != one.head else ""
     if doubt:
@@ -82,7 +93,10 @@ def _find_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory) ->
 
 
 def _doubt_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory, commit: str) -> str:
-    """Why it would do harm on a branch: GitHub acts on workflows and words there too."""
+    """Return why the commit may not be on a branch, "" when it may.
+
+    GitHub acts on workflows and on commit messages of every branch.
+    """
     if _brings_workflows(context, commit):
         return "its workflows would start there, with what the repository keeps secret"
     result = held.shares.results.get(one.task)
@@ -92,7 +106,7 @@ def _doubt_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory, c
 
 
 def _brings_workflows(context: FinalizeContext, commit: str) -> bool:
-    """Other ones than the run's base has."""
+    """Return whether the commit has workflows that are not those of the run's base."""
     ours, theirs = (
         context.objects.git.ask("rev-parse", "--verify", "--quiet", f"{one}:{WORKFLOWS}").out
         for one in (context.plan.base, commit)
@@ -101,7 +115,7 @@ def _brings_workflows(context: FinalizeContext, commit: str) -> bool:
 
 
 def _receive_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory) -> str:
-    """The commit of unfinished or refused work; "" where it cannot be had."""
+    """Return the commit of unfinished or refused work, "" where it cannot be received."""
     if not one.work or context.objects.holds(one.work):
         return one.work
     result = held.shares.results.get(one.task)

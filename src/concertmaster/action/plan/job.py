@@ -1,4 +1,4 @@
-"""The plan job: from an event to issues, a plan and the shares of the work jobs."""
+"""Runs the plan job: authorises the event, plans the tasks and hands out the shares."""
 
 from __future__ import annotations
 
@@ -37,12 +37,16 @@ from concertmaster.rounds.history import History, recall_history
 from concertmaster.settings import overrule
 
 LONGEST_PAUSE_SECONDS = 600.0
-MOST_PAST_RUNS = 20  # that estimates are learned from
+MOST_PAST_RUNS = 20  # runs that estimates are learned from
 _STARTS = (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY)
 
 
 def plan(job: Job) -> int:
-    """Authorise, snapshot, plan, make the child issues, hand out the shares."""
+    """Run the plan job and return its exit code, 0.
+
+    A request that may not start a run is answered, and nothing is planned. Raises Error when an
+    authorised run cannot be planned.
+    """
     received = authorize(job)
     if isinstance(received, RejectedRequest):
         return _turn_away(job, received)
@@ -64,12 +68,15 @@ def plan(job: Job) -> int:
 
 @contextmanager
 def _saying_why(job: Job, tell: Callable[[str], None]) -> Iterator[None]:
-    """Where an error comes before anything was started, people read of it, and not only the log."""
+    """Tell people about an Error of the block with `tell`, then raise it again.
+
+    A NotDue goes to the job summary only.
+    """
     try:
         yield
     except Error as error:
         job.write_outputs(NOTHING)
-        if isinstance(error, NotDue):  # it was asked for and answered before, or by ourselves
+        if isinstance(error, NotDue):  # a repeated request, or our own: nobody waits for a reply
             tell = job.write_summary
         tell(plan_comment.error_text(error.what, error.why, error.next_step))
         raise
@@ -87,7 +94,7 @@ def _unreadable(request: AuthorizedRequest, prompts: PromptList) -> RejectedRequ
 
 
 def _turn_away(job: Job, rejected: RejectedRequest) -> int:
-    """Nothing is started; only who may start something gets an answer."""
+    """Reject the request; only people who may start a run get a reply."""
     job.console.note(f"nothing to do: {rejected.reason}")
     for reply in rejected.replies:
         job.console.note(f"line {reply.line}: {reply.why} {reply.fix}")
@@ -132,9 +139,9 @@ def _plan_files(
 
 
 def _recall(job: Job, repository: Repository) -> Sequence[Sample]:
-    """What the newest runs took; a plan can also be made without."""
-    # Whoever can push to these branches can lie. Only numbers are taken, and what is compared
-    # with our own names, so that it bends estimates and no more.
+    """Return samples of the newest runs, or none when they cannot be read."""
+    # Anyone who can push to these branches can forge them. Only numbers are used, and names that
+    # are compared with ours, so a forgery can distort estimates and nothing else.
     try:
         histories = state_branch.read_newest(
             repository, job.clone_url, most=MOST_PAST_RUNS, token=job.token
@@ -146,8 +153,12 @@ def _recall(job: Job, repository: Repository) -> Sequence[Sample]:
 
 
 def _freeze(filled: FilledSettings, trigger: Trigger) -> RunSettings:
-    """Where nobody looks on, people merge, if nothing else was said. A job that only waits for a
-    usage limit to end costs its time, so a later round waits instead."""
+    """Return the frozen settings of this run.
+
+    Nobody watches a run that a label or a schedule started, so it lands by pull requests unless
+    `landing` is set. The pause for a usage limit is short, because a waiting job costs its time; a
+    later round waits instead.
+    """
     settings = freeze_settings(filled, requester=trigger.requester)
     settings = replace(settings, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
     is_watched = trigger.kind not in (EventKind.LABEL, EventKind.SCHEDULE)
@@ -161,11 +172,8 @@ def _deal(job: Job, planned: Planned, whole: Plan) -> Planned:
     return replace(planned, plan=deal_shares(whole, jobs=jobs, job_seconds=seconds))
 
 
-# --- a further round ---------------------------------------------------------------------------
-
-
 def _go_on(job: Job, request: AuthorizedRequest) -> int:
-    """A run that is there already: what is left of it is planned on the target as it is now."""
+    """Plan the next round of an existing run on the present tip of the target."""
     trigger = request.trigger
     try:
         with _saying_why(job, partial(answer_event, job, trigger)):
@@ -189,8 +197,10 @@ def _go_on(job: Job, request: AuthorizedRequest) -> int:
 def _plan_further(
     job: Job, request: AuthorizedRequest, found: NextRound, repository: Repository
 ) -> tuple[Planned, History | None]:
-    """The plan of this round, of no tasks where nothing is to be worked on; None where nothing
-    is to be done at all."""
+    """Return the plan of the next round and the history that it begins with.
+
+    The plan has no tasks when no agent has to work. The history is None when nothing is left to do.
+    """
     asked = {**dict(found.history.options), **dict(request.order.options)}
     before = replace(found.history, options=tuple(sorted(asked.items())))
     options = overrule(job.settings.options(), by=asked)

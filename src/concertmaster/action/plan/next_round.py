@@ -1,4 +1,4 @@
-"""A further round of a run: what is known of it is read, held against GitHub, and planned anew."""
+"""Prepares the next round of a run: reads its state and reconciles it with GitHub."""
 
 from __future__ import annotations
 
@@ -24,29 +24,36 @@ from concertmaster.text.marks import read_marks
 
 
 class NotDue(UsageError):
-    """We asked ourselves for a round that is not to be held, or was held."""
+    """The round was held before, or we dispatched it ourselves and it is not due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextRound:
-    """A run that goes on: `before` as the state branch has it, `history` as GitHub has it now."""
+    """The next round of a run.
+
+    `before` is the history on the state branch, `history` the same after reconciliation with
+    GitHub. `named` are the ids of the tasks that a person named.
+    """
 
     before: History
     history: History
     by_person: bool
-    key: str  # of what asked for this round
+    key: str  # names the request for this round
     named: tuple[str, ...] = ()
 
     @property
     def is_settled(self) -> bool:
-        """Somebody has merged or closed pull requests since."""
+        """Return whether people merged or closed pull requests since the last round."""
         return self.before != self.history
 
 
 def find_next_round(
     job: Job, request: AuthorizedRequest, repository: Repository, *, key: str
 ) -> NextRound:
-    """The run that is to go on. Raises UsageError where there is none, or it may not go on now."""
+    """Return the next round of the run that the request names.
+
+    Raises UsageError when there is no such run or task, NotDue when the round may not be held now.
+    """
     trigger = request.trigger
     run = trigger.run if trigger.is_further else _find_run(job, trigger.issue)
     before = _read_state(job, repository, run).history
@@ -63,15 +70,20 @@ def find_next_round(
 
 
 def _is_ours(job: Job, before: History, trigger: Trigger) -> bool:
-    """We dispatched it. Where we write as a person, that person's hand looks the same, so what
-    counts is that the round is due."""
+    """Return whether we dispatched the round ourselves.
+
+    A person whose token we use has the same login, so the round of such a token must also be due.
+    """
     if not trigger.is_further or trigger.actor != job.issue_client.viewer():
         return False
     return trigger.is_bot or (before.due is not None and before.due.round == trigger.round)
 
 
 def _find_run(job: Job, issue: int) -> str:
-    """Of our newest plan on the issue that was handed out, which a dry run is not."""
+    """Return the run of our newest plan comment on the issue; a dry run does not count.
+
+    Raises UsageError when there is none.
+    """
     viewer = job.issue_client.viewer()
     for comment in reversed(job.issue_client.comments(issue)):
         runs = [one.run for one in read_marks(comment.body) if one.kind == plan_comment.PLAN_KIND]
@@ -99,7 +111,10 @@ def _read_state(job: Job, repository: Repository, run: str) -> SavedState:
 
 
 def _find_tasks(history: History, named: Sequence[str]) -> tuple[str, ...]:
-    """The tasks by id, or by the number of their issue."""
+    """Return the ids of tasks that are named by id or by issue number (`#12`).
+
+    Raises UsageError for an unknown name.
+    """
     known = {f"#{one.issue}": one.task for one in history.tasks if one.issue}
     known |= {one.task: one.task for one in history.tasks}
     for name in named:
@@ -113,7 +128,7 @@ def _find_tasks(history: History, named: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_round(found: NextRound, trigger: Trigger) -> None:
-    """A round of ours counts only when it is due; one that was held is not held again."""
+    """Raise NotDue for a round that was held before, and for one of ours that is not due."""
     before = found.before
     if before.trigger == found.key:
         raise NotDue(
@@ -133,16 +148,17 @@ def _check_round(found: NextRound, trigger: Trigger) -> None:
 
 
 def choose_round_todo(found: NextRound, settings: RunSettings) -> RoundTodo:
-    """What this round has to do."""
+    """Return what the round has to do under these settings."""
     return transitions.choose_todo(
         found.history, settings, by_person=found.by_person, named=found.named
     )
 
 
 def keep_to_budget(found: NextRound, planned: Planned) -> tuple[Planned, RoundTodo]:
-    """The plan with what is left of the run's budget; with none left no agent works any more.
+    """Return the plan with the rest of the run's budget (USD), and what the round has to do.
 
-    Raises UsageError where a person asks for work that there is no budget for.
+    No task is worked on when the budget is used up. Raises UsageError when a person then asks for
+    work.
     """
     todo, settings = choose_round_todo(found, planned.plan.settings), planned.plan.settings
     if settings.budget_usd is None:
@@ -162,8 +178,11 @@ def keep_to_budget(found: NextRound, planned: Planned) -> tuple[Planned, RoundTo
 
 
 def read_prompts(found: NextRound, repository: Repository, base: str) -> list[PromptFile]:
-    """Every prompt of the run: as a person who asks again finds it on the target now, else as it
-    was when the run began. Raises EnvironmentFault for a text that is gone."""
+    """Return every prompt file of the run.
+
+    When a person asks again, a prompt that is a file at `base` has its text there; every other one
+    has the blob that the run began with. Raises EnvironmentFault for a text that is gone.
+    """
     modes = repository.modes(base) if found.by_person else {}
     return [
         PromptFile(path=one.prompt, data=_read_prompt(repository, base, one, modes=modes))

@@ -1,4 +1,4 @@
-"""A plan as people see it, issues and comment, and as the next jobs get it."""
+"""Publishes a plan as issues and a plan comment, and hands it to the next jobs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ NOTHING = {"count": "0", "shares": "[]", "verify": "false", "run": "", "round": 
 
 
 def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
-    """The first round: parent, children, plan comment, and the shares."""
+    """Publish the first round: parent issue, child issues, plan comment and shares.
+
+    A dry run gets no child issues and no shares. Returns the exit code of the job, 0.
+    """
     made = plan_comment.without_secrets(planned.plan, job.redact)
     viewer = job.issue_client.viewer()
     parent = request.parent or create_parent(job.issue_client, made, viewer=viewer)
@@ -53,7 +56,11 @@ def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
 
 
 def publish_next_round(job: Job, planned: Planned, history: History) -> int:
-    """A later round: its tasks wait again, the plan comment shows it, and the shares."""
+    """Publish a later round: queue its tasks again, update the plan comment, hand out the shares.
+
+    A round without tasks changes no issue but the label of the parent issue. Returns the exit code
+    of the job, 0.
+    """
     made = plan_comment.without_secrets(planned.plan, job.redact)
     viewer = job.issue_client.viewer()
     summary = f"Round {history.round} of run `{history.run}` only lands what is there."
@@ -72,13 +79,13 @@ def publish_next_round(job: Job, planned: Planned, history: History) -> int:
 
 
 def request_key(job: Job, request: AuthorizedRequest) -> str:
-    """What names this asking, however often its workflow runs."""
+    """Return the id of the request, which is the same when its workflow runs again."""
     comment = request.trigger.comment
     return f"c{comment}" if comment else f"w{job.settings.workflow_run}"
 
 
 def _family(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildIssues:
-    shutil.rmtree(_folder(job), ignore_errors=True)  # of a try of this job before
+    shutil.rmtree(_folder(job), ignore_errors=True)  # left by an earlier try
     keep = partial(_keep_text, job)
     return ChildIssues(
         issue_client=job.issue_client, plan=made, parent=parent, viewer=viewer, keep=keep
@@ -99,14 +106,14 @@ def _folder(job: Job) -> Path:
 
 
 def _keep_text(job: Job, name: str, text: str) -> None:
-    """What is too long for GitHub, in the artifact."""
+    """Write a text that is too long for GitHub into the artifact."""
     folder = _folder(job) / "texts"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text, "utf-8")
 
 
 def _hand_out(job: Job, planned: Planned, history: History, *, summary: str) -> int:
-    """The artifact for the other jobs, and the matrix."""
+    """Write the artifact, the job summary and the job outputs, and label the parent issue."""
     job.write_summary(summary)
     write_plan_artifact(_folder(job), planned.plan, history, planned.texts)
     shares = [*range(len(planned.plan.shares))]
