@@ -1,1 +1,1 @@
-"""The texts that Concertmaster writes on GitHub."""
+"""Writes the texts that Concertmaster puts on GitHub."""

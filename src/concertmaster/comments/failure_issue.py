@@ -23,7 +23,7 @@ _LEAST_EVIDENCE = 200
 
 
 def failure_issue(history: History) -> tuple[str, str]:
-    """Title and body of the one issue that tells what did not land, why, and what to do."""
+    """Return title and body of the issue that tells what did not land, why, and how to retry."""
     lost = history.failures
     amount = f"{count(len(lost), 'task')} did not land" if lost else "All that had failed landed"
     words = f"{amount} on {as_code(history.target)}"
@@ -50,7 +50,10 @@ def _how_to_retry(history: History, lost: Sequence[TaskHistory]) -> Iterator[str
 
 
 def _describe(lost: Sequence[TaskHistory], *, limit: int) -> list[str]:
-    """A section for each task. All evidence is shortened alike, then sections are left away."""
+    """Return a section for each task, in at most `limit` characters.
+
+    All evidence is shortened alike first; then the last sections are left out.
+    """
     evidence = _MOST_EVIDENCE
     while evidence:
         sections = [_section(one, evidence=evidence) for one in lost]

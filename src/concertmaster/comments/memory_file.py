@@ -1,7 +1,8 @@
-"""`.github/Memory.md`: what each run did, for people and for the next agents.
+"""Writes `.github/Memory.md`, which tells people and later agents what each run did.
 
-Ours is what stands between two marks, of several pairs the last; all else is kept byte for byte.
-Between them only entries stay that we could have written: other words there steer no next agent.
+The section between two marks is ours (of several pairs, the last); everything else is kept byte for
+byte. Only entries that we could have written stay in the section, so that no other text there can
+steer an agent.
 """
 
 from __future__ import annotations
@@ -41,20 +42,23 @@ _SUM = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _MemoryEntry:
+    """The entry of one run: a heading and the lines below it."""
+
     run: str
     lines: tuple[str, ...]
 
     @property
     def size(self) -> int:
+        """Return the size in bytes, with the empty line behind the entry."""
         return sum(map(_size, self.lines)) + 1
 
 
 def write_memory(old: bytes | None, history: History, *, at: int) -> bytes | None:
-    """The file with this run's entry on top, as of `at` (epoch seconds).
+    """Return the file with this run's entry on top, dated `at` (epoch seconds).
 
-    `old` is None where there is no file. None where the old or the new one is over 1 MB or the
-    old one is not UTF-8; then the file stays as it is. Without marks, or where none belong
-    together, they are put at the end. Entries survive a conflict of git between the marks.
+    `old` is None when there is no file. Returns None when the file must stay as it is: the old or
+    the new one is over 1 MB, or the old one is not UTF-8. A file without a pair of marks gets one
+    at its end. Entries survive a merge conflict between the marks.
     """
     if old is not None and len(old) > LARGEST_FILE:
         return None
@@ -67,6 +71,7 @@ def write_memory(old: bytes | None, history: History, *, at: int) -> bytes | Non
 
 
 def _put(entry: _MemoryEntry, text: str) -> str:
+    """Return the text with the entry as the first one of our section."""
     lines = _with_marks(text)
     first, last = _find_marks(lines) or (len(lines), len(lines))
     ending = "\r" if lines[first].endswith("\r") else ""
@@ -76,7 +81,7 @@ def _put(entry: _MemoryEntry, text: str) -> str:
 
 
 def _with_marks(text: str) -> list[str]:
-    """The lines of the text, those of a new pair of marks at the end where it has none."""
+    """Return the lines of the text, with a new pair of marks at the end where there is none."""
     lines = text.split("\n")
     if _find_marks(lines):
         return lines
@@ -90,7 +95,7 @@ def _with_marks(text: str) -> list[str]:
 
 
 def _find_marks(lines: Sequence[str]) -> tuple[int, int] | None:
-    """Where the last begin stands that is followed by an end, and where that one stands."""
+    """Return the indexes of the last begin that an end follows, and of that end."""
     marks = [(at, line.rstrip()) for at, line in enumerate(lines) if line.rstrip() in (BEGIN, END)]
     pairs = [
         (first, last)
@@ -101,7 +106,7 @@ def _find_marks(lines: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_MemoryEntry]:
-    """The entries that we could have written, each run's first; none of the run `but`."""
+    """Yield each run's first entry that we could have written, without that of the run `but`."""
     seen = {but}
     for entry in _split(line.removesuffix("\r") for line in lines):
         if entry.run not in seen and len(entry.lines) > 1:
@@ -110,6 +115,7 @@ def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_MemoryEntry]:
 
 
 def _split(lines: Iterable[str]) -> Iterator[_MemoryEntry]:
+    """Yield the entries in the lines; lines that we could not have written are dropped."""
     entry: _MemoryEntry | None = None
     for line in lines:
         heading = _HEADING.fullmatch(line)
@@ -124,6 +130,7 @@ def _split(lines: Iterable[str]) -> Iterator[_MemoryEntry]:
 
 
 def _is_ours(line: str) -> bool:
+    """Return whether we could have written the line below a heading."""
     task = _TASK.fullmatch(line)
     if task:
         return as_line(task[1], limit=_LONGEST_TEXT) == task[1]
@@ -131,6 +138,7 @@ def _is_ours(line: str) -> bool:
 
 
 def _bound(entries: Iterable[_MemoryEntry]) -> Iterator[_MemoryEntry]:
+    """Yield the first entries, at most MOST_ENTRIES and MOST_BYTES."""
     room = MOST_BYTES - 2
     for entry in islice(entries, MOST_ENTRIES):
         room -= entry.size
@@ -174,5 +182,5 @@ def _sum(history: History) -> str:
 
 
 def _size(line: str) -> int:
-    """In bytes, with a line break of Windows."""
+    """Return the size of the line in bytes, with a Windows line break."""
     return len(line.encode()) + 2

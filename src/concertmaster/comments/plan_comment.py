@@ -1,4 +1,4 @@
-"""What a run says on GitHub before it starts: child issues, the plan, the answers."""
+"""Writes what a run says on GitHub before it starts: child issues, plan comment, replies."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ PLAN_KIND, TASK_KIND, REPLY_KIND, PARENT_KIND = "plan", "task", "reply", "parent
 REPORT_KIND, DUPLICATE_KIND = "report", "duplicate"
 NOTHING_LEFT = "Nothing was started: of this run nothing is left to do."
 PLANNING = "This run is being planned; its plan will take the place of this comment."
-LONGEST_TITLE = 256  # GitHub's
+LONGEST_TITLE = 256  # characters; the limit of GitHub
 
 
 def without_secrets(plan: Plan, redact: Callable[[str], str]) -> Plan:
-    """The plan as others may read it. Its texts are cleaned before they are cut and escaped,
-    for then a filter would not know a key any more."""
+    """Return the plan with its texts redacted, for others to read.
+
+    Redaction comes before texts are cut and escaped, because it would not recognise a secret
+    afterwards.
+    """
     return replace(
         plan,
         tasks=tuple(_clean_task(task, redact) for task in plan.tasks),
@@ -46,13 +49,13 @@ def _clean_task(task: Task, redact: Callable[[str], str]) -> Task:
 
 
 def child_title(task: Task) -> str:
-    """The title of a task's issue."""
+    """Return the title of the task's child issue."""
     titles = (as_line(task.title, limit=limit) for limit in (200, 50))
     return next((title for title in titles if 0 < len(title) <= LONGEST_TITLE), task.id)
 
 
 def child_body(task: Task, plan: Plan, *, parent: int) -> str:
-    """The body of a task's issue."""
+    """Return the body of the task's child issue."""
     needs = [need for need in plan.needs if need.task == task.id]
     lines = [
         mark(run=plan.run, kind=TASK_KIND, task=task.id),
@@ -66,7 +69,11 @@ def child_body(task: Task, plan: Plan, *, parent: int) -> str:
 
 
 def task_of_child(body: str, *, parent: int) -> str:
-    """The task of a `child_body`, "" where it is of another parent than `parent`; 0 is any."""
+    """Return the task that the body of a child issue names.
+
+    Returns "" for any other body, and for a child of another parent issue than `parent`; 0 accepts
+    every parent issue.
+    """
     task = next((one.task for one in read_marks(body) if one.kind == TASK_KIND), "")
     second = body.partition("\n")[2]
     is_ours = not parent or second.startswith(f"Task {as_code(task)} of #{parent}, ")
@@ -74,7 +81,7 @@ def task_of_child(body: str, *, parent: int) -> str:
 
 
 def duplicate_body(run: str, *, of: int) -> str:
-    """What becomes of an issue that was made twice."""
+    """Return the body of a child issue that was made twice; `of` is the issue that stays."""
     return f"{mark(run=run, kind=DUPLICATE_KIND)}\nDuplicate of #{of}, made at the same time."
 
 
@@ -85,8 +92,11 @@ def plan_comment(
     notes: Sequence[str] = (),
     beside: Sequence[str] = (),
 ) -> str:
-    """The plan with its reasons. `children` are the numbers of the tasks' issues, if they have
-    any; those of the tasks `beside` are no sub-issues. `notes` are Markdown of ours."""
+    """Return the body of the plan comment: the plan with its reasons.
+
+    `children` are the numbers of the child issues by task, if there are any. Those of the tasks
+    `beside` are not sub-issues. `notes` are Markdown of ours.
+    """
     parts = [
         mark(run=plan.run, kind=PLAN_KIND),
         f"### Plan of run {as_code(plan.run)}",
@@ -129,6 +139,7 @@ def _table(plan: Plan, children: Mapping[str, int]) -> Iterator[str]:
 
 
 def _picture(plan: Plan) -> Iterator[str]:
+    """Yield the plan as a diagram; a plan that is too large for one as a list of its shares."""
     if not plan.needs and not plan.exclusions:
         return
     if len(plan.tasks) <= MOST_TASKS_IN_PICTURE:
@@ -154,13 +165,16 @@ def _reasons(plan: Plan) -> Iterator[str]:
 
 
 def workflow_note(url: str) -> str:
-    """The note of a plan that says which workflow run works on it."""
+    """Return the note of a plan comment that links the workflow run of the plan."""
     return f"[Workflow run]({url})"
 
 
 def read_workflow_note(body: str, *, repository_url: str) -> int | None:
-    """The workflow run that the note of a plan comment names, if it is one of this repository."""
-    # A whole line: what a plan quotes of others never is one.
+    """Return the id of the workflow run that a plan comment links.
+
+    Returns None when there is no link, or one to another repository.
+    """
+    # The note is a whole line, which text that the plan quotes never is.
     url = re.escape(f"{repository_url}/actions/runs/")
     note = rf"^- \[Workflow run\]\({url}([1-9][0-9]{{0,15}})\)\r?$"
     found = re.search(note, body, re.MULTILINE)
@@ -168,7 +182,7 @@ def read_workflow_note(body: str, *, repository_url: str) -> int | None:
 
 
 def _task_list(children: Mapping[str, int], beside: Sequence[str]) -> Iterator[str]:
-    """The children that cannot be sub-issues, which GitHub shows as boxes with their state."""
+    """Yield the child issues `beside` as a task list, in which GitHub shows their state."""
     if beside:
         yield "<details><summary>Child issues that GitHub does not show as sub-issues</summary>"
         yield ""
@@ -179,7 +193,7 @@ def _task_list(children: Mapping[str, int], beside: Sequence[str]) -> Iterator[s
 
 
 def parent_body(plan: Plan) -> str:
-    """The issue of a run that no issue asked for."""
+    """Return the body of the parent issue that we create for a run without one."""
     return "\n".join(
         [
             mark(run=plan.run, kind=PARENT_KIND),
@@ -189,12 +203,12 @@ def parent_body(plan: Plan) -> str:
 
 
 def answer_body(text: str, *, run: str) -> str:
-    """A reply of ours; `text` is Markdown of ours."""
+    """Return the body of a reply; `text` is Markdown of ours."""
     return clip(f"{mark(run=run, kind=REPLY_KIND)}\n{text}")
 
 
 def error_text(what: str, why: str, next_step: str) -> str:
-    """An error for people on GitHub: nothing in it acts."""
+    """Return an error as Markdown for people on GitHub; its texts are inert."""
     parts = [("", what), ("Why: ", why), ("Next: ", next_step)]
     lines = "\n".join(f"{word}{text}" for word, text in parts if text)
     return f"Nothing was started.\n\n{code_block(lines, limit=4000)}"

@@ -1,4 +1,4 @@
-"""Pull requests and the failure issue of a run. Nothing that others wrote acts in them."""
+"""Writes the titles and bodies of a run's pull requests. Text of others is inert in them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ on:
 
 
 def pull_title(one: TaskHistory) -> str:
-    """Plain text: it may become the message of a commit."""
+    """Return the title of a task's pull request.
+
+    It is plain text, because it may become the message of a commit.
+    """
     return inert(one.title, limit=LONGEST_TITLE) or one.task
 
 
@@ -43,9 +46,10 @@ def pull_body(
     closes: bool,
     together: Sequence[str] = (),
 ) -> str:
-    """The pull request of one task.
+    """Return the body of a task's pull request.
 
-    `together` are the ids of the tasks with whose changes it passed the check.
+    `together` are the ids of the tasks whose changes passed the check with this one. `closes` makes
+    the merge close the child issue.
     """
     closing = [f"Closes {issue_number(one.issue)}", ""] if closes and one.issue > 0 else []
     effort = f"{duration(one.seconds)} in {count(one.attempts, 'attempt')}, {known_cost([one])}"
@@ -62,10 +66,12 @@ def pull_body(
 
 
 def task_name(one: TaskHistory) -> str:
+    """Return the title and the id of the task (Markdown)."""
     return f"{as_line(one.title) or 'Task'} ({as_code(one.task)})"
 
 
 def part_of_run(history: History) -> str:
+    """Return the words that name the run and its parent issue (Markdown)."""
     parent = f" of {issue_number(history.parent)}" if history.parent > 0 else ""
     return f"part of run {as_code(history.run)}{parent}"
 
@@ -98,14 +104,20 @@ def _agent_notes(one: TaskHistory) -> Iterator[str]:
 
 
 def run_pull_title(history: History) -> str:
-    """Plain text: it may become the message of a commit."""
+    """Return the title of the run's one pull request.
+
+    It is plain text, because it may become the message of a commit.
+    """
     return f"Results of run {inert(history.run, limit=LONGEST_TITLE // 2)}"
 
 
 def run_pull_body(
     history: History, verdict: Verdict, *, landed: Sequence[TaskHistory], reason: str
 ) -> str:
-    """The one pull request of a run; `reason` says why there is no push, in plain text."""
+    """Return the body of the run's one pull request.
+
+    `landed` are the tasks in it. `reason` says in plain text why nothing is pushed.
+    """
     commit = commit_link(verdict.commit) if verdict.steps else ""
     above = [
         mark(run=history.run, kind=RUN_PULL_KIND),
@@ -121,12 +133,15 @@ def run_pull_body(
 
 
 def memory_pull_title(history: History) -> str:
-    """Plain text: it may become the message of a commit."""
+    """Return the title of the pull request for Memory.md.
+
+    It is plain text, because it may become the message of a commit.
+    """
     return f"Note run {inert(history.run, limit=LONGEST_TITLE // 2)} in Memory.md"
 
 
 def memory_pull_body(history: History) -> str:
-    """The pull request that brings `.github/Memory.md` up to date."""
+    """Return the body of the pull request that updates `.github/Memory.md`."""
     return (
         f"{mark(run=history.run, kind=MEMORY_PULL_KIND)}\n"
         f"What the run did, for the next one to know; {part_of_run(history)}. "
@@ -135,7 +150,7 @@ def memory_pull_body(history: History) -> str:
 
 
 def dispatch_help(workflow: str) -> str:
-    """What to add to the caller's `workflow`, where a round cannot be begun without it."""
+    """Return the lines that the caller's `workflow` needs to start rounds (Markdown)."""
     return (
         f"The next round could not begin by itself: {as_code(workflow)} cannot be dispatched with "
         f"`run`, `round` and `issue`. Add these lines to it, on the default branch:\n\n"

@@ -1,4 +1,4 @@
-"""What became of a run, told on its parent issue and in the summary of the job."""
+"""Writes the report of a round, for the parent issue and for the summary of the job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_LINES = 40  # of each list
 MOST_FOLLOW_UPS = 10
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_REASONS = (200, 60, 0)  # characters of each, the longest that leaves room for all tasks
+_REASONS = (200, 60, 0)  # characters of each; the first that leaves room for all tasks counts
 _LATEST = 253_402_300_799  # 9999-12-31
 
 _STATES = {
@@ -47,8 +47,10 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """What was measured. `wall_seconds` is clock time, the others are added up over all agents
-    and all checks."""
+    """The measured times and usage of a round.
+
+    `wall_seconds` is clock time; the other times are sums over all agents and all checks.
+    """
 
     agent_seconds: float
     check_seconds: float
@@ -57,7 +59,7 @@ class Speed:
 
 
 def report_kind(round_number: int) -> str:
-    """The kind of the mark of a round's report."""
+    """Return the kind of the mark in a round's report."""
     return f"report-{round_number}"
 
 
@@ -68,10 +70,10 @@ def report_comment(
     speed: Speed | None,
     notes: Sequence[str] = (),
 ) -> str:
-    """The report of the round on the parent issue.
+    """Return the report of the round for the parent issue.
 
-    `notes` are Markdown of ours, a line each; pull requests that wait, the round that is due and
-    how to retry are told by themselves.
+    `notes` are Markdown of ours, one line each. Waiting pull requests, the round that is due and
+    how to retry are told without them.
     """
     head = mark(run=history.run, kind=report_kind(history.round))
     text = summary_markdown(
@@ -92,7 +94,7 @@ def summary_markdown(
     notes: Sequence[str] = (),
     limit: int = SUMMARY_LIMIT,
 ) -> str:
-    """As `report_comment`, without its mark; at most `limit` characters."""
+    """Return the text of `report_comment` without its mark, in at most `limit` characters."""
     above = [f"### {_headline(history)}", "", *_measured(speed), ""]
     below = ["", *_list("Next", [*_next(history)])]
     below += _list("To know", [*_words_of(verdict), *notes, *_skipped(history)])
@@ -102,7 +104,10 @@ def summary_markdown(
 
 
 def result_table(tasks: Sequence[TaskHistory], *, limit: int) -> list[str]:
-    """The tasks and what became of each; reasons are shortened first, then tasks left away."""
+    """Return the lines of a table of the tasks and their results.
+
+    The lines have at most `limit` characters: reasons are shortened first, then tasks are left out.
+    """
     head = [
         "| task | issue | state | result | time | cost | reason |",
         "|---|---|---|---|---|---|---|",
@@ -117,7 +122,7 @@ def result_table(tasks: Sequence[TaskHistory], *, limit: int) -> list[str]:
 
 
 def fit_body(lines: Iterable[str], *, limit: int) -> list[str]:
-    """The first lines, as many as have room in `limit` characters, line breaks counted."""
+    """Return the first lines that fit into `limit` characters, line breaks counted."""
     kept: list[str] = []
     for line in lines:
         limit -= len(line) + 1
@@ -145,24 +150,27 @@ def _cell_code(text: str) -> str:
 
 
 def issue_number(issue: int) -> str:
-    """An issue or pull request as GitHub links it; "" for none."""
+    """Return an issue or pull request as GitHub links it, "" for none."""
     return f"#{issue}" if issue > 0 else ""
 
 
 def commit_link(commit: str) -> str:
-    """A commit as GitHub links it; whatever is none is shown as code, nothing as ""."""
+    """Return a commit as GitHub links it, "" for none.
+
+    Text that is no commit id is returned as code.
+    """
     if not commit:
         return ""
     return shorten_id(commit) if is_commit(commit) else as_code(commit, limit=40)
 
 
 def is_commit(text: str) -> bool:
-    """Whether it is a commit's whole id."""
+    """Return whether the text is a whole commit id."""
     return bool(_COMMIT.fullmatch(text))
 
 
 def known_cost(tasks: Iterable[TaskHistory]) -> str:
-    """What the agents of these tasks told that they cost; some may not have told."""
+    """Return in words what the agents of these tasks reported as their cost."""
     worked = [one.usage for one in tasks if one.attempts]
     told = cost(sum(worked, start=Usage()))
     if not told:
@@ -172,14 +180,14 @@ def known_cost(tasks: Iterable[TaskHistory]) -> str:
 
 
 def describe_result(one: TaskHistory) -> str:
-    """Where the work is: its pull request, its commit on the target, its branch."""
+    """Return where the task's work is: pull request, commit on the target or branch (Markdown)."""
     landed = commit_link(one.landed_as) if one.state is TaskState.LANDED else ""
     found = " ".join(filter(None, (issue_number(one.pull), landed)))
     return found or (as_code(one.branch) if one.branch else "")
 
 
 def say_state(one: TaskHistory) -> str:
-    """Where a task stands, in plain words."""
+    """Return the state of the task in plain words."""
     if one.state is TaskState.SUCCEEDED and one.is_done:
         return "had nothing to change"
     why = _OUTCOMES.get(one.outcome) if one.outcome else None
@@ -223,7 +231,7 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _follow_ups(history: History) -> Iterator[str]:
-    """Further work that agents saw, folded away."""
+    """Yield the further work that agents saw, folded away."""
     found = merge_follow_ups({one.task: one.follow_ups for one in history.tasks})
     if not found:
         return
@@ -264,11 +272,12 @@ def _next(history: History) -> Iterator[str]:
 
 
 def read_clock(at: float) -> datetime:
-    """The moment in UTC of epoch seconds; numbers without one are the nearest that has one."""
+    """Return epoch seconds as a UTC time; a value out of range becomes the nearest valid one."""
     return datetime.fromtimestamp(min(max(0.0, at), _LATEST), UTC)
 
 
 def _words_of(verdict: Verdict | None) -> Iterator[str]:
+    """Yield what people should know of the verdict (Markdown)."""
     if verdict is None:
         return
     if verdict.base_green is False:
