@@ -1,4 +1,4 @@
-"""One finalize job, again and again from the same moment, and what each try of it leaves."""
+"""Repeats one finalize job from the same saved moment, and tells what each try leaves."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from tests.github.double import Double
 from tests.github.merging import WEB_FLOW
 from tests.github.state import Repository
 
-# One lands, one fails the check beside it, one is for a person to merge, one fails.
+# In this order: a task that lands, one that fails the check with it, one that a person has to
+# merge, one that fails.
 PROMPTS = {
     "cherry": "# Write cherry\n\nwrite cherry.txt cherry\n",
     "damson": "# Write damson\n\nwrite damson.txt damson\n",
     "quince": "# Write a Makefile\n\nwrite Makefile all:\n",
     "plum": "# Write plum\n\nfail\n",
 }
-# Each tree that passes is written down, by the id that git gives it.
+# The check records the id of each tree that passes.
 CHECK = """\
 test -e cherry.txt && test -e damson.txt && exit 1
 GIT_INDEX_FILE=$(mktemp -u) sh -c 'git add --all && git write-tree' >> '{passed}'
@@ -39,7 +40,7 @@ MEASURED = re.compile(r"(?m)^Agents worked .*$|\"at\": ?[\d.]+|\d{4}-\d\d-\d\d \
 
 @dataclass(frozen=True)
 class Finale:
-    """The house of a run whose verify job is over, as it was then."""
+    """A round whose verify job is over, saved so that its finalize job can run many times."""
 
     house: House
     held: Round
@@ -51,7 +52,10 @@ class Finale:
     def prepare(
         cls, double: Double, folder: Path, *, name: str, settings: str = "", rule: str = ""
     ) -> Finale:
-        """`settings` are further lines of concertmaster.yml, `rule` one for the target."""
+        """Run the jobs before finalize and save what they left.
+
+        `settings` are further lines of concertmaster.yml, `rule` is a rule of the target.
+        """
         passed = folder / f"passed-{name}"
         house = House.build(
             double,
@@ -85,10 +89,8 @@ class Finale:
     def bare(self) -> Bare:
         return self.double.git(self.repository)
 
-    # --- the job -------------------------------------------------------------------------------
-
     def rewind(self) -> None:
-        """All is as it was, but for the time: limits of the hour are over."""
+        """Restore everything but the clock, which moves on so that hourly limits are over."""
         self.double.faults.clear()
         self.double.log.clear()
         self.double.clock.advance(HOURS)
@@ -99,7 +101,7 @@ class Finale:
         self.download()
 
     def download(self) -> None:
-        """A machine that holds only the artifacts and what the jobs before gave."""
+        """Restore the folder of the job, as on a new machine that has downloaded the artifacts."""
         _replace(self.held.workflow.folder, self.saved / "workflow")
         self.held.workflow.said.truncate(0)
 
@@ -110,7 +112,7 @@ class Finale:
             self.check_target()
 
     def run_or_stop(self, **inputs: str) -> Error | None:
-        """A stop is a clear one."""
+        """Run the job; return the error that stopped it, which has to tell everything, or None."""
         try:
             self.run(**inputs)
         except Error as error:
@@ -121,21 +123,19 @@ class Finale:
         return stop
 
     def run_until_done(self) -> None:
-        """The run after a stop completes it."""
+        """Run the job, and once more on a new machine if it stopped."""
         if self.run_or_stop():
             self.download()
             self.run()
 
     def calls(self) -> list[Call]:
-        """Those of a job that nothing disturbs."""
+        """Return the calls of a job that nothing disturbs."""
         self.rewind()
         self.run()
         return [*self.double.log]
 
-    # --- what is there afterwards --------------------------------------------------------------
-
     def check_target(self) -> None:
-        """It holds a tree that passed the check, apart from Memory.md."""
+        """Assert that the target holds a tree that passed the check, apart from Memory.md."""
         first = self.remembered.default_tip
         assert first
         known = {*self.passed.read_text().split(), self._tree(first)}
@@ -148,7 +148,7 @@ class Finale:
         return self.bare.text("rev-parse", f"{commit}^{{tree}}")
 
     def check_once(self) -> None:
-        """Nothing is there twice."""
+        """Assert that no issue, comment, pull request or entry of Memory.md exists twice."""
         issues = [*self.repository.issues.values()]
         assert not any(map(is_duplicate, issues))
         heads = [pull.head for _, pull in self.repository.pulls()]
@@ -161,7 +161,7 @@ class Finale:
         assert memory.count(self.held.outputs["run"]) <= 1, "two entries in Memory.md"
 
     def state(self) -> dict[str, Any]:
-        """All that a try has left, as far as chance has no part in it."""
+        """Return everything that a try has left, without what chance decides."""
         self.check_once()
         mine = f"refs/heads/concertmaster/{self.held.outputs['run']}/"
         branches = self.bare.refs(mine)
@@ -186,7 +186,7 @@ class Finale:
             yield (pull.head, pull.base, issue.title, issue.body, issue.state, merged, reviews)
 
     def _known(self, commit: str) -> str:
-        """Its id, but where GitHub has made it and put its time in: its tree."""
+        """Return the commit's id, or the tree of a commit by GitHub, whose id varies with time."""
         found = self.bare.read_commit(commit)
         return found.tree if found.committer.name == WEB_FLOW.name else commit
 
@@ -196,7 +196,7 @@ class Finale:
 
 
 def _without_chance(value: Any) -> Any:
-    """Without ids of GitHub and what a clock has measured."""
+    """Return the value without ids of GitHub and without measured times."""
     match value:
         case str():
             return re.sub(r"(issuecomment-)\d+", r"\1…", MEASURED.sub("…", value))
@@ -214,7 +214,7 @@ def _mark(body: str | None) -> str:
 
 
 def _copy(double: Double, repository: Repository) -> Repository:
-    """Of all that changes; people and apps stay who they are."""
+    """Return a copy of the repository that shares people and apps with the original."""
     known = [*double.store.users.values(), double.store.actions_app]
     return deepcopy(repository, {id(one): one for one in known})
 

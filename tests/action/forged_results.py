@@ -1,4 +1,4 @@
-"""What jobs leave that run what an agent wrote, made by somebody who knows all of our code."""
+"""Forges the artifacts of work and verify jobs, as somebody does who knows all of our code."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from tests.action.rounds import House, Round
 from tests.github.bare import Bare
 
 Document = dict[str, Any]
-Entry = tuple[str, bytes]  # mode and content; of a submodule the commit
+Entry = tuple[str, bytes]  # mode and content; for a submodule the commit's id
 
 
 @dataclass(frozen=True)
 class Forger:
-    """Plan and work are done; all that they left can be replaced."""
+    """A round after its work jobs, whose artifacts can be replaced."""
 
     house: House
     held: Round
     folder: Path
-    given: dict[str, str] = field(default_factory=dict)  # outputs of jobs that lie
+    given: dict[str, str] = field(default_factory=dict)  # forged outputs of jobs
     blobs: dict[bytes, str] = field(default_factory=dict)
 
     @property
@@ -60,8 +60,6 @@ class Forger:
     def id_of(self, name: str) -> str:
         return next(one.task for one in self.history.tasks if one.task.startswith(name))
 
-    # --- commits ---
-
     @cached_property
     def objects(self) -> RunRepository:
         clone = self.folder / "clone"
@@ -71,7 +69,7 @@ class Forger:
         return RunRepository.create(self.folder / "repository.git", user=user, base=self.base)
 
     def receive(self, name: str) -> str:
-        """The head that an honest job has left, now in the forger's objects too."""
+        """Fetch the head of an honest result into the forger's objects, and return it."""
         one = self.result(name)
         bundle = self.share_of(name) / one["bundle"]
         git = self.objects.git
@@ -79,7 +77,7 @@ class Forger:
         return str(one["head"] or one["work"])
 
     def tree(self, start: str, files: Mapping[str, Entry | str | None]) -> str:
-        """The tree of the commit `start` with these files, whatever git can hold."""
+        """Return the tree of the commit `start` with these files; None removes a file."""
         index = self.folder / "index"
         git = Git(self.objects.path, git_dir=self.objects.path, index=index, private=True)
         git.run("read-tree", start)
@@ -88,7 +86,7 @@ class Forger:
         return git.run("write-tree")
 
     def _entry(self, entry: Entry | str | None) -> str:
-        """Mode and id, as git lists them."""
+        """Return mode and id of the entry, as git lists them."""
         if entry is None:
             return f"0 {'0' * 40}"
         mode, data = ("100644", entry.encode()) if isinstance(entry, str) else entry
@@ -99,7 +97,7 @@ class Forger:
         return f"{mode} {self.blobs[data]}"
 
     def commit(self, name: str, tree: str, *, parent: str = "", text: str = "") -> str:
-        """As we make it for this task."""
+        """Return a commit of the tree, with parent and message as we make them for the task."""
         task = next(one for one in self.plan.tasks if one.id == self.id_of(name))
         settings = self.plan.settings
         ours = commit_message.task_message(
@@ -108,14 +106,12 @@ class Forger:
         parents = (parent or self.base,)
         return self.objects.commit(tree, parents=parents, message=text or ours, at=settings.made_at)
 
-    # --- what a work job leaves ---
-
     def share_of(self, name: str) -> Path:
         number = next(n for n, ids in enumerate(self.plan.shares) if self.id_of(name) in ids)
         return self.artifacts / f"concertmaster-work-{number}"
 
     def results(self, name: str) -> Document:
-        """The document that has the task's result."""
+        """Return the results document of the task's share."""
         found: Document = json.loads((self.share_of(name) / "results.json").read_text())
         return found
 
@@ -124,13 +120,13 @@ class Forger:
         return next(one for one in tasks if one["task"] == self.id_of(name))
 
     def bend(self, name: str, change: Callable[[Document], object]) -> None:
-        """Change the document of the task's share."""
+        """Change the results document of the task's share."""
         document = self.results(name)
         change(document)
         (self.share_of(name) / "results.json").write_text(json.dumps(document))
 
     def tell(self, name: str, **fields: Any) -> None:
-        """Other things in the task's result."""
+        """Replace fields of the task's result."""
 
         def change(document: Document) -> None:
             next(o for o in document["tasks"] if o["task"] == self.id_of(name)).update(fields)
@@ -141,7 +137,7 @@ class Forger:
         return self.share_of(name) / "bundles" / f"{self.id_of(name)}.bundle"
 
     def claim(self, name: str, head: str, **fields: Any) -> None:
-        """The share says that this commit is the task's result, and has the bundle for it."""
+        """Make the commit the result of the task, with a bundle that holds it."""
         path = self.bundle(name)
         path.parent.mkdir(exist_ok=True)
         self.objects.bundle(path, head, ref=self._ref(name), base=self.base)
@@ -150,7 +146,7 @@ class Forger:
         self.tell(name, **{**succeeded, **where, "work": "", "no_op": "", **fields})
 
     def write(self, name: str, files: Mapping[str, Entry | str | None]) -> str:
-        """The task's agent has written these files, and nothing held it back."""
+        """Make a commit with these files the result of the task; no policy applies."""
         head = self.commit(name, self.tree(self.base, files))
         self.claim(name, head)
         return head
@@ -158,10 +154,8 @@ class Forger:
     def _ref(self, name: str) -> str:
         return f"refs/heads/concertmaster/{self.plan.run}/{self.id_of(name)}"
 
-    # --- what a verify job leaves ---
-
     def step(self, tip: str, *names: str, reapplied: tuple[str, ...] = ()) -> Document:
-        """The merge of the results of these tasks, as whoever repeats it gets it."""
+        """Return the verdict's step that merges these tasks onto `tip`, with its true result."""
         commit = tip
         for name in names:
             one, entry = self.result(name), self.history.task(self.id_of(name))
@@ -187,7 +181,7 @@ class Forger:
         }
 
     def judge(self, *steps: Document, **fields: Any) -> None:
-        """The verdict: all of that is green."""
+        """Write a verdict by which all of the steps are green."""
         verdict = {
             "run": self.plan.run,
             "round": self.history.round,
@@ -202,7 +196,7 @@ class Forger:
         self.hand_over(json.dumps(verdict).encode())
 
     def hand_over(self, verdict: bytes) -> None:
-        """With the digest that goes with it."""
+        """Write the verdict and give its digest as the output of the verify job."""
         path = self.artifacts / "concertmaster-verify" / "verdict.json"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(verdict)
@@ -212,10 +206,8 @@ class Forger:
     def digest(path: Path) -> str:
         return sha256(path.read_bytes()).hexdigest()
 
-    # --- what comes of it ---
-
     def copy(self, folder: Path) -> Forger:
-        """With artifacts of its own, for what only reads them."""
+        """Return a forger with its own artifacts; tests must only read its repository."""
         workflow = replace(self.held.workflow, folder=folder / "workflow")
         shutil.copytree(self.held.workflow.folder, workflow.folder)
         held = Round(workflow=workflow, inputs=self.held.inputs)
@@ -223,7 +215,7 @@ class Forger:
         return Forger(house=self.house, held=held, folder=folder / "forger")
 
     def accepted(self) -> set[str]:
-        """The short names of the tasks whose results may land, by themselves."""
+        """Return the short names of the tasks whose results are accepted."""
         user = Repository.open(self.objects.path.parent / "clone")
         objects = RunRepository.create(self.folder / "gate.git", user=user, base=self.base)
         plan_artifact = PlanArtifact(plan=self.plan, history=self.history, texts={})
@@ -245,21 +237,21 @@ class Forger:
         self.held.finalize(**{**self.given, **more})
 
     def landed(self) -> set[str]:
-        """The short names of the tasks that are on the target, as the report says it."""
+        """Return the short names of the landed tasks, from the output of the job."""
         return {task.rpartition("-")[0] for task in json.loads(self.held.outputs["landed"])}
 
     def brought(self) -> list[str]:
-        """The commits that the target has since the run began."""
+        """Return the commits that the target got since the base of the run."""
         return self.bare.text("rev-list", self.house.tip(), f"^{self.base}").split()
 
     def history_of_paths(self) -> set[str]:
-        """Every path that any commit of the run on the target has ever touched."""
+        """Return every path that a commit of the run on the target touched."""
         log = ("log", "-m", "-z", "--format=", "--name-only", self.house.tip(), f"^{self.base}")
         return {*filter(None, self.bare.run(*log).decode(errors="surrogateescape").split("\0"))}
 
 
 def sparse(path: Path, size: int) -> None:
-    """A file of so many bytes, of which the disk has none."""
+    """Make a file of `size` bytes that takes no room on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with path.open("wb") as file:

@@ -1,4 +1,4 @@
-"""What a round brings to GitHub: landed commits, pull requests, memory, report, failures."""
+"""Tests what a round brings to GitHub: commits, pull requests, Memory.md, issues."""
 
 from __future__ import annotations
 

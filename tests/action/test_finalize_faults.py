@@ -1,4 +1,4 @@
-"""Whatever befalls one call of finalize: the end is the same, and nothing is there twice.
+"""Tests a fault in each call of finalize: the end is the same, and nothing exists twice.
 
 After every try the target holds a tree that passed the check, apart from Memory.md.
 """
@@ -41,7 +41,7 @@ PASSING = [Effect.BAD_GATEWAY_BEFORE, Effect.SECONDARY_LIMIT, Effect.TOO_MANY_RE
 
 @dataclass(frozen=True)
 class Course:
-    """A finale, with the calls and the end of a job that nothing disturbs."""
+    """A saved round, with the calls and the end of a job that nothing disturbs."""
 
     finale: Finale
     calls: list[Call]
@@ -50,7 +50,7 @@ class Course:
 
 @pytest.fixture(scope="module")
 def course_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Course]]:
-    """A run for each way to land, made when it is asked for."""
+    """Returns the course of each way to land, which is made on demand and then kept."""
     made: dict[str, Course] = {}
     with pytest.MonkeyPatch.context() as patch:
         set_home(tmp_path_factory.mktemp("home"), patch)
@@ -77,7 +77,7 @@ merged = pytest.mark.parametrize("course", ["merged"], indirect=True)
 
 
 def check(course: Course, trials: Iterable[list[Fault]]) -> None:
-    """Each trial ends as if nothing had happened."""
+    """Assert that each trial ends as a job that nothing disturbs."""
     finale = course.finale
     for faults in trials:
         finale.rewind()
@@ -91,7 +91,7 @@ def check(course: Course, trials: Iterable[list[Fault]]) -> None:
 
 
 def writes(calls: list[Call], effect: Effect) -> Iterator[Fault]:
-    """A fault in each call that may change something."""
+    """Yield a fault for each call that may change something."""
     for fault, call in each(calls, effect):
         is_write = call.method != "GET" and not call.path.endswith("/git-upload-pack")
         if is_write and call.path != "/graphql":
@@ -108,7 +108,7 @@ def each(calls: list[Call], effect: Effect) -> Iterator[tuple[Fault, Call]]:
 
 
 def mutations(calls: list[Call], effect: Effect) -> Iterator[Fault]:
-    """A fault in each mutation of a batch."""
+    """Yield a fault for each mutation of a batch."""
     fields = Counter(field for call in calls for field in call.fields if field in MUTATIONS)
     for name, number in fields.items():
         for nth in range(1, number + 1):
@@ -116,7 +116,10 @@ def mutations(calls: list[Call], effect: Effect) -> Iterator[Fault]:
 
 
 def refusals(calls: list[Call]) -> Iterator[Fault]:
-    """But where a 404 is believed: the label is not there, the workflow takes no dispatch."""
+    """Yield a 404 for the first call of each kind, except where we believe a 404.
+
+    Such a 404 says that a label is not there, or that a workflow takes no dispatch.
+    """
     for fault, call in each(calls, Effect.NOT_FOUND):
         is_believed = call.method == "DELETE" or "/actions/workflows/" in call.path
         if fault.nth == 1 and not is_believed:
@@ -125,12 +128,9 @@ def refusals(calls: list[Call]) -> Iterator[Fault]:
 
 
 def every_third(calls: list[Call], effect: Effect) -> Iterator[list[Fault]]:
-    """Faults in every call, in three parts, so that each goes well when it is made again."""
+    """Yield three lists of faults, which together hit every call but never its repetition."""
     for part in range(3):
         yield [fault for fault, _ in each(calls, effect) if fault.nth and fault.nth % 3 == part]
-
-
-# --- GitHub ------------------------------------------------------------------------------------
 
 
 def test_a_lost_answer_to_any_write_changes_nothing_of_the_end(course: Course) -> None:
@@ -146,7 +146,7 @@ def test_nor_does_a_push_that_is_cut_off(course: Course, effect: Effect) -> None
 
 @merged
 def test_nor_does_a_call_that_is_refused(course: Course) -> None:
-    """The first of a kind stands for all: most are a stop."""
+    """Only the first call of each kind is refused, because most refusals stop the job."""
     check(course, ([one] for one in refusals(course.calls)))
 
 
@@ -169,15 +169,12 @@ def test_nor_does_an_error_in_place_of_one_field(course: Course) -> None:
     check(course, ([one] for one in mutations(course.calls, Effect.FIELD_ERROR)))
 
 
-# --- the job itself ----------------------------------------------------------------------------
-
-
 class Killed(BaseException):
     """The job's machine is gone."""
 
 
 class Death:
-    """Comes behind the n-th call to GitHub or to its git that may have changed something."""
+    """The end of the job behind its n-th call to GitHub or git that may have changed something."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -237,7 +234,7 @@ def test_a_job_that_runs_again_changes_nothing(course: Course) -> None:
 
 @merged
 def test_a_round_that_is_dispatched_twice_is_held_once(course: Course) -> None:
-    """As the runs say nothing of their inputs, a job that runs again starts it again."""
+    """GitHub does not show the inputs of a workflow run, so a repeated job dispatches again."""
     finale = course.finale
     finale.rewind()
     finale.run()
@@ -254,9 +251,6 @@ def test_a_round_that_is_dispatched_twice_is_held_once(course: Course) -> None:
     assert again.outputs["count"] == "0"
     assert len(finale.repository.issues) == issues
     assert len(finale.repository.issues[1].comments) == comments
-
-
-# --- the download folder -----------------------------------------------------------------------
 
 
 Damage = Callable[[Path], object]
@@ -284,7 +278,7 @@ def bundle(artifacts: Path, name: str) -> Path:
 
 
 def claim(artifacts: Path) -> None:
-    """A verdict by which what fails the check lands as well."""
+    """Make the verdict say that tasks which failed the check have passed."""
     path = artifacts / VERIFY / "verdict.json"
     verdict = json.loads(path.read_text())
     verdict["steps"][0]["tasks"] += [left["task"] for left in verdict["left_out"]]
@@ -387,7 +381,7 @@ def test_nor_does_one_of_another_digest(course: Course, output: str) -> None:
 @merged
 @pytest.mark.parametrize("name", GOES_ON)
 def test_what_lacks_in_the_download_is_made_good_by_a_whole_one(course: Course, name: str) -> None:
-    """Numbers and commits may differ: the first try has filed more, and put it in Memory.md."""
+    """Numbers and commits may differ, because the first try filed more and put it in Memory.md."""
     finale = course.finale
     finale.rewind()
     GOES_ON[name](finale.held.artifacts)

@@ -1,5 +1,7 @@
-"""Whatever the jobs leave that run agents' words: it lands only what they could have made, or stops
-clearly; and whatever they say, nothing of it acts."""
+"""Fuzzes what finalize gets from jobs with agents: it lands what they can have made, or stops.
+
+Nothing that they say acts on GitHub.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,9 @@ from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict, Ver
 from concertmaster.text.display import is_visible
 from concertmaster.text.markdown import BODY_LIMIT
 from concertmaster.text.marks import read_marks
+from tests.action.finalize_attacks import PROMPTS, WORDS, begin, prose
 from tests.action.forged_results import Forger
 from tests.action.rounds import House
-from tests.action.test_finalize_attacks import PROMPTS, WORDS, begin, prose
 from tests.action.test_fuzz import MARKDOWN, VALUES, bend, spots, written_with
 from tests.github.double import Double
 
@@ -47,9 +49,6 @@ TEXTS = written_with(*MARKDOWN, "Closes #1", "/orchestrate", BEGIN, END, "### ")
 COMMITS = st.sampled_from(["", "a" * 40, BASE, "c" * 64])
 UNEXPECTED: list[Any] = [None, True, -1, 1e400, "", "x" * 5000, "1" * 40, [], {}, [[]], "../../x"]
 ODD = st.sampled_from(UNEXPECTED)
-
-
-# --- what a work job leaves --------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def plan_artifact(forger: Forger) -> PlanArtifact:
 
 
 def accept(forger: Forger, plan_artifact: PlanArtifact, artifacts: Path) -> dict[str, str]:
-    """The heads that may land, by task."""
+    """Return the accepted heads by task."""
     shares = read_shares(plan_artifact.plan, artifacts, round_number=1)
     gate = ResultChecker(
         plan_artifact=plan_artifact,
@@ -114,7 +113,7 @@ def test_any_change_of_results_lets_in_the_true_heads_or_none(
 def test_any_change_of_a_bundle_loses_its_task_or_nothing(
     forger: Forger, plan_artifact: PlanArtifact, copied: Callable[[], Path], data: st.DataObject
 ) -> None:
-    """The results name the digest of what is there."""
+    """The results have the digest of the changed bundle."""
     artifacts = copied()
     true = accept(forger, plan_artifact, artifacts)
     bundle = artifacts / forger.bundle("apple").relative_to(forger.artifacts)
@@ -152,12 +151,9 @@ def test_any_bytes_as_a_journal_are_kept_as_text_that_tells_no_secret(
     assert all(name.startswith("rounds/1/") for name in kept)
 
 
-# --- what a verify job leaves ------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def landing(forger: Forger, plan_artifact: PlanArtifact) -> History:
-    """As finalize has it before it repeats the merges."""
+    """The history that finalize has before it repeats the merges."""
     history = plan_artifact.history
     for name in ("apple", "pear", "plum"):
         one = forger.result(name)
@@ -170,7 +166,7 @@ def landing(forger: Forger, plan_artifact: PlanArtifact) -> History:
 
 @pytest.fixture(scope="module")
 def verdicts_of_all(forger: Forger) -> list[Any]:
-    """Two ways to land everything."""
+    """Two verdicts that land everything, in different steps."""
     apple = forger.step(forger.base, "apple")
     rest = forger.step(apple["commit"], "pear", "plum")
     found = []
@@ -226,9 +222,6 @@ def test_any_bytes_as_a_verdict_are_refused(landing: History, tmp_path: Path, da
         read_verdict(tmp_path, history=landing)
 
 
-# --- what is said of it ------------------------------------------------------------------------
-
-
 NUMBERS = st.floats(0, 1e15) | st.sampled_from([0.0, 0.004, 59.9, 1e15])
 USAGES = st.builds(
     Usage,
@@ -239,7 +232,7 @@ USAGES = st.builds(
 
 
 def tasks(number: int) -> st.SearchStrategy[TaskHistory]:
-    """With whatever others may have written in any of its texts."""
+    """Generate tasks in which each text may be hostile."""
     return st.builds(
         TaskHistory,
         task=st.just(f"t{number}-abcd"),
@@ -303,7 +296,7 @@ def verdicts(draw: st.DrawFn, history: History) -> Verdict:
 
 
 def check_words(text: str) -> None:
-    """One mark of ours, everything visible, and nothing that GitHub would act upon."""
+    """Assert that the text has one mark, is visible, and holds nothing on which GitHub acts."""
     assert len(read_marks(text)) == 1
     assert len(text) <= BODY_LIMIT
     assert all(is_visible(one) or one == "\n" for one in text)

@@ -1,4 +1,4 @@
-"""Plans and rounds of many prompts: few calls, inside every limit; what GitHub cannot hold."""
+"""Tests plans and rounds of many prompts: few calls, inside the limits of GitHub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MINUTE = 60.0
 
 
 def write_prompts(double: Double, repository: Repository, number: int, *, name: str = "p") -> str:
-    """The list of them; each needs the one before it."""
+    """Commit prompts of which each needs the one before, and return their list."""
     files: dict[str, str | None] = {}
     for place in range(number):
         head = f"---\nneeds: [{name}{place - 1:03}.md]\n---\n" if place else ""
@@ -48,12 +48,12 @@ def api_calls(double: Double) -> list[Call]:
 
 
 def cost(calls: list[Call]) -> float:
-    """A GraphQL request counts 1 and a fifth of its mutations."""
+    """Return what the calls cost: 1 for each call, and a fifth for each mutation."""
     return sum(1 + sum(field in MUTATIONS for field in call.fields) / 5 for call in calls)
 
 
 def children(repository: Repository) -> list[Issue]:
-    """In the order of their numbers."""
+    """Return the child issues in the order of their numbers."""
     return [issue for issue in repository.issues.values() if issue.title.startswith("Write ")]
 
 
@@ -67,7 +67,7 @@ def plan_comment(repository: Repository) -> str:
 
 
 def listed(text: str) -> list[int]:
-    """The numbers of a task list."""
+    """Return the numbers of the issues in a task list."""
     return [int(number) for number in re.findall(r"^- \[ \] #(\d+)$", text, re.MULTILINE)]
 
 
@@ -178,7 +178,7 @@ def test_a_parent_that_takes_less_than_it_should_stops_nothing(
 
 
 def without(*lines: str) -> object:
-    """GitHub's schema of a server that does not have them."""
+    """Return GitHub's schema without these lines, as an older server has it."""
     return build_schema("\n".join(one for one in SCHEMA.split("\n") if one.strip() not in lines))
 
 
@@ -246,9 +246,6 @@ def test_of_a_plan_too_long_for_a_comment_the_whole_is_in_the_artifact(
     assert len(listed(shown)) == 156
 
 
-# --- whole rounds ------------------------------------------------------------------------------
-
-
 def many(double: Double, folder: Path, number: int, *, landing: str) -> House:
     names = [f"p{place:03}" for place in range(number)]
     prompts = {name: f"# Write {name}\n\nwrite {name}.txt x\n" for name in names}
@@ -257,7 +254,7 @@ def many(double: Double, folder: Path, number: int, *, landing: str) -> House:
 
 
 def hold(house: House) -> tuple[Round, dict[str, list[Call]]]:
-    """A whole round of all prompts; the calls of its jobs."""
+    """Hold a whole round of all prompts; return it with the calls of each job."""
     names = [issue.rpartition("/")[2].removesuffix(".md") for issue in prompts_of(house)]
     held = house.ask(house.open_issue(*names), max_parallel=1)
     spent: dict[str, list[Call]] = {}
@@ -267,7 +264,7 @@ def hold(house: House) -> tuple[Round, dict[str, list[Call]]]:
         getattr(held, name)()
         spent[name] = api_calls(house.double)
         seconds = house.double.clock.seconds() - began
-        house.double.clock.advance(60)  # no agent is quicker, so each job has a minute of its own
+        house.double.clock.advance(60)  # agents take longer, so no two jobs share a minute's limit
         print(
             f"{name}: {cost(spent[name]):.1f} calls, {creations(spent[name])} made, {seconds:.0f}s"
         )
@@ -280,7 +277,7 @@ def prompts_of(house: House) -> list[str]:
 
 
 def creations(calls: list[Call]) -> int:
-    """What counts among the 500 of an hour."""
+    """Return how many of the calls count among the 500 of an hour."""
     made = ("createIssue", "addComment", "addSubIssue", "addBlockedBy")
     fields = sum(field in made for call in calls for field in call.fields)
     paths = ("/issues", "/pulls", "/comments", "/reviews", "/sub_issues", "/blocked_by")

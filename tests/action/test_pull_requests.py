@@ -1,4 +1,4 @@
-"""Runs that land by pull requests: people merge and close them, and everything settles."""
+"""Tests runs that land by pull requests, which people merge or close."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROMPTS = {
     "plum": "# Write plum\n\nwrite plum.txt plum\n",
     "tart": "---\nneeds: [pear.md]\n---\n# Bake tart\n\nneed pear.txt\nwrite tart.txt tart\n",
     "jam": "---\nneeds: [plum.md]\n---\n# Cook jam\n\nneed plum.txt\nwrite jam.txt jam\n",
-    # These two may not run at once: the second is built on the first.
+    # These two exclude each other, so that the second is built on the first.
     "salt": "---\ntouches: [list.txt]\n---\n# Add salt\n\nappend list.txt salt\n",
     "mint": "---\ntouches: [list.txt]\n---\n# Add mint\n\nappend list.txt mint\n",
 }
@@ -36,7 +36,7 @@ def house(double: Double, tmp_path: Path) -> House:
 
 
 def tasks(house: House) -> dict[str, TaskHistory]:
-    """Of the first run, by the name of the prompt."""
+    """Return the tasks of the first run by the name of the prompt."""
     history = house.history(house.rounds[0].outputs["run"])
     return {one.task.rpartition("-")[0]: one for one in history.tasks}
 
@@ -50,12 +50,12 @@ def pulls(house: House, title: str) -> list[Issue]:
 
 
 def pull(house: House, title: str) -> Issue:
-    """The newest one."""
+    """Return the newest pull request with a title that begins so."""
     return pulls(house, title)[-1]
 
 
 def open_pulls(house: House) -> set[str]:
-    """But that of Memory.md."""
+    """Return the titles of the open pull requests, without that of Memory.md."""
     titles = {issue.title for issue, _ in house.repository.pulls() if issue.state == "open"}
     return {title for title in titles if "Memory.md" not in title}
 
@@ -73,7 +73,7 @@ def close(house: House, title: str) -> Issue:
 
 
 def settle(house: House, issue: Issue) -> Round:
-    """Control hears of it, and the round that it dispatches is held."""
+    """Tell control of the closed pull request, and hold the round that it dispatches."""
     before = len(house.dispatched)
     house.close_pull(issue)
     assert len(house.dispatched) == before + 1
@@ -146,7 +146,7 @@ def test_a_dependent_of_a_closed_one_is_blocked(house: House) -> None:
 
 
 def neighbours(house: House) -> tuple[str, str]:
-    """The titles of the two that exclude each other; the second is built on the first."""
+    """Return the titles of two tasks that exclude each other; the second is built on the first."""
     found = tasks(house)
     first, second = ("salt", "mint") if found["mint"].built_on else ("mint", "salt")
     assert found[second].built_on
@@ -206,7 +206,7 @@ def test_a_pull_request_that_was_closed_and_opened_again_may_still_be_merged(hou
 
 @pytest.mark.matrix
 def test_the_branch_of_a_closed_pull_request_stays_as_it_is(house: House) -> None:
-    """GitHub opens none again whose branch has moved, and the task's own commit holds more."""
+    """GitHub reopens none whose branch has moved, and the task's own commit holds more."""
     house.ask(house.open_issue("pear", "tart")).hold()
     settle(house, merge(house, "Write pear", method="squash"))
 
@@ -272,7 +272,7 @@ def test_what_is_merged_while_a_round_runs_is_settled_by_the_next(house: House) 
 def test_what_is_merged_before_the_round_has_written_it_down_is_settled(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Control hears of it too early."""
+    """Control gets the event before the state branch knows the pull request."""
     held = house.ask(house.open_issue("apple"))
 
     def merge_early() -> None:

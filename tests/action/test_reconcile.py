@@ -1,4 +1,4 @@
-"""Plans that run twice, at once, late, or stop in the middle: nothing twice, nothing lost."""
+"""Tests plans that run twice, at once, late or only in part: nothing is made twice or lost."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def undisturbed(set_up: Callable[[], Try]) -> dict[str, Any]:
 
 @dataclass
 class Interruption:
-    """`act` after the n-th call of the library, once."""
+    """A call of `act`, once, after the n-th request of PyGithub."""
 
     number: int
     act: Callable[[], None]
@@ -158,7 +158,7 @@ def test_a_plan_that_runs_again_changes_nothing(set_up: Callable[[], Try]) -> No
 def test_lists_that_lag_behind_a_lost_answer_make_nothing_twice(
     stage: Stage, set_up: Callable[[], Try]
 ) -> None:
-    """As long as they lag less than we wait before we look."""
+    """The lists lag for less time than we wait before we look."""
     expected = undisturbed(set_up)
     stage.double.lag(5)
     for path in ("*/issues", "*/comments", "*/graphql"):

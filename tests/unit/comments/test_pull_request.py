@@ -20,7 +20,7 @@ from tests.rendering import faults, render
 from tests.unit.text.test_markdown import hostile
 
 RUN = "20260101-120000-ab12"
-PARENT, CHILD, PULL, FAILURES = 9001, 9002, 9003, 9004  # none of them in a hostile text
+PARENT, CHILD, PULL, FAILURES = 9001, 9002, 9003, 9004  # numbers that no hostile text contains
 COMMIT = "abcdef9" * 5 + "00000"
 SPEED = round_report.Speed(
     agent_seconds=11_400,
@@ -343,7 +343,7 @@ FOLDED = r"\n<details><summary>\d+ follow-ups?, not started</summary>\n(.*)\n</d
 
 
 def living(body: str) -> list[str]:
-    """What acts in a body beside what is ours: the mark, our numbers and commit, one table."""
+    """Return what acts in a body, without our mark, numbers and commit, and its one table."""
     text = body.partition("\n")[2]
     ours = re.sub(FOLDED, r"\1", text, flags=re.DOTALL)
     ours = re.sub(r"#900\d|\$(?:[\d.]+|inf|nan)|\babcdef9\b", "", ours)
@@ -384,7 +384,7 @@ def test_whatever_others_wrote_does_nothing(
 
 
 def rows_of(text: str) -> list[list[str]]:
-    """The tokens of each row of a table's body."""
+    """Return the cells of each row of the tables in a body."""
     rows: list[list[str]] = []
     for token in render(text):
         if token.type == "tr_open":
