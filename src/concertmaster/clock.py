@@ -1,4 +1,4 @@
-"""The time, as a protocol that tests replace."""
+"""Declares the clock as a protocol that tests replace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time that tests can bend."""
+    """A source of time; `now` returns epoch seconds."""
 
     def now(self) -> float: ...
 
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """Real time."""
+    """The clock of the system."""
 
     def now(self) -> float:
         return time.time()

@@ -1,4 +1,4 @@
-"""What the core asks the engine to do, in the imperative. Each carries all it needs."""
+"""Declares the commands of the state machine to the engine; a command carries all its inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CheckBase:
 class RunPhase:
     """Perform one phase; answered by PhaseFinished or PhaseFailed.
 
-    With `redo` a process died in this phase: what it left is saved, then undone.
+    `redo` means that a process died in this phase: its changes are saved, then undone.
     """
 
     task: Task
@@ -27,23 +27,23 @@ class RunPhase:
     required: frozenset[str] = frozenset()  # prepare: tasks of `wanted` that may not be dropped
     base: str = ""
     checkpoint: str = ""
-    interrupted_at: str = ""  # where the phase began that a usage limit has cut in two
+    interrupted_at: str = ""  # the checkpoint at the start of a phase that a usage limit stopped
     folder: str = ""
     session: str = ""
-    evidence: str = ""  # what has to be mended: of the attempt before, or of a phase of this one
+    evidence: str = ""  # the failure to fix, of the attempt before or of a phase of this one
     findings: str = ""  # the plan that the agent made in research
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitTime:
-    """Answered by PauseEnded, not before `until` (epoch seconds)."""
+    """Wait until `until` (epoch seconds); answered by PauseEnded."""
 
     until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopAttempt:
-    """End the attempt's processes; the phase that runs then fails as cancelled."""
+    """End the attempt's processes; its running phase then fails as cancelled."""
 
     task: str
     attempt: int
@@ -51,13 +51,13 @@ class StopAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeCandidate:
-    """A succeeded task on its way to the target. Its change lies between base and head."""
+    """A succeeded task in a batch; its change is the difference of base and head."""
 
     task: str
     title: str
     base: str
     head: str
-    as_it_is: bool  # all it is built on landed, or stands before it, unchanged
+    as_it_is: bool  # all changes it is built on landed unchanged, or precede it in the batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class CheckBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCheck:
-    """The time is over: end the check that runs. What is ended so has no answer."""
+    """End the running check because the time is over; a check that is ended gives no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class LandBatch:
     tasks: tuple[str, ...]
     tip: str
     commit: str
-    diverted: bool = False  # the target cannot be moved; land on our own branch
+    diverted: bool = False  # the target cannot be moved; land on the run's own branch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,19 +99,19 @@ class KeepWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveWorktree:
-    """The attempt is over and its work is saved; no answer."""
+    """Remove the worktree of an attempt that is over and whose work is saved; no answer."""
 
     folder: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRoom:
-    """Look what is free once all that was to be removed is gone; answered by Throttled."""
+    """Measure the free resources after all pending removals; answered by Throttled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishRun:
-    """Nothing is left to do; answered by RunFinished."""
+    """End the run because nothing is left to do; answered by RunFinished."""
 
 
 Command = (

@@ -1,4 +1,4 @@
-"""Every error that a user may meet: what happened, why, and what to do next.
+"""Declares the errors that users see: what happened, why, and what to do next.
 
 The exit codes are the command line's contract: 1 some tasks did not land, 2 usage,
 3 environment, 4 stopped by budget or limit, 130 interrupted.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class Error(Exception):
-    """The one base class; only `cli` turns it into a message and an exit code."""
+    """The base class of all errors; only `cli` turns it into a message and an exit code."""
 
     exit_code = 1
 
@@ -20,28 +20,28 @@ class Error(Exception):
 
 
 class UsageError(Error):
-    """The request cannot be understood or makes no sense; nothing was changed."""
+    """A request that cannot be understood or makes no sense; nothing was changed."""
 
     exit_code = 2
 
 
 class EnvironmentFault(Error):
-    """The machine, the repository or a needed program is not fit for the run."""
+    """A machine, repository or program that is not fit for the run."""
 
     exit_code = 3
 
 
 class GitFault(EnvironmentFault):
-    """A git command failed in a way that no caller expected."""
+    """A git command that failed in a way that no caller expected."""
 
 
 class Stopped(Error):
-    """A budget or a usage limit ended the run early; `resume` goes on."""
+    """A run that a budget or a usage limit ended early; `resume` goes on."""
 
     exit_code = 4
 
 
 class Interrupted(Error):
-    """The user stopped the program; `resume` goes on."""
+    """A program that the user stopped; `resume` goes on."""
 
     exit_code = 130

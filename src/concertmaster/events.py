@@ -1,4 +1,4 @@
-"""What can happen in a run, in the past tense. The journal holds nothing else.
+"""Declares the events of a run; the journal is a sequence of them.
 
 `at` is epoch seconds; the engine stamps it when the event enters the inbox. `tag` names the kind of
 event in the journal; it never changes.
@@ -14,6 +14,8 @@ from concertmaster.model import Built, Outcome, Phase, Shortage, TaskState, Usag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
+    """A run started, or a run of received results was opened."""
+
     tag: ClassVar[str] = "RunStarted"
     run: str
     at: float = 0.0
@@ -21,44 +23,46 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResumed:
-    """The process that owned the run had died, been interrupted or stopped; a new one owns it."""
+    """A new process took over the run of one that died, was interrupted or had stopped."""
 
     tag: ClassVar[str] = "RunResumed"
     budget_usd: float | None = None  # replaces the plan's budget
-    cancelled: bool = False  # only to end it in good order
+    cancelled: bool = False  # the run is resumed only to be ended in good order
     at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseChecked:
+    """The run's base was checked."""
+
     tag: ClassVar[str] = "BaseChecked"
     tree: str
     passed: bool
     reason: str
     seconds: float
     tip: str  # the target's tip when the run began
-    setup_seconds: float = 0.0  # of the seconds
+    setup_seconds: float = 0.0  # the part of `seconds` that setup took
     notes: tuple[str, ...] = ()
     at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseFinished:
-    """A phase met its exit condition; what it made is the attempt's new checkpoint."""
+    """A phase met its exit condition; its result is the attempt's new checkpoint."""
 
     tag: ClassVar[str] = "PhaseFinished"
     task: str
     attempt: int
     phase: Phase
     seconds: float
-    setup_seconds: float = 0.0  # of the seconds (prepare)
+    setup_seconds: float = 0.0  # the part of `seconds` that setup took (prepare)
     checkpoint: str = ""  # commit: the base after prepare, a snapshot later, the head after deliver
-    folder: str = ""  # where the attempt's worktree lies (prepare)
-    built_on: tuple[Built, ...] = ()  # those of the wanted changes that merged (prepare)
-    no_op: str = ""  # why there is nothing to change (implement)
-    findings: str = ""  # what the phase has to tell: a plan (research), a verdict (review)
-    follow_ups: tuple[str, ...] = ()  # further work that the agent saw
-    sensitive: tuple[str, ...] = ()  # paths a person should look at (deliver)
+    folder: str = ""  # the folder of the attempt's worktree (prepare)
+    built_on: tuple[Built, ...] = ()  # the wanted changes that merged (prepare)
+    no_op: str = ""  # the reason why there is nothing to change (implement)
+    findings: str = ""  # the phase's answer: a plan (research), a verdict (review)
+    follow_ups: tuple[str, ...] = ()  # further work that the agent stated
+    sensitive: tuple[str, ...] = ()  # paths that a person should look at (deliver)
     notes: tuple[str, ...] = ()
     session: str = ""
     usage: Usage = Usage()
@@ -76,9 +80,9 @@ class PhaseFailed:
     seconds: float
     outcome: Outcome
     reason: str
-    evidence: str = ""  # what an agent needs to mend it; "" = nothing that it could
-    agent_failed: bool = False  # the agent itself, not its work
-    resumes_at: float = 0.0  # when a usage limit ends, 0 = nobody knows
+    evidence: str = ""  # the facts an agent needs to fix it; "" = an agent cannot fix it
+    agent_failed: bool = False  # the agent itself failed, not its work
+    resumes_at: float = 0.0  # end of a usage limit in epoch seconds, 0 = unknown
     session: str = ""
     saved: str = ""  # commit that holds the work done so far
     unsaved: bool = False  # the work could not be saved, so its folder must stay
@@ -89,10 +93,10 @@ class PhaseFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultReceived:
-    """What another machine made of a task, ready to be landed, or why there is nothing to land.
+    """The result of a task arrived from another machine, ready to be landed or lost.
 
-    `sensitive` are the paths for which only a person may merge it, or, where it `lands_anyway`,
-    which a person should look at.
+    `sensitive` lists paths that only a person may merge; with `lands_anyway` the result lands and
+    the report names them.
     """
 
     tag: ClassVar[str] = "ResultReceived"
@@ -109,7 +113,7 @@ class ResultReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchChecked:
-    """The tree of `tasks` on top of `tip` was checked; `commit` is what would land."""
+    """The tree of `tasks` on top of `tip` was checked; `commit` is the commit that would land."""
 
     tag: ClassVar[str] = "BatchChecked"
     tasks: tuple[str, ...]
@@ -119,7 +123,7 @@ class BatchChecked:
     passed: bool
     reason: str
     seconds: float
-    setup_seconds: float = 0.0  # of the seconds
+    setup_seconds: float = 0.0  # the part of `seconds` that setup took
     cached: bool = False
     reapplied: tuple[str, ...] = ()
     at: float = 0.0
@@ -127,7 +131,7 @@ class BatchChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeConflicted:
-    """`task` does not merge onto `tip` plus the tasks `behind`."""
+    """A merge conflicted: `task` does not merge onto `tip` plus the tasks `behind`."""
 
     tag: ClassVar[str] = "MergeConflicted"
     task: str
@@ -139,19 +143,21 @@ class MergeConflicted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLanded:
-    """The target (or `branch`, where landing was diverted) moved from `tip` to `commit`."""
+    """The target (or `branch`, if landing was diverted) moved from `tip` to `commit`."""
 
     tag: ClassVar[str] = "BatchLanded"
     tasks: tuple[str, ...]
     tip: str
     commit: str
     branch: str = ""
-    reason: str = ""  # why landing was diverted
+    reason: str = ""  # the reason why landing was diverted
     at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMoved:
+    """Somebody else moved the target to `tip`."""
+
     tag: ClassVar[str] = "TargetMoved"
     tip: str
     at: float = 0.0
@@ -159,7 +165,7 @@ class TargetMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkKept:
-    """Work that did not land lies on `branch` in the user's repository."""
+    """Work that did not land was put on `branch` in the user's repository."""
 
     tag: ClassVar[str] = "WorkKept"
     task: str
@@ -170,7 +176,7 @@ class WorkKept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseEnded:
-    """The time has come that the run had paused for."""
+    """The pause of the run ended."""
 
     tag: ClassVar[str] = "PauseEnded"
     at: float = 0.0
@@ -178,24 +184,29 @@ class PauseEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttled:
-    """The machine is short of something, so new attempts wait; "" = no more."""
+    """The machine's shortage changed; new attempts wait while `short` is set.
+
+    `reason` is the sentence for people, "" if nothing is short.
+    """
 
     tag: ClassVar[str] = "Throttled"
     reason: str
     short: Shortage | None = None
-    is_answer: bool = False  # to MeasureRoom
+    is_answer: bool = False  # the event answers MeasureRoom
     at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
+    """The user cancelled the run."""
+
     tag: ClassVar[str] = "CancelRequested"
     at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested:
-    """The time of this process is over; what runs is ended, and can be gone on with later."""
+    """The time limit of this process was reached; running phases end and can be resumed later."""
 
     tag: ClassVar[str] = "StopRequested"
     reason: str
@@ -204,6 +215,8 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
+    """The run ended; nothing is left to do."""
+
     tag: ClassVar[str] = "RunFinished"
     at: float = 0.0
 

@@ -1,4 +1,4 @@
-"""Directed graphs of tasks as plain mappings: order, cycles, reachability, longest paths.
+"""Computes order, cycles, components and longest paths of directed graphs of tasks.
 
 A graph maps each task to the set of tasks that come before it.
 """
@@ -12,7 +12,7 @@ Graph = Mapping[str, frozenset[str]]
 
 
 def build(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
-    """Edges are (task, comes after)."""
+    """Return the graph of the nodes; an edge is (task, the task that it comes after)."""
     before: dict[str, set[str]] = {node: set() for node in nodes}
     for task, on in edges:
         before[task].add(on)
@@ -20,7 +20,10 @@ def build(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, f
 
 
 def find_cycle(graph: Graph) -> tuple[str, ...]:
-    """One cycle, each task after the one it waits for, first repeated last; () where none."""
+    """Return one cycle, or () if there is none.
+
+    A task of the cycle follows the task that it waits for; the first is repeated at the end.
+    """
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -29,7 +32,10 @@ def find_cycle(graph: Graph) -> tuple[str, ...]:
 
 
 def sort(graph: Graph, *, rank: Mapping[str, int]) -> tuple[str, ...]:
-    """Topological order; among what is free the lowest rank first."""
+    """Return a topological order; of the tasks that are free the lowest rank comes first.
+
+    Predecessors that are not nodes of the graph are ignored.
+    """
     sorter = TopologicalSorter({node: graph[node] & graph.keys() for node in graph})
     sorter.prepare()
     free: list[str] = []
@@ -44,12 +50,12 @@ def sort(graph: Graph, *, rank: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def invert(graph: Graph) -> dict[str, frozenset[str]]:
-    """From "comes before" to "comes after"."""
+    """Return the graph with every edge reversed."""
     return build(graph, ((on, task) for task, before in graph.items() for on in before))
 
 
 def longest_paths(graph: Graph, *, weight: Mapping[str, float]) -> dict[str, float]:
-    """Of each task the heaviest path that starts with it, in the units of `weight`."""
+    """Return the weight of the heaviest path that starts with each task."""
     following = invert(graph)
     length: dict[str, float] = {}
     for node in reversed(tuple(TopologicalSorter(graph).static_order())):
@@ -60,7 +66,10 @@ def longest_paths(graph: Graph, *, weight: Mapping[str, float]) -> dict[str, flo
 def components(
     nodes: Iterable[str], links: Iterable[tuple[str, str]]
 ) -> tuple[tuple[str, ...], ...]:
-    """Connected components of the undirected graph, members and components in node order."""
+    """Return the connected components of an undirected graph.
+
+    Members and components are in the order of the nodes.
+    """
     home = {node: node for node in nodes}
 
     def find(node: str) -> str:

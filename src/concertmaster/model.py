@@ -1,4 +1,4 @@
-"""The words of the design as frozen values, shared by every layer."""
+"""Declares the vocabulary of a run as frozen values, shared by every package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PLAN_VERSION = 1
 
 
 class TaskState(StrEnum):
-    """Where a task stands in its run."""
+    """The state of a task in its run."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -24,17 +24,17 @@ class TaskState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """No agent will work on the task again in this run."""
+        """Return whether no agent will work on the task again in this run."""
         return self not in (TaskState.WAITING, TaskState.RUNNING)
 
     @property
     def is_lost(self) -> bool:
-        """The task's change will not reach the target in this run."""
+        """Return whether the task's change will not reach the target in this run."""
         return self in (TaskState.BLOCKED, TaskState.LEFT_OUT, TaskState.FAILED)
 
 
 class Outcome(StrEnum):
-    """How an attempt ended."""
+    """The way an attempt ended."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 
 
 class Phase(StrEnum):
-    """One step of WorkflowMaster in an attempt, in the order they run."""
+    """A step of WorkflowMaster in an attempt; the members are in the order they run."""
 
     PREPARE = "prepare"
     RESEARCH = "research"
@@ -62,7 +62,7 @@ LEAN_PHASES = (Phase.PREPARE, Phase.IMPLEMENT, Phase.TEST, Phase.DELIVER)
 
 
 class LandingMode(StrEnum):
-    """How results reach the target."""
+    """The way results reach the target."""
 
     MERGE = "merge"
     PULL_REQUESTS = "pull-requests"
@@ -73,12 +73,12 @@ class LandingMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One prompt file, parsed. `path` is relative to the repository, or absolute outside it."""
+    """A parsed prompt file; `path` is relative to the repository, or absolute outside it."""
 
     path: str
     title: str
     text: str
-    completed: str = ""  # the mark that says the work is done, "" where there is none
+    completed: str = ""  # the mark that says the work is done, "" if there is none
     needs: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
     check: str = ""
@@ -90,7 +90,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FootprintEntry:
-    """One path that a task is predicted to touch; `lines` is first and last, 1-based."""
+    """A path that a task is predicted to touch; `lines` is first and last, counted from 1."""
 
     path: str
     probability: float
@@ -100,15 +100,15 @@ class FootprintEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One prompt in one run."""
+    """A prompt in a run."""
 
     id: str
     prompt: str
     blob: str
     title: str
     estimate_seconds: float
-    estimate_cost_usd: float | None = None  # where past tasks tell any
-    estimate_reason: str = ""  # where the seconds are from
+    estimate_cost_usd: float | None = None  # None if no past task has a cost
+    estimate_reason: str = ""  # the source of the estimated seconds
     footprint: tuple[FootprintEntry, ...] = ()
     notes: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
@@ -116,13 +116,13 @@ class Task:
     agent: str = ""
     priority: int = 0
     phases: tuple[Phase, ...] = ()
-    evidence: str = ""  # why it did not land in an earlier round
-    branch: str = ""  # the branch of the user's that is the work, where no agent does any
+    evidence: str = ""  # the reason it did not land in an earlier round
+    branch: str = ""  # the user's branch that holds the work, if no agent does it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """`task` runs after `on`; a hard need must also land, an `after` only ends first."""
+    """A dependency: `task` starts after `on` is over; a hard need must also have succeeded."""
 
     task: str
     on: str
@@ -132,7 +132,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
-    """Two tasks that may not run at the same time."""
+    """A pair of tasks that may not run at the same time."""
 
     tasks: tuple[str, str]
     probability: float
@@ -152,12 +152,12 @@ class Skipped:
 class RunSettings:
     """All settings of a run, frozen in its plan."""
 
-    agent: str  # "" = no agent has a part in it
+    agent: str  # "" = no agent runs
     agent_command: str = ""
-    agent_model: str = ""  # of `agent`; "" = the one that it is set to
-    agent_environment: tuple[str, ...] = ()  # names of variables that agents may see as well
+    agent_model: str = ""  # the model of `agent`; "" = the agent's default
+    agent_environment: tuple[str, ...] = ()  # names of further variables that agents may see
     setup: str = ""
-    setup_reason: str = ""  # why it is this one; "" = it was given
+    setup_reason: str = ""  # the reason for a detected setup; "" = the user gave it
     check: str = ""
     landing: LandingMode = LandingMode.MERGE
     phases: tuple[Phase, ...] = LEAN_PHASES
@@ -165,13 +165,13 @@ class RunSettings:
     check_timeout_seconds: float = 1800.0
     budget_usd: float | None = None
     attempts: int = 2
-    fix_attempts: int = 3  # how often a phase may send the work back to the agent
+    fix_attempts: int = 3  # times that a phase may send the work back to the agent
     longest_pause_seconds: float | None = None  # a longer usage limit stops the run
     repairs: int = 1  # further rounds for a task that did not land with the others
-    rounds: int = 3  # that a run on GitHub begins by itself
+    rounds: int = 3  # rounds that a run on GitHub starts by itself
     protected: tuple[str, ...] = ()
     requester: str = ""  # "Name <email>", credited as co-author
-    made_at: int = 0  # epoch seconds; the date of every commit that we make
+    made_at: int = 0  # epoch seconds; the date of every commit that Concertmaster makes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,12 +194,12 @@ class Plan:
     makespan_seconds: float = 0.0
     lower_bound_seconds: float = 0.0
     sequential_seconds: float = 0.0
-    predicted_cost_usd: float | None = None  # of those tasks of which it is known
+    predicted_cost_usd: float | None = None  # the sum over the tasks with a known estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A task whose change a base contains, as the commit it contains."""
+    """A task whose change a base contains; `head` is the commit that the base contains."""
 
     task: str
     head: str
@@ -207,12 +207,12 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What an agent consumed; `cost_usd` is None where its CLI does not tell."""
+    """The consumption of an agent; `cost_usd` is None if its CLI does not report it."""
 
     cost_usd: float | None = None
     input_tokens: int = 0
     output_tokens: int = 0
-    is_estimated: bool = False  # the cost, from a table of prices
+    is_estimated: bool = False  # the cost is computed from a table of prices
 
     def __add__(self, other: Usage) -> Usage:
         costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
@@ -226,25 +226,25 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathChange:
-    """One path that differs between two trees; modes as git prints them, "000000" = absent."""
+    """A path that differs between two trees; modes as git prints them, "000000" = absent."""
 
     path: str
     old_mode: str
     new_mode: str
     blob: str = field(default="")
-    link_target: str = ""  # where a new symlink points
+    link_target: str = ""  # the target of a new symlink
 
 
 REPORT_VERSION = 1
 
 
 def select(wanted: Collection[Phase]) -> tuple[Phase, ...]:
-    """The phases to run, in order; prepare, implement, test and deliver are always in."""
+    """Return the phases to run, in order; prepare, implement, test and deliver are always in."""
     return tuple(phase for phase in Phase if phase in LEAN_PHASES or phase in wanted)
 
 
 class Shortage(StrEnum):
-    """What the machine is short of."""
+    """A resource that the machine is short of."""
 
     MEMORY = "memory"
     DISK = "disk"

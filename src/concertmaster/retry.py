@@ -1,4 +1,4 @@
-"""Trying again, on a clock of the caller's."""
+"""Retries calls; the only user of tenacity."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class TransientFault(Exception):
-    """A call may go well when it is made again, not before `seconds` have passed."""
+    """A failure that may pass when the call is repeated, not before `seconds` have passed."""
 
     def __init__(self, reason: str, *, seconds: float = 0.0) -> None:
         super().__init__(reason)
@@ -27,7 +27,7 @@ class TransientFault(Exception):
 
 
 def retry_while(is_passing: Callable[[T], bool], call: Callable[[], T], *, seconds: float) -> T:
-    """The first answer that is not passing, or the last one when the seconds are over."""
+    """Call until the answer is not passing, for at most `seconds`; return the last answer."""
     retrying = Retrying(
         retry=retry_if_result(is_passing),
         stop=stop_after_delay(seconds),
@@ -46,7 +46,10 @@ def retry_on_transient(
     longest_wait_seconds: float,
     sleep: Callable[[float], None],
 ) -> T:
-    """Call with the number of the try, from 1; the last Passing is raised."""
+    """Return the result of `call`, which gets the number of the try, from 1.
+
+    Raises the TransientFault of the last try if all of them fail.
+    """
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -1,1 +1,1 @@
-"""The state machine of a run. All of it is pure."""
+"""Decides what a run does next; the whole package is pure."""

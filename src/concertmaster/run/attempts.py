@@ -1,4 +1,4 @@
-"""The life of an attempt: start, next phase, finished phase, failed phase."""
+"""Computes how an attempt changes: start, next phase, finished phase, failed phase, end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from concertmaster.run.state import Attempt, RunState, TaskRecord
 
 
 def start_attempt(record: TaskRecord) -> TaskRecord:
-    """A further attempt, with nothing asked yet."""
+    """Return the record with a further attempt, of which no phase is asked yet."""
     attempt = Attempt(number=len(record.attempts) + 1)
     return replace(
         record,
@@ -26,12 +26,12 @@ def start_attempt(record: TaskRecord) -> TaskRecord:
 
 
 def counts_as_attempt(attempt: Attempt) -> bool:
-    """A limit or a cancelled phase spends no attempt."""
+    """Return whether the attempt counts against the limit; limits and cancellations do not."""
     return attempt.outcome not in (*phases.STOPS_THE_RUN, Outcome.CANCELLED)
 
 
 def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPhase]:
-    """Ask for the next phase of the running attempt."""
+    """Return the record with the next phase of its running attempt asked, and the command."""
     attempt = record.attempts[-1]
     chosen = model.select(record.task.phases or state.plan.settings.phases)
     phase = phases.next_phase(chosen, holds=attempt.holds, no_op=bool(attempt.no_op))
@@ -57,16 +57,17 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
 
 
 def _earlier_evidence(record: TaskRecord) -> str:
-    """Why the attempt before this one failed, or what an earlier round had against it."""
+    """Return the reason of the last attempt that counts, or the evidence of an earlier round."""
     reasons = (one.reason for one in reversed(record.attempts[:-1]) if counts_as_attempt(one))
     return next(reasons, record.task.evidence)
 
 
 def _wanted(state: RunState, record: TaskRecord) -> tuple[tuple[Built, ...], frozenset[str]]:
-    """The changes that a base shall contain: of needs, and of excluded tasks that came first.
+    """Return the changes that a base shall contain, and which of their tasks are required.
 
-    What another wanted change is itself built on comes with that one; but a required change never
-    comes only with one that may be dropped.
+    They are the changes of needs and of excluded tasks that came first, in the plan's order.
+    A change on which another wanted change is built is left out, because it comes with that one;
+    but a required change never comes only with one that may be dropped.
     """
     key, network = record.task.id, state.network
     hard = find_wanted_changes(state, key, network.hard)
@@ -82,7 +83,10 @@ def _wanted(state: RunState, record: TaskRecord) -> tuple[tuple[Built, ...], fro
 
 
 def find_wanted_changes(state: RunState, task: str, before: Graph) -> frozenset[str]:
-    """The nearest tasks before `task` that have a change; one without passes on its own."""
+    """Return the nearest tasks before `task` that have a change.
+
+    The search goes on behind a task without a change.
+    """
     found, seen, waiting = set[str](), set[str](), [task]
     while waiting:
         for other in before[waiting.pop()] - seen:
@@ -102,7 +106,10 @@ def _inherited(state: RunState, tasks: Iterable[str]) -> frozenset[str]:
 def finish_phase(
     record: TaskRecord, event: PhaseFinished, *, sources: Mapping[str, Attempt | None]
 ) -> TaskRecord:
-    """Take the phase's evidence as the attempt's checkpoint; after the last phase it succeeded."""
+    """Return the record with the phase's result as checkpoint; the last phase ends the attempt.
+
+    `sources` maps the tasks of `built_on` to their attempts.
+    """
     attempt = record.attempts[-1]
     is_new = event.checkpoint not in ("", attempt.checkpoint)
     changed = is_new or attempt.interrupted_at != ""
@@ -155,8 +162,11 @@ def _closure(merged: Iterable[Built], sources: Mapping[str, Attempt | None]) -> 
 def fail_phase(
     record: TaskRecord, event: PhaseFailed, *, limit: int, fix_attempts: int
 ) -> TaskRecord:
-    """The work goes back to the agent while that may help; else the attempt is over, and the task
-    waits for another one while that may help."""
+    """Return the record after a failed phase.
+
+    The work is sent back to the agent at most `fix_attempts` times for each phase. Else the
+    attempt ends, and the task waits for another one if fewer than `limit` attempts count.
+    """
     attempt = record.attempts[-1]
     attempt = replace(attempt, lost_usage=attempt.lost_usage + event.usage)
     if event.evidence and attempt.returned.count(event.phase) < fix_attempts:
@@ -180,7 +190,7 @@ def _send_back(record: TaskRecord, attempt: Attempt, event: PhaseFailed) -> Task
 
 
 def pause_attempt(record: TaskRecord, event: PhaseFailed) -> TaskRecord:
-    """The phase met a usage limit: it is asked again when that has ended, where it stopped."""
+    """Return the record after a usage limit; the phase is asked again where it stopped."""
     attempt = record.attempts[-1]
     session = event.session if event.phase in phases.AGENTS_OWN else ""
     saved = event.saved if event.phase is not Phase.RESEARCH else ""  # it may change nothing
@@ -199,7 +209,7 @@ def pause_attempt(record: TaskRecord, event: PhaseFailed) -> TaskRecord:
 def _end_attempt(
     record: TaskRecord, attempt: Attempt, event: PhaseFailed, *, limit: int
 ) -> TaskRecord:
-    # What sent the work back tells more than that the agent could not mend it.
+    # The failure that sent the work back says more than the failure to fix it.
     reason = f"{attempt.reason}; then {event.reason}" if attempt.reason else event.reason
     ended = replace(
         attempt,
@@ -226,8 +236,11 @@ def _end_attempt(
 
 
 def abandon_attempt(record: TaskRecord, end: TaskState, *, reason: str) -> TaskRecord:
-    """The task ends between two phases. Its checkpoint holds the work; only what a process left
-    half done when it died is nowhere but in the folder."""
+    """Return the record of a task that ends between two phases.
+
+    The checkpoint holds the work. Only the changes of a phase in which a process died are nowhere
+    but in the folder, so that folder stays.
+    """
     attempts = tuple(a if a.outcome else _cancelled(a, reason) for a in record.attempts)
     return replace(record, state=end, reason=reason, attempts=attempts)
 
@@ -238,7 +251,7 @@ def _cancelled(attempt: Attempt, reason: str) -> Attempt:
 
 
 def forget_asking(record: TaskRecord) -> TaskRecord:
-    """After a crash: whatever was asked has no answer and is asked again."""
+    """Return the record after a crash: asked phases have no answer and are asked again."""
     attempts = tuple(
         replace(a, asked=None, redo=a.redo or a.asked is not None, folder_released=False)
         for a in record.attempts

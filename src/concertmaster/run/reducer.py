@@ -1,4 +1,4 @@
-"""How each event changes the state of a run; nothing is decided here."""
+"""Records events in the state of a run; decides nothing about what comes next."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from concertmaster.run.state import Attempt, RunState
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 
 
-# Where nobody says when a usage limit ends; doubled while nothing gets done.
+# The pause if nobody says when a usage limit ends; doubled while no phase finishes.
 FIRST_PAUSE_SECONDS = 60.0
 LONGEST_GUESS_SECONDS = 3600.0
 MOST_DOUBLINGS = 10
@@ -43,12 +43,12 @@ AGENT_PHASES = phases.AGENTS_OWN | {Phase.REVIEW}
 
 
 def apply_event(state: RunState, event: Event) -> RunState:
-    """The state with the event in it."""
+    """Return the state with the event recorded."""
     return _RECORDERS[type(event)](state, event)
 
 
 def _start(state: RunState, event: RunStarted) -> RunState:
-    """Results may stand before it in the journal; what they made us ask for, nobody has heard."""
+    """Forget what was asked: results may precede the start, and no engine performed commands."""
     landing = replace(state.landing, asked=PendingStep.NOTHING)
     return replace(state, landing=landing, keeping=frozenset())
 
@@ -130,7 +130,7 @@ def _receive(state: RunState, event: ResultReceived) -> RunState:
 
 
 def _pause_until(state: RunState, event: PhaseFailed) -> float:
-    """When the run may go on; 0 where that is too late for it."""
+    """Return when the run may go on, in epoch seconds; 0 if the pause would be too long."""
     doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(state.pauses, MOST_DOUBLINGS)
     until = event.resumes_at or event.at + min(doubled, LONGEST_GUESS_SECONDS)
     longest = state.plan.settings.longest_pause_seconds
@@ -158,7 +158,7 @@ def _throttle(state: RunState, event: Throttled) -> RunState:
 
 
 def _comes_too_late(state: RunState) -> bool:
-    """The check was stopped, and what had passed before is already on its way to the target."""
+    """Return whether the check was stopped and the prefix that had passed is already landing."""
     return state.landing.asked is PendingStep.LAND
 
 
@@ -207,7 +207,7 @@ def _stop(state: RunState, event: StopRequested) -> RunState:
 
 
 def _note_finished(state: RunState, event: RunFinished) -> RunState:
-    """A cancellation that came in between has asked for work to be kept first."""
+    """Finish the run, unless a late cancellation has asked for work to be kept first."""
     return replace(state, finished=not state.keeping, finishing=False)
 
 
@@ -232,5 +232,5 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
 
 
 def settle_task(state: RunState, task: str, end: TaskState, *, reason: str) -> RunState:
-    """The task's state in the run, and why."""
+    """Return the state with the task in the state `end`, for this reason."""
     return state.put(replace(state.tasks[task], state=end, reason=reason))

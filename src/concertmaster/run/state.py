@@ -1,4 +1,4 @@
-"""The state of a run: frozen values that only `machine` makes from one another."""
+"""Holds the state of a run as frozen values; only `run.state_machine` computes new ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from concertmaster.planning.scheduler import Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of one task. `asked` is the phase that has no answer yet, `usages` are of those that
-    met their exit condition, `holds` are those of them that do so for the tree as it is."""
+    """A try of a task.
+
+    `asked` is the phase that has no answer yet. `usages` are those of the phases that met their
+    exit condition; `holds` are the phases whose exit condition is met for the tree as it is.
+    """
 
     number: int
     asked: Phase | None = None
@@ -24,13 +27,13 @@ class Attempt:
     folder_released: bool = False
     folder_stays: bool = False  # it holds work that could not be saved
     checkpoint: str = ""
-    interrupted_at: str = ""  # the checkpoint before that of a phase that met a usage limit
+    interrupted_at: str = ""  # the checkpoint at the start of a phase that a usage limit stopped
     session: str = ""
     no_op: str = ""
     usages: tuple[Usage, ...] = ()
     holds: tuple[Phase, ...] = ()
     returned: tuple[Phase, ...] = ()  # the phases that sent the work back, each time
-    evidence: str = ""  # what they want to be mended
+    evidence: str = ""  # the failure that they want fixed
     findings: str = ""
     follow_ups: tuple[str, ...] = ()
     outcome: Outcome | None = None
@@ -39,24 +42,24 @@ class Attempt:
     sensitive: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lost_usage: Usage = Usage()
-    resumes_at: float = 0.0  # when the usage limit ends that it ended by
+    resumes_at: float = 0.0  # end of the usage limit that ended it, in epoch seconds
     started_at: float = 0.0
 
     @property
     def head(self) -> str:
-        """The one commit of a succeeded attempt, "" where it changed nothing."""
+        """Return the one commit of a succeeded attempt, "" if it changed nothing."""
         return self.checkpoint if self.outcome is Outcome.SUCCEEDED and not self.no_op else ""
 
     @property
     def work(self) -> str:
-        """The newest commit that holds something beyond the base, "" where none does."""
+        """Return the newest commit that holds something beyond the base, "" if there is none."""
         newest = self.saved or self.checkpoint
         return newest if newest != self.base else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """A task and all that happened to it."""
+    """A task with its attempts and its state."""
 
     task: Task
     state: TaskState = TaskState.WAITING
@@ -73,7 +76,7 @@ class TaskRecord:
 
     @property
     def is_busy(self) -> bool:
-        """A slot works on it."""
+        """Return whether the task occupies a slot."""
         return self.state is TaskState.RUNNING
 
     @property
@@ -82,7 +85,7 @@ class TaskRecord:
 
     @property
     def has_change(self) -> bool:
-        """There is a commit that others may build on."""
+        """Return whether there is a commit that others may build on."""
         return bool(self.head) and not self.state.is_lost
 
     @property
@@ -92,7 +95,7 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """All that is known of a run. `stopped` says why no further agent may start."""
+    """The state of a run; `stopped` is the reason why no further agent may start."""
 
     plan: Plan
     network: Network
@@ -103,30 +106,30 @@ class RunState:
     cancelled: bool = False
     stopped: str = ""
     paused_until: float = 0.0  # epoch seconds, 0 = it is not paused
-    pauses: int = 0  # in a row, with nothing finished between them
+    pauses: int = 0  # in a row, without a finished phase between them
     is_awaiting: bool = False
-    throttled: str = ""  # why new attempts wait for the moment
-    short: Shortage | None = None  # for the lack of what
+    throttled: str = ""  # the reason why new attempts wait
+    short: Shortage | None = None
     is_measuring: bool = False
-    failures: int = 0  # of agents themselves, in a row, in whatever tasks
+    failures: int = 0  # failures of agents themselves in a row, across tasks
     budget_usd: float | None = None
-    is_halted: bool = False  # what runs is ended as well, not only nothing new begun
+    is_halted: bool = False  # running phases end as well
     keeping: frozenset[str] = field(default_factory=frozenset)
     finishing: bool = False
     finished: bool = False
 
     @property
     def is_working(self) -> bool:
-        """An attempt is on its way, or the train."""
+        """Return whether an attempt or the train runs."""
         return bool(self.landing.asked) or any(record.is_busy for record in self.tasks.values())
 
     def put(self, record: TaskRecord) -> RunState:
-        """The state with this record in the place of the task's old one."""
+        """Return the state with this record in place of the task's old one."""
         return replace(self, tasks={**self.tasks, record.task.id: record})
 
     @property
     def cost_usd(self) -> float:
-        """Everything that agents said they cost so far."""
+        """Return the sum of all costs that agents reported so far, in US dollars."""
         usages = [
             usage
             for record in self.tasks.values()

@@ -1,7 +1,7 @@
-"""The run's state machine: `handle` takes what happened and says what to do next.
+"""Decides what a run does next: `handle` takes an event and returns the state and commands.
 
-It is the only place where the state of a run changes. What it asked for and has no answer to
-is part of the state, so resuming is: forget the asking, and ask again.
+Nothing else changes the state of a run. Commands without an answer are part of the state, so a
+resumed run forgets that they were asked, and asks again.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from concertmaster.run.state import RunState, TaskRecord
 
 Moved = tuple[RunState, tuple[Command, ...]]
 
-# Of agents themselves, in a row: from then on one at a time, and then none any more.
+# Failures of agents themselves in a row: first attempts run one at a time, then the run stops.
 FAILURES_THAT_SLOW = 5
 FAILURES_THAT_STOP = 8
 
 ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
-# How likely a task is to break the check in company; more where its first attempt failed.
+# The probability that a task breaks the check of a batch; higher after failed attempts.
 PRIOR_RISK = 0.05
 RISK_PER_RETRY = 0.10
 
 
 def begin_run(plan: Plan) -> RunState:
-    """The state before the first event."""
+    """Return the state before the first event."""
     return RunState(
         plan=plan,
         network=Network.from_plan(plan),
@@ -61,12 +61,12 @@ def begin_run(plan: Plan) -> RunState:
 
 
 def fold_events(plan: Plan, events: Iterable[Event]) -> RunState:
-    """The state after all of `events`."""
+    """Return the state after all of `events`."""
     return reduce(lambda state, event: handle(state, event)[0], events, begin_run(plan))
 
 
 def handle(state: RunState, event: Event) -> Moved:
-    """Record the event, then collect everything that can be done now."""
+    """Return the state with the event recorded, and the commands that can be performed now."""
     state = apply_event(state, event)
     commands: list[Command] = []
     steps = (
@@ -98,7 +98,7 @@ def _watch_budget(state: RunState) -> Moved:
 
 
 def _watch_agents(state: RunState) -> Moved:
-    """Agents that fail one after the other in whatever tasks have a common cause."""
+    """Stop the run when many agents in a row have failed: the cause is not in the tasks."""
     if state.failures < FAILURES_THAT_STOP or state.stopped:
         return state, ()
     last = next((one.reason for one in state.tasks.values() if one.reason), "")
@@ -107,7 +107,7 @@ def _watch_agents(state: RunState) -> Moved:
 
 
 def _pause(state: RunState) -> Moved:
-    """One pause for the whole run, until the latest of the limits has ended."""
+    """Pause the whole run until the last of the usage limits has ended."""
     is_over = state.stopped or state.cancelled or state.is_awaiting
     if not state.paused_until or is_over:
         return state, ()
@@ -115,7 +115,7 @@ def _pause(state: RunState) -> Moved:
 
 
 def _block(state: RunState) -> Moved:
-    """Nothing goes on whose hard need will not land."""
+    """Block the tasks whose hard need will not land."""
     commands: list[Command] = []
     for key in state.network.order:
         one = state.tasks[key]
@@ -139,7 +139,7 @@ def _stop(state: RunState, one: TaskRecord) -> Moved:
 
 
 def _go_on(state: RunState) -> Moved:
-    """The next phase of every attempt whose last one is answered; on cancel, stop them."""
+    """Ask for the next phase of every attempt whose last one is answered; on cancel, stop them."""
     commands: list[Command] = []
     for one in state.tasks.values():
         if not one.is_busy or one.attempt is None:
@@ -160,7 +160,7 @@ def _go_on(state: RunState) -> Moved:
 
 
 def _start(state: RunState) -> Moved:
-    """Check the base first; then fill the free slots."""
+    """Check the base first, then fill the free slots."""
     if state.cancelled or state.stopped or state.base_green is False or not state.tasks:
         return state, ()
     if state.base_green is None:
@@ -188,8 +188,11 @@ def _start(state: RunState) -> Moved:
 
 
 def _usable_slots(state: RunState) -> int:
-    """Where memory is short and nothing of ours runs, others hold it, perhaps for ever: so that the
-    run does not wait as long, attempts go one by one."""
+    """Return the number of slots that may be used now.
+
+    With little memory one attempt may run while nothing else does: other programs may hold the
+    memory for ever, and the run must not wait as long.
+    """
     if state.short is Shortage.DISK:
         return 0
     if state.short is Shortage.MEMORY:
@@ -211,7 +214,7 @@ def _is_ready(state: RunState, key: str) -> bool:
 
 
 def _halt_train(state: RunState) -> Moved:
-    """When the time is over no check is waited for."""
+    """Stop the running check when the time is over."""
     if not state.is_halted or state.landing.asked not in (PendingStep.BASE, PendingStep.CHECK):
         return state, ()
     landing = replace(state.landing, asked=PendingStep.NOTHING)
@@ -219,7 +222,7 @@ def _halt_train(state: RunState) -> Moved:
 
 
 def _drive_train(state: RunState) -> Moved:
-    """Move the train on; a culprit or a red target leaves tasks out."""
+    """Take the train's next step; a culprit or a red target leaves tasks out."""
     lands = state.plan.settings.landing is LandingMode.MERGE
     if not lands or not state.base_green or state.cancelled or state.landing.asked:
         return state, ()
@@ -267,7 +270,7 @@ def _settled(state: RunState) -> SettledTask:
 
 
 def _absent(state: RunState) -> set[str]:
-    """The tasks without whose changes the others land: lost, held, or waiting for a held one."""
+    """Return the tasks that others land without: lost, held, or waiting for a held one."""
     absent: set[str] = set()
     for key in state.network.order:
         one = state.tasks[key]
@@ -278,12 +281,12 @@ def _absent(state: RunState) -> set[str]:
 
 
 def _has_arrived(one: TaskRecord) -> bool:
-    """Its change is on the target, or on the one branch that all results are diverted to."""
+    """Return whether the change is on the target, or on the branch of a diverted landing."""
     return one.state in ARRIVED and not one.held
 
 
 def _keep_work(state: RunState) -> Moved:
-    """Work that will not land goes to its own branch in the user's repository."""
+    """Put work that will not land on its own branch in the user's repository."""
     commands: list[Command] = []
     for key, one in state.tasks.items():
         commit = _work_to_keep(state, one)
@@ -305,7 +308,7 @@ def _work_to_keep(state: RunState, one: TaskRecord) -> str:
 
 
 def _release(state: RunState) -> Moved:
-    """The worktree of an attempt that is over goes, unless it holds what could not be saved."""
+    """Remove the worktrees of attempts that are over, unless they hold unsaved work."""
     commands: list[Command] = []
     for one in state.tasks.values():
         due = [
@@ -323,8 +326,10 @@ def _release(state: RunState) -> Moved:
 
 
 def _measure(state: RunState) -> Moved:
-    """Nothing of ours is left that could make room on a full disk: once all is removed that was to
-    be, either there is room or the answer stops the run."""
+    """Measure a full disk again when nothing runs that could make room by ending.
+
+    After all pending removals there is room, or the answer stops the run.
+    """
     is_over = state.cancelled or state.stopped or not state.base_green or state.paused_until
     if state.short is not Shortage.DISK or is_over or state.is_working or state.is_measuring:
         return state, ()
@@ -334,7 +339,7 @@ def _measure(state: RunState) -> Moved:
 
 
 def _finish(state: RunState) -> Moved:
-    """The run ends when nothing is asked and nothing can be asked any more."""
+    """End the run when nothing is asked and nothing can be asked any more."""
     busy = any(r.attempt and r.attempt.asked for r in state.tasks.values())
     waiting = any(r.state in (TaskState.WAITING, TaskState.RUNNING) for r in state.tasks.values())
     going_on = waiting and not (state.cancelled or state.stopped or state.base_green is False)
