@@ -156,7 +156,7 @@ class BatchLanded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMoved:
-    """Somebody else moved the target to `tip`."""
+    """The target was moved to `tip` by somebody else."""
 
     tag: ClassVar[str] = "TargetMoved"
     tip: str

@@ -1,1 +1,1 @@
-"""The imperative shell: performs what the core decides."""
+"""Performs the commands of the state machine on this machine."""

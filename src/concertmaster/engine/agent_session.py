@@ -1,4 +1,4 @@
-"""What is said to an agent in a phase, and what comes back of it."""
+"""Talks to the agent of a phase: runs it, retries transient failures, sums up its usage."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from concertmaster.worktrees.worktree import Worktree
 
 Tell = Callable[[str, str], None]
 T = TypeVar("T")
-# The command lines have tried again themselves by then.
+# The agents' CLIs have retried by themselves before they report a transient failure.
 TRANSIENT_WAITS_SECONDS = (2.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentQuestion:
-    """What an agent is asked; `is_fresh` = in a conversation of its own, `reads_only` = it may
-    change nothing, `schema` of the JSON that it answers with, where it can be held to one."""
+    """A question to an agent.
+
+    `is_fresh` asks in a session of its own; `reads_only` forbids changes; `schema` is that of the
+    JSON answer, for agents that support one.
+    """
 
     text: str
     is_fresh: bool = False
@@ -38,14 +41,14 @@ class AgentQuestion:
 
 @dataclass(slots=True, kw_only=True)
 class UsageTotal:
-    """What agents have used, whatever becomes of their work."""
+    """The running total of what the agents of one phase have used, also in failed calls."""
 
     usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSession:
-    """One phase's talk with its agent. `tell` gets what the agent does: task id and words."""
+    """The exchange of a phase with its agent; `tell` gets the agent's activity and its task id."""
 
     context: RunContext
     command: RunPhase
@@ -54,7 +57,7 @@ class AgentSession:
     bill: UsageTotal = field(default_factory=UsageTotal)
 
     def ask(self, question: AgentQuestion, *, session: str = "") -> AgentReport:
-        """The agent's report. Raises Failure where it failed."""
+        """Return the agent's report. Raises PhaseFailure if the agent failed."""
         report, ended = self._ask_patiently(question, session=session)
         if report.ok:
             return report
@@ -76,9 +79,10 @@ class AgentSession:
         otherwise: str,
         session: str = "",
     ) -> tuple[T, AgentReport]:
-        """What `read` finds in the answer; where it raises Unreadable the agent is asked once more.
+        """Return the answer as `read` parses it, and the report.
 
-        Raises Failure, which begins with the words of `otherwise` where that did not help either.
+        The agent is asked once more if `read` raises UnreadableAnswer. Raises PhaseFailure; its
+        reason starts with `otherwise` if the second answer cannot be read either.
         """
         report = self.ask(question, session=session)
         try:
@@ -101,7 +105,7 @@ class AgentSession:
         return self.ask(asked, session=first.session)
 
     def _ask_patiently(self, question: AgentQuestion, *, session: str) -> tuple[AgentReport, Exit]:
-        """Overload and broken connections pass; a session that is gone is begun anew."""
+        """Retry overload and broken connections, and start anew if the session is gone."""
         waits = iter(TRANSIENT_WAITS_SECONDS)
         while True:
             report, ended = self._ask_once(question, session=session)
@@ -158,7 +162,7 @@ class AgentSession:
         return report, ended
 
     def say(self, name: str, *, evidence: str = "", **more: str) -> str:
-        """The template of this name, filled for the task."""
+        """Return the template of this name, filled for the task."""
         command, context = self.command, self.context
         return context.template(name).fill(
             check=command.task.check or context.plan.settings.check,
@@ -170,7 +174,10 @@ class AgentSession:
 
 
 def _write_schema(request: AgentRequest) -> None:
-    """The folder is the agent's own too, so what lies there is replaced, never written through."""
+    """Write the schema file of the request.
+
+    The agent can write in the same folder, so an existing file is replaced and no link is followed.
+    """
     if request.schema_file:
         file = Path(request.schema_file)
         file.unlink(missing_ok=True)

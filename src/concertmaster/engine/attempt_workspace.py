@@ -1,4 +1,4 @@
-"""Where an attempt works: its worktree, made once, entered by each phase, saved after it."""
+"""Makes the worktree of an attempt, opens it for each phase and takes snapshots of it."""
 
 from __future__ import annotations
 
@@ -19,28 +19,34 @@ from concertmaster.worktrees.worktree import Snapshot, Worktree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptWorkspace:
-    """One phase's view of it."""
+    """The view of one phase on the attempt's worktree and logs."""
 
     context: RunContext
     command: RunPhase
 
     @property
     def mark(self) -> str:
-        """What every process of the attempt carries in its environment."""
+        """Return the mark that every process of the attempt has in its environment."""
         return self.context.mark(self.command.task.id, self.command.attempt)
 
     @property
     def folder(self) -> Path:
-        """Where the attempt's logs lie."""
+        """Return the folder of the attempt's logs."""
         return self.context.attempt_folder(self.command.task.id, self.command.attempt)
 
     @property
     def began_at(self) -> str:
-        """What the phase's change is a change of: what it did before a usage limit counts too."""
+        """Return the commit that the phase's change is relative to.
+
+        Changes from before a usage limit count as part of the phase.
+        """
         return self.command.interrupted_at or self.command.checkpoint
 
     def make(self, commit: str) -> tuple[Worktree, float, tuple[str, ...]]:
-        """The worktree at the commit, the seconds that its setup took, and notes."""
+        """Make the worktree at the commit; return it, the seconds of its setup, and notes.
+
+        Raises PhaseFailure if setup fails.
+        """
         task = self.command.task.id
         worktree = self.context.worktrees.create(
             commit,
@@ -53,7 +59,7 @@ class AttemptWorkspace:
         return worktree, self._set_up(worktree), notes
 
     def _set_up(self, worktree: Worktree) -> float:
-        """The seconds that the setup took; 0 where there is none."""
+        """Run the setup and return its seconds, 0 if there is none."""
         settings, log = self.context.plan.settings, self.folder / "setup.log"
         if not settings.setup:
             return 0.0
@@ -64,8 +70,10 @@ class AttemptWorkspace:
         return ended.seconds
 
     def enter(self) -> tuple[Worktree, tuple[str, ...]]:
-        """The worktree at its checkpoint, and notes. After a crash what was half done is saved,
-        then undone; a worktree that is gone is made anew."""
+        """Return the worktree at its checkpoint, and notes.
+
+        After a crash half-done changes are saved, then undone; a missing worktree is made anew.
+        """
         command = self.command
         worktree = self.context.worktrees.open(Path(command.folder))
         if worktree is None:
@@ -81,19 +89,19 @@ class AttemptWorkspace:
         return worktree, self.half_done_notes()
 
     def _renew(self, worktree: Worktree) -> None:
-        """As `prepare` left it."""
+        """Restore the worktree to the state in which `prepare` left it."""
         worktree.restore(self.command.checkpoint, with_ignored=True)
         self._set_up(worktree)
 
     def _save_half_done(self, worktree: Worktree) -> None:
-        """As a ref, which is there even if we die before anything of it is in the journal."""
+        """Save half-done changes as a ref, which outlives a crash before the next event."""
         worktree.forget_index()
         half_done = self.snapshot(worktree)
         if self.is_change(half_done):
             self.context.objects.pin(f"{self._half_done_refs}/{half_done.commit}", half_done.commit)
 
     def half_done_notes(self) -> tuple[str, ...]:
-        """Where the work of phases lies in which a process died."""
+        """Return notes on where the changes of interrupted phases are saved."""
         saved = self.context.objects.pinned(self._half_done_refs)
         return tuple(
             f"half-done work of an interrupted phase is saved as {commit}" for commit in saved
@@ -105,7 +113,7 @@ class AttemptWorkspace:
         return f"refs/half-done/{command.task.id}/{command.attempt}/{command.phase}"
 
     def snapshot(self, worktree: Worktree) -> Snapshot:
-        """All that lies in the worktree, as a commit on the checkpoint."""
+        """Return a snapshot of the worktree as a commit whose parent is the checkpoint."""
         command, strays = self.command, worktree.undo_strays()
         snapshot = worktree.snapshot(
             parent=command.checkpoint,
@@ -117,12 +125,12 @@ class AttemptWorkspace:
         return replace(snapshot, notes=(*snapshot.notes, *_describe_strays(strays)))
 
     def is_change(self, snapshot: Snapshot) -> bool:
-        """Something differs from the checkpoint."""
+        """Return whether the snapshot differs from the checkpoint."""
         return snapshot.tree != self.context.objects.tree(self.command.checkpoint)
 
     @contextmanager
     def saving(self, worktree: Worktree) -> Iterator[None]:
-        """Where the agent fails, what it had done is saved."""
+        """Save the agent's changes as `saved` of a PhaseFailure that is raised inside."""
         try:
             yield
         except PhaseFailure as failure:
@@ -132,8 +140,10 @@ class AttemptWorkspace:
             raise
 
     def undo_changes(self, worktree: Worktree, before: FileListing) -> tuple[str, ...]:
-        """Not every agent can be held to reading; what it wrote goes, also where git ignores it.
-        Gives notes."""
+        """Remove all changes since `before`, also ignored files; return notes.
+
+        Not every agent can be kept from writing.
+        """
         strays = _describe_strays(worktree.undo_strays())
         if not worktree.remove_new(before):
             self._renew(worktree)

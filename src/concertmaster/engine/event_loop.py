@@ -1,7 +1,7 @@
-"""The one loop of a run: events come in, are written down, and what the core asks is performed.
+"""Runs the event loop of a run: takes events, journals them and performs the commands.
 
-Slots, train and chores are threads; they only answer into the inbox. This thread alone changes
-the state.
+Slots, train and chores are threads that only post events to the inbox. The loop's thread alone
+changes the state.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ C = TypeVar("C", bound=Command)
 
 
 class ProgressListener(Protocol):
-    """Who watches the run."""
+    """A listener to the events of a run; `activity` may be called from any thread."""
 
     def update(self, state: RunState, event: Event) -> None: ...
 
@@ -54,7 +54,7 @@ class ProgressListener(Protocol):
 
 
 class EventLoop:
-    """Runs one plan to its end. `post` and `interrupt` may be called from anywhere."""
+    """The loop that runs one plan to its end; `post` and `interrupt` are thread-safe."""
 
     def __init__(
         self, context: RunContext, *, journal: Journal, progress: ProgressListener
@@ -71,15 +71,15 @@ class EventLoop:
         self._inbox.put(replace(event, at=time.time()))
 
     def interrupt(self) -> None:
-        """Leave the run as it is, for `resume`."""
+        """End the loop with Interrupted; `resume` can go on with the run."""
         run = self._site.plan.run
         what = f"run {run} was interrupted"
         self._inbox.put(Interrupted(what, next_step=f"go on with `concertmaster resume {run}`"))
 
     def run(self, opening: Event, *, past: Sequence[Event]) -> RunState:
-        """Go on from `past` until nothing is left to do; the final state.
+        """Go on from the events `past` until nothing is left to do; return the final state.
 
-        Raises whatever a thread raised, after all processes of the run were ended.
+        Raises the error of a thread, after all processes of the run were ended.
         """
         state = fold_events(self._site.plan, past)
         self.post(opening)
@@ -89,7 +89,7 @@ class EventLoop:
             self._rails = stack.enter_context(ThreadPoolExecutor(1, "train"))
             stack.callback(self._site.guard.stop_all)
             self._monitor = stack.enter_context(self._make_monitor(state))
-            while True:  # the opening counts also where the past had come to an end
+            while True:  # the opening event counts even if the past run had finished
                 state = self._turn(state, self._take())
                 if state.finished:
                     return state
@@ -101,9 +101,9 @@ class EventLoop:
         )
 
     def _take(self) -> list[Event]:
-        """All that has happened; waits until something has.
+        """Wait for events and return all that are in the inbox.
 
-        What ends the run is raised, but what happened beside it is still written down.
+        Raises an error from the inbox, but journals the events beside it first.
         """
         taken = [self._inbox.get()]
         while not self._inbox.empty():
@@ -140,7 +140,7 @@ class EventLoop:
                 self._submit(self._chores, self._keep, command)
             case RemoveWorktree():
                 self._submit(self._chores, self._remove, command)
-            case MeasureRoom():  # behind all that is to be removed
+            case MeasureRoom():  # after all pending removals
                 self._submit(self._chores, self._monitor.answer, command)
             case AwaitTime():
                 self._await(command.until)
@@ -162,7 +162,7 @@ class EventLoop:
         threads.submit(perform, command).add_done_callback(take)
 
     def _keep(self, command: KeepWork) -> WorkKept:
-        """On its own branch, unless the user's is still what it was."""
+        """Put the commit on the task's branch, unless a branch of the user still holds it."""
         task = next(one for one in self._site.plan.tasks if one.id == command.task)
         if task.branch and branches.find_tip(self._site.repository, task.branch) == command.commit:
             return WorkKept(task=command.task, branch=task.branch, commit=command.commit)

@@ -1,4 +1,4 @@
-"""The train: merges, checks and lands, one thing at a time."""
+"""Merges, checks and lands batches for the train, one command at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answer = BaseChecked | BatchChecked | MergeConflicted | BatchLanded | TargetMove
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeCheck:
-    """What a check said of a tree."""
+    """The result of a check of a tree."""
 
     passed: bool
     reason: str
@@ -42,7 +42,7 @@ class TreeCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integrator:
-    """Performs the landing commands of one run. `discard` gets worktrees that have served."""
+    """The performer of a run's landing commands; `discard` gets worktrees to be removed."""
 
     context: RunContext
     discard: Callable[[Worktree], None]
@@ -50,11 +50,11 @@ class Integrator:
 
     @property
     def marks(self) -> str:
-        """How the marks of all its checks begin."""
+        """Return the common prefix of the marks of all its checks."""
         return f"{self.context.plan.run}/{TRAIN}/"
 
     def check_base(self, command: CheckBase) -> BaseChecked | None:
-        """Is the commit that every task starts from green? None when the check was stopped."""
+        """Check the run's base; return None if the check was stopped."""
         plan = self.context.plan
         verdict = self._check(plan.base, is_base=True)
         if verdict is None:
@@ -70,9 +70,9 @@ class Integrator:
         )
 
     def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted | None:
-        """Merge in memory, then check the tree in a clean worktree, unless it is known.
+        """Merge the candidates in memory, then check the tree in a clean worktree.
 
-        None when the check was stopped.
+        A known tree is not checked again. Returns None if the check was stopped.
         """
         commit, plan = command.tip, self.context.plan
         reapplied: list[str] = []
@@ -112,8 +112,11 @@ class Integrator:
         )
 
     def _check(self, commit: str, *, is_base: bool = False) -> TreeCheck | None:
-        """In a worktree of its own. What the base downloads is kept for all that come later: no
-        agent has run yet, and it is the user's own code."""
+        """Check the commit in a worktree of its own; return None if the check was stopped.
+
+        The downloads of the base's setup are kept for later worktrees: no agent has run before it,
+        and its code is the user's own.
+        """
         began = time.monotonic()
         number = next(self.numbers)
         worktree = self.context.worktrees.create(
@@ -134,7 +137,7 @@ class Integrator:
         return replace(verdict, seconds=time.monotonic() - began, notes=notes)
 
     def _run_commands(self, worktree: Worktree, number: int) -> TreeCheck | None:
-        """Setup and check; None when one was stopped."""
+        """Run setup and check; return None if one of them was stopped."""
         settings, mark = self.context.plan.settings, self.context.mark(TRAIN, number)
         log = self.context.attempt_folder(TRAIN, number) / "check.log"
         setup_seconds = 0.0
@@ -149,7 +152,7 @@ class Integrator:
         return _judge(ended, told, setup_seconds=setup_seconds)
 
     def land_batch(self, command: LandBatch) -> BatchLanded | TargetMoved:
-        """Move the target to exactly the tested commit; if it cannot be moved, our own branch."""
+        """Move the target to exactly the tested commit, or the run's own branch if that fails."""
         if command.diverted:
             return self._divert(command, reason="")
         repository, plan = self.context.repository, self.context.plan

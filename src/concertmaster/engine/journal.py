@@ -1,4 +1,4 @@
-"""The append-only record of a run: one file of JSON lines, on disk before anything is acted on."""
+"""Reads and writes the journal of a run: an append-only file with one JSON object per line."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """One run's events. Only the process that holds the run's lock may append."""
+    """The journal of one run; only the process that holds the run's lock may append."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def append(self, new: Sequence[Event]) -> None:
-        """Write the events as one piece and wait until the disk has them."""
+        """Append the events in one write and wait until the disk has them."""
         data = b"".join(map(dump_event, new))
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -35,14 +35,14 @@ class Journal:
             os.close(descriptor)
 
     def read(self) -> tuple[Event, ...]:
-        """All whole events; a torn last line, written while the power went, is not one."""
+        """Return all events, without a torn last line. Raises EnvironmentFault for a bad line."""
         if not self.path.exists():
             return ()
         lines = self.path.read_bytes().split(b"\n")
         return tuple(self._parse(line, number) for number, line in enumerate(lines[:-1], 1))
 
     def repair(self) -> None:
-        """Cut a torn last line off, so that the next event starts on a line of its own."""
+        """Cut off a torn last line, so that the next event starts on a line of its own."""
         if not self.path.exists():
             return
         data = self.path.read_bytes()
@@ -62,13 +62,13 @@ class Journal:
 
 
 def dump_event(event: Event) -> bytes:
-    """One line of the journal."""
+    """Return the event as one line of the journal."""
     fields = {"event": event.tag, **asdict(event)}
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
 def load_event(line: bytes) -> Event:
-    """The event of one line. Raises ValueError or KeyError for what is none."""
+    """Return the event of one line. Raises ValueError or KeyError if the line holds none."""
     fields = json.loads(line)
     event: Event = _adapters()[fields.pop("event")].validate_python(fields)
     return event

@@ -1,4 +1,4 @@
-"""A run on this machine: its folder, its start, its resumption and its end."""
+"""Starts, resumes and reports runs on this machine, and finds their folders."""
 
 from __future__ import annotations
 
@@ -47,16 +47,17 @@ from concertmaster.worktrees.manager import Worktrees
 
 DRAFTS = "follow-ups"
 _GOES_ON = RunResumed()
-MOST_OPEN_RUNS = 20  # that are looked at for one that can go on
-MEASURE_SECONDS = 3.0  # an agent takes longer to grow
+MOST_OPEN_RUNS = 20  # newest runs that are searched for one that can be resumed
+MEASURE_SECONDS = 3.0  # agents do not fill memory or disk faster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHome:
-    """Where things lie on this machine: attempts below `cache`; the environment we were given.
+    """The places and limits of a run on this machine.
 
-    After `seconds` the run is stopped; None is no limit. With `accounts` each attempt runs as a
-    user of its own. `measure` says what is free where these folders lie.
+    Attempts lie below `cache`. The run is stopped after `seconds`; None is no limit. With
+    `accounts` each attempt runs as a user of its own. `measure` returns the free resources of the
+    file systems that hold the given folders.
     """
 
     cache: Path
@@ -69,12 +70,12 @@ class RunHome:
 
 
 def runs_folder(repository: Repository) -> Path:
-    """All runs of a repository."""
+    """Return the folder of all runs of a repository."""
     return run_folder.runs_folder(repository.git_dir)
 
 
 def find_run(repository: Repository, name: str) -> Path:
-    """The folder of the named run, or of the newest. Raises UsageError."""
+    """Return the folder of the named run, or of the newest. Raises UsageError if there is none."""
     folders = run_folder.list_runs(runs_folder(repository))
     matching = [folder for folder in folders if not name or folder.name == name]
     if matching:
@@ -87,7 +88,10 @@ def find_run(repository: Repository, name: str) -> Path:
 
 
 def find_open_run(repository: Repository, name: str) -> Path:
-    """The folder of the named run, or of the newest that can go on, or of the newest."""
+    """Return the folder of the named run, else of the newest open one, else of the newest.
+
+    Raises UsageError if there is none.
+    """
     newest = find_run(repository, name)
     if name:
         return newest
@@ -98,12 +102,12 @@ def find_open_run(repository: Repository, name: str) -> Path:
 def _is_open(folder: Path) -> bool:
     try:
         return can_go_on(read_run(folder)[0])
-    except Error:  # the run of another version, or a broken one
+    except Error:  # a run of another version, or a broken one
         return False
 
 
 def start_run(planned: Planned, home: RunHome, *, progress: ProgressListener, guard: Guard) -> Path:
-    """Run a new plan to its end; the run's folder."""
+    """Run a new plan to its end; return the run's folder."""
     plan = planned.plan
     agents = find_agents(plan, home)
     folder = runs_folder(planned.repository) / plan.run
@@ -128,7 +132,10 @@ def resume_run(
     budget_usd: float | None = None,
     cancel: bool = False,
 ) -> None:
-    """Go on with a run whose process died, was interrupted or was stopped; or only end it."""
+    """Go on with a run whose process died, was interrupted or had stopped.
+
+    `cancel` only ends the run in good order. `budget_usd` replaces the plan's budget.
+    """
     plan = run_folder.read_plan(folder)
     agents = {} if cancel else find_agents(plan, home)
     dead = run_folder.read_owner(folder)
@@ -149,7 +156,7 @@ def settle_run(
     guard: Guard,
     opening: RunStarted | RunResumed = _GOES_ON,
 ) -> None:
-    """Land the results that the run's journal begins with; no agent runs."""
+    """Land the results at the start of the run's journal; no agent runs."""
     plan = run_folder.read_plan(folder)
     context = make_context(plan, folder, repository, home, guard=guard, agents={})
     with run_folder.lock_run(folder):
@@ -157,7 +164,10 @@ def settle_run(
 
 
 def _await_git_of(dead: int | None) -> None:
-    """Git is not ended with us, in the middle of the user's files; it comes to its own end."""
+    """Wait for the git commands of a dead process, which may still write the user's files.
+
+    Raises EnvironmentFault if one does not end.
+    """
     if dead is not None and not host.await_end("git", variable=OWNER, value=str(dead)):
         raise EnvironmentFault(
             "a git command of the process that died is still running",
@@ -167,8 +177,10 @@ def _await_git_of(dead: int | None) -> None:
 
 
 def find_agents(plan: Plan, home: RunHome) -> dict[str, Agent]:
-    """Every agent of the plan by name. Raises UsageError or EnvironmentFault for one that is not
-    to be had."""
+    """Return the plan's agents by name.
+
+    Raises UsageError or EnvironmentFault for an agent that is not available.
+    """
     settings, search = plan.settings, home.environment.get("PATH", "")
     names = {task.agent or settings.agent for task in plan.tasks} - {""}
     models = {settings.agent: settings.agent_model}  # one that a prompt names has its own
@@ -189,7 +201,7 @@ def make_context(
     guard: Guard,
     agents: Mapping[str, Agent],
 ) -> RunContext:
-    """The tools of a run whose own things lie in `folder`."""
+    """Return the tools of a run whose files lie in `folder`; creates the run's repository."""
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
     worktrees = Worktrees(
         objects, user=repository, cache=home.cache, run=plan.run, accounts=home.accounts
@@ -212,7 +224,7 @@ def make_context(
 
 
 def _close(folder: Path) -> None:
-    """To attempts that run as another user all but the objects, which theirs build on."""
+    """Close the run's folder to other users, except the objects that attempts build on."""
     for name in ("tasks", "indexes", "strays"):
         (folder / name).mkdir(exist_ok=True)
     permissions.leave_ajar(folder, shown=["repository.git"])
@@ -228,19 +240,19 @@ def _perform(
     loop = EventLoop(context, journal=record, progress=progress)
     with _signals(loop), _deadline(loop, seconds):
         run_folder.write_owner(context.folder)
-        is_begun = bool(past) or opening != _GOES_ON  # it may have died before its first event
+        is_begun = bool(past) or opening != _GOES_ON  # the process may die before the first event
         loop.run(opening if is_begun else RunStarted(run=context.plan.run), past=past)
 
 
 def _discard_unnamed(context: RunContext, past: Sequence[Event]) -> None:
-    """The folders whose maker died before it could write them down; no agent ever had them."""
+    """Remove the attempt folders that the journal does not name; no agent ever ran in them."""
     prepared = (event for event in past if isinstance(event, PhaseFinished) and event.folder)
     context.worktrees.discard_others({Path(event.folder).name for event in prepared})
 
 
 @contextmanager
 def _deadline(loop: EventLoop, seconds: float | None) -> Iterator[None]:
-    """Stop the run when the time is over."""
+    """Stop the run after `seconds`; None is no limit."""
     reason = f"the time of this job is over ({duration(seconds or 0.0)})"
     timer = threading.Timer(seconds or 0.0, loop.post, [StopRequested(reason=reason)])
     timer.daemon = True
@@ -254,8 +266,10 @@ def _deadline(loop: EventLoop, seconds: float | None) -> Iterator[None]:
 
 @contextmanager
 def _signals(loop: EventLoop) -> Iterator[None]:
-    """Ctrl-C and a closed terminal leave the run for `resume`; SIGTERM cancels it, and whoever
-    waited for that before gets to know as well."""
+    """Handle signals: SIGINT and SIGHUP interrupt the run, SIGTERM cancels it.
+
+    An earlier handler of SIGTERM is called as well.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         loop.interrupt()
@@ -275,20 +289,23 @@ def _signals(loop: EventLoop) -> Iterator[None]:
 
 
 def read_run(folder: Path) -> tuple[RunState, tuple[Event, ...]]:
-    """The state of a run, whoever owns it now."""
+    """Return the state and the events of a run, also of one that another process owns."""
     plan = run_folder.read_plan(folder)
     events = Journal(folder / "journal.jsonl").read()
     return fold_events(plan, events), events
 
 
 def build_run_report(folder: Path) -> Report:
-    """What became of the run so far."""
+    """Return the report of a run, also of one that still goes on."""
     state, events = read_run(folder)
     return build_report(state, events)
 
 
 def write_report(folder: Path, html: str, found: Report) -> None:
-    """report.json and report.html beside the journal, and the drafts, which people may edit."""
+    """Write report.json and report.html to the run's folder, and drafts of follow-up prompts.
+
+    An existing draft is kept, because people may have edited it.
+    """
     atomic.write_atomically(folder / "report.json", json.dumps(asdict(found), indent=1) + "\n")
     atomic.write_atomically(folder / "report.html", html)
     drafts = folder / DRAFTS

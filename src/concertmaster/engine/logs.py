@@ -11,13 +11,13 @@ LOG_TAIL_BYTES = 4096
 
 
 def describe_failure(what: str, ended: Exit, log: Path) -> str:
-    """One line on how a command failed, with the last words it said."""
+    """Return one line on how the command `what` failed, with the last lines of its log."""
     words = last_lines(log)
     return f"{what} failed ({ended.describe()})" + (f": {words}" if words else "")
 
 
 def describe_setup_failure(settings: RunSettings, ended: Exit, log: Path) -> str:
-    """The same of the setup; of one that nobody gave, how to give another."""
+    """Return one line on how the setup failed, and how to replace a setup that was detected."""
     told = describe_failure(f"setup `{settings.setup}`", ended, log)
     if not settings.setup_reason:
         return told
@@ -26,7 +26,7 @@ def describe_setup_failure(settings: RunSettings, ended: Exit, log: Path) -> str
 
 
 def read_end(log: Path) -> str:
-    """The end of a log, for whoever has to mend what it tells of."""
+    """Return the last LOG_TAIL_BYTES of a log, "" if there is none."""
     if not log.is_file():
         return ""
     with log.open("rb") as file:
@@ -35,7 +35,7 @@ def read_end(log: Path) -> str:
 
 
 def last_lines(log: Path, *, count: int = 3) -> str:
-    """The last lines of a log that say something, joined to one line."""
+    """Return the last `count` lines of a log that are not blank or ruled, joined by " | "."""
     if not log.is_file():
         return ""
     with log.open("rb") as file:

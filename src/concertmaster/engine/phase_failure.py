@@ -1,4 +1,4 @@
-"""A phase that did not meet its exit condition."""
+"""Declares the exception for a phase that did not meet its exit condition."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concertmaster.sandbox.exit_status import Exit
 
 
 class PhaseFailure(Exception):
-    """The arguments are those of PhaseFailed; what was used stands in the bill of the phase."""
+    """A phase did not meet its exit condition; the arguments are the fields of PhaseFailed."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class PhaseFailure(Exception):
 
 
 def outcome_of(ended: Exit) -> Outcome:
-    """What a command's end means for the attempt."""
+    """Return the outcome of an attempt whose command ended like this."""
     if ended.timed_out:
         return Outcome.TIMED_OUT
     if ended.stopped:

@@ -1,4 +1,4 @@
-"""A slot's work: one phase of one attempt, from command to event."""
+"""Performs the phases of attempts: takes a RunPhase command, returns its event."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Answer = PhaseFinished | PhaseFailed
 _EARLIER = "An earlier attempt at this task failed:"
 _SO_FAR = "What was done so far lies in the working tree. It is not done yet:"
 
-# A folder that is gone is the attempt's misfortune; a disk that is full is the run's.
+# An agent can cause these, so they end the attempt; others, such as a full disk, end the run.
 _BROKEN_BY_AN_AGENT = (
     *(FileNotFoundError, FileExistsError, PermissionError),
     *(IsADirectoryError, NotADirectoryError),
@@ -50,14 +50,14 @@ _BROKEN_BY_AN_AGENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseRunner:
-    """Performs phases. `tell` gets what an agent does while it does it: task id and words."""
+    """The performer of phases; `tell` gets the agent's activity and its task id as it happens."""
 
     context: RunContext
     tell: Tell
-    bill: UsageTotal = field(default_factory=UsageTotal)  # of one phase
+    bill: UsageTotal = field(default_factory=UsageTotal)  # the usage of one phase
 
     def perform(self, command: RunPhase) -> Answer:
-        """Run the phase; whatever goes wrong with it is an event as well."""
+        """Run the phase and return its event; failures are events as well."""
         began, bill = time.monotonic(), UsageTotal()
         try:
             answer = _PHASES[command.phase](replace(self, bill=bill), command)
@@ -95,7 +95,7 @@ class PhaseRunner:
     # --- prepare -------------------------------------------------------------------------------
 
     def prepare(self, command: RunPhase) -> Answer:
-        """A worktree at the base, made usable by the repository's setup."""
+        """Make a worktree at the base and run the repository's setup in it."""
         base, merged, notes = self._make_base(command)
         worktree, setup_seconds, more = self._place(command).make(base)
         return replace(
@@ -108,7 +108,10 @@ class PhaseRunner:
         )
 
     def _make_base(self, command: RunPhase) -> tuple[str, tuple[Built, ...], tuple[str, ...]]:
-        """The run's base plus the wanted changes; a change that may be dropped is, with a note."""
+        """Return the base with the wanted changes, those that merged, and notes on the dropped.
+
+        Raises PhaseFailure if a required change does not merge.
+        """
         plan, task = self.context.plan, command.task.id
         base, merged, notes = plan.base, list[Built](), list[str]()
         for built in sorted(command.wanted, key=lambda b: b.task not in command.required):
@@ -133,7 +136,7 @@ class PhaseRunner:
     # --- research, implement, document ---------------------------------------------------------
 
     def research(self, command: RunPhase) -> Answer:
-        """The agent makes a plan; its evidence is one that names paths of the repository."""
+        """Ask the agent for a plan; the exit condition is a plan that names existing places."""
         place = self._place(command)
         worktree, notes = place.enter()
         talk = self._talk(command, worktree)
@@ -146,7 +149,7 @@ class PhaseRunner:
                 session=command.session,
             )
         except PhaseFailure as failure:
-            if failure.outcome is Outcome.LIMITED:  # after any other the worktree goes
+            if failure.outcome is Outcome.LIMITED:  # any other failure removes the worktree
                 place.undo_changes(worktree, before)
             raise
         strays = place.undo_changes(worktree, before)
@@ -166,7 +169,7 @@ class PhaseRunner:
         return plan
 
     def implement(self, command: RunPhase) -> Answer:
-        """The agent does the task; its evidence is a difference, or a reasoned no-op."""
+        """Let the agent do the task; the exit condition is a change or a reasoned no-op."""
         place = self._place(command)
         worktree, notes = place.enter()
         talk = self._talk(command, worktree)
@@ -189,7 +192,7 @@ class PhaseRunner:
         )
 
     def _task(self, place: AttemptWorkspace, talk: AgentSession) -> AgentQuestion:
-        """The whole task; in a conversation that goes on only what is to be mended."""
+        """Return the whole task, or in a session that goes on only the failure to fix."""
         command, evidence = place.command, place.command.evidence
         is_mending = place.began_at != command.base and evidence != ""
         if is_mending and command.session:
@@ -202,8 +205,7 @@ class PhaseRunner:
         return AgentQuestion(text=text)
 
     def document(self, command: RunPhase) -> Answer:
-        """The agent brings the documents up to date; its evidence is a change of them, or why
-        there is none."""
+        """Let the agent update the documents; the exit condition is a change or a reason."""
         place = self._place(command)
         worktree, notes = place.enter()
         talk = self._talk(command, worktree)
@@ -223,7 +225,7 @@ class PhaseRunner:
         )
 
     def review(self, command: RunPhase) -> Answer:
-        """A fresh agent that cannot write approves of exactly this tree."""
+        """Ask a fresh, read-only agent for a verdict on exactly this tree."""
         found = run_review(self.context, command, tell=self.tell, bill=self.bill)
         return replace(
             self._finished(command),
@@ -243,7 +245,7 @@ class PhaseRunner:
     # --- test and deliver ----------------------------------------------------------------------
 
     def test(self, command: RunPhase) -> Answer:
-        """The check's exit status decides."""
+        """Run the check; the exit condition is its exit status 0."""
         place = self._place(command)
         worktree, notes = place.enter()
         log = place.folder / "check.log"
@@ -256,7 +258,7 @@ class PhaseRunner:
         return replace(self._finished(command), notes=notes)
 
     def deliver(self, command: RunPhase) -> Answer:
-        """The one commit that may land, if the path policy lets it."""
+        """Make the one commit that may land, if the path policy allows it."""
         plan, objects, task = self.context.plan, self.context.objects, command.task
         judgement = path_policy.judge_paths(
             objects.changes(command.base, command.checkpoint),
@@ -286,7 +288,10 @@ class PhaseRunner:
 def _find_documents(
     place: AttemptWorkspace, worktree: Worktree, report: AgentReport
 ) -> tuple[str, Snapshot]:
-    """A changed document, or why there is none."""
+    """Return the reason for no document ("" if there is none) and the snapshot.
+
+    Raises UnreadableAnswer if neither a document was changed nor a reason given.
+    """
     reason = read_reason(report.final_text, "no_docs")
     snapshot = place.snapshot(worktree)
     changes = place.context.objects.changes(place.began_at, snapshot.commit)

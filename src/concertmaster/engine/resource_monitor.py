@@ -1,4 +1,4 @@
-"""Watches how much room the machine has, and says when that changes what may start."""
+"""Measures the machine's free resources and posts an event when a shortage begins or ends."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from concertmaster.sandbox.resources import FreeResources, ResourceState, judge_
 
 
 class ResourceMonitor:
-    """A thread that looks every few seconds, as a context manager.
+    """A context manager whose thread measures every few seconds.
 
-    It keeps nothing alive, and nobody waits for its end: a measurement may hang with its disk.
+    The thread is a daemon and is never joined, because a measurement may hang with its disk.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class ResourceMonitor:
         seconds: float,
         short: Shortage | None = None,
     ) -> None:
-        """`measure` may raise OSError; `short` is what the receiver of `post` takes for short."""
+        """Make a monitor; `measure` may raise OSError, `short` is the shortage known so far."""
         self._measure = measure
         self._post = post
         self._seconds = seconds
@@ -46,7 +46,7 @@ class ResourceMonitor:
             self._over.wait(self._seconds)
 
     def look(self) -> None:
-        """Tell what is short if that has changed. What cannot be measured has not."""
+        """Measure once and post a changed shortage; a failed measurement changes nothing."""
         try:
             free = self._measure()
         except OSError:
@@ -57,8 +57,10 @@ class ResourceMonitor:
                 self._tell(strain)
 
     def answer(self, command: MeasureRoom) -> None:
-        """Tell what is short, whatever it was before: nothing runs that could start and stop the
-        waiting. For what cannot be measured nobody waits."""
+        """Measure once and post the shortage as the answer to the command, also if unchanged.
+
+        A failed measurement counts as no shortage, so that the run does not wait for ever.
+        """
         try:
             strain = judge_resources(self._measure())
         except OSError:

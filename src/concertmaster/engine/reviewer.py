@@ -1,4 +1,4 @@
-"""The review phase: a fresh agent that can only read judges the tree that would be delivered."""
+"""Performs the review phase: a fresh, read-only agent judges the tree that would be delivered."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from concertmaster.model import Outcome
 from concertmaster.text.display import display
 from concertmaster.worktrees.worktree import Worktree
 
-MOST_DIFF = 60_000  # characters; a reviewer can read the rest in its files
+MOST_DIFF = 60_000  # characters; the reviewer can read the rest in the worktree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewResult:
-    """An approval, and the session that it came from."""
+    """A verdict with the session that gave it."""
 
     review: Review
     session: str
@@ -34,8 +34,11 @@ class ReviewResult:
 def run_review(
     context: RunContext, command: RunPhase, *, tell: Tell, bill: UsageTotal
 ) -> ReviewResult:
-    """The approval of exactly the checkpoint's tree. Raises Failure: with evidence where changes
-    are requested, without where the reviewer did not do its work."""
+    """Return an approval of exactly the checkpoint's tree.
+
+    Raises PhaseFailure: with evidence if the reviewer requests changes, without evidence if it
+    gave no usable verdict or changed files.
+    """
     worktree = context.worktrees.create(
         command.checkpoint,
         task=command.task.id,
@@ -67,7 +70,7 @@ def _judge(context: RunContext, command: RunPhase, talk: AgentSession) -> Review
 
 
 def _ask(talk: AgentSession, command: RunPhase, *, tree: str) -> ReviewResult:
-    """A verdict that cannot be read is asked for once more."""
+    """Ask for the verdict, and once more if the answer cannot be read."""
     objects = talk.context.objects
     change = objects.show_change(command.base, command.checkpoint, limit=MOST_DIFF)
     text = talk.say("review", task=command.task.id, tree=tree, change=change)

@@ -1,4 +1,4 @@
-"""Where a run works and with what: shared by the workers and the train."""
+"""Holds the tools of a run that the slots and the train share."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from concertmaster.worktrees.worktree import Worktree
 
 PROMPTS = "prompts"
 DOWNLOADS = "downloads"
-PHASES = ".github/concertmaster/phases"  # where a repository overrides what agents are told
-# They say who the engine's user is, and where it keeps things that another may not even read.
+PHASES = ".github/concertmaster/phases"  # templates in which a repository overrides ours
+# Variables with the engine's own user and folders, which another user may not even read.
 _OF_OUR_USER = frozenset(
     {
         *("SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
@@ -35,8 +35,11 @@ _NAME = "concertmaster"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """One run's tools. `folder` is the run's own, below the user's git folder. What is free where
-    it writes is measured every `measure_seconds`; that may raise OSError."""
+    """The tools of one run.
+
+    `folder` is the run's own, below the user's git folder. `measure` returns the free resources
+    where the run writes and may raise OSError; it is called every `measure_seconds`.
+    """
 
     plan: Plan
     folder: Path
@@ -51,28 +54,28 @@ class RunContext:
     place: TreePath = TreePath.MACHINE
 
     def attempt_folder(self, task: str, attempt: int) -> Path:
-        """Where transcript and logs of an attempt lie."""
+        """Return the folder of an attempt's transcript and logs; creates it."""
         folder = self.folder / "tasks" / task / str(attempt)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def mark(self, task: str, attempt: int) -> str:
-        """What every process of the attempt carries in its environment."""
+        """Return the mark that every process of the attempt has in its environment."""
         return f"{self.plan.run}/{task}/{attempt}"
 
     def prompt_text(self, blob: str) -> str:
-        """The prompt as it was when the run was planned."""
+        """Return the prompt's text as it was when the run was planned."""
         return (self.folder / PROMPTS / blob).read_text("utf-8")
 
     def template(self, name: str) -> Template:
-        """What is said in a phase: the repository's own words at the base, else ours."""
+        """Return the template of a phase: the repository's own at the base, else the built-in."""
         data = self.repository.read_file(self.plan.base, f"{PHASES}/{name}.md")
         return (
             Template(data.decode(errors="replace")) if data else load_template(f"phases/{name}.md")
         )
 
     def run_shell(self, command: str, worktree: Worktree, *, mark: str, log: Path) -> Exit:
-        """Run a command of the repository (setup, check) in a worktree."""
+        """Run a command of the repository (setup, check) in a worktree; return its exit."""
         settings = self.plan.settings
         return self.guard.run(
             shell_argv(command),
@@ -85,8 +88,11 @@ class RunContext:
         )
 
     def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
-        """The allow-listed environment, with temporary files inside the attempt's folder; on
-        GitHub, where nobody's own settings are wanted, with a home there as well."""
+        """Return the allow-listed environment plus the variables `names`.
+
+        TMPDIR lies in the attempt's folder. On GitHub HOME does too, because no user's settings
+        are wanted there.
+        """
         found = allowed_environment(self.environment, names)
         if self.place is TreePath.GITHUB:
             home = worktree.folder / "home"
@@ -97,18 +103,23 @@ class RunContext:
             found |= {"HOME": str(worktree.home), "USER": _NAME, "LOGNAME": _NAME}
         return {**found, "TMPDIR": str(worktree.temporary)}
 
-    # On one machine all attempts have the user's own home, and so the caches in it.
+    # On one machine all attempts share the user's home, and so its caches.
 
     def keep_downloads(self, worktree: Worktree) -> tuple[str, ...]:
-        """Later attempts begin with what was downloaded into this home; a note says why not. Only
-        for a worktree in which nothing but trusted code ever ran, when all of it has ended."""
+        """Keep the downloads of this worktree's home for later attempts; return notes on failure.
+
+        Call it only if nothing but trusted code ever ran in the worktree, and all of it has ended.
+        """
         if self.place is not TreePath.GITHUB:
             return ()
         note = download_cache.keep(worktree.home, self.folder / DOWNLOADS)
         return (note,) if note else ()
 
     def hand_out_downloads(self, worktree: Worktree) -> tuple[str, ...]:
-        """For a new worktree, before anything runs there; a note says why it has none."""
+        """Copy the kept downloads to a new worktree's home; return notes on failure.
+
+        Call it before anything runs in the worktree.
+        """
         if self.place is not TreePath.GITHUB:
             return ()
         kept = self.folder / DOWNLOADS
