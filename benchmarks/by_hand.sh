@@ -1,5 +1,5 @@
 #!/bin/sh
-# What Concertmaster does for each task, by hand: worktree, agent, commit, check, merge, check.
+# Does by hand what Concertmaster does for each task: worktree, agent, commit, check, merge, check.
 # Usage: by_hand.sh REPOSITORY SCRATCH AGENT CHECK PROMPT...
 set -eu
 
@@ -17,7 +17,7 @@ task=$(basename "$prompt" .md)
 worktree=$scratch/$task
 cd "$repository"
 
-# Two of these at the same time fail: each reads what the other has half written.
+# Concurrent `git worktree add` commands fail, because they read each other's half-written files.
 flock "$scratch/worktrees.lock" git worktree add --quiet -b "task/$task" "$worktree"
 (
     cd "$worktree"

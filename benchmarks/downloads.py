@@ -1,6 +1,6 @@
-"""Download caches for a new home: copied from what the run keeps, against brought by a line.
+"""Measures copying the kept downloads to a new home against a download of the same size.
 
-Fails when copying takes longer than 100 Mbit/s do, which neither ask, check nor unpack anything.
+Fails when copying takes longer than a line of 100 Mbit/s, without its requests and unpacking.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LINES = {"100 Mbit/s": 12.5e6, "1 Gbit/s": 125e6}  # bytes per second
 
 
 def fill(home: Path, *, megabytes: int, kilobytes: int) -> int:
-    """Files as a package manager keeps them; their number."""
+    """Write files as a package manager caches them; return their number."""
     count = megabytes * 1024 // kilobytes
     for number in range(count):
         folder = home / ".cache" / "uv" / "archive-v0" / f"{number % 200:03}"
@@ -28,7 +28,7 @@ def fill(home: Path, *, megabytes: int, kilobytes: int) -> int:
 
 
 def measure(scratch: Path, options: argparse.Namespace) -> bool:
-    """Whether the promise holds."""
+    """Return whether copying is fast enough."""
     homes = [scratch / f"home{number}" for number in range(options.rounds + 1)]
     for home in homes:
         home.mkdir()
@@ -53,7 +53,7 @@ def measure(scratch: Path, options: argparse.Namespace) -> bool:
 
 
 def find_memory() -> str | None:
-    """A disk that others use as well takes the same copy in 1 s or in 11 s, as `cp -a` does."""
+    """Return a file system in memory: on a shared disk the same copy takes 1 s or 11 s."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 

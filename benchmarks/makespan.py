@@ -1,6 +1,6 @@
-"""How close a run comes to the time that no schedule can beat, with agents that sleep.
+"""Measures runs with sleeping agents against the lower bound of all schedules.
 
-Each case is run through the command line; first-in-first-out and waves are computed for the same
+Runs each case through the command line; first-in-first-out and waves are computed for the same
 tasks, without any overhead. Fails when a run takes longer than its limit: a factor on the lower
 bound, plus one second, plus 0.15 seconds for each task on the critical path.
 """
@@ -28,7 +28,7 @@ TASK_SECONDS = 0.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Tasks, and the factor on their lower bound that a run may take."""
+    """A set of tasks, with the allowed factor on their lower bound."""
 
     name: str
     tasks: Tasks
@@ -43,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Seconds of one case; only `measured` and `first_agent` are those of real runs."""
+    """The seconds of one case; only `measured` and `first_agent` are of real runs."""
 
     case: str
     lower_bound: float
@@ -57,7 +57,7 @@ class Row:
     holds: bool
 
     def document(self) -> dict[str, object]:
-        """The fields, each below how it came about."""
+        """Return the fields, grouped into measured and computed ones."""
         fields = asdict(self)
         measured = {name: fields.pop(name) for name in ("first_agent", "load")}
         measured["all"] = fields.pop("measured")
@@ -78,7 +78,7 @@ def make_cases() -> Iterator[Case]:
 
 
 def make_mixed(seed: int, count: int = 64, needy: float = 0.35, excluded: float = 0.03) -> Tasks:
-    """Random tasks: a share of them has one need, a share of all pairs touches one file each."""
+    """Return random tasks: a share of them has one need, a share of all pairs touches one file."""
     rng = random.Random(seed)
     names = [f"task{n:02}" for n in range(count)]
     with_need = rng.sample(range(1, count), round(needy * count))
@@ -109,7 +109,7 @@ def _named(works: Sequence[Work]) -> Tasks:
 
 
 def _unordered(names: Sequence[str], needs: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
-    """Pairs in which neither needs the other, not even through others."""
+    """Return the pairs in which neither needs the other, not even indirectly."""
     above: dict[str, set[str]] = {}
     for name in names:
         direct = needs.get(name, ())
@@ -138,7 +138,7 @@ def measure(case: Case, folder: Path, *, rounds: int) -> Row:
 
 
 def check_plan(plan: Mapping[str, Sequence[object]], case: Case) -> None:
-    """The comparison is fair only when the plan knows just these needs and exclusions."""
+    """Exit if the plan has other needs or exclusions than the case, which would be unfair."""
     needs = sum(len(work.needs) for work in case.tasks.values())
     pairs = len({file for work in case.tasks.values() for file in work.touches})
     if (len(plan["needs"]), len(plan["exclusions"])) != (needs, pairs):

@@ -1,4 +1,4 @@
-"""What Concertmaster costs beside the work: instant agents, against a script that does it by hand.
+"""Measures the overhead of a run with instant agents against a script that does it by hand.
 
 Fails when a further task costs more than five times what it costs the script, or when the first
 agent starts later than one second after the process.
@@ -27,7 +27,7 @@ BY_HAND = Path(__file__).with_name("by_hand.sh")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Medians over the rounds, in seconds; `each` is what one task more costs."""
+    """The medians over the rounds, in seconds; `each` is the cost of a further task."""
 
     few: float
     many: float
@@ -70,7 +70,7 @@ def summarise(results: Mapping[int, list[Result]]) -> Cost:
 
 
 def measure(scratch: Path, rounds: int) -> dict[str, dict[int, list[Result]]]:
-    """Both ways in turn, so that a busy machine hits both."""
+    """Run both ways in turn, so that a busy machine slows both."""
     ways = {"ours": run_ours, "by hand": run_by_hand}
     found: dict[str, dict[int, list[Result]]] = {name: {FEW: [], MANY: []} for name in ways}
     run_ours(scratch / "warm", 1)

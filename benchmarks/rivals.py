@@ -1,4 +1,4 @@
-"""Schedules that are computed, not run, and so have no overhead; and the bound of all schedules."""
+"""Computes the makespans of other schedules, without overhead, and the bound of all schedules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Tasks = Mapping[str, Work]
 
 
 def critical_path(tasks: Tasks) -> tuple[float, int]:
-    """Seconds of the heaviest chain of needs, and how many tasks it has."""
+    """Return the seconds and the number of tasks of the heaviest chain of needs."""
 
     @cache
     def heaviest(name: str) -> tuple[float, int]:
@@ -24,7 +24,7 @@ def critical_path(tasks: Tasks) -> tuple[float, int]:
 
 
 def lower_bound(tasks: Tasks, slots: int) -> float:
-    """The largest of critical path, work of each slot, and work on the most wanted file."""
+    """Return the largest of critical path, work per slot, and work on the most wanted file."""
     works = tasks.values()
     files = {file for work in works for file in work.touches}
     wanted = (sum(work.seconds for work in works if file in work.touches) for file in files)
@@ -36,7 +36,7 @@ def lower_bound(tasks: Tasks, slots: int) -> float:
 
 
 def first_in_first_out(tasks: Tasks, slots: int) -> float:
-    """A free slot takes the first task of the list that may start."""
+    """Return the makespan if a free slot takes the first task of the list that may start."""
     waiting, done = list(tasks.values()), set[str]()
     running: list[tuple[float, str]] = []
     now = 0.0
@@ -54,7 +54,7 @@ def first_in_first_out(tasks: Tasks, slots: int) -> float:
 
 
 def waves(tasks: Tasks, slots: int) -> float:
-    """Tasks that can run together make a wave; the next one starts when all of it has ended."""
+    """Return the makespan of waves: tasks that can run together, the next wave after their end."""
     made: list[dict[str, Work]] = []
     numbers: dict[str, int] = {}
     for work in _needs_first(tasks):

@@ -1,4 +1,4 @@
-"""A real run through the command line, in a scratch repository, with agents that sleep."""
+"""Runs the command line in a scratch repository with scripted agents, and measures it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 PROGRAM = Path(sys.executable).with_name("concertmaster")
 
-# It is up to the prompt what an agent does: a line `work SECONDS FILE...`.
+# The prompt tells the agent what to do: a line `work SECONDS FILE...`.
 AGENT = """\
 : > "${0%/*}/../began/$$"
 while read -r word seconds files; do
@@ -28,7 +28,7 @@ done
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One task: its agent sleeps, then adds a line to its own file and to each it touches."""
+    """A task whose agent sleeps, then adds a line to its own file and to each it touches."""
 
     name: str
     seconds: float = 0.0
@@ -36,7 +36,7 @@ class Work:
     touches: tuple[str, ...] = ()
 
     def prompt(self) -> str:
-        """The prompt file's text."""
+        """Return the prompt file's text."""
         head = {
             "estimate": f"{self.seconds or 0.1:g}s",
             "needs": [f"{need}.md" for need in self.needs],
@@ -49,7 +49,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What was measured: seconds from the start of the process, its processors' seconds, load."""
+    """The measurements of a run: seconds from the start of the process, processor time, load."""
 
     seconds: float
     first_agent_seconds: float
@@ -59,7 +59,7 @@ class Result:
 
 
 class Trial:
-    """A repository, its prompts and everything that is kept, all below one folder."""
+    """A repository with its prompts and all other files, below one folder."""
 
     def __init__(self, folder: Path, work: Sequence[Work]) -> None:
         self.folder = folder
@@ -80,17 +80,17 @@ class Trial:
 
     @property
     def agent(self) -> str:
-        """The agent's command."""
+        """Return the agent's command."""
         return f"exec sh {self.folder}/bin/agent.sh"
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
-        """Nothing of the user's but the search path."""
+        """Return an environment with nothing of the user's but the search path."""
         home = str(self.folder / "home")
         return {"PATH": os.environ["PATH"], "HOME": home, "XDG_CACHE_HOME": f"{home}/cache"}
 
     def git(self, *args: str) -> str:
-        """What a git command in the repository prints."""
+        """Return the output of a git command in the repository."""
         done = subprocess.run(
             ["git", "-C", str(self.repository), *args],
             env=self.environment,
@@ -101,14 +101,14 @@ class Trial:
         return done.stdout
 
     def plan(self, slots: int) -> dict[str, Any]:
-        """What `concertmaster plan` says of the prompts; it also fills the caches of the disk."""
+        """Return the plan of the prompts; this also warms the caches of the disk."""
         command = self._command("plan", slots)
         done = subprocess.run(command, env=self.environment, check=True, capture_output=True)
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     def run(self, slots: int) -> Result:
-        """Run it all; the run must land everything."""
+        """Run all tasks and return the measurements; exits if not all of them land."""
         return self.measure(self._command("run", slots))
 
     def _command(self, verb: str, slots: int) -> list[str]:
@@ -117,7 +117,7 @@ class Trial:
         return [str(PROGRAM), verb, *map(str, self._prompts), *options]
 
     def measure(self, command: Sequence[str]) -> Result:
-        """Run a command that has the agents run and lands what they made."""
+        """Run a command that runs the agents and lands their work; return the measurements."""
         before = os.times()
         load = os.getloadavg()[0]
         wall, began = time.time(), time.monotonic()

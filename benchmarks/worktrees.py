@@ -1,6 +1,6 @@
-"""Our worktrees, made by 32 threads without a lock, against plain `git worktree add` in a row.
+"""Measures worktrees made by 32 threads without a lock against `git worktree add` one by one.
 
-Fails when one creation fails, when anything is left behind, or when ours take more than twice
+Fails when one creation fails, when anything is left behind, or when they take more than twice
 the time of the plain ones divided by the cores.
 """
 
@@ -42,7 +42,7 @@ def make_repository(root: Path, files: int) -> None:
 
 
 def add_plain(root: Path, places: list[Path]) -> float:
-    """Seconds for one `git worktree add` after the other."""
+    """Return the seconds for one `git worktree add` after the other."""
     os.sync()  # neither side pays for what the other left to the disk
     begin = time.perf_counter()
     for place in places:
@@ -54,7 +54,7 @@ def add_plain(root: Path, places: list[Path]) -> float:
 
 
 def add_ours(worktrees: Worktrees, base: str, *, count: int, threads: int) -> tuple[float, int]:
-    """Seconds for `count` creations at once, and how many of them failed."""
+    """Return the seconds for `count` creations at once, and how many of them failed."""
 
     def create(number: int) -> Worktree | None:
         try:
@@ -82,7 +82,7 @@ def is_wrong(worktree: Worktree) -> bool:
 
 
 def measure(scratch: Path, options: argparse.Namespace) -> bool:
-    """Whether all three promises hold."""
+    """Return whether all three conditions hold."""
     root, cache = scratch / "project", scratch / "cache"
     make_repository(root, options.files)
     user = Repository.open(root)
@@ -114,7 +114,7 @@ def measure(scratch: Path, options: argparse.Namespace) -> bool:
 
 
 def find_memory() -> str | None:
-    """A disk answers the same command in 3 s or in 57 s, by what was removed from it before."""
+    """Return a file system in memory: a disk takes 3 s or 57 s, by what was removed before."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 

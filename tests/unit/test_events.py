@@ -1,4 +1,4 @@
-"""The journals of past runs name events by their tags."""
+"""Tests that the tags of events do not change, because journals on disk hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs of tasks as plain mappings."""
+"""Tests graphs of tasks as plain mappings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run may use: a usage limit makes one pause, a budget stops it before the next phase."""
+"""Tests that a usage limit makes one pause and that a budget stops a run before the next phase."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AGENTS_PHASES = (Phase.RESEARCH, Phase.IMPLEMENT, Phase.DOCUMENT, Phase.REVIEW)
 EIGHT = tuple(f"task{number}" for number in range(8))
 FOUR = EIGHT[:4]
 
-# All have begun before the first meets the limit, which ends three seconds later.
+# All agents have begun before the first meets the limit, which ends three seconds later.
 MEET_THE_LIMIT = """
 echo {name} >> "$HOME/starts"
 until test "$(wc -l < "$HOME/starts")" -ge {count}; do sleep 0.02; done
@@ -31,7 +31,7 @@ do sleep 0.02; done
 WORK = "echo {name} > {name}.txt\n"
 LIMIT = 'if test "$TURN" = 1; then echo "limit $(cat "$HOME/reset")" >> "$ORDERS"; fi\n'
 
-# Every turn costs a dollar, also the one that only makes a plan.
+# Every turn costs a dollar, also that of the research phase.
 SPEND = """
 echo "cost 1" >> "$ORDERS"
 echo {name} >> "$HOME/starts"
@@ -65,7 +65,7 @@ def run(project: Project, home: Path, names: tuple[str, ...], script: str, *more
 
 
 def story(project: Project) -> list[tuple[Event, RunState]]:
-    """Every event of the only run, and the state after it."""
+    """Return every event of the only run, with the state after it."""
     (folder,) = (project.root / ".git/concertmaster/runs").iterdir()
     state, told = begin_run(read_plan(folder)), list[tuple[Event, RunState]]()
     for event in Journal(folder / "journal.jsonl").read():

@@ -1,4 +1,4 @@
-"""The main job through the command line: three prompts in parallel, all three land."""
+"""Tests runs through the command line: three prompts in parallel, all three land."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import Project
 pytest_plugins = ["tests.agents.fixtures"]
 
 NAMES = ("apple", "pear", "plum")
-MEETING_SECONDS = 90  # far more than it takes; a run that is not parallel breaks the barrier
+MEETING_SECONDS = 90  # far more than needed; a run that is not parallel breaks the barrier
 
 
 def write_prompts(project: Project) -> list[str]:
@@ -69,7 +69,7 @@ def test_a_command_agent_does_three_prompts_at_once_and_all_three_land(
     names = write_prompts(project)
     meeting = tmp_path / "meeting"
     meeting.mkdir()
-    # Each agent waits until all three are there: run one after the other they never would be.
+    # Each agent waits for all three, which a sequential run would never start.
     agent = tmp_path / "agent.sh"
     agent.write_text(
         'name=$(grep -o "Write [a-z]*" | cut -c7-)\n'

@@ -1,4 +1,4 @@
-"""Research that writes or is cut in two, and documents that nobody wrote: what becomes of them."""
+"""Tests the exit conditions of research and document, and of agents that break their worktree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITS = {
 }
 SETUP = "mkdir -p tools && echo real > tools/lint && echo $CONCERTMASTER_MARK >> $HOME/setups"
 
-# What each phase does beside what it has to; `again` is what is done when it is asked once more.
+# Shell lines that each phase runs beside its work; `again` is the answer to a repeated question.
 STORY = """
 begins() {{ head -n 2 "$PROMPT_FILE" | grep -q "$1"; }}
 answer() {{ echo '```json'; echo "$1"; echo '```'; }}
@@ -44,7 +44,7 @@ fi
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """A repository with one prompt, and a home in which agents keep what they note."""
+    """A repository with one prompt, and a home in which agents leave notes."""
 
     project: Project
     home: Path
@@ -52,7 +52,7 @@ class Desk:
     def run(
         self, agent: str, phases: str, *, more: tuple[str, ...] = (), **does: str
     ) -> dict[str, Any]:
-        """The one task; `does` are the lines of shell of STORY."""
+        """Run the one task and return its row; `does` are the shell lines of STORY."""
         lines = dict.fromkeys(("research", "document", "again", "implement"), "true")
         write_prompt(self.project, "answer", STORY.format(**{**lines, **does}))
         self.project.commit("Prompt", {"README.md": "# Answers\n", ".gitignore": "tools/\n*.log\n"})
@@ -164,7 +164,7 @@ DOCUMENTED = [(phase, True) for phase in ("prepare", "implement", "test", "docum
 def test_a_missing_statement_is_asked_for_once_more_in_the_same_phase(
     desk: Desk, agent: str
 ) -> None:
-    """An agent without sessions is told all of it again, so it takes this for its first turn."""
+    """An agent without sessions gets the whole question again, and takes it for its first turn."""
     states = """answer '{"no_docs": "nothing is said of answers anywhere"}'"""
     first = (
         "true"

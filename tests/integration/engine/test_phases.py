@@ -1,4 +1,4 @@
-"""Every phase of WorkflowMaster, by the real agent against a scripted endpoint."""
+"""Tests every phase of WorkflowMaster with the real agent against a scripted endpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHECK = "grep -q right answer.txt"
 
 
 class Story:
-    """The first change fails the check, the first review requests a change."""
+    """A script in which the first change fails the check and the first review requests a change."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []

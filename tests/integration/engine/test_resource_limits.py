@@ -1,4 +1,4 @@
-"""Real runs on a machine whose memory and disk are what a test says they are."""
+"""Tests real runs on a machine whose free memory and disk are set by the test."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Measure = Callable[[], FreeResources]
 
 
 def free(*, memory: float = 9.0, disk: float = 9.0) -> FreeResources:
-    """In GiB."""
+    """Return free resources from sizes in GiB."""
     return FreeResources(
         memory_bytes=int(memory * GIB), disk_bytes=int(disk * GIB), folder="/cache"
     )
 
 
 class Machine:
-    """A user's machine: runs that can be stopped and resumed, and what was told of them."""
+    """A user's machine: starts and resumes runs and keeps their output."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.project = project
@@ -52,7 +52,7 @@ class Machine:
         self.console = Console(io.StringIO(), self.told, terminal=False, json=False)
 
     def wait_for(self, name: str) -> str:
-        """A line of shell that goes on when the file is there, and fails when it never is."""
+        """Return a shell line that waits for the file and fails if it never appears."""
         file = self.outside / name
         return f"for i in $(seq 3000); do test -e {file} && break; sleep 0.02; done; test -e {file}"
 
@@ -61,7 +61,7 @@ class Machine:
 
     @property
     def starts(self) -> int:
-        """How many agents have begun."""
+        """Return the number of agents that have begun."""
         return len([*self.outside.glob("start-*")])
 
     def begin(
@@ -73,7 +73,7 @@ class Machine:
         check: str = "true",
         landing: str = "merge",
     ) -> Path:
-        """A run of NAMES; in `script` {name} is the task's."""
+        """Run the tasks NAMES and return the run's folder; `{name}` in `script` is the task's."""
         prompts = [
             write_prompt(self.project, name, script.format(name=name, outside=self.outside))
             for name in NAMES
@@ -121,7 +121,7 @@ def states(report: Report) -> list[str]:
 
 
 def shortages(folder: Path) -> list[Shortage | None]:
-    """All that was told, in order."""
+    """Return all shortages of the run's journal, in order."""
     events = Journal(folder / "journal.jsonl").read()
     return [event.short for event in events if isinstance(event, Throttled)]
 
@@ -131,7 +131,7 @@ def test_with_little_memory_one_agent_runs_until_there_is_enough_and_the_run_say
 ) -> None:
     looks, looks_at_one = count(1), count(1)
     seen: list[int] = []
-    # All agents wait for each other: one by one they would never end.
+    # All agents wait for each other, so one by one they would never end.
     script = (
         "touch {outside}/start-{name}\n"
         "for i in $(seq 3000); do test $(ls {outside} | grep -c start-) = 3 && break; "
@@ -141,7 +141,7 @@ def test_with_little_memory_one_agent_runs_until_there_is_enough_and_the_run_say
 
     def measure() -> FreeResources:
         if next(looks) == 2:
-            machine.make("measured")  # what the first look found has been told
+            machine.make("measured")  # the first measurement has been posted
         if not (machine.outside / "enough").exists():
             seen.append(machine.starts)
             if machine.starts and next(looks_at_one) == MANY_LOOKS:
@@ -199,7 +199,7 @@ def test_on_a_full_disk_what_runs_lands_then_the_run_stops_and_is_resumed_later(
 def test_room_that_the_run_itself_makes_is_waited_for(
     machine: Machine, landing: str, end: str
 ) -> None:
-    """The worktree of an attempt fills the disk, and goes when the attempt is over."""
+    """The worktree of an attempt fills the disk and is removed when the attempt is over."""
     looks_at_full = count(1)
 
     def measure() -> FreeResources:

@@ -1,4 +1,4 @@
-"""Reviewers that do not do their work: each has a stated outcome, and none is an approval."""
+"""Tests reviewers that give no usable verdict: none of them counts as an approval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.commandline import among_agents, concertmaster, write_prompt
 from tests.conftest import Project
 
-# $verdict is what the prompt asks for, as it would be right.
+# $verdict is the correct verdict, taken from the prompt.
 STORY = """
 form='^\\({"task".*\\) or request_changes",'
 if head -n 1 "$PROMPT_FILE" | grep -q "^Review a change"; then
@@ -90,7 +90,7 @@ def test_what_is_no_verdict_or_comes_from_a_writer_fails_the_review_and_says_so(
 def test_a_reviewer_is_asked_once_more_for_what_can_be_read(
     project: Project, tmp_path: Path, agent: str
 ) -> None:
-    # Without a session it gets the whole prompt again.
+    # An agent without sessions gets the whole prompt again.
     review = f'if test "$count" = 1; then echo LGTM; else {APPROVE}; fi'
 
     task = run(project, tmp_path / "home", agent, review, again=APPROVE)

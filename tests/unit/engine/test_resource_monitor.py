@@ -1,4 +1,4 @@
-"""Who looks at what is free tells changes only, and disturbs nobody."""
+"""Tests the monitor: it posts changes only, and blocks nobody."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DISK, MEMORY = Shortage.DISK, Shortage.MEMORY
 
 
 def free(*, memory: float = 9.0, disk: float = 9.0) -> FreeResources:
-    """In GiB."""
+    """Return free resources from sizes in GiB."""
     return FreeResources(
         memory_bytes=int(memory * GIB), disk_bytes=int(disk * GIB), folder="/cache"
     )
 
 
 class Measured:
-    """What will be measured, one after the other; None cannot be."""
+    """A sequence of measurements; None is one that fails."""
 
     def __init__(self, *values: FreeResources | None) -> None:
         self.values: Iterator[FreeResources | None] = iter(values)

@@ -1,4 +1,4 @@
-"""What a usage limit leaves of a phase, and what work that is sent back goes on from."""
+"""Tests attempts after a usage limit and after work was sent back."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def fail(phase: Phase, outcome: Outcome, **more: Any) -> PhaseFailed:
 
 
 def checked_work() -> TaskRecord:
-    """A checked implementation, about to be documented."""
+    """Return the record of a checked implementation that is about to be documented."""
     record = start_attempt(STATE.tasks["a"])
     steps = {Phase.PREPARE: "base", Phase.RESEARCH: "", Phase.IMPLEMENT: "work", Phase.TEST: ""}
     for phase, checkpoint in steps.items():

@@ -1,4 +1,4 @@
-"""Every path of an attempt through all phases, whatever happens in each of them."""
+"""Explores every path of an attempt through its phases, with every answer of each phase."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ KINDS = {
     "with review alone": (*LEAN_PHASES, Phase.REVIEW),
 }
 SEND_BACK = (Phase.TEST, Phase.DOCUMENT, Phase.REVIEW)
-BASE, TREE, NEW = "base", "tree", "new"  # what is new in one step is the tree in the next
+BASE, TREE, NEW = "base", "tree", "new"  # NEW in one step becomes TREE in the next
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a task stands: `judged` are the phases that have judged the tree as it is."""
+    """A point of a path; `judged` are the phases that have judged the tree as it is."""
 
     record: TaskRecord
     judged: frozenset[Phase] = frozenset()
@@ -48,8 +48,10 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing that can happen, and where it leads. Limits, budgets, cancellations and crashes
-    come from outside, and spend nothing of what a task has."""
+    """An event and the place it leads to.
+
+    Limits, budgets, cancellations and crashes come from outside and spend no attempt.
+    """
 
     told: str
     to: Place
@@ -57,7 +59,7 @@ class Step:
 
 
 class Paths:
-    """All that can happen to the one task of a run."""
+    """All paths of the one task of a run."""
 
     def __init__(self, phases: tuple[Phase, ...]) -> None:
         self.state: RunState = begin_run(make_plan("a", phases=phases))
@@ -100,10 +102,10 @@ class Paths:
         return Step(told=told, to=to, spends=event.outcome not in FOREVER)
 
     def _ends(self, phase: Phase, tree: str) -> Iterator[PhaseFinished | PhaseFailed]:
-        """All answers that a worker can give."""
+        """Yield all answers that a slot can give."""
         made = {
             Phase.PREPARE: [BASE],
-            Phase.IMPLEMENT: [NEW, tree],  # the second where a limit was met when all was done
+            Phase.IMPLEMENT: [NEW, tree],  # `tree` if all was done before a usage limit
             Phase.DOCUMENT: ["", NEW, tree],
             Phase.DELIVER: ["head"],
         }
@@ -127,7 +129,7 @@ class Paths:
                     )
 
     def _at(self, before: Place, record: TaskRecord, finished: Phase | None = None) -> Place:
-        """The verdicts on a tree go with it."""
+        """Return the next place; the verdicts on a tree are void for another tree."""
         old, new = before.record.attempts[-1], record.attempts[-1]
         judged = before.judged if old.checkpoint == new.checkpoint else frozenset()
         if finished in JUDGES:
@@ -136,7 +138,7 @@ class Paths:
 
 
 def _pruned(record: TaskRecord) -> TaskRecord:
-    """Without what tells of the way; of earlier attempts only how many have counted."""
+    """Return the record without its history, but with the number of attempts that count."""
     if record.state.is_over:
         return replace(record, reason="", attempts=(Attempt(number=0),))
     attempt = record.attempts[-1]
@@ -161,7 +163,7 @@ def paths(kind: str) -> Paths:
 
 
 def count_steps(found: Paths) -> dict[Place, int]:
-    """The most steps to an end from each place, of those that spend something."""
+    """Return the largest number of spending steps from each place to an end."""
     spent = {place: [s.to for s in steps if s.spends] for place, steps in found.places.items()}
     longest: dict[Place, int] = {}
     for place in TopologicalSorter(spent).static_order():  # raises CycleError
@@ -171,7 +173,7 @@ def count_steps(found: Paths) -> dict[Place, int]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_path_leads_to_deliver_without_all_verdicts_on_this_tree(kind: str) -> None:
-    found = paths(kind)  # each step into deliver was held to that
+    found = paths(kind)  # the exploration asserts it at each step into deliver
 
     delivered = [s for steps in found.places.values() for s in steps if s.told == "deliver done"]
     assert delivered
@@ -191,7 +193,7 @@ def test_from_every_place_whatever_happens_leads_to_an_end_in_bounded_steps(kind
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_place_is_without_hope(kind: str) -> None:
-    """An agent that does what it has to from now on succeeds, whatever happened before."""
+    """A task succeeds from every place if its agent does its work from there on."""
     for start, steps in paths(kind).places.items():
         place, left = start, 4 * len(Phase)
         while not place.record.state.is_over:

@@ -1,4 +1,4 @@
-"""The order of an attempt's phases."""
+"""Tests the order of an attempt's phases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of other machines on this machine's train: tables of states, and what never gets in."""
+"""Tests how a run lands results that other machines made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = settings(max_examples=150, deadline=None, derandomize=True)
 
 
 class Verified(Simulator):
-    """The train of one machine, on what the slots of others made."""
+    """A simulated run that lands the results of another run; `held` are the sensitive ones."""
 
     def __init__(self, made: Simulator, *, held: Changes, **given: object) -> None:
         plan = replace(made.plan, settings=replace(made.plan.settings, landing=LandingMode.MERGE))
@@ -65,7 +65,7 @@ def results(made: Simulator, *, held: Changes) -> Iterable[ResultReceived]:
 
 
 def make(plan: Plan, world: World | None = None, *, order: Iterable[int] = ()) -> Simulator:
-    """What the work jobs make; they land nothing."""
+    """Return the run of the work jobs; it lands nothing."""
     quiet = replace(plan, settings=replace(plan.settings, landing=LandingMode.BRANCHES))
     made = Simulator(quiet, world, disturbance=Disturbance(resumes=0), order=order)
     made.run()
@@ -206,7 +206,7 @@ def test_a_held_change_never_lands_by_itself_or_through_another(
 
 
 def _behind(plan: Plan, held: Changes) -> Changes:
-    """All that needs them, directly or not."""
+    """Return the held tasks and all tasks that need them, directly or not."""
     found = held
     while more := {n.task for n in plan.needs if n.hard and n.on in found} - found:
         found |= more

@@ -1,4 +1,4 @@
-"""Whole runs of random plans in random worlds, and the small ones that tell each rule."""
+"""Tests whole runs of random plans in random worlds, and small runs for single rules."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ calm_failures = st.tuples(
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Anything goes. No two checks in a row are flaky: three would make a culprit."""
+    """Draw any world in which no two checks in a row are flaky: three would make a culprit."""
     return World(
         fails=draw(
             st.dictionaries(st.tuples(own_changes, st.integers(1, 3)), failures, max_size=3)
@@ -436,7 +436,7 @@ def test_a_resumed_run_looks_at_a_red_target_again() -> None:
     assert not handle(simulator.state, RunResumed())[0].landing.stuck
 
 
-# Hubs that are equally urgent, by sums that depend on the order in which they are added up.
+# The hubs are equally urgent, but a sum of floats depends on the order of its terms.
 SAME_EVERYWHERE = """
 from dataclasses import replace
 from tests.simulator import Simulator, make_plan

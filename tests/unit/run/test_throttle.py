@@ -1,4 +1,4 @@
-"""What a run does while the machine is short of memory or of disk."""
+"""Tests runs on a machine that is short of memory or disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def short(of: Shortage | None, *, is_answer: bool = False) -> Throttled:
 
 
 def play(plan: Plan, *events: Event) -> tuple[RunState, tuple[Command, ...]]:
-    """The state in the end, and what the last event led to."""
+    """Return the final state and the commands of the last event."""
     state, commands = begin_run(plan), tuple[Command, ...]()
     for event in (RunStarted(run="run"), *events):
         state, commands = handle(state, event)
@@ -39,7 +39,7 @@ def play(plan: Plan, *events: Event) -> tuple[RunState, tuple[Command, ...]]:
 
 
 def started(commands: Iterable[Command]) -> str:
-    """The names of the tasks that begin."""
+    """Return the names of the tasks that begin."""
     phases = (c for c in commands if isinstance(c, RunPhase) and c.phase is Phase.PREPARE)
     return "".join(command.task.id for command in phases)
 

@@ -1,0 +1,62 @@
+"""Makes plans of tasks that are named by one letter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from concertmaster.model import (
+    LEAN_PHASES,
+    Exclusion,
+    LandingMode,
+    Need,
+    Phase,
+    Plan,
+    RunSettings,
+    Task,
+)
+
+BASE = "base"
+
+
+def make_plan(
+    tasks: str,
+    *,
+    hard: Iterable[str] = (),
+    soft: Iterable[str] = (),
+    apart: Iterable[str] = (),
+    slots: int = 8,
+    attempts: int = 1,
+    budget_usd: float | None = None,
+    landing: LandingMode = LandingMode.MERGE,
+    phases: tuple[Phase, ...] = LEAN_PHASES,
+    fix_attempts: int = 3,
+    longest_pause_seconds: float | None = None,
+) -> Plan:
+    """Return a plan of tasks named by one letter; "ba" in `hard` or `soft` is b after a."""
+    return Plan(
+        run="run",
+        base=BASE,
+        target="main",
+        slots=slots,
+        settings=RunSettings(
+            agent="command",
+            attempts=attempts,
+            budget_usd=budget_usd,
+            landing=landing,
+            phases=phases,
+            fix_attempts=fix_attempts,
+            longest_pause_seconds=longest_pause_seconds,
+        ),
+        tasks=tuple(
+            Task(id=one, prompt=f"{one}.md", blob=one, title=one, estimate_seconds=60.0)
+            for one in tasks
+        ),
+        needs=tuple(
+            Need(task=pair[0], on=pair[1], hard=is_hard, reason="said so")
+            for pairs, is_hard in ((hard, True), (soft, False))
+            for pair in pairs
+        ),
+        exclusions=tuple(
+            Exclusion(tasks=(pair[0], pair[1]), probability=0.9, reason="x") for pair in apart
+        ),
+    )
