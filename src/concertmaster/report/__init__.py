@@ -1,1 +1,1 @@
-"""The report of a run: its values, its text, its page."""
+"""Builds the report of a run and writes it as text, as HTML and as progress lines."""

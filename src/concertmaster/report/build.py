@@ -1,4 +1,7 @@
-"""From the events of a run to its report: what was measured, and nothing else."""
+"""Builds the report of a run from its events and state.
+
+Every number is measured, or is an estimate of the plan that is marked as such.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ from concertmaster.run.state import Attempt, RunState, TaskRecord
 
 
 def build_report(state: RunState, events: Sequence[Event]) -> Report:
-    """Report on the run that `events` tell and `state` is the fold of."""
+    """Return the report of the run. `state` is the fold of `events`."""
     plan = state.plan
     phases = _phases(events)
     rows = (_task_row(one, phases, settings=plan.settings) for one in state.tasks.values())
@@ -107,7 +110,7 @@ Phases = Mapping[tuple[str, int], tuple[PhaseRow, ...]]
 
 
 def _phases(events: Iterable[Event]) -> Phases:
-    """The rows of each task's each attempt."""
+    """Return the phase rows by task id and number of the attempt."""
     found: dict[tuple[str, int], tuple[PhaseRow, ...]] = {}
     for event in events:
         if isinstance(event, PhaseFinished | PhaseFailed):
@@ -189,7 +192,10 @@ def _sum_usage(usages: Iterable[Usage]) -> Usage:
 
 
 def _find_tip(events: Sequence[Event]) -> str:
-    """The last word on where the target stands; what was diverted did not move it."""
+    """Return the commit of the target after the last event, "" if no event tells it.
+
+    A diverted landing did not move the target.
+    """
     for event in reversed(events):
         if isinstance(event, BatchLanded) and not event.branch:
             return event.commit
@@ -199,6 +205,7 @@ def _find_tip(events: Sequence[Event]) -> str:
 
 
 def _pauses(events: Sequence[Event]) -> tuple[PauseRow, ...]:
+    """Return the times in which no process worked on the run."""
     return tuple(
         PauseRow(started_at=before.at, ended_at=after.at)
         for before, after in pairwise(events)
@@ -207,7 +214,11 @@ def _pauses(events: Sequence[Event]) -> tuple[PauseRow, ...]:
 
 
 def _limits(events: Iterable[Event]) -> Iterator[PauseRow]:
-    """From the first task that met a usage limit until the run went on for good."""
+    """Yield the times in which the run waited for the end of a usage limit.
+
+    A time begins with the first task that met the limit. It ends with the last end of a pause
+    before a further limit, so overlapping limits make one time.
+    """
     began, ended = 0.0, 0.0
     for event in events:
         if isinstance(event, PauseEnded) and began:
@@ -221,6 +232,7 @@ def _limits(events: Iterable[Event]) -> Iterator[PauseRow]:
 
 
 def _wall_seconds(events: Sequence[Event]) -> float:
+    """Return the seconds between the first and the last event, without the pauses."""
     return sum(
         max(0.0, after.at - before.at)
         for before, after in pairwise(events)
@@ -267,7 +279,10 @@ def _landed_row(event: BatchLanded) -> LandedRow:
 
 
 def _follow_ups(state: RunState) -> tuple[PromptDraft, ...]:
-    """Of all attempts: also one that failed may have seen what is to be done."""
+    """Return the drafts of the follow-ups that any attempt stated.
+
+    A failed attempt may have seen necessary work too, so its follow-ups count.
+    """
     stated = {
         key: [text for attempt in record.attempts for text in attempt.follow_ups]
         for key, record in state.tasks.items()

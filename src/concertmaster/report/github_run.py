@@ -1,4 +1,4 @@
-"""How a run on GitHub stands, as a value and in words."""
+"""Describes the state of a run on GitHub as values and as lines of text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ COLUMNS = ("task", "issue", "state", "job", "title")
 
 
 class GitHubState(StrEnum):
-    """What is known of a task. The first four are labels; the last ones say that there is none."""
+    """The state of a task as GitHub shows it.
+
+    The first four are labels of the issue; the others apply to an issue without such a label.
+    """
 
     LANDED = "landed"
     FAILED = "failed"
@@ -21,12 +24,15 @@ class GitHubState(StrEnum):
     QUEUED = "queued"
     CLOSED = "closed"
     OPEN = "open"
-    MISSING = "missing"  # its issue was deleted, or cannot be seen yet
+    MISSING = "missing"  # its issue was deleted, or is not visible yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
-    """`job` is how the job of the task's share stands; "" where that is not known."""
+    """The state of a task and of its issue.
+
+    `job` is the state of the job that owns the task's share, "" if it is unknown.
+    """
 
     task: str
     number: int
@@ -39,7 +45,10 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """All that is shown of a run. `jobs` are those beside the shares, with how they stand."""
+    """The state of a run, with all that is displayed of it.
+
+    `jobs` are name and state of the jobs other than the shares. Times are seconds since the epoch.
+    """
 
     parent: int
     title: str
@@ -53,17 +62,20 @@ class RunView:
 
     @property
     def has_landed(self) -> bool:
-        """There were tasks, and all of them are on the target."""
+        """Whether the run has tasks and all of them are on the target."""
         return bool(self.tasks) and all(task.standing is GitHubState.LANDED for task in self.tasks)
 
     def elapsed_seconds(self, now: float) -> float:
-        """Since the run was planned, until it was over."""
+        """Return the seconds from the plan to the end of the run, or to `now` while it goes on.
+
+        Return 0.0 if the beginning is unknown.
+        """
         ended = now if self.ended_at is None else self.ended_at
         return 0.0 if self.began_at is None else max(0.0, ended - self.began_at)
 
 
 def view_headline(view: RunView, now: float) -> Iterator[str]:
-    """The run in a few lines."""
+    """Yield the summary of the run, in one to three lines."""
     if not view.run:
         yield _name(view)
         return
@@ -84,13 +96,16 @@ def _name(view: RunView) -> str:
 
 
 def view_row(task: TaskView) -> tuple[str, ...]:
-    """The cells of COLUMNS."""
+    """Return the cells of a task's row, in the order of COLUMNS."""
     job = f"work ({task.share}) {task.job}" if task.job else ""
     return (task.task, f"#{task.number}", task.standing, job, task.title)
 
 
 def tell_changes(before: RunView | None, after: RunView) -> Iterator[str]:
-    """One line for each task that stands otherwise, and for each job; all of them at first."""
+    """Yield one line for each task and each job whose state changed.
+
+    Without an earlier view, every task and job counts as changed.
+    """
     if before is None or before.run != after.run:
         yield _name(after)
     old_tasks = {task.task: task for task in before.tasks} if before else {}

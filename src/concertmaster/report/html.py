@@ -1,4 +1,4 @@
-"""The report as one page: nothing in it runs, and nothing is loaded from anywhere."""
+"""Renders the report as one HTML page without scripts and without external resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from concertmaster.text.display import display, duration, shorten_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineBar:
-    """A stretch of the timeline in percent of the run; `kind` is a phase, or how a check ended."""
+    """A bar on the timeline; `left` and `width` are percent of the run.
+
+    `kind` is a phase, or for a check "green" or "red".
+    """
 
     left: float
     width: float
@@ -25,15 +28,15 @@ class TimelineBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineLane:
-    """One line of the timeline."""
+    """A line of the timeline: the bars of one task, or of the merge queue."""
 
     name: str
     bars: tuple[TimelineBar, ...]
 
 
 def render_report(report: Report) -> str:
-    """The whole page as HTML."""
-    # A run loads it when the work is done, not before the first agent starts.
+    """Return the report as one HTML page."""
+    # Slow to load: a run needs it at its end, and should not wait for it before agents start.
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
@@ -106,7 +109,7 @@ def _bar(
 
 
 def _percent(report: Report, at: float) -> float:
-    """Where a moment lies on the timeline, from which the pauses are cut out."""
+    """Return the position of a moment on the timeline, from which pauses are cut out."""
     paused = sum(max(0.0, min(p.ended_at, at) - p.started_at) for p in report.pauses)
     share = (at - report.started_at - paused) / (report.wall_seconds or 1.0)
     return round(100 * min(max(share, 0.0), 1.0), 3)

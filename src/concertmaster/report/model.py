@@ -1,4 +1,4 @@
-"""The report of a run as frozen values. Nothing in it is estimated but what says so."""
+"""Defines the report of a run as frozen values. Only fields named so are estimates."""
 
 from __future__ import annotations
 
@@ -26,23 +26,27 @@ _EXIT_CODES = {RunEnd.LANDED: 0, RunEnd.BASE_IS_RED: 3, RunEnd.STOPPED: 4}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseRow:
-    """One phase that ran; `finished` where it met its exit condition."""
+    """A phase that ran. `finished` says whether it met its exit condition."""
 
     phase: Phase
     finished: bool
     seconds: float
-    setup_seconds: float  # of the seconds
+    setup_seconds: float  # included in `seconds`
     started_at: float
     ended_at: float
     usage: Usage
     session: str
     reason: str
-    transcript: str  # relative to the run's folder, "" where no agent spoke
+    transcript: str  # relative to the run's folder, "" if no agent ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One try of a task. Logs are relative to the run's folder; `folder` only where work stays."""
+    """One try of a task.
+
+    `transcript` and `check_log` are paths relative to the run's folder. `folder` is "" unless it
+    holds work that could not be saved.
+    """
 
     number: int
     outcome: Outcome | None
@@ -62,7 +66,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRow:
-    """One task and all that came of it; `branch` is where work lies that did not land."""
+    """A task with its attempts. `branch` holds its work if that did not land."""
 
     id: str
     title: str
@@ -84,7 +88,10 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRow:
-    """One answer of the train; `cached` where the tree was known and nothing ran."""
+    """A check of the merge queue.
+
+    `cached` says that the tree had been checked before, so that nothing ran.
+    """
 
     at: float
     tasks: tuple[str, ...]
@@ -93,12 +100,12 @@ class CheckRow:
     cached: bool
     reason: str
     seconds: float
-    setup_seconds: float  # of the seconds
+    setup_seconds: float  # included in `seconds`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandedRow:
-    """One move of the target, or of our own `branch` where landing was diverted."""
+    """A move of the target, or of our own `branch` if the landing was diverted."""
 
     at: float
     tasks: tuple[str, ...]
@@ -109,12 +116,16 @@ class LandedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckTotals:
-    """The train's checks: how many ran, how many were known, and how long those that ran took."""
+    """The checks of the merge queue in numbers.
+
+    `ran` checks were run and `cached` ones known before. `seconds` and `setup_seconds` are of those
+    that ran; `base_seconds` and `base_setup_seconds` are of the checks of the base.
+    """
 
     ran: int
     cached: int
     seconds: float
-    setup_seconds: float  # of the seconds
+    setup_seconds: float  # included in `seconds`
     base_seconds: float
     base_setup_seconds: float
     rows: tuple[CheckRow, ...]
@@ -122,17 +133,20 @@ class CheckTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateRow:
-    """What the plan foretold, to be read beside what was measured."""
+    """The estimates of the plan, for comparison with what was measured."""
 
     makespan_seconds: float
     lower_bound_seconds: float
     sequential_seconds: float
-    cost_usd: float | None  # of those tasks of which it is known
+    cost_usd: float | None  # sum over the tasks whose cost is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseRow:
-    """Between the last word of one process and the first of the next nobody worked."""
+    """A span of time in which the run did not go on; both ends in seconds since the epoch.
+
+    Either no process worked on the run, or the run waited for the end of a usage limit.
+    """
 
     started_at: float
     ended_at: float
@@ -140,7 +154,7 @@ class PauseRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensitivePaths:
-    """Landed paths that define the check or steer agents."""
+    """Landed paths of a task that define the check or steer agents."""
 
     task: str
     paths: tuple[str, ...]
@@ -148,12 +162,12 @@ class SensitivePaths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A run as far as it came. `dataclasses.asdict` of it is report.json.
+    """A run, finished or not. `dataclasses.asdict` of it is report.json.
 
-    `tip` is where the target stands; `wall_seconds` leaves the pauses out, but not the `limits`, in
-    which the run waited for the end of a usage limit; `cost_usd` is None where no agent told any;
-    `speed_up` is None where nothing was measured. Of `follow_ups` more may have been stated than
-    are here.
+    `tip` is the commit of the target. `wall_seconds` excludes the `pauses` but includes the
+    `limits`, in which the run waited for the end of a usage limit. `cost_usd` is None if no agent
+    reported any cost, `speed_up` is None if nothing was measured. `follow_ups` has an upper limit,
+    so agents may have stated more.
     """
 
     version: int = REPORT_VERSION
@@ -191,25 +205,30 @@ class Report:
 
 
 def exit_code(report: Report) -> int:
-    """0 all landed, 1 some did not, 3 the base is red, 4 stopped by budget or limit."""
+    """Return the exit code of a run.
+
+    0: all tasks landed, 1: some did not, 3: the base is red, 4: stopped by budget or limit.
+    """
     return _EXIT_CODES.get(report.ended, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseTotal:
-    """One phase of all attempts of all tasks; `passed` of the `times` it ran it met its exit
-    condition."""
+    """A phase summed over all attempts of all tasks.
+
+    It ran `times` times and met its exit condition in `passed` of them.
+    """
 
     phase: Phase
     times: int
     passed: int
     seconds: float
-    setup_seconds: float  # of the seconds
+    setup_seconds: float  # included in `seconds`
     usage: Usage
 
 
 def total_phases(events: Iterable[Event]) -> tuple[PhaseTotal, ...]:
-    """Each phase that ran, in the order of the phases."""
+    """Return the totals of each phase that ran, in the order of the phases."""
     ends = [event for event in events if isinstance(event, PhaseFinished | PhaseFailed)]
     return tuple(_total(phase, mine) for phase in Phase if (mine := _of(ends, phase)))
 

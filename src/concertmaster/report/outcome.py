@@ -1,4 +1,4 @@
-"""How a run ended, and what its user may do next, with the exact command."""
+"""Decides how a run ended, and which next steps and commands to offer to the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ MOST_PATHS_NAMED = 5
 
 
 class RunEnd(StrEnum):
-    """`landed`: each task reached the end that was asked for."""
+    """How a run ended.
+
+    LANDED: each task reached the end that was asked for, so with another landing mode than merge it
+    also stands for tasks that succeeded.
+    """
 
     LANDED = "landed"
     INCOMPLETE = "incomplete"
@@ -28,14 +32,20 @@ class RunEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """A sentence and, where there is one, the command to copy; safe in a shell."""
+    """A piece of advice and the command that follows it, "" if there is none.
+
+    The command is quoted for a shell.
+    """
 
     text: str
     command: str = ""
 
 
 def find_ending(state: RunState) -> tuple[RunEnd, str]:
-    """How the run ended, and why, "" where the tasks' own reasons say it all."""
+    """Return how the run ended and the reason.
+
+    The reason is "" if those of the tasks suffice.
+    """
     undone = [record for record in state.tasks.values() if not is_done(record, state)]
     if not state.finished:
         return RunEnd.UNFINISHED, "it is being cancelled" if state.cancelled else ""
@@ -51,19 +61,26 @@ def find_ending(state: RunState) -> tuple[RunEnd, str]:
 
 
 def can_go_on(state: RunState) -> bool:
-    """`resume` finds something to do."""
+    """Return whether `resume` would find work in the run."""
     return find_ending(state)[0] in (RunEnd.STOPPED, RunEnd.UNFINISHED)
 
 
 def is_done(record: TaskRecord, state: RunState) -> bool:
-    """The task landed, or succeeded where there is nothing to land."""
+    """Return whether the task landed or was skipped.
+
+    A task with nothing to land is done when it succeeded.
+    """
     lands = state.plan.settings.landing is LandingMode.MERGE
     succeeded = record.state is TaskState.SUCCEEDED and not (lands and record.head)
     return succeeded or record.state in (TaskState.LANDED, TaskState.SKIPPED)
 
 
 def next_steps(state: RunState, *, ended: RunEnd, branch: str, tip: str) -> tuple[NextStep, ...]:
-    """What the user may do now; `branch` is where diverted results lie, "" where they landed."""
+    """Return the steps that the user can take now.
+
+    `branch` is where diverted results are, "" if they are on the target. `tip` is the commit of the
+    target.
+    """
     return (
         *_go_on(state, ended),
         *_take_diverted(state, branch),
@@ -100,7 +117,7 @@ def _take_diverted(state: RunState, branch: str) -> Iterator[NextStep]:
 
 
 def _find_work(state: RunState) -> Iterator[NextStep]:
-    """Where everything lies that did not land."""
+    """Yield the place of all work that did not land."""
     for key, record in state.tasks.items():
         for attempt in record.attempts:
             if attempt.folder_stays:
@@ -125,7 +142,10 @@ def _fetch(run: str, commit: str) -> str:
 
 
 def suggest_drafts(run: str, files: Sequence[str]) -> Iterator[NextStep]:
-    """How further work is begun that agents stated; nothing of it is begun by itself."""
+    """Yield the step that starts a follow-up of the agents, if there are drafts.
+
+    `files` are the names of the drafts. No follow-up starts without the user.
+    """
     if files:
         amount = "a follow-up" if len(files) == 1 else f"{len(files)} follow-ups"
         yield NextStep(
@@ -136,7 +156,7 @@ def suggest_drafts(run: str, files: Sequence[str]) -> Iterator[NextStep]:
 
 
 def _folder(run: str) -> str:
-    """The run's folder, for a shell in the repository."""
+    """Return the run's folder as a shell expression for use in the repository."""
     return f"$(git rev-parse --git-common-dir)/concertmaster/runs/{run}"
 
 
@@ -153,6 +173,9 @@ def _look_at_sensitive(state: RunState, result: str) -> Iterator[NextStep]:
 
 
 def sensitive_paths(record: TaskRecord) -> tuple[str, ...]:
-    """Paths of a landed change that a person should look at."""
+    """Return the sensitive paths of the task if its change has landed or awaits a merge.
+
+    Otherwise return ().
+    """
     arrived = record.state in (TaskState.LANDED, TaskState.AWAITING_MERGE)
     return record.attempt.sensitive if arrived and record.attempt else ()

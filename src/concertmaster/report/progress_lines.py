@@ -1,4 +1,4 @@
-"""A run told line by line, as it happens."""
+"""Describes each event of a run in a line of text while the run goes on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ MOST_TASKS_NAMED = 4
 
 
 def progress_lines(before: RunState, after: RunState, event: Event) -> Iterator[str]:
-    """What the event, and what the core made of it, are worth telling."""
+    """Yield the lines for an event that took the run from state `before` to `after`.
+
+    Most events yield one line; decisions that followed from the event yield further ones.
+    """
     line = _TELLERS[type(event)](after, event)
     if line:
         yield line
@@ -64,7 +67,7 @@ def _tell_left_out(before: RunState, after: RunState, event: Event) -> Iterator[
 
 
 def train_status(state: RunState) -> str:
-    """What the train does right now."""
+    """Return what the merge queue is doing now."""
     landing = state.landing
     match landing.asked:
         case PendingStep.BASE:
@@ -151,7 +154,7 @@ def _tell_check(state: RunState, event: BatchChecked) -> str:
 
 def _tell_conflict(state: RunState, event: MergeConflicted) -> str:
     if not event.behind:
-        return ""  # it is left out, which is told with the reason
+        return ""  # the line that it is left out has the reason
     paths = show_reason(", ".join(event.paths))
     behind = name_tasks(event.behind)
     return f"{event.task} conflicts in {paths} behind {behind}; tried again on the next tip"
@@ -187,7 +190,7 @@ def _tell_end(state: RunState, event: RunFinished) -> str:
 
 
 def name_tasks(tasks: tuple[str, ...]) -> str:
-    """The first few by name."""
+    """Return the first four task ids and the number of the others."""
     more = len(tasks) - MOST_TASKS_NAMED
     return ", ".join(tasks[:MOST_TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
@@ -198,7 +201,7 @@ def _tell_end_of_pause(state: RunState, event: PauseEnded) -> str:
 
 def _tell_throttle(state: RunState, event: Throttled) -> str:
     if state.stopped and event.is_answer:
-        return ""  # that is told as the reason of the stop
+        return ""  # the line of the stop has the reason
     if event.reason:
         return f"no room: {show_reason(event.reason)}"
     return "there is room again, so tasks start again"

@@ -1,4 +1,4 @@
-"""A report in a few words: the same for the terminal and for the page."""
+"""Summarises a report in text, for the terminal, the HTML page and the job summary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from concertmaster.text.markdown import as_cell
 
 
 def headline(report: Report) -> str:
-    """How the run ended and where its tasks stand."""
+    """Return one line: how the run ended and how many tasks are in each state."""
     where = f" on {report.target}" if report.landing is LandingMode.MERGE else ""
     states = count_states((task.state for task in report.tasks), report.ended) or "no tasks"
     reason = f" ({display(report.reason)})" if report.reason else ""
@@ -23,21 +23,24 @@ def headline(report: Report) -> str:
 
 
 def count_states(states: Iterable[TaskState], ended: RunEnd = RunEnd.UNFINISHED) -> str:
-    """3 landed, 1 left out."""
+    """Return the number of tasks in each state, such as "3 landed, 1 left out"."""
     found = Counter(states)
     told = ((found[state], say_state(state, ended)) for state in TaskState if found[state])
     return ", ".join(f"{number} {word}" for number, word in told)
 
 
 def say_state(state: TaskState, ended: RunEnd = RunEnd.UNFINISHED) -> str:
-    """The state as people read it; where the run has stopped, nothing is running any more."""
+    """Return the state in words.
+
+    A running task of a run that has stopped is called "begun", since nothing runs any more.
+    """
     if state is TaskState.RUNNING and ended is RunEnd.STOPPED:
         return "begun"
     return state.replace("_", " ")
 
 
 def facts(report: Report) -> Iterator[tuple[str, str]]:
-    """What was measured, each with a word in front; empty ones are left out."""
+    """Yield the measurements as pairs of label and text. Empty ones are left out."""
     yield "time", _time(report)
     if report.speed_up is not None:
         work = duration(report.work_seconds)
@@ -71,7 +74,7 @@ def _spent(report: Report) -> Iterator[tuple[str, str]]:
 
 def _time(report: Report) -> str:
     estimate = report.estimate
-    if not estimate.makespan_seconds:  # no agent was to work
+    if not estimate.makespan_seconds:  # the plan had no work for an agent
         return duration(report.wall_seconds)
     return (
         f"{duration(report.wall_seconds)} in {count(report.slots, 'slot')} "
@@ -96,22 +99,25 @@ def _checks(report: Report) -> str:
 
 
 def cost(usage: Usage) -> str:
-    """$1.20, ~$1.20 where it was worked out from a table of prices, "" where nobody told."""
+    """Return the cost as text, such as $1.20, or "" if it is unknown; see `dollars`."""
     return dollars(usage.cost_usd, is_estimated=usage.is_estimated)
 
 
 def dollars(cost_usd: float | None, *, is_estimated: bool = False) -> str:
-    """$1.20, or nothing where nobody told."""
+    """Return the amount as text, such as $1.20, or "" if it is None.
+
+    An estimate, which comes from a table of prices, begins with ~.
+    """
     return "" if cost_usd is None else f"{'~' if is_estimated else ''}${cost_usd:.2f}"
 
 
 PHASE_COLUMNS = ("task", "attempt", "phase", "time", "cost", "tokens in", "out", "session")
 TOTAL_COLUMNS = ("phase", "ran", "passed", "time", "cost", "tokens in", "out")
-MOST_ROWS = 300  # in the summary of a job
+MOST_ROWS = 300  # of the table in a job summary
 
 
 def phase_rows(report: Report) -> Iterator[tuple[str, ...]]:
-    """One row for each phase that ran."""
+    """Yield the cells of PHASE_COLUMNS for each phase that ran."""
     for task in report.tasks:
         for attempt in task.attempts:
             for row in attempt.phases:
@@ -126,7 +132,7 @@ def phase_rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def total_rows(report: Report) -> Iterator[tuple[str, ...]]:
-    """One row for each phase over the whole run."""
+    """Yield the cells of TOTAL_COLUMNS for each phase, summed over the run."""
     for total in report.phases:
         numbers = (str(total.times), str(total.passed))
         time = took(total.seconds, total.setup_seconds)
@@ -139,7 +145,10 @@ def _usage(usage: Usage) -> tuple[str, ...]:
 
 
 def breakdown_markdown(report: Report) -> str:
-    """Both tables for the page of a job, "" where nothing ran. Nothing in them acts."""
+    """Return both tables of phases as inert Markdown, "" if no phase ran.
+
+    The table of single phases has at most MOST_ROWS rows, for the size limit of a job summary.
+    """
     rows = [*phase_rows(report)]
     if not rows:
         return ""

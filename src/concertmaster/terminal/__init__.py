@@ -1,1 +1,1 @@
-"""Everything that a user sees on the terminal."""
+"""Prints results, errors and live progress on the terminal."""

@@ -1,4 +1,4 @@
-"""All that the user sees: results on standard output, progress and errors on standard error."""
+"""Prints results on standard output, and progress and errors on standard error."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class PlanForm(StrEnum):
-    """How a plan is shown."""
+    """The form in which a plan is shown."""
 
     TABLE = "table"
     MERMAID = "mermaid"
@@ -46,9 +46,10 @@ class PlanForm(StrEnum):
 
 
 class Console:
-    """One program's two streams. With `json`, stdout holds one document and progress is silent.
+    """The two output streams of the program.
 
-    `terminal` allows the live view and colours; a stream that is no terminal gets plain text.
+    With `json`, standard output gets one JSON document and progress is silent. `terminal` permits
+    colours and the live view; a stream that is no terminal gets plain text.
     """
 
     def __init__(self, stdout: TextIO, stderr: TextIO, *, terminal: bool, json: bool) -> None:
@@ -60,34 +61,40 @@ class Console:
         self._redact: Callable[[str], str] = lambda text: text
         for stream in (stdout, stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # a narrow locale must not end a run
+                stream.reconfigure(errors="replace")  # a locale without Unicode must not end a run
 
     def keep_secrets(self, redact: Callable[[str], str]) -> None:
-        """From now on every line of text goes through this filter."""
+        """Filter every later line of text with `redact`."""
         self._redact = redact
 
     def line(self, text: str) -> None:
-        """One line of a result."""
+        """Print one line of a result, unless a document is asked for."""
         if not self._json:
             self._print(text, self._stdout)
 
     def note(self, text: str) -> None:
-        """One line beside the result."""
+        """Print one line on standard error, unless a document is asked for."""
         if not self._json:
             self._print(text, self._stderr)
 
     def _print(self, text: str, stream: TextIO) -> None:
-        """A log of Actions would take `::` at the start of a line, and `##[` in it, as commands."""
+        """Print one safe line.
+
+        Its output may be a log of Actions, so workflow commands in it are defused.
+        """
         line = display(self._redact(text), limit=LONGEST_LINE)
         print(inert_log_line(line), file=stream, flush=True)
 
     def document(self, value: object) -> None:
-        """The one JSON document of this invocation."""
+        """Print the JSON document of this invocation."""
         self._has_document = True
         print(json.dumps(value, indent=2), file=self._stdout, flush=True)
 
     def error(self, error: Error) -> None:
-        """What happened, why, and what to do next."""
+        """Print what happened, why, and what to do next.
+
+        With `json`, the error is also the document, if there is none yet.
+        """
         parts = (("error", error.what), ("why", error.why), ("next", error.next_step))
         for word, text in parts:
             if text:
@@ -97,7 +104,7 @@ class Console:
             self.document({"error": told})
 
     def show_plan(self, plan: Plan, *, form: PlanForm = PlanForm.TABLE) -> None:
-        """The plan as a table with its reasons, as a picture, or as plan.json."""
+        """Print the plan as a table with reasons, as a diagram, or as plan.json."""
         if self._json or form is PlanForm.JSON:
             self.document(asdict(plan))
         elif form is PlanForm.MERMAID:
@@ -109,7 +116,10 @@ class Console:
                 self.line(text)
 
     def explain(self, plan: Plan, a: str, *, b: str) -> None:
-        """Why two tasks do or do not run together. Raises UsageError for an unknown task."""
+        """Print why tasks `a` and `b` may or may not run at the same time.
+
+        Raises UsageError for an unknown task.
+        """
         found = explain.explain(plan, a, b)
         if self._json:
             self.document(asdict(found))
@@ -122,9 +132,10 @@ class Console:
     def show_report(
         self, report: Report, folder: Path, *, is_full: bool = False, running: bool = False
     ) -> None:
-        """The run's summary, where the whole report lies, and what to do next.
+        """Print the run's summary, the place of the whole report, and the next steps.
 
-        Where it `is_full`, also what each phase took; `running` as for `show_status`.
+        With `is_full`, also print the time and cost of each phase. `running` says that a process
+        works on the run now; then no next steps are given.
         """
         if self._json:
             self.document({**asdict(report), "folder": str(folder)})
@@ -138,7 +149,10 @@ class Console:
         self._show_next(report, running=running)
 
     def show_status(self, report: Report, folder: Path, *, running: bool) -> None:
-        """Where a run stands; `running` says that a process works on it right now."""
+        """Print the state of a run.
+
+        `running` says that a process works on it now; then no next steps are given.
+        """
         if self._json:
             self.document({**asdict(report), "folder": str(folder), "running": running})
             return
@@ -147,7 +161,7 @@ class Console:
         self._show_next(report, running=running)
 
     def result(self, text: str, document: object) -> None:
-        """An answer, in words or as a document."""
+        """Print an answer: the lines of `text`, or with `json` the document."""
         if self._json:
             self.document(document)
             return
@@ -155,7 +169,7 @@ class Console:
             self.line(line)
 
     def show_runs(self, runs: Sequence[tuple[Report, bool]]) -> None:
-        """Every run with whether a process works on it, oldest first."""
+        """Print each run, given with whether a process works on it, oldest first."""
         if self._json:
             self.document([{**asdict(report), "running": running} for report, running in runs])
         elif runs:
@@ -164,7 +178,7 @@ class Console:
             self.line("there is no run in this repository yet")
 
     def show_view(self, view: RunView, *, now: float) -> None:
-        """How a run on GitHub stands."""
+        """Print the state of a run on GitHub. `now` is in seconds since the epoch."""
         if self._json:
             seconds = view.elapsed_seconds(now)
             told = {"has_landed": view.has_landed, "elapsed_seconds": round(seconds, 1)}
@@ -176,7 +190,10 @@ class Console:
 
     @contextmanager
     def watching(self, now: Callable[[], float]) -> Iterator[WatchView]:
-        """Shows a run on GitHub for as long as the context lasts; `now` is since the epoch."""
+        """Show a run on GitHub for as long as the context lasts.
+
+        `now` returns seconds since the epoch.
+        """
         if self._shows_colours(self._stderr):
             console = self._rich(self._stderr)
             screen = Screen(console, now)
@@ -187,7 +204,7 @@ class Console:
 
     @contextmanager
     def progress(self) -> Iterator[ProgressView]:
-        """Tells of the run for as long as the context lasts."""
+        """Show the progress of a run for as long as the context lasts."""
         if self._json:
             yield Silence()
         elif self._shows_colours(self._stderr):
@@ -199,7 +216,7 @@ class Console:
             yield Lines(self._tell)
 
     def _tell(self, text: str) -> None:
-        with suppress(OSError):  # a reader that went away does not end the run
+        with suppress(OSError):  # a closed pipe must not end the run
             self.note(text)
 
     def _show_summary(self, report: Report) -> None:

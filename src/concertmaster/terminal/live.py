@@ -1,4 +1,4 @@
-"""Shows the progress of a run while it goes on."""
+"""Shows the progress of a run while it goes on, as a live table or line by line."""
 
 from __future__ import annotations
 
@@ -36,26 +36,27 @@ _STATE_STYLES = {
 
 
 class ProgressView(Protocol):
-    """Watches a run. `activity` may be called from any thread."""
+    """A view of a run that goes on. `activity` may be called from any thread."""
 
     def update(self, state: RunState, event: Event) -> None:
-        """The event happened and left the run in this state."""
+        """Show that the event happened and left the run in this state."""
 
     def activity(self, task: str, text: str) -> None:
-        """What the task's agent does right now."""
+        """Show what the agent of the task does now."""
 
 
 class WatchView(Protocol):
-    """Watches a run on GitHub."""
+    """A view of a run on GitHub."""
 
     def show(self, view: RunView) -> None:
-        """So the run stands now."""
+        """Show the present state of the run."""
 
     def note(self, text: str) -> None:
-        """What the watching itself waits for."""
+        """Show why the next look at GitHub has to wait."""
 
 
 def rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table that colours the cells of the column `state`."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -71,7 +72,7 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 
 class Silence:
-    """Nobody watches."""
+    """A view that shows nothing."""
 
     def update(self, state: RunState, event: Event) -> None:
         pass
@@ -81,7 +82,7 @@ class Silence:
 
 
 class Lines:
-    """One line for each event worth telling, with the seconds since the first one."""
+    """A view that writes lines for each event, with the seconds since the first one."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
@@ -101,6 +102,7 @@ class Lines:
 
 @contextmanager
 def show_live(console: RichConsole, shown: RenderableType) -> Iterator[None]:
+    """Draw `shown` again and again for as long as the context lasts."""
     from rich.live import Live  # noqa: PLC0415
 
     with Live(
@@ -115,7 +117,7 @@ def show_live(console: RichConsole, shown: RenderableType) -> Iterator[None]:
 
 
 class Board:
-    """A table of what runs now; what is over scrolls away above it."""
+    """A view that draws a table of the running tasks; finished work scrolls away above it."""
 
     def __init__(self, console: RichConsole) -> None:
         self._console = console
@@ -146,7 +148,7 @@ class Board:
             self._console.print(text, soft_wrap=True)
 
     def __rich__(self) -> Group:
-        """Called by the live view for each refresh, in its own thread."""
+        """Return the table and its lines. The live view calls this in its own thread."""
         from rich.console import Group  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
@@ -189,7 +191,7 @@ def _board_lines(state: RunState) -> Iterator[str]:
 
 
 class Changes:
-    """One line for each change of a run on GitHub."""
+    """A view of a run on GitHub that writes one line for each change."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
@@ -205,7 +207,7 @@ class Changes:
 
 
 class Screen:
-    """How a run on GitHub stands, drawn anew; the time runs on between two looks."""
+    """A view that draws the state of a run on GitHub; its clock runs between two looks."""
 
     def __init__(self, console: RichConsole, now: Callable[[], float]) -> None:
         self._console = console
@@ -220,7 +222,7 @@ class Screen:
             self._console.print(display(text, limit=LONGEST_LINE), soft_wrap=True)
 
     def __rich__(self) -> Group:
-        """Called by the live view for each refresh, in its own thread."""
+        """Return the lines and the table. The live view calls this in its own thread."""
         from rich.console import Group  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 

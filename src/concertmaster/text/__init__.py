@@ -1,1 +1,1 @@
-"""Text as people and programs read it: display, Markdown, globs, hidden marks, redaction."""
+"""Writes and reads text: display, Markdown, globs, hidden marks and redaction."""

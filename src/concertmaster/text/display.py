@@ -1,4 +1,4 @@
-"""Text for people's eyes: nothing that agents or files say may steer a terminal or a reader."""
+"""Formats untrusted text and numbers for display, so that text cannot steer a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# Colours are common and innocent in what tools print; they go without a trace.
+# Colours are common and harmless in the output of tools, so they leave no U+FFFD behind.
 _ESCAPE_SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC and the like: titles, links, clipboard
@@ -21,7 +21,7 @@ _MAYBE_INVISIBLE = re.compile(r"[^ -~]")
 # Control, format (bidi, zero-width), surrogate, private use.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co"})
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
-# Plane 14: tags and variation selectors, in which whole sentences can be hidden.
+# Plane 14 (tags and variation selectors) can hide whole sentences.
 _HIDDEN = range(0xE0000, 0xE1000)
 _SKIPS_CHECKS = re.compile(
     r"\[(no[ _-]ci|skip[ _-][\w-]+|[\w-]+[ _-]skip)\]|\*{3}(no_ci)\*{3}", re.IGNORECASE
@@ -34,10 +34,10 @@ _DURATION = re.compile(
 
 
 def display(text: str, *, limit: int = 200) -> str:
-    """One line of at most `limit` characters that shows what it holds and does nothing else.
+    """Return the text as one line of at most `limit` characters that is safe to print.
 
-    Line breaks become spaces, escape sequences go, each other control, bidi or invisible
-    character becomes U+FFFD.
+    Line breaks become spaces. Escape sequences are removed. Every other control, bidi or invisible
+    character becomes U+FFFD. A longer line ends with an ellipsis.
     """
     line = _one_line(text.strip("\t\r\n"))
     shown = _show(line[: limit + 1]).rstrip()
@@ -45,17 +45,20 @@ def display(text: str, *, limit: int = 200) -> str:
 
 
 def visible(text: str) -> str:
-    """As `display`, in full length and with the spaces at both ends."""
+    """Return the text as `display` does, without a limit and with spaces at both ends."""
     return _show(_one_line(text))
 
 
 def keep_checks(line: str) -> str:
-    """`[skip ci]` and its like in round brackets: in a commit's message they skip checks."""
+    """Return the line with `[skip ci]` and similar markers in round brackets.
+
+    Square brackets in a commit message would make GitHub skip the checks.
+    """
     return _SKIPS_CHECKS.sub(r"(\1\2)", line)
 
 
 def is_visible(character: str) -> bool:
-    """Whether readers see the character, and see it where it stands."""
+    """Return whether readers see the character, at the place where it stands."""
     return not (
         unicodedata.category(character) in _UNSAFE_CATEGORIES
         or character in _INVISIBLE
@@ -72,7 +75,10 @@ def _show(line: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """4.1s, 2m 05s, 1h 02m; what another machine told may be no number."""
+    """Return seconds as text, such as 4.1s, 2m 05s or 1h 02m.
+
+    Values that are not finite, which another machine may report, become "unknown time".
+    """
     if not math.isfinite(seconds):
         return "unknown time"
     if seconds < 59.95:
@@ -84,13 +90,13 @@ def duration(seconds: float) -> str:
 
 
 def took(seconds: float, setup_seconds: float) -> str:
-    """4.1s (setup 3.9s), or 4.1s where no setup ran."""
+    """Return a duration as text with that of its setup: 4.1s (setup 3.9s), or 4.1s without one."""
     setup = f" (setup {duration(setup_seconds)})" if setup_seconds else ""
     return f"{duration(seconds)}{setup}"
 
 
 def read_duration(text: str) -> float:
-    """Seconds of 90s, 45m, 1h30m or plain minutes; 0 for what is no duration."""
+    """Return the seconds of 90s, 45m, 1h30m or plain minutes; 0 if the text is no duration."""
     written = text.strip().lower()
     if written.replace(".", "", 1).isdecimal():
         written += "m"
@@ -100,22 +106,22 @@ def read_duration(text: str) -> float:
 
 
 def size(number_of_bytes: int) -> str:
-    """0.4 GiB; never more than there is."""
+    """Return bytes as text in GiB, such as 0.4 GiB, rounded down."""
     tenths = number_of_bytes * 10 // (1 << 30)
     return f"{tenths / 10:.1f} GiB"
 
 
 def count(number: int, noun: str) -> str:
-    """1 task, 3 tasks."""
+    """Return a number with its noun, such as 1 task or 3 tasks."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def shorten_id(commit: str) -> str:
-    """A commit's id as people write it."""
+    """Return the first 7 digits of a commit id."""
     return commit[:7]
 
 
 def closest_word(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant; "" where none comes near."""
+    """Return the known name most similar to `name`, or "" if none is similar enough."""
     close = difflib.get_close_matches(name[:60].lower(), known, n=1)
     return close[0] if close else ""

@@ -1,4 +1,4 @@
-"""Globs as git reads them: `match` one path, `expand` over many."""
+"""Matches paths with globs in the syntax of .gitignore."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from concertmaster.errors import UsageError
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-MAX_WILDCARDS = 6  # each one multiplies the time that a hostile glob can cost
+MAX_WILDCARDS = 6  # each one multiplies the time that a hostile glob can take
 
 _WILDCARDS = frozenset("*?[!#\\")
 
 
 def is_literal(glob: str) -> bool:
-    """Whether the glob can only mean the one path, or directory, that it spells."""
+    """Return whether the glob matches only the one path or directory that it spells."""
     return not _WILDCARDS.intersection(glob)
 
 
 def match(globs: Iterable[str], path: str) -> bool:
-    """Whether `path`, relative to the repository, is matched; the last glob that speaks decides.
+    """Return whether the globs match `path`, which is relative to the repository.
 
-    Raises UsageError for a glob that git would not accept either.
+    The last glob that applies decides. Raises UsageError if a glob is invalid in git or has too
+    many wildcards.
     """
     globs = tuple(globs)
     return bool(globs) and _spec(globs).match_file(path)
 
 
 def expand(globs: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
-    """Those of `paths` that match, in their order.
+    """Return the `paths` that match, in their order.
 
-    Raises UsageError for a glob that git would not accept either.
+    Raises UsageError if a glob is invalid in git or has too many wildcards.
     """
     globs = tuple(globs)
     return tuple(_spec(globs).match_files(paths)) if globs else ()
@@ -43,13 +44,13 @@ def expand(globs: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _spec(globs: tuple[str, ...]) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - 44 ms, and few runs hold a glob
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - 44 ms, and few runs have a glob
 
     for glob in globs:
         _refuse_costly(glob)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of `re`, about globs such as [[]
+            warnings.simplefilter("ignore", FutureWarning)  # `re` warns about globs such as [[]
             return GitIgnoreSpec.from_lines(globs)
     except (ValueError, re.error) as error:
         raise UsageError(

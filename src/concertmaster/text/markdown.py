@@ -1,8 +1,8 @@
-"""The one writer of other people's and agents' text into what GitHub reads: nothing in it acts.
+"""Writes untrusted text as Markdown that has no effect on GitHub.
 
-Whatever might act in Markdown (a mention, a reference, a tag, an address) is shown as code:
-in code GitHub looks for nothing. Structure is read by a parser and written anew, so that no
-fence, quote or tag of a text reaches beyond it.
+Mentions, references, tags and addresses are written as code, in which GitHub interprets nothing. A
+parser reads the structure and this module writes it again, so that no fence, quote or tag of the
+text reaches beyond it. All other modules write untrusted text through this one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHORTENED = "… (shortened)"
 
 _LEAST_HEADING = 4  # below all headings of our own
 _WORDS = re.compile(r"\s+|\[ \]|\S+")
-_BEFORE = "\"'(*_~"  # what may stand round a word that acts
+_BEFORE = "\"'(*_~"  # punctuation around an active word
 _BEHIND = "\"')*_~,.;:!?"
 _ACTS = re.compile(
     r"[`<\[\\$|@]"  # code, tags, links, escapes, formulas, tables, mentions
@@ -31,7 +31,7 @@ _ACTS = re.compile(
     re.IGNORECASE,
 )
 _OPENS_BLOCK = re.compile(r"[-+*_=~#:]+$|>|~~~|\d{1,9}[.)]$")
-# Code does not help where a body becomes the message of a merge, or is printed to a log.
+# Code markers do not protect the message of a merge or a log, so closing words are changed.
 _CLOSES = re.compile(
     r"\b((?:close|fixe?|resolve)[sd]?:?\s{1,9})"
     r"(?=#\d|gh-\d|https?://|[\w.-]{1,99}/[\w.-]{1,99}#\d)",
@@ -45,9 +45,9 @@ _FENCE = re.compile(r"((?:[ >]|[-+*] |\d{1,9}[.)] )*)(`{3,})[^`]*$")
 
 
 def neutralise(text: str, *, limit: int) -> str:
-    """Markdown that reads as `text` does and does nothing; at most `limit` characters.
+    """Return Markdown that reads as `text` does but has no effect, in at most `limit` characters.
 
-    Paragraphs, lists, quotes, headings and code stay; links become text.
+    Paragraphs, lists, quotes, headings and code stay. Links become text.
     """
     length = limit if len(text) <= limit else max(0, limit - len(SHORTENED) - 2)
     while True:
@@ -61,24 +61,27 @@ def neutralise(text: str, *, limit: int) -> str:
 
 
 def as_line(text: str, *, limit: int = 200) -> str:
-    """One line of inert Markdown, for a heading or a list item; code and emphasis stay."""
+    """Return one line of inert Markdown, for a heading or a list item.
+
+    Code and emphasis stay. A longer line ends with an ellipsis.
+    """
     return _write_line(read_spans(display(text, limit=limit)))
 
 
 def as_cell(text: str, *, limit: int = 200) -> str:
-    """One cell of a table, inert."""
+    """Return the text as inert Markdown for one cell of a table."""
     return as_line(text, limit=limit).replace("|", r"\|")
 
 
 def as_code(text: str, *, limit: int = 120) -> str:
-    """The text in one line, shown as code."""
+    """Return the text in one line, as inline code."""
     return _code(display(text, limit=limit).strip() or REPLACEMENT)
 
 
 def code_block(text: str, *, limit: int, tail: bool = False) -> str:
-    """A fenced block that shows `text` and that nothing in it can close.
+    """Return a fenced block that shows `text` and that the text cannot close.
 
-    Of what is longer than `limit` characters the beginning is shown, with `tail` the end.
+    A text longer than `limit` characters is cut to its beginning, or with `tail` to its end.
     """
     if len(text) > limit:
         text = f"{SHORTENED}\n{text[-limit:]}" if tail else f"{text[:limit]}\n{SHORTENED}"
@@ -86,7 +89,10 @@ def code_block(text: str, *, limit: int, tail: bool = False) -> str:
 
 
 def clip(body: str, *, limit: int = BODY_LIMIT) -> str:
-    """The body, or as many of its first lines as fit, said so at the end."""
+    """Return the body, or as many of its first lines as fit within `limit` characters.
+
+    A shortened body ends with a note that says so. A code block that was cut is closed.
+    """
     if len(body) <= limit:
         return body
     room = limit - len(SHORTENED) - 1
@@ -103,12 +109,15 @@ def clip(body: str, *, limit: int = BODY_LIMIT) -> str:
 
 
 def inert_log_line(line: str) -> str:
-    """One line for the log of a job, where `::` at its start would be a command to the runner."""
+    """Return the line without workflow commands of GitHub Actions.
+
+    The runner takes `::` at the start of a line, and `##[` anywhere in it, as commands.
+    """
     return _OLD_RUNNER_COMMAND.sub("# #", _RUNNER_COMMAND.sub(r"\1: ", visible(line)))
 
 
 def _fence_after(line: str, fence: str) -> str:
-    """The line that closes the code which is open behind `line`; "" outside code."""
+    """Return the line that would close the code block open after `line`, or "" outside code."""
     found = _FENCE.match(line)
     if not found:
         return fence
@@ -156,19 +165,20 @@ def _fence(code: str) -> Iterator[str]:
     lines = [_inert(visible(line.expandtabs(4))) for line in code.removesuffix("\n").split("\n")]
     longest = max((len(run) for line in lines for run in _BACKTICKS.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)
-    # Any other language might be drawn: mermaid, math, suggestion.
+    # GitHub renders some languages (mermaid, math, suggestion); it does not render `text`.
     yield f"{fence}text"
     yield from lines
     yield fence
 
 
 def _inert(code: str) -> str:
+    """Return the code without closing keywords, workflow commands and markers that skip checks."""
     return keep_checks(_CLOSES.sub(r"\1- ", inert_log_line(code)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A word, spaces between words, or code."""
+    """A word, the spaces between words, or code."""
 
     text: str
     is_code: bool = False
@@ -187,7 +197,7 @@ def _is_blank(piece: _Piece) -> bool:
 
 
 def _flatten(spans: Iterable[Span]) -> Iterator[_Piece]:
-    """The spans as text and code; a link as its text and its address."""
+    """Yield the spans as text and code; a link becomes its text and its address."""
     for span in spans:
         yield _Piece(visible(span.text).strip() if span.is_code else span.text, span.is_code)
         if span.target and span.target != span.text:
@@ -195,7 +205,10 @@ def _flatten(spans: Iterable[Span]) -> Iterator[_Piece]:
 
 
 def _split(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
-    """Text in words. A word may reach over several pieces: `#[1](x)` shows `#1`."""
+    """Yield the text in words.
+
+    A word may consist of several pieces: `#[1](x)` shows `#1`.
+    """
     for is_code, group in groupby(pieces, key=lambda piece: piece.is_code):
         text = "".join(piece.text for piece in group)
         if is_code:
@@ -205,7 +218,7 @@ def _split(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
 
 
 def _judge(word: str) -> Iterator[_Piece]:
-    """The word, as code where it acts, without what stands round it."""
+    """Yield the word, as code if it is active, and separately the punctuation around it."""
     if not _ACTS.search(word):
         yield _Piece(word)
         return
@@ -218,7 +231,10 @@ def _judge(word: str) -> Iterator[_Piece]:
 
 
 def _join(pieces: Iterable[_Piece]) -> Iterator[str]:
-    """Code that follows code without a space is one piece: its backticks would run together."""
+    """Yield the pieces as Markdown.
+
+    Adjacent pieces of code become one, because their backticks would run together.
+    """
     code = ""
     for piece in pieces:
         if piece.is_code:

@@ -1,4 +1,4 @@
-"""The structure of Markdown as plain values; the one module that knows the parser."""
+"""Parses Markdown into plain values; the only module that imports markdown-it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HTML_RULES = ("html_block", "html_inline")
 
 
 class BlockKind(StrEnum):
-    """What a block is; HTML blocks are left out."""
+    """The kind of a block. HTML blocks have none; they are left out."""
 
     PARAGRAPH = "paragraph"
     HEADING = "heading"
@@ -30,7 +30,10 @@ class BlockKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A piece of a line. `target` is where a link leads, decoded. Emphasis stays in the text."""
+    """A piece of a line.
+
+    `target` is the decoded address of a link. Emphasis markers stay in the text.
+    """
 
     text: str
     is_code: bool = False
@@ -39,10 +42,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One block and those in it.
+    """A block and the blocks in it.
 
     `number` is its first line, from 1. `marker` is `-` or `1.` of an item and `##` of a heading.
-    `lines` are those of a paragraph or heading, `code` the content of a code block.
+    `lines` are those of a paragraph or heading. `code` is the content of a code block.
     """
 
     kind: BlockKind
@@ -68,14 +71,17 @@ _KINDS = {
 
 
 def read_blocks(text: str, *, html: bool) -> tuple[Block, ...]:
-    """The blocks of a document. Without `html`, tags and comments are text like any other."""
+    """Return the blocks of a document. Without `html`, tags and comments are plain text."""
     from markdown_it.tree import SyntaxTreeNode  # noqa: PLC0415 - 43 ms
 
     return tuple(_read_blocks(SyntaxTreeNode(_parser(html=html).parse(text))))
 
 
 def read_spans(line: str) -> tuple[Span, ...]:
-    """The pieces of one line that stands alone: `# x` and `- x` are no heading and no item here."""
+    """Return the pieces of a single line.
+
+    Block syntax has no meaning here: `# x` is no heading and `- x` is no item.
+    """
     from markdown_it.tree import SyntaxTreeNode  # noqa: PLC0415 - 43 ms
 
     root = SyntaxTreeNode(_parser(html=False).parseInline(line))
@@ -83,9 +89,10 @@ def read_spans(line: str) -> tuple[Span, ...]:
 
 
 def find_heading(text: str, *, limit: int) -> tuple[tuple[str, str], ...]:
-    """Kind and content of the parts of the first heading, read from its first `limit` characters.
+    """Return kind and content of the parts of the first heading, () if there is none.
 
-    () where there is none. Kinds are the parser's: `text`, `code_inline`, `softbreak` and so on.
+    Only the heading's first `limit` characters are read. The kinds are the parser's: `text`,
+    `code_inline`, `softbreak` and so on.
     """
     from markdown_it import MarkdownIt  # noqa: PLC0415 - 43 ms
 
@@ -101,7 +108,7 @@ def find_heading(text: str, *, limit: int) -> tuple[tuple[str, str], ...]:
 def _parser(*, html: bool) -> MarkdownIt:
     from markdown_it import MarkdownIt  # noqa: PLC0415 - 43 ms
 
-    # Names such as a/__init__/b.md are no emphasis to us.
+    # Emphasis is off: names such as a/__init__/b.md would lose their underscores.
     off = ("emphasis",) if html else ("emphasis", *_HTML_RULES)
     return MarkdownIt("commonmark").disable(off)
 

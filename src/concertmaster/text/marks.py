@@ -1,4 +1,4 @@
-"""Hidden marks in the issues and comments that Concertmaster writes."""
+"""Writes and reads the hidden marks of Concertmaster's issues and comments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _MARK = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What an issue, comment or pull request of ours is about; `task` is "" for a whole run's."""
+    """A hidden mark: the subject of an issue, comment or pull request of Concertmaster.
+
+    `task` is "" if the subject is the whole run.
+    """
 
     run: str
     task: str = ""
@@ -25,7 +28,10 @@ class Mark:
 
 
 def mark(*, run: str, kind: str, task: str = "") -> str:
-    """The comment that stands at the very top of a body of ours. Raises Error for odd values."""
+    """Return the HTML comment to be placed at the very top of a body.
+
+    Raises Error if a value holds anything but letters, digits and single . _ -
+    """
     words = (f"run={run}", *([f"task={task}"] if task else []), f"kind={kind}")
     written = f"<!-- concertmaster {' '.join(words)} -->"
     if not _MARK.fullmatch(written):
@@ -38,7 +44,10 @@ def mark(*, run: str, kind: str, task: str = "") -> str:
 
 
 def read_marks(body: str) -> tuple[Mark, ...]:
-    """The marks at the top of a body. Below the first other line anyone may have written them."""
+    """Return the marks at the top of a body.
+
+    Reading stops at the first other line, since anyone may have written the marks below it.
+    """
     lines = (_MARK.fullmatch(line.removesuffix("\r")) for line in body.split("\n"))
     return tuple(
         Mark(run=found[1], task=found[2] or "", kind=found[3])

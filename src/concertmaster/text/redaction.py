@@ -1,6 +1,7 @@
-"""Takes secrets out of what leaves the machine: known kinds of token, and the values we hold.
+"""Removes secrets from text that leaves the machine: known kinds of token, and given values.
 
-A filter is the second line of defence: who writes agents' text must also hold no secret.
+A filter is only the second line of defence: a process that writes agents' text must not hold
+secrets in the first place.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from functools import lru_cache
 
 REPLACEMENT = "***"
 
-# What is shorter occurs by chance, and to replace it everywhere would tell what it is.
+# Shorter values occur by chance; replacing them everywhere would reveal them.
 SHORTEST_SECRET = 6
 SHORTEST_LINE = 8
 SHORTEST_SCATTERED = 16  # with spaces, line breaks or colours between its characters
-FRAGMENT = 16  # characters that give a longer secret away when the rest was cut off
+FRAGMENT = 16  # characters; a fragment of this length reveals a longer secret
 FRAGMENT_STEP = 8
-PROBES = 16  # fragments that are looked for first, of a long secret
+PROBES = 16  # fragments of a long secret that are looked for first
 
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
-# Each begins with a literal and takes all it can, so that no text is read twice.
+# Each pattern begins with a literal and is greedy, so that no text is scanned twice.
 _TOKENS = (
-    r"gh[oprsu]_[A-Za-z0-9._-]{20,}",  # since 2026 ghs_APPID_JWT, of any length
+    r"gh[oprsu]_[A-Za-z0-9._-]{20,}",  # also ghs_APPID_JWT, of any length
     r"github_pat_[A-Za-z0-9_]{20,}",
     r"sk-ant-[a-z]{2,8}[0-9]{2}-[\w-]{8,}",
     r"(?<![A-Za-z])sk-ant-[\w-]{16,}",
@@ -44,11 +45,11 @@ _TOKENS = (
     r"eyJ[\w-]{17,}(?:\.[\w-]*)*",  # a JWT, or any other JSON object in base64
     r"(?<=hooks\.slack\.com/services/)[\w/]{20,}",
 )
-# Quotes and backticks end a key, so that no record and no code block is torn open.
+# Quotes and backticks end a key, so that JSON records and code blocks stay closed.
 _KEY_NAME = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
 _KEYS = (
     rf"-----BEGIN {_KEY_NAME}(?:(?!-----(?:BEGIN|END) )[^\"`]){{0,32768}}+-----END {_KEY_NAME}",
-    rf"-----BEGIN {_KEY_NAME}(?:[\s\\|>]|[A-Za-z0-9+/=]{{16,}})*+",  # its end is missing
+    rf"-----BEGIN {_KEY_NAME}(?:[\s\\|>]|[A-Za-z0-9+/=]{{16,}})*+",  # a key without its end
 )
 _PATTERNS = re.compile("|".join((*_KEYS, *_TOKENS)), re.ASCII)
 
@@ -64,7 +65,7 @@ _IN_CONTEXT = re.compile(
 )
 _REPEATED = re.compile(r"\*{3}(?:\*{3})+")
 
-# Between the characters of a secret that was wrapped, spaced out or coloured.
+# Stands between the characters of a secret that was wrapped, spaced out or coloured.
 _JOINT = r"(?:\s|\\[nrt]|\x1b\[[0-9;]*+m)"
 _JOINTS = re.compile(_JOINT)
 _OF_A_MARKER = re.compile(r"--|PRIVATE")
@@ -74,10 +75,10 @@ _KEY_LINE = re.compile(rb"[\s|>+-]*+(?:[A-Za-z0-9+/=]++|[A-Za-z-]{3,20}: .*)?\s*
 
 
 def redact(text: str, *, secrets: Collection[str]) -> str:
-    """The text with `***` for each known kind of token and each form of the `secrets` we hold.
+    """Return the text with `***` for each known kind of token and each form of the `secrets`.
 
-    Found are also values in base64, hex, percent-encoded, escaped, reversed, spread over lines,
-    and those whose beginning or end is missing; not found are those shorter than 6 characters.
+    Forms of a secret are base64, hex, percent-encoding, escapes, its reverse, the value spread over
+    lines, and fragments without its beginning or end. Secrets shorter than 6 characters stay.
     """
     forms = _forms(frozenset(secrets))
     compact = _JOINTS.sub("", text) if forms.scattered else ""
@@ -91,14 +92,14 @@ def redact(text: str, *, secrets: Collection[str]) -> str:
         if any(probe in text for probe in probes):
             for part in parts:
                 text = text.replace(part, REPLACEMENT)
-    for _ in range(2):  # one that stood right behind another is seen when that is gone
+    for _ in range(2):  # a token right behind another is only found after that one is replaced
         text = _PATTERNS.sub(REPLACEMENT, text)
     text = _IN_CONTEXT.sub(lambda found: f"{found[found.lastindex or 0]}{REPLACEMENT}", text)
     return _REPEATED.sub(REPLACEMENT, text)
 
 
 def redact_lines(lines: Iterable[bytes], *, secrets: Collection[str]) -> Iterator[bytes]:
-    """Each line of a stream, redacted; what was a JSON object still is one.
+    """Yield each line of a stream, redacted; a line that was a JSON object still is one.
 
     A private key over several lines is found too. Bytes that are not UTF-8 stay as they are.
     """
@@ -121,7 +122,10 @@ def _redact_line(line: bytes, secrets: Collection[str]) -> bytes:
 
 
 def _redact_record(text: str, redacted: str, secrets: Collection[str]) -> str:
-    """A record is redacted value by value: escapes in its text hide what they spell."""
+    """Return the JSON record, redacted value by value.
+
+    Escapes in the text of a record can hide a secret, so redacting the text is not enough.
+    """
     try:
         record = json.loads(text)
         clean = _redact_value(record, secrets)
@@ -153,15 +157,16 @@ def _line_end(line: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Forms:
-    """All spellings of all secrets, the longest first."""
+    """The spellings of all secrets, the longest first."""
 
     whole: tuple[str, ...]
-    scattered: tuple[str, ...]  # without spaces; to be found with anything like it between
+    scattered: tuple[str, ...]  # without spaces; found with spaces in between
     parts: tuple[tuple[str, ...], ...]
 
 
 @lru_cache(maxsize=8)
 def _forms(secrets: frozenset[str]) -> _Forms:
+    """Return the spellings of the secrets, cached because each line is filtered with them."""
     stripped = {part for secret in secrets for part in (secret, secret.strip())}
     values = [value for value in stripped if len(value) >= SHORTEST_SECRET]
     forms = {form for value in values for form in _spellings(value)}
@@ -187,6 +192,7 @@ def _lines(value: str) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
+    """Yield the value in every encoding that is looked for."""
     data = value.encode("utf-8", "surrogatepass")
     yield from (value, value[::-1], codecs.encode(value, "rot13"))
     for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
@@ -205,7 +211,10 @@ def _percent_encoded(data: bytes) -> Iterator[str]:
 
 
 def _in_base64(data: bytes) -> Iterator[str]:
-    """What stands in base64 wherever the data begins: at each of three places in a group."""
+    """Yield the base64 text of the data, without characters that depend on its neighbours.
+
+    The data may begin at any of three offsets in a group of 3 bytes.
+    """
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode()
         certain = encoded[(0, 2, 3)[before] : (before + len(data)) * 8 // 6]
@@ -213,21 +222,23 @@ def _in_base64(data: bytes) -> Iterator[str]:
 
 
 def _cuttable_spellings(value: str) -> Iterator[str]:
+    """Yield the spellings whose fragments are looked for too."""
     data = value.encode("utf-8", "surrogatepass")
     yield from (value, value[::-1], codecs.encode(value, "rot13"), data.hex(), data.hex().upper())
     yield from _in_base64(data)
 
 
 def _fragments(form: str) -> tuple[str, ...]:
-    """Overlapping parts of a long form; () for one that is short."""
+    """Return overlapping fragments of a long form, () for a short one."""
     last = len(form) - FRAGMENT
     if last < FRAGMENT_STEP:
         return ()
     parts = (form[start : start + FRAGMENT] for start in (*range(0, last, FRAGMENT_STEP), last))
-    # A marker of keys has to stay whole: by it other keys are found.
+    # The marker of a private key must stay whole, because other keys are found by it.
     return tuple(part for part in parts if not _OF_A_MARKER.search(part) and part.strip("*"))
 
 
 @lru_cache(maxsize=64)
 def _scattered(form: str) -> re.Pattern[str]:
+    """Return a pattern of the form with spaces, line breaks or colours between characters."""
     return re.compile(f"{_JOINT}*+".join(map(re.escape, form)))
