@@ -1,1 +1,1 @@
-"""The command line, one module for each command."""
+"""Defines the command line, with one module for each command."""

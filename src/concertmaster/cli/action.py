@@ -1,4 +1,4 @@
-"""The command `concertmaster action`: one job of the workflow."""
+"""Defines the command `concertmaster action`, which runs one job of the workflow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _JOBS = ("plan", "work", "verify", "finalize", "control", "run")
 @click.pass_obj
 def action(console: Console, /, job: str) -> int:
     """One job of the workflow, inside of GitHub Actions."""
-    # The libraries that speak to GitHub are slow to load, and no other command needs them.
+    # The GitHub libraries are slow to load, and no other command needs them.
     from concertmaster.action.job import Job  # noqa: PLC0415
     from concertmaster.action.registry import JOBS  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The command `concertmaster cancel`."""
+"""Defines the command `concertmaster cancel`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What ended runs left behind, and what of it may go.
+"""Removes ended runs and the worktrees of their attempts.
 
-Nothing goes that is alive, can still be resumed, or is the only place where work lies.
+A run or worktree stays if a process works on it, if it can be resumed, or if it is the only place
+that holds work.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ _ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanResult:
-    """What went (or would go), and what stays with the reason."""
+    """The removed runs and worktrees, and what was kept.
+
+    In a dry run it holds what would be removed. `kept` pairs each thing with the reason.
+    """
 
     runs: tuple[str, ...]
     worktrees: tuple[str, ...]
     kept: tuple[tuple[str, str], ...]
 
     def sentences(self, *, dry_run: bool) -> Iterator[str]:
-        """One line for each thing."""
+        """Yield one line for each run and worktree."""
         verb = "would remove" if dry_run else "removed"
         yield from (f"{verb} run {run}" for run in self.runs)
         yield from (f"{verb} worktree {worktree}" for worktree in self.worktrees)
@@ -47,11 +51,14 @@ class CleanResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _EndedRun:
+    """A run that may be removed. `is_held` says that a process holds its lock."""
+
     folder: Path
     state: RunState
     is_held: bool
 
     def reason_to_stay(self) -> str:
+        """Return why the run must stay, "" if it can be removed."""
         if self.is_held:
             return "it is being worked on"
         if can_go_on(self.state):
@@ -64,7 +71,7 @@ class _EndedRun:
 
 
 def _find_edited_draft(folder: Path) -> Path | None:
-    """A file among the drafts that is not as we wrote it."""
+    """Return the first file among the drafts that a user wrote or edited."""
     ours = {draft.file: draft.text for draft in build_run_report(folder).follow_ups}
     for path in sorted((folder / DRAFTS).glob("*")):
         text = ours.get(path.name, "").encode("utf-8", "surrogateescape")
@@ -74,13 +81,17 @@ def _find_edited_draft(folder: Path) -> Path | None:
 
 
 def _lies_only_here(record: TaskRecord) -> bool:
+    """Return whether work of the task would be lost with the run."""
     stays = any(attempt.folder_stays for attempt in record.attempts)
     safe = record.state in _ARRIVED or record.kept_on or not record.work
     return stays or not safe
 
 
 def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> CleanResult:
-    """Remove what may go, worktrees first."""
+    """Remove the runs and worktrees that are safe to remove, worktrees first.
+
+    With `dry_run`, remove nothing and return what would be removed.
+    """
     folders = run_folder.list_runs(runs_folder(repository))
     runs = {
         folder.name: _EndedRun(
@@ -106,6 +117,7 @@ def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> CleanRe
 def _sort_worktrees(
     runs: dict[str, _EndedRun], cache: Path, home: Path
 ) -> tuple[list[Path], list[tuple[str, str]]]:
+    """Return the worktrees to remove, and those to keep with the reason."""
     going: list[Path] = []
     kept: list[tuple[str, str]] = []
     for folder, owner in list_attempts(cache).items():
@@ -120,6 +132,7 @@ def _sort_worktrees(
 
 
 def _reason_to_keep(run: _EndedRun | None, owner: AttemptOwner) -> str:
+    """Return why the worktree must stay, "" if it can be removed."""
     if run is None:
         return "its run is gone, so nobody knows whether its work is saved; look, then delete it"
     if run.is_held:
@@ -143,9 +156,9 @@ def _reason_to_keep(run: _EndedRun | None, owner: AttemptOwner) -> str:
 def _remove_run(run: _EndedRun, repository: Repository) -> None:
     host.sweep(f"{run.folder.name}/")
     repository.unpin(f"refs/concertmaster/{run.folder.name}/base")
-    # The plan goes first: without it the rest is no run any more, however far this comes.
+    # The plan goes first: without it the folder is no run, even if the removal is interrupted.
     (run.folder / "plan.json").unlink()
-    discard_attempt(run.folder)  # an agent may have filled it as deep as a worktree
+    discard_attempt(run.folder)  # an agent may have nested folders deeply in it
 
 
 @click.command()

@@ -1,4 +1,7 @@
-"""The demo's repository: made from examples/demo, real in everything but the agent."""
+"""Makes the demo's repository from examples/demo and runs it.
+
+Only the agent is simulated: it is a script that replays edits.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,17 @@ CHECKOUT = Path(__file__).parents[3] / "examples" / "demo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoRepository:
-    """Where the demo lies and what to ask for."""
+    """The folder of the demo and the request for its plan."""
 
     folder: Path
     asked: PlanRequest
 
 
 def make_demo(folder: Path | None, *, parallel: str) -> DemoRepository:
-    """A new git repository with a project, its tests and prompts. Raises UsageError."""
+    """Make a git repository with a project, its tests and prompts.
+
+    `folder` is None for a new temporary folder. Raises UsageError if the folder is not empty.
+    """
     material = _find_material()
     place = folder or Path(tempfile.mkdtemp(prefix="concertmaster-demo-"))
     if place.exists() and any(place.iterdir()):
@@ -81,4 +87,4 @@ def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) ->
     history = planned.repository.history(planned.plan.base, planned.plan.target)
     for line in ("", f"what landed on main (git -C {made.folder} log --graph):", *history):
         console.line(line)
-    return 0 if code == Error.exit_code else code  # one task is a culprit on purpose
+    return 0 if code == Error.exit_code else code  # one task of the demo is a culprit on purpose

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: is this machine fit for a run?"""
+"""Examines whether this machine is fit for a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from concertmaster.terminal.console import Console
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorFinding:
-    """One thing that was looked at. What is not needed is only worth knowing."""
+    """The result of one examination.
+
+    If it is not needed, it does not make the machine unfit.
+    """
 
     name: str
     is_fine: bool
@@ -31,7 +34,7 @@ class DoctorFinding:
     is_needed: bool = True
 
     def sentence(self) -> str:
-        """One line, and another with what to do where something is amiss."""
+        """Return one line, and a second one with the next step if there is one."""
         sign = "ok" if self.is_fine else "no" if self.is_needed else "--"
         advice = f"\n      next: {self.next_step}" if self.next_step else ""
         return f"{sign}  {self.name}: {self.words}{advice}"
@@ -40,7 +43,10 @@ class DoctorFinding:
 def examine_machine(
     path: Path, *, cache: Path, environment: Mapping[str, str]
 ) -> tuple[DoctorFinding, ...]:
-    """Everything that a run on `path` would need."""
+    """Return findings on everything that a run on `path` needs.
+
+    They are the repository, the agents, the guard, and room for worktrees in `cache`.
+    """
     return (
         *_look_at_repository(path),
         *_look_at_agents(environment.get("PATH", "")),

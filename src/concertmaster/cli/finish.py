@@ -15,17 +15,19 @@ from concertmaster.terminal.console import Console
 
 
 def run_plan(console: Console, planned: Planned, guard: Guard) -> int:
+    """Start the run and show its progress and report. Return the exit code."""
     with console.progress() as progress:
         folder = runs.start_run(planned, run_home(), progress=progress, guard=guard)
     return finish(console, folder)
 
 
 def run_home() -> runs.RunHome:
+    """Return the cache folder and environment of this user."""
     return runs.RunHome(cache=find_cache(), environment=read_environment())
 
 
 def finish(console: Console, folder: Path, *, is_full: bool = False) -> int:
-    """Write and show the report; its exit code."""
+    """Write the report to the run's folder and show it. Return the exit code."""
     found = runs.build_run_report(folder)
     runs.write_report(folder, render_report(found), found)
     running = run_folder.is_locked(folder)

@@ -1,4 +1,7 @@
-"""The files that a repository needs for Concertmaster: settings, and for GitHub the workflow."""
+"""Writes the files that a repository needs for Concertmaster.
+
+They are the settings, and for GitHub the workflow and a form for issues.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from concertmaster.settings import FILE_NAMES, load_settings, write_settings
 from concertmaster.terminal.console import Console
 from concertmaster.text.display import count
 
-# Where each of our examples has its place in a repository.
+# Path in a repository, by the name of the example.
 PLACES: Mapping[str, str] = {
     "minimal.yml": ".github/workflows/orchestrate.yml",
     "parent-issue.yml": ".github/ISSUE_TEMPLATE/orchestrate.yml",
@@ -33,7 +36,10 @@ TICK = "Settings → Actions → General → Workflow permissions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitFiles:
-    """What is missing, by path below `root`, and what is there and stays as it is."""
+    """The files that `init` would write, and those that exist and stay as they are.
+
+    `missing` is content by path below `root`.
+    """
 
     root: Path
     missing: Mapping[str, bytes]
@@ -41,7 +47,10 @@ class InitFiles:
     has_workflow: bool
 
     def sentences(self) -> Iterator[str]:
-        """What was written, line by line where it was made for this repository."""
+        """Yield lines that say what was written and what to do next.
+
+        The settings file is shown in full, because its content was made for this repository.
+        """
         for path, data in self.missing.items():
             if path in FILE_NAMES:
                 yield f"wrote {path}:"
@@ -54,12 +63,12 @@ class InitFiles:
             yield from [f"      {step.command}"] if step.command else []
 
     def document(self) -> dict[str, object]:
-        """The same for programs."""
+        """Return the same as a JSON document."""
         steps = [{"text": step.text, "command": step.command} for step in self.next_steps()]
         return {"written": [*self.missing], "left": [*self.there], "next_steps": steps}
 
     def next_steps(self) -> Iterator[NextStep]:
-        """What remains for a person to do."""
+        """Yield the steps that remain for the user."""
         if self.missing:
             paths = shlex.join(self.missing)
             push = " && git push" if self.has_workflow else ""
@@ -80,7 +89,10 @@ class InitFiles:
 
 
 def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
-    """What would be written. Raises UsageError, also where no check is found; changes nothing."""
+    """Return the files that would be written; change nothing.
+
+    Raises UsageError, also if no check is given and none is found.
+    """
     repository = Repository.open(asked.repository)
     root = repository.root
     if root == repository.git_dir:
@@ -105,13 +117,16 @@ def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
 
 
 def write_init_files(groundwork: InitFiles) -> None:
-    """Write what is missing, all or nothing, and never over another file."""
+    """Write the missing files, all or none. Existing files are never overwritten."""
     if groundwork.missing:
         add_files(groundwork.root, groundwork.missing, way_out="mend this, and begin again")
 
 
 def _settings_file(asked: PlanRequest, repository: Repository) -> bytes:
-    """Setup and check, as they were given or found at HEAD; each found one with the reason."""
+    """Return concertmaster.yml with setup and check as given, or as found at HEAD.
+
+    A command that was found has its reason beside it.
+    """
     base = repository.resolve("HEAD")
     given = load_settings(asked.options)
     filled = fill_commands(given, repository, base=base, paths=repository.paths(base))
@@ -129,7 +144,7 @@ def _read_example(name: str) -> bytes:
 
 
 def _check_place(root: Path, path: str) -> None:
-    """A link in the tree may lead anywhere."""
+    """Raise UsageError if a symbolic link leads the path out of the repository."""
     if not (root / path).parent.resolve().is_relative_to(root.resolve()):
         raise UsageError(
             f"{path} lies outside of the repository",

@@ -1,4 +1,4 @@
-"""Branches that exist already, landed as a run lands its results; no agent runs."""
+"""Lands existing branches as a run lands its results, without an agent."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ from concertmaster.terminal.console import Console
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenBranch:
-    """A branch to land, as it is now; `base` is where it left the target, and `commits` are
-    those that the target lacks."""
+    """A branch to land, as it is now.
+
+    `base` is the commit where it left the target. `commits` are those that the target lacks.
+    """
 
     name: str
     task: str
@@ -58,8 +60,10 @@ class BranchPlan:
 
 
 def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
-    """Read the branches and how they stand to the target. Raises UsageError or EnvironmentFault;
-    changes nothing."""
+    """Read the branches and plan their landing; change nothing.
+
+    Raises UsageError or EnvironmentFault.
+    """
     outset = find_base(asked)
     found = [_read_branch(outset, name) for name in names]
     branches = tuple(one for one in found if one.commits)
@@ -81,7 +85,7 @@ def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
 
 
 def _settings(outset: Base) -> tuple[RunSettings, tuple[str, ...]]:
-    """Those of a run without an agent, with notes on what was found."""
+    """Return the settings of a run without an agent, with notes on what was found."""
     filled = fill_commands(outset.settings, outset.repository, base=outset.base, paths=outset.paths)
     usual = freeze_settings(filled, requester=outset.repository.requester())
     merge = LandingMode.MERGE
@@ -104,6 +108,7 @@ def _read_branch(outset: Base, name: str) -> GivenBranch:
 
 
 def _refuse_twins(branches: Sequence[GivenBranch]) -> None:
+    """Raise UsageError if two branches have the same commit or task id."""
     seen: dict[str, GivenBranch] = {}
     for one in branches:
         twin = seen.get(one.head) or seen.get(one.task)
@@ -131,7 +136,7 @@ def _task(one: GivenBranch) -> Task:
 
 
 def _needs(branches: Sequence[GivenBranch]) -> Iterator[Need]:
-    """A branch cannot land without those that it contains."""
+    """Yield the needs of the branches: each needs the branches that it contains."""
     for upper in branches:
         for lower in branches:
             if lower is not upper and lower.head in upper.commits:
@@ -146,7 +151,10 @@ def _skipped(one: GivenBranch, target: str) -> Skipped:
 def land_branches(
     planned: BranchPlan, home: runs.RunHome, *, progress: ProgressListener, guard: Guard
 ) -> Path:
-    """Land what passes; the run's folder. What does not is told, and its branch left as it is."""
+    """Land the branches that pass, and return the run's folder.
+
+    A branch that does not pass is reported and stays as it is.
+    """
     plan, repository = planned.plan, planned.repository
     folder = runs.runs_folder(repository) / plan.run
     folder.mkdir(parents=True)
@@ -154,7 +162,7 @@ def land_branches(
     results = [_receive(one, objects, plan=plan, place=home.place) for one in planned.branches]
     repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
     Journal(folder / "journal.jsonl").append(results)
-    # Only with its plan it is a run: one without its results would look for an agent.
+    # The plan makes the folder a run. Without the results, `resume` would start agents.
     run_folder.write_plan(folder, plan)
     opening = RunStarted(run=plan.run)
     runs.settle_run(folder, repository, home, progress=progress, guard=guard, opening=opening)
@@ -164,6 +172,7 @@ def land_branches(
 def _receive(
     one: GivenBranch, objects: RunRepository, *, plan: Plan, place: TreePath
 ) -> ResultReceived:
+    """Return the branch as the result of its task, refused by the path policy or not."""
     protected = plan.settings.protected
     judged = judge_paths(objects.changes(one.base, one.head), place=place, protected=protected)
     return ResultReceived(

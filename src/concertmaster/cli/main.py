@@ -1,4 +1,4 @@
-"""The commands, and the one place where an error becomes a message and an exit code."""
+"""Runs the command line and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit code (errors.py tells what each means)."""
+    """Run the command line and return the exit code; errors.py explains the codes."""
     drop_git_environment()
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     console = Console(

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Defines the options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from concertmaster.planning.run_settings import PlanRequest
 
 
 def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that adds all the options, in their order."""
+
     def apply(command: Any) -> Any:
         for option in reversed(options):
             command = option(command)
@@ -23,7 +25,10 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def choice(*words: StrEnum) -> click.Choice[str]:
-    """By value: of an enum, click would offer the names of its members."""
+    """Return a choice between the values of the words.
+
+    Given an enum, click would offer the names of its members instead.
+    """
     return click.Choice([word.value for word in words])
 
 
@@ -60,6 +65,7 @@ planning_options = _with(
 
 
 def read_request(given: dict[str, Any]) -> PlanRequest:
+    """Return the request for a plan that the `planning_options` make."""
     names = (
         "target agent agent_command agent_model parallel setup check landing phases budget timeout"
     ).split()

@@ -1,4 +1,4 @@
-"""The command `concertmaster plan`."""
+"""Defines the command `concertmaster plan`."""
 
 from __future__ import annotations
 

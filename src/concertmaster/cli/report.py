@@ -1,4 +1,4 @@
-"""The command `concertmaster report`."""
+"""Defines the command `concertmaster report`."""
 
 from __future__ import annotations
 

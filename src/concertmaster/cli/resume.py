@@ -1,4 +1,4 @@
-"""The command `concertmaster resume`."""
+"""Defines the command `concertmaster resume`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     """Go on with a run that crashed, was interrupted, or was stopped."""
     repository = Repository.open(repo)
     folder = runs.find_open_run(repository, run)
-    runs.read_run(folder)  # a run that cannot be read is left as it is
+    runs.read_run(folder)  # raises before anything changes if the run cannot be read
     with Guard() as guard, console.progress() as progress:
         runs.resume_run(
             folder, repository, run_home(), progress=progress, guard=guard, budget_usd=budget

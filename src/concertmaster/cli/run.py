@@ -1,4 +1,4 @@
-"""The command `concertmaster run`."""
+"""Defines the command `concertmaster run`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""An agent that can only read splits a prompt into prompt files; nothing is left of its work."""
+"""Splits a prompt into prompt files, with an agent that can only read.
+
+The worktree of the agent is removed afterwards.
+"""
 
 from __future__ import annotations
 
@@ -48,14 +51,14 @@ _BLOB = "prompt"
 _HIDEOUT = ".split-"
 _ENDING = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 _LINE = 100
-# Set at the top of a prompt for all of it; no agent can know for which piece they are meant.
+# Settings for the whole prompt; an agent cannot know which piece they are meant for.
 _SETTINGS = ("needs", "check", "agent", "priority", "phases")
 _NOBODY = "nothing was written: nobody can be asked here; --yes writes without asking"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitResult:
-    """What came of a prompt: `folder` is where its pieces would go."""
+    """The result of a split. `folder` is where the pieces would be written."""
 
     prompt: Path
     folder: Path
@@ -65,18 +68,18 @@ class SplitResult:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What is to be written, by name."""
+        """The content to be written, by file name."""
         return {piece.file: piece.content.encode() for piece in self.split.pieces}
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The command that runs the pieces."""
+        """The command that runs the pieces, () if there are none."""
         where = () if self.repository == Path() else ("--repo", str(self.repository))
         paths = (str(self.folder / piece.file) for piece in self.split.pieces)
         return ("concertmaster", "run", *where, *paths) if self.split.pieces else ()
 
     def drafts(self) -> Iterator[str]:
-        """Every file with all that it holds, then what is to be known about them."""
+        """Yield every file with its whole content, then the needs and notes."""
         for piece in self.split.pieces:
             yield f"{self.folder / piece.file}:"
             yield from (f"    {line}" for line in describe_part(piece))
@@ -87,7 +90,10 @@ class SplitResult:
         yield from (f"note: {note}" for note in self.split.notes)
 
     def ending(self, *, written: bool, decided: bool) -> Iterator[str]:
-        """How it ended; `decided` = somebody has said whether to write."""
+        """Yield lines that say how the split ended and what it cost.
+
+        `decided` says that the user chose whether to write.
+        """
         if self.split.whole:
             yield f"{self.prompt} stays one task: {self.split.whole}"
         elif written:
@@ -102,7 +108,7 @@ class SplitResult:
             yield f"tokens: {self.usage.input_tokens:,} in, {self.usage.output_tokens:,} out"
 
     def document(self, *, written: bool) -> dict[str, Any]:
-        """All of this for a program."""
+        """Return the result as a JSON document."""
         drafts = [
             {"path": str(self.folder / piece.file), **asdict(piece)} for piece in self.split.pieces
         ]
@@ -119,7 +125,7 @@ class SplitResult:
 
 
 def _command_lines(command: tuple[str, ...]) -> Iterator[str]:
-    """In several lines where one would be too long to be seen whole."""
+    """Yield the command, on several lines if one would be too long."""
     line = shlex.join(command)
     if len(line) <= _LINE:
         yield f"  {line}"
@@ -133,10 +139,10 @@ def _command_lines(command: tuple[str, ...]) -> Iterator[str]:
 def split_prompt(
     asked: PlanRequest, home: RunHome, *, into: Path | None, guard: Guard
 ) -> SplitResult:
-    """Let the agent split the one prompt that is asked for; writes nothing.
+    """Let an agent split the one prompt of the request; write nothing.
 
-    Raises UsageError or EnvironmentFault before an agent starts, Stopped at a usage limit, Error
-    where the agent failed or its answer cannot be read.
+    Raises UsageError or EnvironmentFault before an agent starts, Stopped at a usage limit, and
+    Error if the agent failed or its answer cannot be read.
     """
     (path,) = asked.prompts
     folder = into or path.parent / path.stem
@@ -166,6 +172,7 @@ def split_prompt(
 
 
 def _check(prompt: Prompt, path: Path) -> None:
+    """Raise UsageError if the prompt is done already or too long to be split."""
     if prompt.completed:
         raise UsageError(
             f"{path} is marked {prompt.completed}",
@@ -181,7 +188,7 @@ def _check(prompt: Prompt, path: Path) -> None:
 
 
 def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository) -> Plan:
-    """Of one task, which reads; it never becomes a run."""
+    """Return a plan of one task, which only reads. It never becomes a run."""
     base = repository.resolve(asked.base or "HEAD")
     paths = repository.paths(base)
     settings = read_settings(repository, base, paths=paths, options=asked.options)
@@ -206,15 +213,16 @@ def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository) -> Plan:
 
 @contextmanager
 def _hideout(home: RunHome) -> Iterator[Path]:
-    """A folder that is gone afterwards, also when we are interrupted or told to end.
+    """Yield a temporary folder that is removed, even after an interrupt or a signal to end.
 
-    It is among the attempts, which no other user can write above; its name is that of a draft,
-    which runs leave alone. What a killed process could not remove goes with the next.
+    It lies among the attempts, below a folder that other users cannot write to. Runs leave it
+    alone, because its name is that of a draft. Folders that a killed process left are removed
+    first.
     """
     home.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in home.cache.glob(f"{_HIDEOUT}*"):
         if (left / "lock").exists() and not run_folder.is_locked(left):
-            with suppress(OSError):  # somebody else was faster
+            with suppress(OSError):  # another process removed it first
                 discard_attempt(left)
     with (
         _interrupts(),
@@ -226,7 +234,10 @@ def _hideout(home: RunHome) -> Iterator[Path]:
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """A closed terminal and SIGTERM are as Ctrl-C; a second one does not cut the tidying short."""
+    """Treat SIGHUP and SIGTERM as Ctrl-C while the block runs.
+
+    Further signals are ignored, so that they cannot cut the clean-up short.
+    """
     before = {number: signal.getsignal(number) for number in _ENDING}
     taken = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
 
@@ -245,6 +256,7 @@ def _interrupts() -> Iterator[None]:
 
 
 def _ask(context: RunContext, prompt: Prompt) -> tuple[SplitAnswer, Usage]:
+    """Return the split that the agent answers, with its usage."""
     (task,) = context.plan.tasks
     command = RunPhase(task=task, attempt=1, phase=Phase.RESEARCH, base=context.plan.base)
     worktree = context.worktrees.create(
@@ -267,10 +279,11 @@ def _ask(context: RunContext, prompt: Prompt) -> tuple[SplitAnswer, Usage]:
 
 
 def _hush(task: str, activity: str) -> None:
-    """Most agents only look round."""
+    """Ignore the activity of the agent."""
 
 
 def _explain(failure: PhaseFailure, path: str, usage: Usage) -> Error:
+    """Return the error that explains a failed split to the user."""
     price = cost(usage)
     why = f"{failure.reason} (it cost {price})" if price else failure.reason
     if failure.outcome is Outcome.LIMITED:
@@ -286,6 +299,7 @@ def _explain(failure: PhaseFailure, path: str, usage: Usage) -> Error:
 
 
 def _leftovers(prompt: Prompt, path: Path) -> Iterator[str]:
+    """Yield a note on the settings of the prompt, which no piece takes over."""
     names = [name for name in _SETTINGS if getattr(prompt, name)]
     if names:
         yield f"left at the top of {path}: {', '.join(names)}; add to the pieces what is theirs"
@@ -332,7 +346,7 @@ def split(
 
 
 def _offer(console: Console, found: SplitResult, *, yes: bool, json: bool) -> int:
-    """Show the files, and write them if that is wanted."""
+    """Show the files, and write them if the user agrees. Return the exit code."""
     for line in found.drafts():
         console.line(line)
     can_ask = not json and sys.stdin.isatty() and sys.stdout.isatty()

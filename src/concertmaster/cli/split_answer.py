@@ -1,6 +1,6 @@
-"""A prompt that is a list of tasks, in pieces: what an agent answers, read to the letter.
+"""Reads an agent's answer that splits a prompt into pieces.
 
-A piece counts only when the prompt file that it makes reads back as what was meant.
+A piece is accepted only if its prompt file reads back as it was meant.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from concertmaster.prompts.writer import render_prompt
 from concertmaster.text import globs
 from concertmaster.text.display import count, display
 
-LONGEST_PROMPT = 48_000  # characters; an answer holds all of it once more
+LONGEST_PROMPT = 48_000  # characters; an answer repeats all of them
 FEWEST_PIECES, MOST_PIECES = 2, 50
 LONGEST_TEXT = 20_000
 MOST_TEXT = 60_000
@@ -28,7 +28,7 @@ MOST_TOUCHES = 20
 LONGEST_TOUCH = 200
 LONGEST_REASON = 500
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_WIDTH = 1000  # characters; a line that is cut off at its end would hide something
+_WIDTH = 1000  # characters; the console would cut a longer line and hide its end
 
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 SPLIT_SCHEMA: Mapping[str, Any] = {
@@ -58,19 +58,22 @@ SPLIT_SCHEMA: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitPart:
-    """One prompt file to be. `needs` are files beside it, `content` is all that it holds."""
+    """A piece of a prompt, to become a prompt file.
+
+    `needs` are files beside it. `content` is the whole content of the file.
+    """
 
     file: str
     title: str
     needs: tuple[str, ...]
     touches: tuple[str, ...]
     content: str
-    completed: str = ""  # the mark in its text for which a plan would skip it
+    completed: str = ""  # the mark in its text that makes a plan skip it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitAnswer:
-    """The pieces of a prompt, or in `whole` the reason why it is to stay one."""
+    """The pieces of a prompt, or in `whole` the reason not to split it."""
 
     pieces: tuple[SplitPart, ...] = ()
     whole: str = ""
@@ -78,10 +81,10 @@ class SplitAnswer:
 
 
 def read_split(text: str, *, opened: Collection[str] = ()) -> SplitAnswer:
-    """The split of an answer. Raises Unreadable.
+    """Return the split of an answer. Raises UnreadableAnswer.
 
-    `opened` are the `touches` of the prompt itself: of the paths that only a person may open to
-    a task, a piece keeps these.
+    `opened` are the `touches` of the prompt itself. Of the paths that only a person may open to a
+    task, a piece keeps these.
     """
     objects = find_json_objects(text)
     found = next((one for one in objects if "pieces" in one or "whole" in one), None)
@@ -101,7 +104,7 @@ def read_split(text: str, *, opened: Collection[str] = ()) -> SplitAnswer:
 
 
 def describe_part(piece: SplitPart) -> Iterator[str]:
-    """All that the file holds, as lines none of which is long."""
+    """Yield the content of the file, in lines of at most 1000 characters."""
     for line in piece.content.rstrip("\n").split("\n"):
         for start in range(0, max(len(line), 1), _WIDTH):
             yield line[start : start + _WIDTH]
@@ -165,7 +168,7 @@ def _name(found: Any) -> str:
 
 
 def _needs(found: Any, name: str, *, names: Collection[str]) -> tuple[str, ...]:
-    """Files beside that of the piece."""
+    """Return the files that the piece needs, which lie beside it."""
     needs = _texts(found, f"the needs of {name}")
     strange = next((need for need in needs if need not in names), None)
     if strange is not None:
@@ -174,6 +177,7 @@ def _needs(found: Any, name: str, *, names: Collection[str]) -> tuple[str, ...]:
 
 
 def _refuse_cycle(needs: Mapping[str, Sequence[str]]) -> None:
+    """Raise UnreadableAnswer if the needs of the pieces form a cycle."""
     edges = [(name, file.removesuffix(".md")) for name in needs for file in needs[name]]
     cycle = graph.find_cycle(graph.build(needs, edges))
     if cycle:
@@ -183,7 +187,10 @@ def _refuse_cycle(needs: Mapping[str, Sequence[str]]) -> None:
 def _touches(
     found: Any, name: str, *, opened: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those that count, and those that do not: an agent opens nothing that is closed to tasks."""
+    """Return the touches to keep and those to leave out.
+
+    An agent must not open paths that are closed to tasks.
+    """
     touches = _texts(found, f"the touches of {name}")
     if len(touches) > MOST_TOUCHES or any(len(one) > LONGEST_TOUCH for one in touches):
         raise UnreadableAnswer(f"the touches of {name} are too many or too long")
@@ -192,7 +199,7 @@ def _touches(
 
 
 def _opens(touch: str) -> bool:
-    """Whether these `touches` let a task change what waits for a person otherwise."""
+    """Return whether the glob would let a task change what else waits for a person."""
     path = touch.strip().removeprefix("./")
     change = PathChange(path=path, old_mode="100644", new_mode="100644")
     judged = judge_paths([change], place=TreePath.GITHUB)
@@ -200,7 +207,7 @@ def _opens(touch: str) -> bool:
 
 
 def _texts(found: Any, what: str) -> tuple[str, ...]:
-    """A list of texts; none given is an empty one."""
+    """Return the list of texts, () if there is none."""
     items = [] if found is None else found
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise UnreadableAnswer(f"{what} are no list of texts")
@@ -216,5 +223,8 @@ def _text(found: Any, what: str, *, limit: int) -> str:
 
 
 def _writable(text: str) -> str:
-    """JSON can hold halves of characters, which no file can."""
+    """Return the text without lone surrogates.
+
+    JSON can hold them, but a file in UTF-8 cannot.
+    """
     return text.encode("utf-8", "replace").decode()

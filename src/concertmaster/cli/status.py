@@ -1,4 +1,4 @@
-"""The command `concertmaster status`."""
+"""Defines the command `concertmaster status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `concertmaster watch`."""
+"""Defines the command `concertmaster watch`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def watch(
     are closed. Exits with 0 when every task has landed by then, else with 1. Needs GITHUB_TOKEN
     or GH_TOKEN, which may read issues and actions.
     """
-    # Its library takes longer to load than most commands take to answer.
+    # The GitHub library takes longer to load than most commands take to run.
     from concertmaster.watch.follow import RunWatcher, find_issue  # noqa: PLC0415
 
     access = load_access_settings()

@@ -62,7 +62,7 @@ class RunView:
 
     @property
     def has_landed(self) -> bool:
-        """Whether the run has tasks and all of them are on the target."""
+        """The run has tasks, and all of them are on the target."""
         return bool(self.tasks) and all(task.standing is GitHubState.LANDED for task in self.tasks)
 
     def elapsed_seconds(self, now: float) -> float:

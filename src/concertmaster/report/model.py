@@ -42,7 +42,7 @@ class PhaseRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One try of a task.
+    """An attempt at a task, with its phases.
 
     `transcript` and `check_log` are paths relative to the run's folder. `folder` is "" unless it
     holds work that could not be saved.

@@ -16,10 +16,10 @@ MOST_PATHS_NAMED = 5
 
 
 class RunEnd(StrEnum):
-    """How a run ended.
+    """The way in which a run ended.
 
-    LANDED: each task reached the end that was asked for, so with another landing mode than merge it
-    also stands for tasks that succeeded.
+    LANDED means that each task reached the end that was asked for. With another landing mode than
+    merge, that includes tasks that succeeded without landing.
     """
 
     LANDED = "landed"

@@ -254,7 +254,7 @@ class Console:
         return self._terminal and stream.isatty()
 
     def _rich(self, stream: TextIO) -> RichConsole:
-        # Rich takes longer to load than most commands take to answer.
+        # Rich takes longer to load than most commands take to run.
         from rich.console import Console as RichConsole  # noqa: PLC0415
 
         return RichConsole(file=stream, markup=False, emoji=False, highlight=False)
