@@ -1,7 +1,4 @@
-"""Splits a prompt into prompt files, with an agent that can only read.
-
-The worktree of the agent is removed afterwards.
-"""
+"""Splits a prompt into prompt files, with an agent that can only read."""
 
 from __future__ import annotations
 
@@ -90,10 +87,7 @@ class SplitResult:
         yield from (f"note: {note}" for note in self.split.notes)
 
     def ending(self, *, written: bool, decided: bool) -> Iterator[str]:
-        """Yield lines that say how the split ended and what it cost.
-
-        `decided` says that the user chose whether to write.
-        """
+        """Yield how the split ended and its cost. `decided`: the user chose whether to write."""
         if self.split.whole:
             yield f"{self.prompt} stays one task: {self.split.whole}"
         elif written:
@@ -172,7 +166,6 @@ def split_prompt(
 
 
 def _check(prompt: Prompt, path: Path) -> None:
-    """Raise UsageError if the prompt is done already or too long to be split."""
     if prompt.completed:
         raise UsageError(
             f"{path} is marked {prompt.completed}",
@@ -234,10 +227,7 @@ def _hideout(home: RunHome) -> Iterator[Path]:
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """Treat SIGHUP and SIGTERM as Ctrl-C while the block runs.
-
-    Further signals are ignored, so that they cannot cut the clean-up short.
-    """
+    """Treat SIGHUP and SIGTERM as Ctrl-C. A second signal does not interrupt the clean-up."""
     before = {number: signal.getsignal(number) for number in _ENDING}
     taken = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
 
@@ -256,7 +246,6 @@ def _interrupts() -> Iterator[None]:
 
 
 def _ask(context: RunContext, prompt: Prompt) -> tuple[SplitAnswer, Usage]:
-    """Return the split that the agent answers, with its usage."""
     (task,) = context.plan.tasks
     command = RunPhase(task=task, attempt=1, phase=Phase.RESEARCH, base=context.plan.base)
     worktree = context.worktrees.create(
@@ -283,7 +272,6 @@ def _hush(task: str, activity: str) -> None:
 
 
 def _explain(failure: PhaseFailure, path: str, usage: Usage) -> Error:
-    """Return the error that explains a failed split to the user."""
     price = cost(usage)
     why = f"{failure.reason} (it cost {price})" if price else failure.reason
     if failure.outcome is Outcome.LIMITED:
