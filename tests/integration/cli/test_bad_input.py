@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a user gives: one clear message, the next step, nothing changed."""
+"""Bad input gives one clear message and the next step, and changes nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ Call = Callable[..., Done]
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """The command line, in this process: there are many cases, and it answers at once."""
+    """Return a function that runs the command line in this process.
+
+    A process for each of the many cases would be slow.
+    """
 
     def call(*arguments: str | Path, cwd: Path) -> Done:
         monkeypatch.chdir(cwd)
@@ -54,7 +57,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def shop(project: Project) -> Project:
-    """A project with prompts of every kind, and with changes of the user's."""
+    """A project with prompts of every kind, and with uncommitted changes of the user."""
     project.commit("Settings", {"concertmaster.yml": "check: 'true'\n"})
     for name, content in PROMPTS.items():
         path = project.root / "prompts" / name
@@ -67,7 +70,7 @@ def shop(project: Project) -> Project:
 
 
 def refuse(call: Call, project: Project, *arguments: str | Path, code: int, words: str) -> None:
-    """The request is turned down, in words and as a document, and leaves no trace."""
+    """Assert that the request is refused, with and without --json, and changes nothing."""
     before = fingerprint(project.root)
     done = call(*arguments, cwd=project.root)
     assert (done.code, done.out) == (code, ""), done

@@ -1,4 +1,4 @@
-"""Each command once as its user meets it: its words, its document, its exit code, its traces."""
+"""The commands print, exit and write as documented, each run as a user runs it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Shop:
 
     @property
     def folders(self) -> list[Path]:
-        """Of all runs."""
+        """The folders of the runs."""
         return sorted((self.project.root / ".git" / "concertmaster" / "runs").glob("*"))
 
     @property
@@ -61,7 +61,7 @@ def shop(project: Project) -> Shop:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, Done]]:
-    """A run that is over: told in words, all landed."""
+    """The result of a run in which all tasks landed."""
     folder = tmp_path_factory.mktemp("shop")
     with pytest.MonkeyPatch.context() as patch:
         set_home(folder / "home", patch)
@@ -149,7 +149,7 @@ def test_without_a_name_the_run_that_can_go_on_is_meant(shop: Shop) -> None:
     shutil.copytree(ended, open_run)
     plan = json.loads((open_run / "plan.json").read_text())
     (open_run / "plan.json").write_text(json.dumps({**plan, "run": open_run.name}))
-    (open_run / "journal.jsonl").unlink()  # it died before its first event
+    (open_run / "journal.jsonl").unlink()  # as if the process died before its first event
 
     told = shop.call("cancel")
 
@@ -413,7 +413,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-# The rest
+# Doctor, demo and help
 
 
 def test_doctor_says_what_is_there_and_what_is_missing(
@@ -438,7 +438,7 @@ def test_doctor_outside_of_a_repository_fails(tmp_path: Path) -> None:
 
 def test_the_demo_shows_a_whole_run(tmp_path: Path) -> None:
     told = concertmaster("demo", "--folder", "demo", cwd=tmp_path)
-    assert told.code == 0, told  # though one of its tasks is a culprit, on purpose
+    assert told.code == 0, told  # although one task of the demo is a culprit
     assert "landed on main" in told.out
     landed = [line for line in told.out.splitlines() if re.match(r"\* \w{7,} Merge ", line)]
     assert len(landed) == 7

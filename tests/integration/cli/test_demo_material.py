@@ -1,4 +1,4 @@
-"""The demo's material holds the stories that it tells, shown by real edits, merges and checks."""
+"""The demo's prompts merge, conflict and break the check as its story says."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Shop:
         return folder
 
     def head(self, name: str, on: str = "") -> str:
-        """The commit that the agent's answer to the prompt makes on top of `on`."""
+        """Return the commit that the agent makes for the prompt on top of `on`."""
         on = on or self.base
         if (name, on) not in self.made:
             tree = self.open_worktree(on)
@@ -100,7 +100,10 @@ class Shop:
         assert done.returncode == 0, done.stderr
 
     def union(self, *without: str) -> str:
-        """Everything merged but the tasks of `without`; chains and collisions built in order."""
+        """Return the merge of all tasks except those of `without`.
+
+        Chains and collisions are built in order.
+        """
         first, second = COLLISION
         heads = {name: self.head(name) for name in (*INDEPENDENT, *SEMANTIC)}
         heads["chain"] = self.head(CHAIN[1], self.head(CHAIN[0]))

@@ -1,4 +1,4 @@
-"""`init` writes what is missing, whole, and nothing else; what is there stays as it is."""
+"""`concertmaster init` writes the missing files and changes no others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def init(project: Project, *arguments: str) -> Done:
 
 
 def read(project: Project) -> tuple[str, str]:
-    """Setup and check as a run would read them."""
+    """Return setup and check as a run would read them."""
     path = project.root / "concertmaster.yml"
     found = load_settings({}, file=path.read_bytes(), name=path.name)
     return found.setup, found.check

@@ -1,4 +1,4 @@
-"""Branches that exist already land as the results of a run do, and none of them is touched."""
+"""`concertmaster land` lands existing branches as a run lands results, and moves none of them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from concertmaster.planning.past_runs import read_past
 from tests.commandline import Done, concertmaster, fingerprint
 from tests.conftest import Project
 
-# Two files that do not go together.
+# Fails on red.txt, and on one.txt together with two.txt.
 CHECK = "! test -e red.txt && ! { test -e one.txt && test -e two.txt; }"
 
 
 class Forest:
-    """A project with branches, whose check `true` is in concertmaster.yml."""
+    """A project with branches, whose check in concertmaster.yml is `true`."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         project.commit("Settings", {"concertmaster.yml": "check: 'true'\n"})
 
     def branch(self, name: str, files: dict[str, str], *, at: str = "main") -> str:
-        """A branch with one commit more than `at`; its tip."""
+        """Make a branch with one commit on top of `at`, and return its tip."""
         self.project.git("switch", "--quiet", "--create", name, at)
         tip = self.project.commit(f"Work of {name}", files)
         self.project.git("switch", "--quiet", "main")
@@ -37,14 +37,14 @@ class Forest:
         return concertmaster("land", *arguments, cwd=self.project.root)
 
     def read(self, *arguments: str) -> dict[str, Any]:
-        """The report, and its tasks by branch."""
+        """Land the branches, and return the report with its tasks by branch."""
         done = self.land(*arguments, "--json")
         report: dict[str, Any] = done.document
         assert done.err == ""
         return {**report, "code": done.code, "tasks": {t["title"]: t for t in report["tasks"]}}
 
     def holds(self, commit: str) -> bool:
-        """Whether main does."""
+        """Return whether main contains the commit."""
         return commit in self.project.git("rev-list", "main").split()
 
     @property
@@ -100,7 +100,7 @@ def test_a_branch_that_breaks_the_check_only_with_another_is_the_culprit(forest:
     assert states(report) == {"one": "landed", "two": "left_out", "three": "landed"}
     assert [forest.holds(tip) for tip in tips.values()] == [True, False, True]
     assert report["tasks"]["two"]["branch"] == "two"
-    # Nobody has checked the branch on its own base.
+    # The reason may not say that the branch passed on its own base: no check ran there.
     assert report["tasks"]["two"]["reason"].startswith("does not pass on the target at ")
     assert forest.branches == before
 
@@ -294,7 +294,7 @@ def test_kept_work_of_a_run_lands_later(forest: Forest) -> None:
     assert (forest.project.root / "one.txt").read_text() == "1\n"
 
 
-# Afterwards
+# Later commands
 
 
 def test_a_branch_teaches_nothing_of_what_tasks_take(forest: Forest) -> None:
@@ -319,7 +319,7 @@ def test_status_report_and_clean_know_such_a_run(forest: Forest) -> None:
 
 @pytest.mark.parametrize("after", [1, 3, 4, 6, 7, 8, 9])
 def test_a_landing_that_was_killed_ends_as_one_that_was_not(forest: Forest, after: int) -> None:
-    """Two results come first; the plan that makes it a run, and its start, only then."""
+    """The journal gets two results first, then the plan that makes it a run, then its start."""
     good = forest.branch("good", {"good.txt": ""})
     bad = forest.branch("bad", {"infra.txt": "", "a.txt": "mine\n"})
     forest.project.commit("Theirs", {"a.txt": "theirs\n"})
@@ -335,7 +335,7 @@ def test_a_landing_that_was_killed_ends_as_one_that_was_not(forest: Forest, afte
         timeout=120,
     )
     told = concertmaster("resume", cwd=forest.project.root)
-    if after <= 2:  # before it was a run; nothing has begun
+    if after <= 2:  # killed before the plan was written
         assert "there is no run" in told.err
         return
     assert told.code == 1, told

@@ -1,4 +1,4 @@
-"""Further work that an agent saw is a draft beside the report, and starts when its user says so."""
+"""A follow-up that an agent stated becomes a draft, which only the user can start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ fi
 
 
 class Hall:
-    """A project with two prompts and an agent that sees more to do."""
+    """A project with two prompts, and an agent that states follow-ups."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.project = project

@@ -1,4 +1,4 @@
-"""What counts as a split: only pieces that make prompt files which read back as they were meant."""
+"""The pieces of an answer are accepted only if their prompt files read back as meant."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def read(found: Any, **more: Any) -> SplitAnswer:
 
 
 def both(**changes: Any) -> dict[str, Any]:
-    """The good answer, with other fields of the first piece."""
+    """Return the good answer with changed fields of the first piece."""
     return {"pieces": [{**LEXER, **changes}, PARSER]}
 
 

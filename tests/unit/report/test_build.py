@@ -63,7 +63,7 @@ def test_the_pauses_of_usage_limits_are_told_each_once() -> None:
     report = report_on(
         (
             *(*journals.begin(), limited[0]),
-            PauseEnded(at=START + 10),  # before the later of two limits has ended
+            PauseEnded(at=START + 10),  # the later of the two limits has not ended yet
             PauseEnded(at=START + 15),
             limited[1],
             PauseEnded(at=START + 23),
@@ -366,7 +366,7 @@ def test_follow_ups_are_drafts_with_the_command_that_starts_one() -> None:
 
     assert not any("follow-ups/" in command for command in commands(report_on(events)))
 
-    report = report_on((*events, journals.finish(at=9)))  # only then they are files
+    report = report_on((*events, journals.finish(at=9)))  # drafts are files only now
 
     assert [draft.title for draft in report.follow_ups] == [*stated]
     (command,) = (command for command in commands(report) if "follow-ups/" in command)

@@ -131,8 +131,8 @@ def test_each_phase_tells_what_it_took() -> None:
     page = Page(render_report(journals.tell_story(make_plan(), events)[1]))
 
     for word in ("1.0s$0.501,20010session-of-one", "1.0s~$0.251,20010session-of-two"):
-        assert word in page.text  # cell by cell
-    assert "implement2.0s~$0.752,4002022" in page.text.replace("\n", "")  # of the whole run
+        assert word in page.text  # the cells of one row
+    assert "implement2.0s~$0.752,4002022" in page.text.replace("\n", "")  # the row of the whole run
     links = {attributes.get("href") for attributes in page.find("a")}
     assert "tasks/one/1/transcript.jsonl" in links
     assert page.open == []

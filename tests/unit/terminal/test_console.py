@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
 
 
 class Screen:
-    """A console with what was written on it."""
+    """A console together with what was written to it."""
 
     def __init__(self, *, terminal: bool = False, json: bool = False) -> None:
         make = Terminal if terminal else io.StringIO

@@ -68,7 +68,7 @@ def base64_of(text: str) -> str:
 )
 def test_every_known_kind_of_token_is_found_wherever_it_stands(token: str, around: str) -> None:
     if around == "x{}" and token.startswith(("sk-proj", "-----")):
-        around = "9{}"  # a letter before `sk-` makes it a word such as `task-`
+        around = "9{}"  # after a letter, `sk-` may be part of a word such as `task-`
 
     redacted = redact(around.format(token), secrets=())
 
@@ -315,7 +315,7 @@ def test_a_megabyte_of_hostile_text_is_redacted_soon(piece: str) -> None:
 
     redact(text, secrets={SECRET, KEY})
 
-    assert time.process_time() - started < 3  # 0.3 s on a quiet machine
+    assert time.process_time() - started < 3  # seconds; 0.3 on an idle machine
 
 
 def test_a_megabyte_in_one_line_of_a_stream_is_redacted_soon() -> None:
