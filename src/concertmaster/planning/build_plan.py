@@ -1,4 +1,4 @@
-"""From what the user asked for to a plan: reads the repository and the prompt files."""
+"""Builds the plan that a user asks for from the repository and the prompt files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from concertmaster.settings import count_cores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan with the texts of its prompts, by blob id."""
+    """A plan with its repository and the contents of its prompts, by blob id."""
 
     plan: Plan
     repository: Repository
@@ -41,7 +41,10 @@ class Planned:
 
 
 def make_plan(asked: PlanRequest) -> Planned:
-    """Read everything and plan. Raises UsageError or EnvironmentFault; changes nothing."""
+    """Return the plan of a request. Change nothing.
+
+    Raises UsageError or EnvironmentFault.
+    """
     outset = find_base(asked)
     repository, base, paths = outset.repository, outset.base, outset.paths
     settings = outset.settings
@@ -74,8 +77,11 @@ def plan_files(
     notes: Sequence[str] = (),
     past: Sequence[Sample] = (),
 ) -> Planned:
-    """Plan these prompt files on the tree at the base, whose paths are given; `past` are tasks of
-    earlier runs, also such as cannot be believed."""
+    """Return the plan of these prompt files on the tree at `base`.
+
+    `paths` are all files of that tree. `past` are tasks of earlier runs; those with impossible
+    numbers are ignored. Raises UsageError.
+    """
     candidates = _study(files, TreePaths(paths), object_format=repository.object_format)
     prompts = [c.prompt for c in candidates]
     plan = planner.make_plan(
@@ -94,7 +100,7 @@ def plan_files(
 
 
 def measure_capacity() -> SlotCapacity:
-    """What this machine has for agents right now."""
+    """Return the cores of this machine and, if it can be measured, its free memory."""
     try:
         return SlotCapacity(cores=count_cores(), memory_bytes=host.measure_memory())
     except OSError:
@@ -102,13 +108,14 @@ def measure_capacity() -> SlotCapacity:
 
 
 def new_run() -> str:
-    """An id that sorts by time, to 4 ms."""
+    """Return a new run id; ids sort by time, to 4 ms."""
     now = time.time()
     second = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
     return f"{second}-{int(now % 1 * 256):02x}{secrets.token_hex(1)}"
 
 
 def _study(files: Sequence[PromptFile], tree: TreePaths, *, object_format: str) -> list[Candidate]:
+    """Return a candidate for each prompt file. Raises UsageError."""
     found = []
     for file in files:
         prompt = parse_prompt(file.data, path=file.path)
@@ -127,6 +134,7 @@ def _study(files: Sequence[PromptFile], tree: TreePaths, *, object_format: str) 
 
 
 def _blob_id(data: bytes, object_format: str) -> str:
+    """Return the id that git gives a blob of this data."""
     return hashlib.new(object_format, b"blob %d\0" % len(data) + data).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""The commands that a repository does not give: its check, and the setup that goes with it.
+"""Detects the check and the setup command of a repository that names none.
 
-Every command is one of ours, word for word: nothing that a file holds becomes part of one.
+All commands are built from constants of this module: no text of a file becomes part of one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 MAX_BYTES = 256 * 1024
-LONGEST_LINE = 2000  # of TOML: a key of n dots takes time in the square of n
-MAKEFILES = ("GNUmakefile", "makefile", "Makefile")  # the order in which make looks
+LONGEST_LINE = 2000  # of TOML: parsing a key of n dots takes quadratic time
+MAKEFILES = ("GNUmakefile", "makefile", "Makefile")  # in make's order of search
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-test.txt")
 EXTRAS = ("dev", "test", "tests")
 FILES = (
@@ -31,7 +31,7 @@ _WORD = re.compile(r"[\w.]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundCommand:
-    """A command and why it is the one, for people to read."""
+    """A detected command and the reason for it, for people to read."""
 
     command: str
     reason: str
@@ -39,7 +39,7 @@ class FoundCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectedCommands:
-    """What was found."""
+    """The detected check and setup; None where none was found."""
 
     check: FoundCommand | None = None
     setup: FoundCommand | None = None
@@ -47,7 +47,10 @@ class DetectedCommands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tree:
-    """`project` and `package` are pyproject.toml and package.json, None where they are broken."""
+    """The tree of a commit, with the texts of the files that detection reads.
+
+    `project` and `package` are pyproject.toml and package.json, None where they cannot be parsed.
+    """
 
     paths: frozenset[str]
     texts: Mapping[str, str]
@@ -59,7 +62,7 @@ class _Tree:
         return self.texts.get(name, "")
 
     def ignores(self, word: str) -> bool:
-        """Whether .gitignore speaks of it: what it does not ignore would become a result."""
+        """Return whether .gitignore contains the word."""
         return word in self.text(".gitignore")
 
 
@@ -69,10 +72,11 @@ _Finder = Callable[[_Tree], FoundCommand | None]
 def detect_commands(
     paths: Iterable[str], files: Mapping[str, bytes], *, check: str = "", has_setup: bool = False
 ) -> DetectedCommands:
-    """From the paths of a commit and the bytes of those of FILES that it has.
+    """Return the check and the setup that the files of a commit suggest. Never raises.
 
-    `check` is what the user gave: then only a setup is looked for, one of a tool that the check
-    names. `has_setup`: the user said which setup to use, or that there is none. Never raises.
+    `paths` are all paths of the commit, `files` the contents of those of FILES that it has. With a
+    `check` from the user, only a setup is looked for: one of a tool that the check names.
+    `has_setup` means that the user gave a setup or said that there is none.
     """
     texts = {name: _decode(data) for name, data in files.items()}
     tree = _Tree(
@@ -89,13 +93,14 @@ def detect_commands(
 
 
 def _setups_for(check: str) -> tuple[_Finder, ...]:
+    """Return the setups of the tools that the user's check names."""
     words = set(_WORD.findall(check))
     named = [finders for word, finders in _SETUPS_NAMED.items() if word in words]
     return tuple(dict.fromkeys(chain.from_iterable(named)))
 
 
 def _choose(tree: _Tree, finders: Sequence[_Finder]) -> tuple[FoundCommand | None, _Finder | None]:
-    """The first that finds something; its reason names what the others found."""
+    """Return the first command found and its finder; its reason names the other commands."""
     pairs = [(found, finder) for finder in finders if (found := finder(tree))]
     if not pairs:
         return None, None
@@ -109,7 +114,7 @@ def _choose(tree: _Tree, finders: Sequence[_Finder]) -> tuple[FoundCommand | Non
 
 
 def _decode(data: bytes) -> str:
-    """What a file holds; of one that is too large or not UTF-8, nothing."""
+    """Return the text, "" if the file is too large or not UTF-8."""
     try:
         return data.decode() if len(data) <= MAX_BYTES else ""
     except UnicodeDecodeError:
@@ -133,7 +138,7 @@ def _load_json(text: str) -> object:
 
 
 def _look_up(value: object, *keys: str) -> object:
-    """A value in nested tables; None where there is none."""
+    """Return the value at the keys of nested tables, None if there is none."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -210,7 +215,10 @@ def _uv(tree: _Tree) -> FoundCommand | None:
 
 
 def _pip(tree: _Tree) -> FoundCommand | None:
-    """A virtual environment that also sees what the machine has: offline that may do."""
+    """Return the setup of a virtual environment that also sees the system's packages.
+
+    Without a network those packages may suffice.
+    """
     lists = [name for name in REQUIREMENTS if name in tree.paths]
     words = [f"-r {name}" for name in lists]
     if _is_package(tree):
@@ -225,6 +233,7 @@ def _pip(tree: _Tree) -> FoundCommand | None:
 
 
 def _is_package(tree: _Tree) -> bool:
+    """Return whether pip can install the tree without leaving files that git would add."""
     names = ("project", "build-system")
     has_table = any(isinstance(_look_up(tree.project, name), dict) for name in names)
     return has_table and tree.ignores("egg-info")
@@ -248,19 +257,19 @@ def _node(tree: _Tree, lock: str, *, command: str) -> FoundCommand | None:
 
 
 def _cargo_fetch(tree: _Tree) -> FoundCommand | None:
-    """Without a lock file it would make one."""
+    """Return `cargo fetch` if there is a lock file, which it would create otherwise."""
     is_fit = "Cargo.toml" in tree.paths
     return _by_file(tree, "Cargo.lock", command="cargo fetch") if is_fit else None
 
 
 def _go_download(tree: _Tree) -> FoundCommand | None:
-    """Not where all that is needed is in the tree."""
+    """Return `go mod download` unless the tree has all modules in its vendor folder."""
     is_fit = "go.mod" in tree.paths and "vendor/modules.txt" not in tree.paths
     return _by_file(tree, "go.sum", command="go mod download") if is_fit else None
 
 
-# Each check with the setups that can serve it, both in the order in which they are taken. What a
-# Makefile runs would not look into a virtual environment that was made here.
+# Checks with the setups that can serve them, both in order of preference. `make test` gets no
+# virtual environment, because the commands of a Makefile would not use it.
 _SETUPS_OF: Mapping[_Finder, tuple[_Finder, ...]] = {
     _make_test: (_uv, _npm, _pnpm, _yarn),
     _pytest: (_uv, _pip),
@@ -269,8 +278,8 @@ _SETUPS_OF: Mapping[_Finder, tuple[_Finder, ...]] = {
     _go_test: (_go_download,),
 }
 
-# What a check of the user's must name. A script, and `make test` as well, may do a setup of its
-# own; and a plain `pytest` would not look into a virtual environment.
+# Words in a check of the user with the setups that they allow. Scripts and `make test` are absent
+# because they may do their own setup, `pytest` because it would not use a virtual environment.
 _NODE = (_npm, _pnpm, _yarn)
 _SETUPS_NAMED: Mapping[str, tuple[_Finder, ...]] = {
     ".venv": (_uv, _pip),

@@ -1,4 +1,4 @@
-"""What past tasks of a repository took and cost, and what that tells about the next ones."""
+"""Estimates time and cost of tasks from past tasks of the same repository."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DEFAULT_ESTIMATE_SECONDS = 600.0
 SECONDS_PER_PATH = 60.0
 MOST_PATHS_COUNTED = 10
 
-MOST_SAMPLES = 60  # the newest; what an agent took a year ago tells little
-LEAST_SAMPLES = 3  # of fewer one outlier would be the median
+MOST_SAMPLES = 60  # the newest; agents change, so old times say little
+LEAST_SAMPLES = 3  # with fewer, one outlier could be the median
 LONGEST_SECONDS = 7 * 86400.0
 SHORTEST_SECONDS = 0.1
 HIGHEST_COST_USD = 1e6
@@ -26,8 +26,10 @@ _WORKED = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What is known of a task before it runs: the length of its footprint, who works on it, and
-    all phases that it goes through."""
+    """The facts about a task that are known before it runs and that its estimate uses.
+
+    `paths` is the number of paths in its footprint; `phases` are all that it goes through.
+    """
 
     prompt: str
     paths: int
@@ -36,20 +38,21 @@ class Profile:
 
     @property
     def guess_seconds(self) -> float:
-        """By size alone."""
+        """The estimate from the number of paths alone."""
         paths = min(max(self.paths, 0), MOST_PATHS_COUNTED)
         return DEFAULT_ESTIMATE_SECONDS + SECONDS_PER_PATH * paths
 
     def is_like(self, other: Profile) -> bool:
-        """The same agent goes through the same phases."""
+        """Return whether the same agent goes through the same phases."""
         return (self.agent, self.phases) == (other.agent, other.phases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A past task that worked: seconds of agents and checks, and USD, of all its attempts.
+    """A past task that ended well and changed something.
 
-    `at` is epoch seconds; `cost_usd` is None where no agent told any.
+    `seconds` and `cost_usd` are sums over all its attempts, of agents and checks. `at` is epoch
+    seconds; `cost_usd` is None if no agent reported a cost.
     """
 
     run: str
@@ -60,7 +63,7 @@ class Sample:
 
     @property
     def is_believable(self) -> bool:
-        """Whoever wrote it down, no run makes other numbers."""
+        """True if a run can produce these numbers; they are read from files."""
         cost = self.cost_usd
         return (
             0 < self.seconds < LONGEST_SECONDS
@@ -71,8 +74,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """`cost_usd` is None where nothing tells; `reason` says where the seconds are from, as in
-    "by <reason>"."""
+    """Predicted time and cost of a task.
+
+    `cost_usd` is None if nothing is known about it. `reason` is the source of the seconds, worded
+    to follow "by".
+    """
 
     seconds: float
     cost_usd: float | None
@@ -80,7 +86,7 @@ class Estimate:
 
 
 def profile_of(task: Task, settings: RunSettings) -> Profile:
-    """Of a task in a run with these settings."""
+    """Return the profile of a task in a run with these settings."""
     return Profile(
         prompt=task.prompt,
         paths=len(task.footprint),
@@ -90,18 +96,24 @@ def profile_of(task: Task, settings: RunSettings) -> Profile:
 
 
 def has_worked(state: TaskState, *, head: str) -> bool:
-    """A task teaches what work takes when it ended well and changed something; `head` is its one
-    commit, "" where there was nothing to change."""
+    """Return whether a task ended well and changed something, so that its times can be used.
+
+    `head` is the commit of the task, "" if there was nothing to change.
+    """
     return state in _WORKED and bool(head)
 
 
 def learn_samples(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """The newest of those that can be believed; in whatever order they come, the same."""
+    """Return the newest believable samples, newest first, at most MOST_SAMPLES.
+
+    The result does not depend on the order of `samples`.
+    """
     believed = [one for one in samples if one.is_believable]
     return tuple(sorted(believed, key=_rank, reverse=True)[:MOST_SAMPLES])
 
 
 def _rank(one: Sample) -> tuple[float, str, str, float, float]:
+    """Return a sort key that is total, so that the order of reading does not matter."""
     cost = -1.0 if one.cost_usd is None else one.cost_usd
     return (one.at, one.run, one.profile.prompt, one.seconds, cost)
 
@@ -109,11 +121,12 @@ def _rank(one: Sample) -> tuple[float, str, str, float, float]:
 def estimate_task(
     profile: Profile, past: Sequence[Sample], *, given: float | None = None
 ) -> Estimate:
-    """What such a task will take; `past` comes from `learn`, `given` are its author's seconds.
+    """Return the predicted time and cost of a task.
 
-    The same prompt's own times tell most, then what tasks of the same agent and phases took
-    compared with the guess by size, then what any task did. What one agent costs tells nothing
-    about another.
+    `past` comes from `learn_samples`; `given` is the estimate of the prompt's author in seconds.
+    The seconds are those of past runs of the same prompt. If there are too few, they are scaled
+    from the tasks of the same agent and phases, then from all tasks. The cost of one agent says
+    nothing about another.
     """
     alike = [one for one in past if one.profile.is_like(profile)]
     own = [one for one in alike if one.profile.prompt == profile.prompt]
@@ -128,7 +141,7 @@ def estimate_task(
 def _estimate_seconds(
     profile: Profile, *, own: Sequence[Sample], alike: Sequence[Sample], past: Sequence[Sample]
 ) -> tuple[float, str]:
-    """Also the reason."""
+    """Return the seconds and the reason for them."""
     if len(own) >= LEAST_SAMPLES:
         seconds = median(one.seconds for one in own)
         return max(seconds, SHORTEST_SECONDS), f"the median of its own {len(own)} past times"
@@ -143,6 +156,7 @@ def _estimate_seconds(
 
 
 def _name(pool: Sequence[Sample]) -> str:
+    """Return how many tasks of how many runs the pool holds, in words."""
     runs = count(len({one.run for one in pool}), "past run")
     return f"{count(len(pool), 'task')} of {runs}"
 
@@ -150,6 +164,7 @@ def _name(pool: Sequence[Sample]) -> str:
 def _estimate_cost(
     profile: Profile, *, own: Sequence[Sample], alike: Sequence[Sample]
 ) -> float | None:
+    """Return the cost in USD, None if too few samples have one."""
     costs = [one.cost_usd for one in own if one.cost_usd is not None]
     if len(costs) >= LEAST_SAMPLES:
         return median(costs)
@@ -160,13 +175,16 @@ def _estimate_cost(
 
 
 def say_cost(costs: Collection[float | None]) -> str:
-    """$3.40 for all together, "at least $3.40" where some are unknown, "" where all are."""
+    """Return the sum of the costs in words.
+
+    The text is "$3.40", or "at least $3.40" if some costs are unknown, or "" if all are.
+    """
     known = [cost for cost in costs if cost is not None]
     bound = "at least " if len(known) < len(costs) else ""
     return f"{bound}${math.fsum(known):.2f}" if known else ""
 
 
 def predict_cost(tasks: Iterable[Task]) -> float | None:
-    """USD of those tasks of which it is known; None where it is of none."""
+    """Return the sum of the known costs in USD, None if none is known."""
     known = [one.estimate_cost_usd for one in tasks if one.estimate_cost_usd is not None]
     return math.fsum(known) if known else None

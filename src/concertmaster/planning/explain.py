@@ -1,4 +1,4 @@
-"""The plan explained: why two tasks do or do not run together, and the whole as a picture."""
+"""Explains a plan in words and draws it as a Mermaid flowchart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_TASKS_NAMED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Whether two tasks may run at the same time, and the reasons in words."""
+    """The answer to whether two tasks may run at the same time, with reasons in words."""
 
     tasks: tuple[str, str]
     together: bool
@@ -27,7 +27,10 @@ class Explanation:
 
 
 def explain(plan: Plan, a: str, b: str) -> Explanation:
-    """Why `a` and `b`, ids or prompt paths, do or do not run together. Raises UsageError."""
+    """Explain whether the tasks `a` and `b` may run at the same time.
+
+    Both are ids, prompt paths or file names. Raises UsageError for an unknown task or the same one.
+    """
     first, second = find_task(plan, a), find_task(plan, b)
     if first == second:
         raise UsageError(
@@ -46,7 +49,10 @@ def explain(plan: Plan, a: str, b: str) -> Explanation:
 
 
 def find_task(plan: Plan, name: str) -> Task:
-    """The task with this id, prompt path or file name. Raises UsageError."""
+    """Return the task with this id, prompt path or file name.
+
+    Raises UsageError if there is none, or several with this file name.
+    """
     for task in plan.tasks:
         if name in (task.id, task.prompt):
             return task
@@ -77,7 +83,7 @@ def _order(plan: Plan, pair: tuple[str, str]) -> Iterator[str]:
 
 
 def _find_chain(plan: Plan, task: str, on: str) -> tuple[Need, ...]:
-    """The fewest needs that lead from `task` down to `on`."""
+    """Return the shortest chain of needs from `task` to `on`, () if there is none."""
     chains: dict[str, tuple[Need, ...]] = {task: ()}
     waiting = [task]
     for current in waiting:
@@ -89,20 +95,23 @@ def _find_chain(plan: Plan, task: str, on: str) -> tuple[Need, ...]:
 
 
 def describe_need(need: Need) -> str:
-    """One need in words."""
+    """Return a need in words."""
     verb = "needs" if need.hard else "comes after"
     return f"{need.task} {verb} {need.on}: {display(need.reason)}"
 
 
 def describe_exclusion(exclusion: Exclusion) -> str:
-    """One exclusion in words."""
+    """Return an exclusion in words."""
     a, b = exclusion.tasks
     chance = f"they collide with a probability of {exclusion.probability:.0%}"
     return f"{a} and {b} not at the same time: {display(exclusion.reason)} ({chance})"
 
 
 def describe_cut(link: Need | Exclusion, *, seconds: float, job_seconds: float) -> str:
-    """Why two tasks are dealt to different jobs, though their component takes `seconds`."""
+    """Return in words that a link joins tasks of different jobs, and why.
+
+    `seconds` is what their whole component takes, `job_seconds` what a job has.
+    """
     if isinstance(link, Need):
         what = f"{link.task} comes after {link.on}"
     else:
@@ -114,7 +123,7 @@ def describe_cut(link: Need | Exclusion, *, seconds: float, job_seconds: float) 
 
 
 def describe_overtime(share: int, *, seconds: float, job_seconds: float) -> str:
-    """What becomes of a share that is too long for a job."""
+    """Return in words that a share takes longer than a job has."""
     return (
         f"share {share} may not finish in one job: it needs {duration(seconds)} and a job has "
         f"{duration(job_seconds)}; a later round goes on"
@@ -137,7 +146,7 @@ def _shared_paths(first: Task, second: Task) -> Iterator[str]:
 
 
 def describe_plan(plan: Plan) -> Iterator[str]:
-    """Everything about the plan that is no row of its table."""
+    """Yield the lines about a plan that are not in its table of tasks."""
     for need in plan.needs:
         yield f"order: {describe_need(need)}"
     for exclusion in plan.exclusions:
@@ -161,7 +170,10 @@ def describe_plan(plan: Plan) -> Iterator[str]:
 
 
 def describe_sources(plan: Plan) -> Iterator[str]:
-    """Where the estimates are from; nothing of a plan that was made before plans said it."""
+    """Yield a line about the sources of the estimates.
+
+    Plans of earlier versions name no sources and yield nothing.
+    """
     sources = Counter(task.estimate_reason for task in plan.tasks if task.estimate_reason)
     if sources:
         told = "; ".join(f"{number} by {reason}" for reason, number in sources.most_common())
@@ -169,7 +181,7 @@ def describe_sources(plan: Plan) -> Iterator[str]:
 
 
 def describe_cost(plan: Plan) -> str:
-    """What all tasks will cost, as far as past ones tell."""
+    """Return the predicted cost of all tasks in words."""
     costs = [task.estimate_cost_usd for task in plan.tasks]
     said, unknown = say_cost(costs), costs.count(None)
     if not said:
@@ -178,13 +190,13 @@ def describe_cost(plan: Plan) -> str:
 
 
 def summarise_estimate(task: Task) -> str:
-    """Time and, where it is known, cost."""
+    """Return the estimated time of a task and, if known, its cost."""
     said = say_cost([task.estimate_cost_usd])
     return f"{duration(task.estimate_seconds)}, {said}" if said else duration(task.estimate_seconds)
 
 
 def summarise_footprint(task: Task) -> str:
-    """The likeliest paths, each with its probability."""
+    """Return the likeliest paths, each with its probability."""
     entries = sorted(task.footprint, key=lambda entry: -entry.probability)
     shown = [f"{display(e.path, limit=60)} {e.probability:.0%}" for e in entries[:3]]
     more = [f"{len(entries) - 3} more"] if len(entries) > 3 else []
@@ -192,14 +204,17 @@ def summarise_footprint(task: Task) -> str:
 
 
 def summarise_waiting(plan: Plan, task: str) -> str:
-    """The tasks that come first."""
+    """Return the tasks that come before this one."""
     return ", ".join(
         need.on if need.hard else f"{need.on} (after)" for need in plan.needs if need.task == task
     )
 
 
 def mermaid(plan: Plan) -> str:
-    """The plan as a Mermaid flowchart: solid = needs, dotted = after, crossed = not together."""
+    """Return the plan as a Mermaid flowchart.
+
+    Solid arrows are needs, dotted arrows are `after`, crossed lines are exclusions.
+    """
     names = {task.id: f"t{number}" for number, task in enumerate(plan.tasks)}
     lines = ["flowchart LR"]
     lines += [f'    {names[t.id]}["{_label(t)}"]' for t in plan.tasks]
@@ -221,5 +236,5 @@ def _label(task: Task) -> str:
 
 
 def _escape(text: str) -> str:
-    """Whatever Mermaid, Markdown or HTML could read a meaning into, as entities of Mermaid."""
+    """Replace all that Mermaid, Markdown or HTML may interpret by entities of Mermaid."""
     return "".join(c if c.isalnum() or c in " .,-" else f"#{ord(c)};" for c in text)

@@ -1,4 +1,4 @@
-"""What past runs in this repository took, from the reports in their folders."""
+"""Reads the times and costs of past tasks from the reports in the folders of their runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from concertmaster.files import run_folder, untrusted
 from concertmaster.model import REPORT_VERSION, TaskState, Usage
 from concertmaster.planning.estimates import MOST_SAMPLES, Profile, Sample, has_worked
 
-MOST_RUNS = 40  # that are looked at: planning must not become slow by many that taught nothing
+MOST_RUNS = 40  # that are read, so that runs without samples do not slow planning down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """Of a task in report.json, what is asked here."""
+    """The fields of a task in report.json that estimates use."""
 
     state: TaskState
     head: str
@@ -27,6 +27,8 @@ class _Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
+    """The fields of report.json that estimates use."""
+
     version: int
     run: str
     ended_at: float
@@ -34,9 +36,10 @@ class _Report:
 
 
 def read_past(git_dir: Path) -> tuple[Sample, ...]:
-    """The tasks that worked in the newest runs of this repository, as many as can teach.
+    """Return samples from the newest runs of this repository, the newest run first.
 
-    A run without a report, or with one that cannot be understood, is passed over.
+    Reading ends with the run that completes MOST_SAMPLES samples. Runs without a readable report
+    are skipped.
     """
     found: list[Sample] = []
     runs = run_folder.list_runs(run_folder.runs_folder(git_dir))

@@ -1,4 +1,4 @@
-"""From prompts and their footprints to the frozen plan: needs, exclusions, order, shares."""
+"""Builds the frozen plan from prompts and footprints: needs, exclusions, order and shares."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from concertmaster.planning import estimates, scheduler
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.slots import SlotCapacity, choose_slots
 
-# Two tasks that edit the same file conflict this often (499 of 652 pairs of CooperBench).
+# P(conflict) of two tasks that edit the same file: 499 of 652 pairs of CooperBench.
 CONFLICT_IN_SHARED_FILE = 0.765
 
-# Edited together all the time without harm, or merged by a tool: a shared one means little.
+# Files that many tasks edit without a conflict, or that a tool merges.
 HARMLESS_NAMES = {
     "changelog.md",
     "changes.md",
@@ -43,14 +43,14 @@ HARMLESS_NAMES = {
 }
 CONFLICT_IN_HARMLESS_FILE = 0.2
 
-# An exclusion costs half of the shorter task in expected waiting; a collision costs doing the
-# shorter task again. So a pair is excluded where a collision is likelier than not.
+# An exclusion costs half of the shorter task in expected waiting; a collision costs repeating the
+# shorter task. Therefore a pair is excluded if a collision is likelier than not.
 EXCLUDE_ABOVE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A parsed prompt with what insight found out about it."""
+    """A parsed prompt with its predicted footprint."""
 
     id: str
     prompt: Prompt
@@ -61,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftOrder:
-    """Order found in prose: the prompt `path` says that it comes after the prompt `on`."""
+    """An order found in prose: the prompt `path` comes after the prompt `on`."""
 
     path: str
     on: str
@@ -80,10 +80,11 @@ def make_plan(
     notes: Iterable[str] = (),
     past: Sequence[Sample] = (),
 ) -> Plan:
-    """Plan a run; `past` is what `experience.learn` gave of earlier ones.
+    """Return the plan of a run.
 
-    It gets so many slots, or as many as are of use to it on a machine of this capacity.
-    Raises UsageError for an unknown need and for a cycle of hard needs.
+    `slots` is their number, or the capacity of a machine from which the number is chosen. `past`
+    comes from `estimates.learn_samples`. Raises UsageError for an unknown need and for a cycle of
+    hard needs.
     """
     skipped = tuple(
         Skipped(prompt=c.prompt.path, task=c.id, reason=f"marked {c.prompt.completed}")
@@ -154,7 +155,11 @@ def _hard_needs(candidates: Sequence[Candidate], active: Sequence[Candidate]) ->
 
 
 def _find(name: str, source: Candidate, candidates: Sequence[Candidate]) -> Candidate:
-    """The prompt that a `needs` entry names: beside its own file first, then anywhere listed."""
+    """Return the prompt that a `needs` entry names. Raises UsageError.
+
+    A path relative to the prompt's folder comes first, then a listed path, then a file name that
+    only one prompt has.
+    """
     beside = posixpath.normpath(posixpath.join(posixpath.dirname(source.prompt.path), name))
     for wanted in (beside, posixpath.normpath(name)):
         for candidate in candidates:
@@ -199,7 +204,10 @@ def _refuse_cycle(needs: Sequence[Need], paths: Mapping[str, str]) -> None:
 def _soft_needs(
     active: Sequence[Candidate], hints: Iterable[SoftOrder], hard: Sequence[Need]
 ) -> tuple[tuple[Need, ...], tuple[str, ...]]:
-    """Hints become `after` edges, each one that would close a cycle is dropped with a note."""
+    """Return the hints as `after` needs, and notes on those that were dropped.
+
+    A hint is dropped if it would close a cycle.
+    """
     ids = {c.prompt.path: c.id for c in active}
     edges = [(n.task, n.on) for n in hard]
     kept: list[Need] = []
@@ -217,7 +225,7 @@ def _soft_needs(
 
 
 def _exclusions(plan: Plan) -> tuple[Exclusion, ...]:
-    """Pairs that are likely to collide and are not ordered already."""
+    """Return the pairs that are likely to collide and are not ordered already."""
     ordered = _ordered_pairs(plan)
     touching: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for task in plan.tasks:
@@ -243,12 +251,13 @@ def _exclusions(plan: Plan) -> tuple[Exclusion, ...]:
 
 
 def conflict_rate(path: str) -> float:
-    """P(conflict) of two tasks that both change `path`."""
+    """Return P(conflict) of two tasks that both change `path`."""
     harmless = posixpath.basename(path).lower() in HARMLESS_NAMES
     return CONFLICT_IN_HARMLESS_FILE if harmless else CONFLICT_IN_SHARED_FILE
 
 
 def _ordered_pairs(plan: Plan) -> set[tuple[str, str]]:
+    """Return all pairs with an order, direct or indirect, in both directions."""
     before = graph.build([t.id for t in plan.tasks], ((n.task, n.on) for n in plan.needs))
     reached: dict[str, frozenset[str]] = {}
     for task in graph.sort(before, rank={}):
@@ -264,6 +273,7 @@ def _name_paths(paths: list[tuple[float, str]]) -> str:
 
 
 def _scheduled(plan: Plan, slots: int | SlotCapacity) -> Plan:
+    """Return the plan with its order, shares and times, and slots if they are not given."""
     network = scheduler.Network.from_plan(plan)
     if isinstance(slots, SlotCapacity):
         number, note = choose_slots(network, slots)

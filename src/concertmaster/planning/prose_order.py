@@ -1,4 +1,4 @@
-"""Infers an order from prose, where one prompt says that it comes after another."""
+"""Infers the order of prompts from sentences that say which one comes after which."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ MAX_QUOTE = 120
 
 
 class ProseOrder(NamedTuple):
-    """The prompt at `path` says that it comes after the one at `on`; `reason` quotes it."""
+    """An order found in prose: the prompt at `path` comes after the one at `on`.
+
+    `reason` quotes the sentence.
+    """
 
     path: str
     on: str
@@ -21,7 +24,8 @@ class ProseOrder(NamedTuple):
 
 
 _NAME = re.compile(r"[^\s`\"'()\[\]<>,;:]+")
-_BREAK = re.compile(r"\n[ \t]*(?=\n|[-*+] |\d{1,3}[.)] |#|\|)")  # bullets, headings, blank lines
+# The end of a line before a blank line, an item, a heading or a table row.
+_BREAK = re.compile(r"\n[ \t]*(?=\n|[-*+] |\d{1,3}[.)] |#|\|)")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 _FENCED = re.compile(r"(`{3,}|~{3,})")
 _AFTER = re.compile(
@@ -38,9 +42,10 @@ _DENIED = re.compile(
 
 
 def infer_order(prompts: Sequence[Prompt]) -> tuple[ProseOrder, ...]:
-    """Who comes after whom, once for each pair, where one sentence or bullet says so.
+    """Return which prompt comes after which, once for each pair.
 
-    A name alone is not enough: a word such as "after" or "depends on" must stand before it.
+    A sentence or bullet must name the other prompt behind a word such as "after" or "depends on". A
+    name alone is not enough.
     """
     names = _unambiguous([prompt.path for prompt in prompts])
     found: dict[tuple[str, str], ProseOrder] = {}
@@ -58,7 +63,7 @@ def _quote(sentence: str) -> str:
 
 
 def _unambiguous(paths: Iterable[str]) -> dict[str, str]:
-    """Every tail of a path that belongs to one listed prompt only, to that path."""
+    """Map each tail of a path that only one listed prompt has to that path."""
     names: dict[str, str | None] = {}
     for path in dict.fromkeys(paths):
         segments = path.split("/")
@@ -69,6 +74,7 @@ def _unambiguous(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of the text outside of fenced code."""
     fence = ""
     prose: list[str] = []
     for line in text.split("\n"):
@@ -81,7 +87,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def _followed(sentence: str, names: dict[str, str]) -> Iterator[str]:
-    """The prompts that the sentence names behind a word of order."""
+    """Yield the prompts that the sentence names behind a word of order."""
     after = _AFTER.search(sentence)
     if not after or _DENIED.search(sentence[max(0, after.start() - 60) : after.start()]):
         return

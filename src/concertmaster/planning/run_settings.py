@@ -1,4 +1,4 @@
-"""Where a run begins: the commit, the settings that hold there, and its commands."""
+"""Finds the base of a run, the settings that hold there, and its check and setup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from concertmaster.settings import FILE_NAMES, Settings, load_settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What the command line asks for; `options` are the settings that the user gave."""
+    """A request for a plan; `options` are the settings that the user gave."""
 
     repository: Path
     prompts: tuple[Path, ...]
@@ -28,7 +28,7 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """Where a run begins: the commit, its paths, and the settings that hold there."""
+    """The base of a run: target, commit, its paths, and the settings that hold there."""
 
     repository: Repository
     target: str
@@ -38,7 +38,10 @@ class Base:
 
 
 def find_base(asked: PlanRequest) -> Base:
-    """Raises UsageError or EnvironmentFault."""
+    """Return the base that a request and its repository's settings name.
+
+    Raises UsageError or EnvironmentFault.
+    """
     repository = Repository.open(asked.repository)
     target, base = _choose_target(repository, asked)
     paths = repository.paths(base)
@@ -65,7 +68,10 @@ def _choose_target(repository: Repository, asked: PlanRequest) -> tuple[str, str
 def read_settings(
     repository: Repository, base: str, *, paths: Sequence[str], options: Mapping[str, Any]
 ) -> Settings:
-    """The settings as concertmaster.yml of the base and the options say. Raises UsageError."""
+    """Return the settings of concertmaster.yml at the base, overridden by the options.
+
+    Raises UsageError.
+    """
     for name in FILE_NAMES:
         data = repository.read_file(base, name) if name in paths else None
         if data is not None:
@@ -75,19 +81,22 @@ def read_settings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledSettings:
-    """Settings with the commands that were found; for each of them, by key, why it is the one."""
+    """Settings that include the detected commands.
+
+    `reasons` says why each detected command was chosen, by key.
+    """
 
     settings: Settings
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def setup_reason(self) -> str:
-        """Nothing for a setup that was given."""
+        """The reason for the setup, "" if the user gave it."""
         return self.reasons.get("setup", "")
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found, and why, for people to read."""
+        """The detected commands and their reasons, for people to read."""
         return tuple(
             f"{key}: `{getattr(self.settings, key)}` (found: {reason})"
             for key, reason in self.reasons.items()
@@ -97,8 +106,10 @@ class FilledSettings:
 def fill_commands(
     settings: Settings, repository: Repository, *, base: str, paths: Sequence[str]
 ) -> FilledSettings:
-    """What the base's files tell of the check and the setup, where they are not given. An empty
-    setup counts as given."""
+    """Return the settings with a check and a setup from the base's files where none is given.
+
+    An empty setup counts as given.
+    """
     check, has_setup = settings.check.strip(), "setup" in settings.model_fields_set
     if check and has_setup:
         return FilledSettings(settings=settings)
@@ -113,7 +124,7 @@ def fill_commands(
 
 
 def freeze_settings(filled: FilledSettings, *, requester: str) -> RunSettings:
-    """What a plan keeps of the settings. Raises UsageError without a check."""
+    """Return the settings that a plan keeps. Raises UsageError without a check."""
     settings = filled.settings
     if not settings.check.strip():
         raise UsageError(

@@ -1,7 +1,7 @@
-"""Which waiting tasks start next: list scheduling by critical path and load of what is shared.
+"""Chooses which waiting tasks start next: list scheduling by critical path and shared load.
 
-There are no waves: the choice is made anew whenever a slot is free. `simulate` plays the same
-choice on estimates, so the plan's makespan is what the engine would do.
+There are no waves: the choice is made again whenever a slot is free. `simulate` makes the same
+choice with estimates, so the plan's makespan is what the engine would take.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from functools import cached_property
 from concertmaster import graph
 from concertmaster.model import Plan
 
-# Share of the waiting imposed on excluded neighbours that counts into a task's rank: measured
-# within 2 % of the optimum for 64 to 256 tasks.
+# Part of the waiting imposed on excluded neighbours that counts in a task's rank. With it,
+# measured makespans are within 2 % of the optimum for 64 to 256 tasks.
 NEIGHBOUR_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
 class Network:
-    """What constrains the tasks of a plan, indexed for the scheduler."""
+    """The constraints between the tasks of a plan, indexed for the scheduler.
+
+    `estimates` are in seconds; `before` maps each task to those that it waits for, `excluded` to
+    those that may not run beside it.
+    """
 
     estimates: Mapping[str, float]
     before: graph.Graph
@@ -32,6 +36,7 @@ class Network:
 
     @classmethod
     def from_plan(cls, plan: Plan) -> Network:
+        """Return the network of the plan's tasks, without needs of tasks outside of it."""
         ids = {task.id: None for task in plan.tasks}
         needs = [need for need in plan.needs if need.on in ids]
         pairs = [e.tasks for e in plan.exclusions]
@@ -45,7 +50,7 @@ class Network:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Each task behind all that comes before it."""
+        """All tasks, each behind those that it waits for."""
         return graph.sort(self.before, rank={})
 
     @cached_property
@@ -62,9 +67,10 @@ def pick(
     open_tasks: frozenset[str],
     free_slots: int,
 ) -> tuple[str, ...]:
-    """The tasks to start now, most urgent first; none is excluded with another or a running one.
+    """Return the tasks to start now, most urgent first.
 
-    `open_tasks` are all that are not over yet: only they still load what they share.
+    None of them is excluded with another or with a running one. `open_tasks` are all tasks that
+    have not ended: only they count as load of a neighbour.
     """
     chosen: list[str] = []
     for task in sorted(ready, key=lambda task: _urgency(network, task, open_tasks)):
@@ -76,20 +82,28 @@ def pick(
 
 
 def _urgency(network: Network, task: str, open_tasks: frozenset[str]) -> tuple[float, float, str]:
-    # A plain sum of a set depends on its order, which differs between processes; resume may not.
+    """Return a sort key by priority, then by critical path and load, then by id."""
+    # A plain sum depends on the order of the set, which differs between processes. A resumed run
+    # must choose as before.
     shared = math.fsum(network.estimates[other] for other in network.excluded[task] & open_tasks)
     rank = network.critical[task] + NEIGHBOUR_WEIGHT * shared
     return (-network.priority[task], -rank, task)
 
 
 def simulate(network: Network, *, slots: int) -> tuple[tuple[str, ...], float]:
-    """Order of starts and makespan in seconds, if every task took its estimate."""
+    """Return the order of starts and the makespan in seconds.
+
+    Tasks are assumed to take their estimates.
+    """
     found = predict_ends(network, slots=slots)
     return tuple(found), max(found.values(), default=0.0)
 
 
 def predict_ends(network: Network, *, slots: int) -> dict[str, float]:
-    """Seconds after which each task ends if every one takes its estimate, in order of starts."""
+    """Return the seconds after which each task ends, in order of starts.
+
+    Tasks are assumed to take their estimates.
+    """
     open_tasks, done, found = set(network.before), set[str](), dict[str, float]()
     ends: list[tuple[float, str]] = []
     now = 0.0
@@ -112,8 +126,11 @@ def predict_ends(network: Network, *, slots: int) -> dict[str, float]:
 
 
 def bound(network: Network, *, slots: int) -> float:
-    """Seconds that no schedule can beat: critical path, work per slot, or a set of tasks
-    that all exclude each other, whichever is largest."""
+    """Return the seconds that no schedule can beat.
+
+    This is the largest of the critical path, the work per slot, and any set found of tasks that all
+    exclude each other.
+    """
     work = sum(network.estimates.values())
     chain = max(network.critical.values(), default=0.0)
     cliques = (_clique_seconds(network, task) for task in network.before)
@@ -121,6 +138,7 @@ def bound(network: Network, *, slots: int) -> float:
 
 
 def _clique_seconds(network: Network, task: str) -> float:
+    """Return the seconds of a set around the task, found greedily, of mutual exclusions."""
     clique = {task}
     for other in sorted(network.excluded[task], key=lambda t: (-network.estimates[t], t)):
         if clique <= network.excluded[other]:

@@ -1,4 +1,4 @@
-"""How a plan is dealt out to the jobs of the matrix, and what one of them owns."""
+"""Deals the tasks of a plan to the jobs of the matrix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shares = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareDeal:
-    """One way to deal a plan out; `ends` are the seconds after which each task's job has it."""
+    """A way to deal a plan; `ends` are the seconds after which tasks end in their jobs."""
 
     plan: Plan
     ends: Mapping[str, float]
@@ -29,15 +29,16 @@ class ShareDeal:
         return tuple(max(self.ends[task] for task in share) for share in self.plan.shares)
 
     def count_late(self, job_seconds: float) -> int:
-        """The number of tasks that their job has no time for."""
+        """Return the number of tasks that end after their job's time."""
         return sum(end > job_seconds for end in self.ends.values())
 
 
 def deal_shares(plan: Plan, *, jobs: int, job_seconds: float) -> Plan:
-    """The plan with its components in at most `jobs` shares of at most `job_seconds` each.
+    """Return the plan with its components in at most `jobs` shares.
 
-    Where that cannot be, components too large for one job are cut at their cheapest exclusions,
-    if more tasks end in time so. Notes say what was cut, and which shares may still not finish.
+    A share shall take at most `job_seconds`. Components that are too large for one job are cut at
+    their cheapest exclusions if more tasks end in time then. Notes say what was cut and which
+    shares may not finish.
     """
     deals = _deals(plan, jobs=jobs, job_seconds=job_seconds)
     best = next(deals)
@@ -53,7 +54,7 @@ def deal_shares(plan: Plan, *, jobs: int, job_seconds: float) -> Plan:
 
 
 def _deals(plan: Plan, *, jobs: int, job_seconds: float) -> Iterator[ShareDeal]:
-    """The preferred first: nothing cut goes before few jobs."""
+    """Yield the possible deals: those without cuts first, then those with few jobs."""
     for shares in _spread(plan, plan.shares, jobs=jobs):
         yield _sever(plan, shares)
     pieces = tuple(_pieces(plan, job_seconds))
@@ -63,8 +64,10 @@ def _deals(plan: Plan, *, jobs: int, job_seconds: float) -> Iterator[ShareDeal]:
 
 
 def _spread(plan: Plan, pieces: Shares, *, jobs: int) -> Iterator[Shares]:
-    """The pieces in ever more shares, from as few as have their slots full: agents wait for
-    their models most of the time."""
+    """Yield the pieces in more and more shares.
+
+    The first has as few shares as fill their slots, because agents mostly wait for their models.
+    """
     most = max(1, min(jobs, len(pieces)))
     least = max(1, min(most, math.ceil(len(plan.tasks) / plan.slots)))
     for number in range(least, most + 1):
@@ -72,7 +75,7 @@ def _spread(plan: Plan, pieces: Shares, *, jobs: int) -> Iterator[Shares]:
 
 
 def _hand_out(plan: Plan, pieces: Shares, *, jobs: int) -> Shares:
-    """The longest first, each to the share that has least to do."""
+    """Return the shares: the longest piece goes first, each to the share with the least work."""
     seconds = {task.id: task.estimate_seconds for task in plan.tasks}
     hands: list[list[str]] = [[] for _ in range(jobs)]
     for piece in sorted(pieces, key=lambda one: -math.fsum(seconds[task] for task in one)):
@@ -82,6 +85,7 @@ def _hand_out(plan: Plan, pieces: Shares, *, jobs: int) -> Shares:
 
 
 def _pieces(plan: Plan, job_seconds: float) -> Iterator[tuple[str, ...]]:
+    """Yield the components, and those that are too long for a job in parts."""
     for component in plan.shares:
         inner = _restrict(plan, component)
         fits = max(_ends(inner).values()) <= job_seconds
@@ -89,8 +93,11 @@ def _pieces(plan: Plan, job_seconds: float) -> Iterator[tuple[str, ...]]:
 
 
 def _split(plan: Plan, component: Sequence[str], *, job_seconds: float) -> Shares:
-    """The component without its cheapest links: from the strongest on, a link joins what it
-    links, unless more tasks than without it would be too late for one job."""
+    """Return the component in parts, without its cheapest links.
+
+    From the strongest on, a link joins its two parts unless more tasks would be too late in the
+    joint part than in the two.
+    """
 
     @cache
     def late(tasks: frozenset[str]) -> int:
@@ -108,15 +115,15 @@ def _split(plan: Plan, component: Sequence[str], *, job_seconds: float) -> Share
 
 
 def _links(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What may be cut, the strongest first."""
-    # An `after` may go, as it never blocks; but last, for it also stands for the collisions of
-    # its two tasks, which are no exclusions where the order is known.
+    """Yield the links that may be cut, the strongest first."""
+    # An `after` may be cut because it never blocks. It is cut last because it also prevents
+    # collisions: ordered tasks have no exclusion.
     yield from ((need.task, need.on) for need in plan.needs if not need.hard)
     yield from (one.tasks for one in sorted(plan.exclusions, key=lambda one: -one.probability))
 
 
 def _sever(plan: Plan, shares: Shares) -> ShareDeal:
-    """The plan without what links tasks of different shares."""
+    """Return the deal of the plan without the links between tasks of different shares."""
     home = _homes(shares)
     severed = replace(
         plan,
@@ -132,11 +139,12 @@ def _sever(plan: Plan, shares: Shares) -> ShareDeal:
 
 
 def _homes(shares: Shares) -> dict[str, int]:
+    """Return the number of each task's share."""
     return {task: number for number, share in enumerate(shares) for task in share}
 
 
 def _detours(plan: Plan, home: Mapping[str, int]) -> Iterator[Need]:
-    """The order of two tasks of a share that came only by way of other shares."""
+    """Yield the order of two tasks of one share that led through other shares only."""
     before = graph.build(home, ((need.task, need.on) for need in plan.needs))
     for task in home:
         seen = set(before[task])
@@ -152,6 +160,7 @@ def _detours(plan: Plan, home: Mapping[str, int]) -> Iterator[Need]:
 
 
 def _notes(plan: Plan, dealt: ShareDeal, job_seconds: float) -> Iterator[str]:
+    """Yield a note for each link that was cut and for each share that is too long."""
     home = _homes(dealt.plan.shares)
     spans = {
         task: span
@@ -170,11 +179,12 @@ def _notes(plan: Plan, dealt: ShareDeal, job_seconds: float) -> Iterator[str]:
 
 
 def _ends(plan: Plan) -> dict[str, float]:
+    """Return the seconds after which each task ends, by estimate."""
     return scheduler.predict_ends(scheduler.Network.from_plan(plan), slots=plan.slots)
 
 
 def _restrict(plan: Plan, tasks: Collection[str]) -> Plan:
-    """The plan of these tasks alone."""
+    """Return the plan of these tasks alone."""
     mine = frozenset(tasks)
     kept = tuple(task for task in plan.tasks if task.id in mine)
     return replace(
@@ -188,13 +198,15 @@ def _restrict(plan: Plan, tasks: Collection[str]) -> Plan:
 
 
 def _work(plan: Plan) -> float:
+    """Return the sum of the estimates in seconds."""
     return math.fsum(task.estimate_seconds for task in plan.tasks)
 
 
 def take_share(plan: Plan, number: int, *, slots: int) -> Plan:
-    """The plan of one share, which makes results and lands nothing. Raises UsageError.
+    """Return the plan of one share, which makes results and lands nothing.
 
-    Of the budget it has its part by estimate: no job sees what the others spend.
+    Its budget is the share's part of the whole by estimate, because no job sees what the others
+    spend. Raises UsageError if there is no such share.
     """
     if not 0 <= number < len(plan.shares):
         raise UsageError(

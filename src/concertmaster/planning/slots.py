@@ -1,4 +1,4 @@
-"""How many slots a plan gets where the user names no number."""
+"""Chooses the number of slots of a plan where the user names none."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ from concertmaster.text.display import count, size
 
 MOST_SLOTS = 8
 SLOTS_PER_CORE = 2  # agents wait for their model most of the time
-SLACK = 1.01  # estimates are not so good that a shorter makespan than this would mean anything
+SLACK = 1.01  # estimates are too rough for a smaller difference of makespans to matter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotCapacity:
-    """What a machine has for agents; the memory that is free is None where nobody could tell."""
+    """The resources that a machine has for agents.
+
+    `memory_bytes` is the free memory, None if it is unknown.
+    """
 
     cores: int
     memory_bytes: int | None = None
 
 
 def choose_slots(network: Network, capacity: SlotCapacity) -> tuple[int, str]:
-    """The fewest slots with which the tasks end as soon as with all that the machine has room
-    for, at least 1; and in words why it is that number."""
+    """Return the number of slots and the reason for it in words.
+
+    The number is the smallest with which the tasks end as soon as with all slots that the machine
+    has room for, and at least 1.
+    """
     most, reason = _limit(capacity)
     number = _fewest(network, most)
     if number < most:
@@ -36,6 +42,7 @@ def choose_slots(network: Network, capacity: SlotCapacity) -> tuple[int, str]:
 
 
 def _limit(capacity: SlotCapacity) -> tuple[int, str]:
+    """Return the number of slots that the machine has room for, and what limits it."""
     each = f"{SLOTS_PER_CORE} for each core"
     limits = [(SLOTS_PER_CORE * capacity.cores, each)]
     if (memory := capacity.memory_bytes) is not None:
@@ -50,7 +57,7 @@ def _fewest(network: Network, most: int) -> int:
     spans: dict[int, float] = {}
     shortest = math.inf
     for number in range(most, 0, -1):
-        if work / number > SLACK * shortest:  # no schedule is shorter, and fewer slots are worse
+        if work / number > SLACK * shortest:  # a lower bound, which grows with fewer slots
             break
         _, spans[number] = scheduler.simulate(network, slots=number)
         shortest = min(shortest, spans[number])
