@@ -1,1 +1,1 @@
-"""Reads a repository to predict what a task will touch."""
+"""Predicts what a task will touch in a repository."""

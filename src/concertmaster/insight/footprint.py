@@ -1,4 +1,4 @@
-"""Predicts the paths that a prompt will touch, from what it declares and what it names."""
+"""Predicts the paths that a prompt will touch, from its `touches` and from paths in its text."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.model import FootprintEntry, Prompt
 from concertmaster.text import globs
 
-TOUCHES = 1.0  # the author says so
-TOUCHES_EDITS = 3.0  # files that a declared directory or glob stands for, on average
+TOUCHES = 1.0  # of the author's own entries
+TOUCHES_EDITS = 3.0  # files edited below a declared directory or glob, on average
 NAMED = 0.86  # 282 of 326 paths named in 199 real task prompts were edited
-NAMED_EDITS = 2.0  # a directory or glob in prose is vaguer than a declared one
-MOST_OF_MANY = 0.95  # one file of a directory or glob is never as sure as a declared file
-CREATED = 0.8  # the text asks for a file that is not there
-MISNAMED = 0.5  # the text asks to change a file that is not there
-QUOTED_CODE = 0.5  # a fence shows, a traceback accuses the victim as often as the culprit
-OTHER_ROOT = 0.8  # first parts were dropped to find it here
-READ_ONLY = 0.4  # "see", "like", "run": most of these are not edited
-SPARED = 0.1  # "do not modify": models obey, mostly
-SIBLING = 0.2  # another prompt is named for order, not to be edited
-LEAST = 0.02  # less than this tells the planner nothing
+NAMED_EDITS = 2.0  # below one in prose, which is vaguer
+MOST_OF_MANY = 0.95  # a file of a directory or glob is less sure than a declared file
+CREATED = 0.8  # the text asks for a file that does not exist
+MISNAMED = 0.5  # the text asks to change a file that does not exist
+QUOTED_CODE = 0.5  # code is often an example, and tracebacks also name files without a fault
+OTHER_ROOT = 0.8  # its first segments were dropped to find it in this tree
+READ_ONLY = 0.4  # after "see", "like" or "run" most files are not edited
+SPARED = 0.1  # after "do not modify", which models mostly obey
+SIBLING = 0.2  # another prompt, which is named for order and not to be edited
+LEAST = 0.02  # below this, an entry is of no use to the planner
 
 MAX_NOTES = 20
 MAX_ENTRIES = 500
-MAX_GLOBS = 10  # in prose; each is matched against the whole tree
+MAX_GLOBS = 10  # in prose; a limit because each is matched against the whole tree
 
 _TRUST: dict[MentionPlace | MentionVerb, float] = {
     MentionPlace.FENCE: QUOTED_CODE,
@@ -47,7 +47,7 @@ _Lines = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Guess:
-    """One reason to expect a path; `lines` of None means anywhere in the file."""
+    """A reason to expect a path; `lines` is None if they are unknown."""
 
     path: str
     probability: float
@@ -55,16 +55,17 @@ class _Guess:
     lines: _Lines = None
 
 
-_Finding = tuple[list[_Guess], str]  # what one touch or mention tells, and a note or ""
+_Finding = tuple[list[_Guess], str]  # the guesses of one entry or mention, and a note or ""
 
 
 def predict(
     prompt: Prompt, *, tree: TreePaths
 ) -> tuple[tuple[FootprintEntry, ...], tuple[str, ...]]:
-    """The paths that the prompt will touch, likeliest first, and notes on what told nothing.
+    """Return the paths that the prompt will touch, likeliest first, and notes.
 
-    A path that is not in `tree` will be created; one that ends in `/` is a directory of which no
-    file is known yet. Raises UsageError for a glob in `touches` that cannot be understood.
+    The notes name what gave no prediction. A path that is not in `tree` will be created; one that
+    ends in `/` is a directory of which no file is known yet. Raises UsageError for a glob in
+    `touches` that cannot be used.
     """
     findings = [*_declared(prompt, tree), *_named(prompt, tree)]
     notes = list(dict.fromkeys(note for _, note in findings if note))
@@ -76,6 +77,7 @@ def predict(
 
 
 def _declared(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
+    """Yield a finding for each entry of `touches`."""
     excluded = [touch for touch in prompt.touches if touch.startswith("!")]
     for touch in prompt.touches:
         path = touch.strip("/")
@@ -93,7 +95,7 @@ def _declared(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
 
 
 def _spread(paths: Sequence[str], name: str, *, edits: float, reason: str) -> _Finding:
-    """The files share the edits that a directory or glob stands for."""
+    """Divide the edits expected below a directory or glob among its files."""
     probability = min(MOST_OF_MANY, edits / max(len(paths), 1))
     if not paths:
         return [], f"{name} matches no file"
@@ -103,6 +105,7 @@ def _spread(paths: Sequence[str], name: str, *, edits: float, reason: str) -> _F
 
 
 def _named(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
+    """Yield a finding for each path that the text names."""
     others = (prompt.path, *prompt.needs)
     groups: dict[tuple[str, WordKind, bool], list[Mention]] = {}
     for mention in find_mentions(prompt.text):
@@ -119,7 +122,7 @@ def _named(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What a mention stands for: one of `files`, or some of those `below`."""
+    """The files that a mention may mean: one of `files`, or some of `below`."""
 
     files: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
@@ -127,13 +130,14 @@ class _Found:
 
 
 def _find(mention: Mention, tree: TreePaths) -> _Found | None:
+    """Return the files that the mention may mean, None if the tree has none."""
     if mention.kind is WordKind.GLOB:
         return _find_glob(mention.path, tree)
     segments = mention.path.split("/")
     for dropped in range(len(segments) if mention.foreign else 1):
         path = "/".join(segments[dropped:])
         trust = OTHER_ROOT if dropped else 1.0
-        # the bare name of a file elsewhere means one at the root, if any
+        # A bare name that is left of a foreign path only means a file at the root.
         alone = dropped and dropped == len(segments) - 1
         if files := ((path,) if path in tree else ()) if alone else tree.ending_with(path):
             return _Found(files=files, trust=trust)
@@ -146,12 +150,13 @@ def _find(mention: Mention, tree: TreePaths) -> _Found | None:
 def _find_glob(glob: str, tree: TreePaths) -> _Found | None:
     try:
         below = tree.matching(glob)
-    except UsageError:  # prose may hold anything
+    except UsageError:  # of a word in prose that is no glob
         return None
     return _Found(below=below) if below else None
 
 
 def _judge(mention: Mention, found: _Found, prompt: Prompt) -> _Finding:
+    """Return guesses for the files that the mention may mean."""
     trust = found.trust * _trust(mention)
     where = _where(mention)
     if found.below:
@@ -177,6 +182,7 @@ def _trust(mention: Mention) -> float:
 
 
 def _where(mention: Mention) -> str:
+    """Return the place of the mention in words."""
     place = {
         MentionPlace.FENCE: " in code",
         MentionPlace.TRACE: " in a traceback",
@@ -193,7 +199,7 @@ def _is_sibling(path: str, prompt: Prompt) -> bool:
 
 
 def _create(mention: Mention, tree: TreePaths) -> _Finding:
-    """A path that is not there is a file to be created, where text and tree make that likely."""
+    """Predict a new file for a path that is not in the tree, if it is likely enough."""
     path = _new_path(mention, tree)
     if path and mention.verb in (MentionVerb.CREATE, MentionVerb.MODIFY):
         asked = CREATED if mention.verb is MentionVerb.CREATE else MISNAMED
@@ -206,6 +212,7 @@ def _create(mention: Mention, tree: TreePaths) -> _Finding:
 
 
 def _new_path(mention: Mention, tree: TreePaths) -> str:
+    """Return the path at which a new file or directory would lie, "" if it is unlikely."""
     if mention.kind is WordKind.GLOB:
         return ""
     parent, _, name = mention.path.rpartition("/")
@@ -227,7 +234,10 @@ def _new_path(mention: Mention, tree: TreePaths) -> str:
 
 
 def _home(parent: str, name: str, tree: TreePaths) -> str:
-    """Where a file of another machine would lie here: below the longest folder that is here too."""
+    """Return where a file of another machine would lie in this tree.
+
+    This is below the longest end of its folder's path that exists here; "" if none does.
+    """
     segments = parent.split("/")
     for dropped in range(len(segments)):
         folder = "/".join(segments[dropped:])
@@ -237,7 +247,10 @@ def _home(parent: str, name: str, tree: TreePaths) -> str:
 
 
 def _combined(guesses: Iterable[_Guess]) -> tuple[FootprintEntry, ...]:
-    """One entry a path: the likeliest guess, and the region only where every guess names one."""
+    """Return one entry for each path, likeliest first.
+
+    It has the probability and the reason of the likeliest guess, and lines only if all guesses do.
+    """
     by_path: dict[str, list[_Guess]] = {}
     for guess in guesses:
         if guess.probability >= LEAST:
@@ -257,6 +270,7 @@ def _combined(guesses: Iterable[_Guess]) -> tuple[FootprintEntry, ...]:
 
 
 def _region(regions: Sequence[_Lines]) -> _Lines:
+    """Return the lines from the first to the last of all regions, None if one is unknown."""
     known = [lines for lines in regions if lines]
     if len(known) < len(regions):
         return None

@@ -1,4 +1,4 @@
-"""Finds the paths that a text names, and what the words round them say."""
+"""Finds the paths that a text names, with what the words around them ask for."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from urllib.parse import unquote
 
 from concertmaster.insight.path_spelling import NAMES, SpelledPath, WordKind, read_lines, read_word
 
-MAX_CHARACTERS = 200_000  # five times the longest prompt met; what stands below is not read
-MAX_MENTIONS = 2000  # a text that names more is a listing, or hostile
+MAX_CHARACTERS = 200_000  # five times the longest known prompt; the rest is not read
+MAX_MENTIONS = 2000  # a text with more is a listing or hostile
 
 
 class MentionPlace(StrEnum):
+    """The part of a text in which a path is named."""
+
     TEXT = "text"
     FENCE = "fence"
     TRACE = "trace"
 
 
 class MentionVerb(StrEnum):
-    """What the nearest words before a path ask to be done with it."""
+    """The action that the nearest words before a path ask for."""
 
     CREATE = "create"
     MODIFY = "modify"
@@ -36,10 +38,10 @@ class MentionVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
-    """One path that a text names, once.
+    """A path that a text names, at one place of it.
 
-    See spelling.Spelled for `path`, `kind`, `foreign` and `lines`. `line` is 1-based; `heading` is
-    the nearest one above; `bullet`: it opens an item.
+    `path`, `kind`, `foreign` and `lines` are those of `path_spelling.SpelledPath`. `line` is
+    1-based, `heading` is the nearest one above, and `bullet` means that the path opens a list item.
     """
 
     path: str
@@ -55,7 +57,7 @@ class Mention:
 
 
 class _Word(NamedTuple):
-    """A word of a line that spells a path; `quoted`: in backticks."""
+    """A word of a line that spells a path; `quoted` means that it is in backticks."""
 
     spelled: SpelledPath
     start: int
@@ -93,7 +95,10 @@ _VERBS = re.compile(
 
 
 def find_mentions(text: str) -> tuple[Mention, ...]:
-    """The paths that the text names, in their order, at most MAX_MENTIONS. Takes linear time."""
+    """Return the paths that the text names, in their order, at most MAX_MENTIONS.
+
+    The text is read up to MAX_CHARACTERS, in linear time.
+    """
     return tuple(islice(_read(text[:MAX_CHARACTERS]), MAX_MENTIONS))
 
 
@@ -106,7 +111,7 @@ def _read(text: str) -> Iterator[Mention]:
 
 
 class _Surroundings:
-    """The fence and the headings that a line stands in."""
+    """The fence and the headings around the current line."""
 
     def __init__(self) -> None:
         self.fence = ""
@@ -114,6 +119,7 @@ class _Surroundings:
         self._headings: dict[int, str] = {}  # level to text; 7 is a label such as **Files**
 
     def enter(self, line: str) -> None:
+        """Update the surroundings by the next line."""
         fence = _FENCE.match(line)
         if fence and not self.fence:
             self.fence = fence[1]
@@ -137,15 +143,16 @@ class _Surroundings:
 
     @property
     def heading(self) -> str:
+        """The nearest heading as printable text, "" if there is none."""
         nearest = max(self._headings, default=0)
         text = self._headings.get(nearest, "").strip("#*_: \t")
         return "".join(filter(str.isprintable, text))
 
     @property
     def verb(self) -> MentionVerb:
-        """What the nearest heading that asks for anything asks for; creating comes first.
+        """The verb of the nearest heading that has one; creating goes before changing.
 
-        The title does not count: it says what the work is, not what happens to each path.
+        The title does not count: it describes the whole work and not what happens to each path.
         """
         for level in sorted(self._headings, reverse=True):
             heading = self._headings[level]
@@ -157,6 +164,7 @@ class _Surroundings:
 
 
 def _in_line(line: str, number: int, surroundings: _Surroundings) -> Iterator[Mention]:
+    """Yield the mentions in one line."""
     plain = _ARROWS.sub(_ARROW, line.replace(_LINK, "  "))
     words = [*_blob_urls(plain), *_words_of(_URL.sub(_blank, plain))]
     words.sort(key=attrgetter("start"))
@@ -194,7 +202,11 @@ def _words_of(line: str) -> Iterator[_Word]:
 
 
 def _blob_urls(line: str) -> Iterator[_Word]:
-    """A URL is no path, but that of a file on a forge names one, behind a ref of some segments."""
+    """Yield the paths in URLs of files on a forge.
+
+    A ref may have several segments, so it stays before the path. The "/" in front makes the path
+    foreign, and foreign paths are looked up without their first segments, too.
+    """
     for url in _URL.finditer(line):
         blob = _BLOB.match(url[0])
         for spelled in read_word("/" + unquote(blob[1]), quoted=True) if blob else ():
@@ -207,7 +219,7 @@ def _blank(url: re.Match[str]) -> str:
 
 
 def _masked(line: str, words: list[_Word]) -> str:
-    """The line without the paths in it, which may be made of verbs."""
+    """Return the line with blanks for its paths, which may contain verbs."""
     pieces, position = [], 0
     for word in words:
         pieces += [line[position : word.start], " " * (word.end - max(word.start, position))]
@@ -228,7 +240,7 @@ def _verbs_of(line: str) -> list[tuple[int, MentionVerb]]:
 
 
 def _verb_at(line: str, word: _Word, *, verbs: list[tuple[int, MentionVerb]]) -> MentionVerb:
-    """The last verb before the path; a note "(new)" behind it comes first."""
+    """Return the last verb before the path, or CREATE if "(new)" follows it."""
     if _NEW_AFTER.match(line[word.end : word.end + 40]):
         return MentionVerb.CREATE
     index = bisect_left(verbs, (word.start, MentionVerb.NONE))
@@ -241,7 +253,10 @@ def _lines_after(line: str, end: int) -> tuple[int, int] | None:
 
 
 def _renamed(source: Mention, target: Mention) -> Mention:
-    """The target of a rename is created; into a directory, under the old name."""
+    """Return the target of a rename as a file to create.
+
+    A target that is a directory gets the file's old name.
+    """
     if target.kind is WordKind.DIRECTORY and source.kind is WordKind.FILE:
         name = source.path.rpartition("/")[2]
         target = replace(target, path=f"{target.path}/{name}", kind=WordKind.FILE)

@@ -1,4 +1,4 @@
-"""Whether a word is spelled like a path, and what it then means. No tree is asked."""
+"""Reads paths from the spelling of words, without looking at a tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 MAX_LENGTH = 400  # characters of a word
 MAX_BRACES = 20  # paths that one {a,b} may stand for
 
-# Endings of files that are edited; without this list `os.path` and `e.g.` would be files.
+# Endings of files that people edit. Without this list `os.path` and `e.g.` would be files.
 EXTENSIONS = frozenset(
     """adoc astro avsc awk bash bat bazel bib bzl c cabal cc cfg cjs clj cljs cmake cmd conf config
     cpp cs csproj css csv cts cu cxx dart default diff dockerfile ejs el elm env erb erl ex example
@@ -39,6 +39,8 @@ _BRACES = re.compile(r"(.*?)\{([^{},]*(?:,[^{},]*)+)\}(.*)")
 
 
 class WordKind(StrEnum):
+    """The kind of path that a word spells."""
+
     FILE = "file"
     DIRECTORY = "directory"
     GLOB = "glob"
@@ -46,10 +48,10 @@ class WordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpelledPath:
-    """A path as a word spells it: slashes only, no root, no leading `./`, no `/` at the end.
+    """A path as a word spells it: with slashes only, no root, no `./` before and no `/` behind it.
 
-    `foreign`: it was absolute or climbed out, so its first parts may mean nothing here.
-    `lines`: first and last, where the word names them, as in `a.py:12-20`.
+    `foreign` means that it was absolute or led out of the tree, so that its first segments may mean
+    nothing here. `lines` are the first and the last one if the word names them, as in `a.py:12-20`.
     """
 
     path: str
@@ -59,7 +61,10 @@ class SpelledPath:
 
 
 def read_word(word: str, *, quoted: bool = False) -> tuple[SpelledPath, ...]:
-    """The paths that the word spells. In backticks (`quoted`) less evidence is asked for."""
+    """Return the paths that the word spells.
+
+    A word in backticks (`quoted`) needs less evidence.
+    """
     if len(word) > MAX_LENGTH or not _is_worth_reading(word):
         return ()
     return tuple(
@@ -70,7 +75,7 @@ def read_word(word: str, *, quoted: bool = False) -> tuple[SpelledPath, ...]:
 
 
 def has_known_name(path: str) -> bool:
-    """Whether the name alone says that this is a file, and no stand-in for one."""
+    """Return whether the name alone identifies a file that is no placeholder."""
     name = path.rpartition("/")[2]
     stem, dot, extension = name.rpartition(".")
     if stem.lower() in PLACEHOLDERS or stem.lower().startswith(("your_", "your-")):
@@ -79,13 +84,14 @@ def has_known_name(path: str) -> bool:
 
 
 def _is_worth_reading(word: str) -> bool:
+    """Return whether the word may spell a path, by a quick test."""
     if "/" in word or "." in word or "\\" in word:
         return bool(_LETTER.search(word))
     return word.strip("*_():,[]") in NAMES
 
 
 def _expand(word: str) -> Iterator[str]:
-    """`a.py,b.py` and `src/{a,b}.py` are two paths each."""
+    """Yield the parts of `a.py,b.py` and `src/{a,b}.py`."""
     braces = _BRACES.fullmatch(word)
     if braces:
         for choice in braces[2].split(",")[:MAX_BRACES]:
@@ -95,7 +101,7 @@ def _expand(word: str) -> Iterator[str]:
 
 
 def _trimmed(word: str) -> str:
-    """Without punctuation and emphasis round it."""
+    """Return the word without the punctuation and emphasis around it."""
     before = None
     while word != before:
         before = word
@@ -121,8 +127,12 @@ def _without_emphasis(word: str) -> str:
 
 
 def _read_position(word: str, *, quoted: bool) -> SpelledPath | None:
-    """`path`, `path:12`, `path:12:5`, `path:12-20`, `path#L12-L20`, `path::name`, `Label:path`."""
-    word, _, anchor = word.removeprefix("@").partition("#")  # @path is how chats attach a file
+    """Return the path of a word that may have a position or a label.
+
+    The forms are `path`, `path:12`, `path:12:5`, `path:12-20`, `path#L12-L20`, `path::name` and
+    `Label:path`.
+    """
+    word, _, anchor = word.removeprefix("@").partition("#")  # chats attach a file as @path
     drive = word[:2] if word[1:3] in (":\\", ":/") else ""
     parts = [part for part in word[len(drive) :].split(":") if part]
     for index, part in enumerate(parts[:3]):
@@ -134,7 +144,7 @@ def _read_position(word: str, *, quoted: bool) -> SpelledPath | None:
 
 
 def read_lines(position: str) -> tuple[int, int] | None:
-    """First and last line of `12`, `12-20`, `L12-L20`."""
+    """Return the first and last line of `12`, `12-20` or `L12-L20`, None for other texts."""
     found = _LINES.fullmatch(position)
     if not found or int(found[1]) < 1:
         return None
@@ -156,6 +166,7 @@ def _read_path(word: str, *, quoted: bool) -> SpelledPath | None:
 
 
 def _kind_of(segments: list[str], *, path: str, sure: bool) -> WordKind | None:
+    """Return the kind of the path, None if the spelling is not that of a path."""
     deep = len(segments) > 1
     if "*" in path:
         is_glob = all(map(_GLOB_SEGMENT.fullmatch, segments)) and (deep or has_known_name(path))

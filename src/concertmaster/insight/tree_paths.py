@@ -1,4 +1,4 @@
-"""The paths of one commit, and the questions that a half-known path asks of them."""
+"""Looks up complete and partial paths among the files of one commit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concertmaster.text import globs
 
 
 class TreePaths:
-    """All files of a commit, relative to its root. Each index is built when first asked for."""
+    """All files of a commit, relative to its root. Indexes are built on their first use."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = tuple(sorted(paths))
@@ -20,37 +20,42 @@ class TreePaths:
         return index < len(self.paths) and self.paths[index] == path
 
     def has_directory(self, path: str) -> bool:
-        """Whether files lie under `path`; the root, "", is always there."""
+        """Return whether files lie below `path`; True for the root, ""."""
         return not path or bool(self._span(path))
 
     def could_hold(self, path: str) -> bool:
-        """Whether the path is there, or a folder in which it could be made."""
+        """Return whether the path exists or could be created in an existing folder."""
         folder = path.rstrip("/").rpartition("/")[0]
         return path in self or self.has_directory(path.rstrip("/")) or self.has_directory(folder)
 
     def under(self, directory: str) -> tuple[str, ...]:
-        """The files below the directory."""
+        """Return the files below the directory."""
         span = self._span(directory)
         return self.paths[span.start : span.stop]
 
     def ending_with(self, path: str) -> tuple[str, ...]:
-        """The files whose last segments are `path`; only the file itself where there is one."""
+        """Return the files whose last segments are `path`, or only `path` if it is a file."""
         if path in self:
             return (path,)
         return tuple(p for p in self._by_tail.get(_tail(path), ()) if p.endswith(f"/{path}"))
 
     def directories_ending_with(self, path: str) -> tuple[str, ...]:
-        """The same for directories."""
+        """Return the directories whose last segments are `path`.
+
+        If `path` is a directory itself, only this one is returned.
+        """
         if self.has_directory(path):
             return (path,)
         return tuple(p for p in self._directories.get(_tail(path), ()) if p.endswith(f"/{path}"))
 
     def matching(self, glob: str) -> tuple[str, ...]:
-        """The files that the glob matches at the root or, where there are none, anywhere."""
+        """Return the files that the glob matches at the root or, if none, at any depth."""
         return globs.expand((glob,), self.paths) or globs.expand((f"**/{glob}",), self.paths)
 
     def _span(self, directory: str) -> range:
+        """Return the positions in `paths` of the files below the directory."""
         below = directory.rstrip("/") + "/"
+        # "0" is the character after "/".
         return range(bisect_left(self.paths, below), bisect_left(self.paths, below[:-1] + "0"))
 
     @cached_property
@@ -69,7 +74,10 @@ class TreePaths:
 
 
 def _index(paths: Iterable[str]) -> dict[str, list[str]]:
-    """By the last segment, and by the last two: a name such as __init__.py is everywhere."""
+    """Index paths by their last segment and by their last two.
+
+    The second index is for frequent names such as __init__.py.
+    """
     index: dict[str, list[str]] = {}
     for path in paths:
         tail = _tail(path)

@@ -1,1 +1,1 @@
-"""Prompt files: read, written, drafted."""
+"""Reads, writes and drafts prompt files."""

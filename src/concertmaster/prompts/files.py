@@ -1,4 +1,4 @@
-"""The prompt files that a user lists, as they lie on the disk."""
+"""Reads the prompt files that a user lists."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from concertmaster.prompts.parser import MAX_BYTES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptFile:
-    """A prompt file as it was read."""
+    """The contents of a prompt file, with its path as `name_prompt` gives it."""
 
     path: str
     data: bytes
@@ -22,9 +22,10 @@ class PromptFile:
 def read_prompts(
     given: Sequence[Path], *, root: Path, all_prompts: bool = False
 ) -> tuple[list[PromptFile], list[str]]:
-    """Exactly the listed files, and notes; `all_prompts` takes those of listed folders as well.
+    """Return the listed prompt files, each once, and notes on repeated ones.
 
-    Raises UsageError.
+    With `all_prompts`, listed folders stand for the Markdown files below them. Raises UsageError if
+    a file cannot be read or none is listed.
     """
     listed = [(name_prompt(path, root), path) for path in _expand(given, all_prompts=all_prompts)]
     files = {
@@ -56,7 +57,7 @@ def _expand(given: Sequence[Path], *, all_prompts: bool) -> Sequence[Path]:
 
 
 def name_prompt(given: Path, root: Path) -> str:
-    """The path in the repository, or the absolute one outside it."""
+    """Return the path relative to the repository, or the absolute path outside of it."""
     absolute = given.parent.resolve() / given.name
     if absolute.is_relative_to(root.resolve()):
         return absolute.relative_to(root.resolve()).as_posix()
@@ -64,7 +65,10 @@ def name_prompt(given: Path, root: Path) -> str:
 
 
 def read_prompt(path: Path) -> bytes:
-    """What the file holds, as far as a prompt may be long. Raises UsageError."""
+    """Return the contents of the file, at most MAX_BYTES + 1 bytes.
+
+    Raises UsageError if it is no readable file.
+    """
     if path.is_dir():
         raise UsageError(
             f"{path} is a directory",

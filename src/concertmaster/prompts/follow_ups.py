@@ -1,4 +1,4 @@
-"""Further work that agents saw, as drafts of prompt files: people read and start them, we never."""
+"""Drafts prompt files for further work that agents saw; only people start them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from concertmaster.prompts.writer import render_prompt
 from concertmaster.text.display import display
 from concertmaster.text.markdown import neutralise
 
-MOST_DRAFTS = 50  # of a run
+MOST_DRAFTS = 50  # for each run
 MOST_OF_TASK = 10
-LONGEST_DRAFT = 2000  # characters that an agent may say; it is asked for a sentence
-MOST_CARRIED, LONGEST_CARRIED = 5, 500  # of a task, from one job to the next
+LONGEST_DRAFT = 2000  # characters; the agent is asked for one sentence
+MOST_CARRIED, LONGEST_CARRIED = 5, 500  # for each task; characters
 
 _LONGEST_TITLE = 80
-_MARKUP = "#>*_-+~=`|:. "  # with which a line of Markdown may begin
+_MARKUP = "#>*_-+~=`|:. "  # characters that give the start of a line a meaning
 _ORIGIN = """\
 # Further work, from run {run}
 
@@ -28,7 +28,7 @@ you run it."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUpStatement:
-    """What agents said, in inert Markdown, and the tasks that they worked on."""
+    """A follow-up in inert Markdown, and the tasks whose agents stated it."""
 
     text: str
     tasks: tuple[str, ...]
@@ -45,7 +45,10 @@ class PromptDraft:
 
 
 def merge_follow_ups(stated: Mapping[str, Iterable[str]]) -> tuple[FollowUpStatement, ...]:
-    """What was stated by task, each once; the first of every task come before all second ones."""
+    """Return the follow-ups of all tasks, each once.
+
+    `stated` has the texts of each task. The first of every task come before all second ones.
+    """
     texts: dict[str, str] = {}
     tasks: dict[str, dict[str, None]] = {}
     for task, text in _take_turns(stated):
@@ -58,19 +61,20 @@ def merge_follow_ups(stated: Mapping[str, Iterable[str]]) -> tuple[FollowUpState
 
 
 def _take_turns(stated: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
-    """So that a task that states much crowds nobody out."""
+    """Yield a follow-up of each task in turn, so that no task crowds out the others."""
     columns = [[(task, text) for text in _read(texts)] for task, texts in stated.items()]
     for row in zip_longest(*columns):
         yield from filter(None, row)
 
 
 def _read(texts: Iterable[str]) -> list[str]:
+    """Return the first MOST_OF_TASK different texts in inert Markdown."""
     inert = (neutralise(text, limit=LONGEST_DRAFT) for text in dict.fromkeys(texts))
     return [text for text in dict.fromkeys(inert) if text][:MOST_OF_TASK]
 
 
 def write_drafts(statements: Iterable[FollowUpStatement], *, run: str) -> tuple[PromptDraft, ...]:
-    """A prompt file of each, at most MOST_DRAFTS."""
+    """Return a draft for each follow-up, at most MOST_DRAFTS."""
     drafts: dict[str, PromptDraft] = {}
     for one in list(statements)[:MOST_DRAFTS]:
         title = display(one.text, limit=_LONGEST_TITLE).lstrip(_MARKUP) or "Follow-up"
@@ -82,13 +86,16 @@ def write_drafts(statements: Iterable[FollowUpStatement], *, run: str) -> tuple[
 
 
 def _name(title: str, text: str, *, taken: Collection[str]) -> str:
-    """The same in every report of a run."""
+    """Return a file name that is free and the same in every report of the run."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     names = (f"{as_slug(title) or 'follow-up'}-{digest[:size]}.md" for size in (4, len(digest)))
     return next(name for name in names if name not in taken)
 
 
 def carry_follow_ups(stated: Iterable[str]) -> tuple[str, ...]:
-    """What goes from one job to the next of a task's follow-ups: few, in one short line each."""
+    """Return the follow-ups of a task that are handed to the next job.
+
+    They are at most MOST_CARRIED, each in one line of at most LONGEST_CARRIED characters.
+    """
     lines = (display(text, limit=LONGEST_CARRIED) for text in stated)
     return tuple(dict.fromkeys(filter(None, lines)))[:MOST_CARRIED]

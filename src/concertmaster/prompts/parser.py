@@ -1,4 +1,4 @@
-"""Reads one prompt file: Markdown, with optional front matter that is checked to the letter."""
+"""Parses a prompt file: Markdown with optional front matter, which is checked strictly."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MAX_SLUG = 48
 MAX_ESTIMATE_SECONDS = 30 * 86400.0
 
 KEYS = ("title", "status", "needs", "touches", "check", "estimate", "agent", "priority", "phases")
-METADATA = ("issue_number", "created_by", "date", "description")  # met in real files, ignored
+METADATA = ("issue_number", "created_by", "date", "description")  # seen in real prompts; ignored
 DONE = ("implemented", "completed")
 
 _TITLE_WINDOW = 8 << 10  # characters in which the first heading is looked for
 _MAY_BE_HEADING = re.compile(r"#|^ {0,3}[=-]", re.MULTILINE)
 _BREAKS = {"softbreak": " ", "hardbreak": " ", "html_inline": ""}
 _TRIMMINGS = " \t-:|\N{EN DASH}\N{EM DASH}\N{WHITE HEAVY CHECK MARK}"
-_NULL = ("", "~", "null")  # what YAML writes for "nothing"
+_NULL = ("", "~", "null")  # the spellings of null in YAML
 _MARK = re.compile(r"(?<![\w.`-])[(\[]?\b(IMPLEMENTED|COMPLETED)\b(?![\w`-]|\.\w)[)\]]?")
 _NEGATED = re.compile(
     r"\b(?:not|never|yet|be|being|until|when|if|un|non|almost|nearly|half|part\w*)\W*$",
@@ -38,10 +38,10 @@ _NEGATED = re.compile(
 
 
 def parse_prompt(data: bytes, *, path: str) -> Prompt:
-    """The prompt that the file's bytes hold.
+    """Return the prompt in the contents of a file.
 
-    Blank lines stand in `text` for the front matter, so that line numbers are those of the file.
-    Raises UsageError that names the path and, where one is to blame, the line.
+    Blank lines replace the front matter in its `text`, so that line numbers are those of the file.
+    Raises UsageError, which names the path and, if one is at fault, the line.
     """
     text = _decode(data, path)
     settings, text = _FrontMatter.split(text, path)
@@ -64,7 +64,10 @@ def parse_prompt(data: bytes, *, path: str) -> Prompt:
 
 
 def write_front_matter(values: Mapping[str, object]) -> str:
-    """The lines, with both `---`, that `parse` reads back; texts and lists of texts only."""
+    """Return front matter, with both `---`, that `parse_prompt` reads back.
+
+    The values are texts and lists of texts.
+    """
     from frontmatter.default_handlers import YAMLHandler  # noqa: PLC0415
 
     written = YAMLHandler().export(dict(values), sort_keys=False, width=1 << 20)
@@ -72,27 +75,34 @@ def write_front_matter(values: Mapping[str, object]) -> str:
 
 
 def as_title(text: str) -> str:
-    """One printable line of at most MAX_TITLE characters, as the title of a prompt is."""
+    """Return the text as one printable line of at most MAX_TITLE characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TITLE]).split())
     return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + "…"
 
 
 def as_slug(text: str) -> str:
-    """Lower-case letters, digits and dashes; "" where nothing is left of the text."""
+    """Return the text in lower-case letters, digits and dashes, at most MAX_SLUG characters.
+
+    The slug is "" if nothing is left of the text, or if it looks like a key.
+    """
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:MAX_SLUG].strip("-")
-    # What is taken for a key would not survive in the marks that find issues again.
+    # Redaction would change such a slug in the marks by which issues are found again.
     return slug if redact(slug, secrets=()) == slug else ""
 
 
 def task_id(path: str) -> str:
-    """Slug of the file name and 4 hex of the path's hash: safe as a file name and in a git ref."""
+    """Return the slug of the file name and 4 hex digits of the path's hash.
+
+    The id is safe as a file name and in a git ref.
+    """
     plain = PurePosixPath(path)
     digest = hashlib.sha256(str(plain).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{as_slug(plain.stem) or 'task'}-{digest[:4]}"
 
 
 def _decode(data: bytes, path: str) -> str:
+    """Return the text with `\\n` as its only line end. Raises UsageError."""
     if len(data) > MAX_BYTES:
         _refuse(path, "it is larger than 1 MiB", "split the work into several prompts")
     if b"\0" in data:
@@ -108,7 +118,10 @@ def _decode(data: bytes, path: str) -> str:
 
 
 class _FrontMatter:
-    """The settings at the top of one prompt file; every value is text or a list until checked."""
+    """The front matter of one prompt file.
+
+    Values are texts or lists until a method checks them; it raises UsageError for a wrong one.
+    """
 
     def __init__(self, values: Mapping[str, object], *, path: str, lines: Mapping[str, int]):
         self._values = values
@@ -119,10 +132,10 @@ class _FrontMatter:
 
     @classmethod
     def split(cls, text: str, path: str) -> tuple[_FrontMatter, str]:
-        """The settings, and the text with blank lines in their place."""
+        """Split a file into its front matter and its text, with blank lines instead of it."""
         if not text.lstrip("\n").startswith("---"):
             return cls({}, path=path, lines={}), text
-        # 36 ms, and few prompts have front matter
+        # Imported here because it takes 36 ms and few prompts have front matter.
         from frontmatter.default_handlers import YAMLHandler  # noqa: PLC0415
 
         handler = YAMLHandler()
@@ -167,6 +180,7 @@ class _FrontMatter:
         return touches
 
     def completed(self) -> str:
+        """Return the reason to skip the prompt, "" if its status gives none."""
         status = self.text("status")
         return f"status: {status}" if status.lower() in DONE else ""
 
@@ -186,7 +200,7 @@ class _FrontMatter:
         return int(written or 0)
 
     def phases(self) -> tuple[Phase, ...]:
-        """In the order they run, with those that are always in."""
+        """Return the named and the lean phases in their order, () if none is named."""
         value = self._values.get("phases", "")
         if isinstance(value, str):
             named = {"": (), "full": tuple(Phase), "lean": LEAN_PHASES}.get(self.text("phases"))
@@ -199,6 +213,7 @@ class _FrontMatter:
         return tuple(phase for phase in Phase if phase in names or phase in LEAN_PHASES)
 
     def _know(self, key: object) -> None:
+        """Raise UsageError for an unknown key."""
         if key in KEYS or key in METADATA:
             return
         _refuse(
@@ -221,8 +236,11 @@ class _FrontMatter:
 
 
 def _load(block: str, path: str, *, first_line: int) -> Mapping[str, object]:
-    """The block as text, lists and mappings only: nothing is guessed, expanded or built."""
-    # PyYAML itself belongs to settings; this is the one that the library reads with.
+    """Return the values of the block as texts, lists and mappings.
+
+    BaseLoader neither guesses types nor builds objects. Raises UsageError.
+    """
+    # Only `settings` imports PyYAML; this is the copy that the front matter library uses.
     from frontmatter.default_handlers import YAMLHandler, yaml  # type: ignore[attr-defined]  # noqa: PLC0415
 
     if len(block) > MAX_FRONT_MATTER:
@@ -241,7 +259,10 @@ def _load(block: str, path: str, *, first_line: int) -> Mapping[str, object]:
 
 
 def _key_lines(block: str, path: str) -> dict[str, int]:
-    """Top-level key to its line. A key that stands twice would silently lose a value."""
+    """Return the line of each top-level key.
+
+    Raises UsageError for a repeated key, because YAML would drop one of its values without a word.
+    """
     lines: dict[str, int] = {}
     for number, line in enumerate(block.split("\n"), start=1):
         key = re.match(r"[\"']?(\w{1,60})[\"']?[ \t]*:(?:\s|$)", line)
@@ -255,7 +276,10 @@ def _key_lines(block: str, path: str) -> dict[str, int]:
 
 
 def _first_heading(text: str) -> tuple[str, str]:
-    """Text of the first heading, without markup and mark, and the mark; "" where there is none."""
+    """Return the text of the first heading without markup and mark, and the mark.
+
+    Both are "" where there is none.
+    """
     window = text[:_TITLE_WINDOW]
     if not _MAY_BE_HEADING.search(window):
         return "", ""
@@ -275,6 +299,7 @@ def _without_mark(parts: Iterable[tuple[str, str]]) -> tuple[str, str]:
 
 
 def _find_mark(before: str, text: str) -> re.Match[str] | None:
+    """Return the first IMPLEMENTED or COMPLETED in the text that is not negated."""
     for mark in _MARK.finditer(text):
         if not _NEGATED.search((before + text[: mark.start()])[-20:]):
             return mark

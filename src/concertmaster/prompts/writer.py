@@ -1,4 +1,4 @@
-"""A prompt file that is written for a person to read and start: nothing in it is started here."""
+"""Writes prompt files for people to read and start."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from concertmaster.prompts.parser import as_title, write_front_matter
 from concertmaster.text.display import visible
 
-_NOTHING = ("~", "null")  # titles that YAML reads as none
+_NOTHING = ("~", "null")  # titles that YAML reads as null
 
 
 def render_prompt(
     *, title: str, text: str, needs: Sequence[str] = (), touches: Sequence[str] = ()
 ) -> str:
-    """The file from which `prompt.parse` reads these values again.
+    """Return a prompt file from which `parse_prompt` reads these values again.
 
-    The title becomes one short line, and what is invisible in the text is shown as U+FFFD.
-    A text without a word makes a file that `parse` refuses, as it refuses each other empty prompt.
+    The title becomes one short line, and invisible characters of the text become U+FFFD. A blank
+    text makes a file that `parse_prompt` refuses, as it does every empty prompt.
     """
     line = as_title(title)
     values: dict[str, object] = {"title": "" if line.lower() in _NOTHING else line}
@@ -31,5 +31,5 @@ def _readable(text: str) -> str:
 
 
 def _show_line(line: str) -> str:
-    """Tabs stay: in a recipe of a Makefile they mean something."""
+    """Show invisible characters but tabs, which recipes of a Makefile need."""
     return "\t".join(map(visible, line.split("\t"))).rstrip()
