@@ -1,4 +1,4 @@
-"""`make image`: builds the image and prints what it weighs, layer by layer."""
+"""Builds the image for `make image` and prints its size by layer."""
 
 from __future__ import annotations
 

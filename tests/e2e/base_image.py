@@ -1,4 +1,4 @@
-"""A base image without a registry of images: a small Debian with Python, made once."""
+"""Makes a base image from Debian's packages, without an image registry."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Protocol
 BASE = "localhost/concertmaster-base:bookworm"
 RELEASE = "bookworm"
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
-# What the official slim images leave out as well.
+# The official slim images leave these out as well.
 BALLAST = (
     *("var/cache/apt/archives", "var/lib/apt/lists", "var/log/apt"),
     *("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"),
 )
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# For programs with certificates of their own: a machine may reach the registries by a proxy.
+# Programs with their own certificates must trust the machine's, which may be those of a proxy.
 VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -27,7 +27,7 @@ class Asking(Protocol):
 
 
 def make_base(engine: Asking, cache: Path) -> None:
-    """It takes half a minute the first time."""
+    """Make the image if the engine has none; this takes half a minute."""
     if engine.ask("images", "--quiet", BASE):
         return
     folder, archive = cache / "base", cache / "base.tar"

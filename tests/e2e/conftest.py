@@ -1,4 +1,4 @@
-"""The engine and the image, once for all tests; a GitHub and a stage for each."""
+"""Fixtures: one engine and image for all tests; a GitHub and a stage for each test."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def image(engine: Engine) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def kept() -> Path:
-    """What people look at afterwards; only of this run."""
+    """The empty folder for files that people look at after this session."""
     shutil.rmtree(KEPT, ignore_errors=True)
     KEPT.mkdir(parents=True)
     return KEPT
@@ -59,7 +59,7 @@ Built = Callable[..., Stage]
 
 @pytest.fixture
 def build_stage(engine: Engine, image: str, tmp_path: Path) -> Iterator[Built]:
-    """A repository with these files, and one of our examples as its workflow."""
+    """A function that makes a repository with given files and one of our examples as workflow."""
     model = Model()
     stages: dict[str, Stage] = {}
     with Double(tmp_path / "hosting") as double, Endpoint(model) as endpoint:
@@ -115,7 +115,7 @@ def build_stage(engine: Engine, image: str, tmp_path: Path) -> Iterator[Built]:
 
 
 def git(stage: Stage, *args: str) -> str:
-    """In the bare repository of the stage."""
+    """Return the output of git in the bare repository of the stage."""
     folder = stage.double.git(stage.repository).folder
     done = subprocess.run(("git", *args), cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()

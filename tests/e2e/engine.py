@@ -1,7 +1,7 @@
-"""A container engine for the tests: docker where it answers, else a podman of our own.
+"""Provides a container engine to the tests: docker if it answers, podman otherwise.
 
-Podman keeps everything below `.cache/e2e`, and needs no registry of images: its base image is made
-from Debian's packages once.
+Podman keeps everything below `.cache/e2e` and needs no image registry: its base image is made from
+Debian's packages once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CACHE = ROOT / ".cache" / "e2e"
 PACKAGES = ("podman", "crun", "debootstrap")
 START_SECONDS = 30.0
 
-# Machines without systemd, or with old control groups, refuse what podman asks for by default.
+# Podman's defaults fail on machines without systemd or with control groups of version 1.
 PODMAN_SETTINGS = """\
 [containers]
 default_ulimits=["nofile=1024:1024","nproc=4096:4096"]
@@ -34,24 +34,27 @@ cgroup_manager="cgroupfs"
 events_logger="file"
 exit_command_delay=20
 """
-# A mount namespace of its own, without the second tree of a hybrid /sys/fs/cgroup.
+# The daemon's own mount namespace hides the second tree of a hybrid /sys/fs/cgroup.
 SERVE = "umount /sys/fs/cgroup/unified 2>/dev/null; exec podman {} system service --time=0 {}"
 
 
 class CannotRun(Exception):
-    """There is no engine on this machine; the text says what would help."""
+    """There is no usable engine on this machine; the text says how to get one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """`cli` speaks to the daemon at `socket`; `base` is what the Dockerfile may start from."""
+    """A container engine.
+
+    `cli` talks to the daemon at `socket`; `base` is the base image for the Dockerfile.
+    """
 
     cli: tuple[str, ...]
     socket: Path
     base: str
 
     def ask(self, *args: str | Path) -> str:
-        """What it answers; CalledProcessError, with all it said, if it fails."""
+        """Return the output of a command. On failure print it and raise CalledProcessError."""
         done = self._run(*args)
         if done.returncode:
             sys.stderr.write(done.stdout + done.stderr)
@@ -63,11 +66,11 @@ class Engine:
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def build(self, folder: Path, tag: str, *more: str | Path) -> None:
-        """From the folder's Dockerfile."""
+        """Build the image of the folder's Dockerfile."""
         self.ask(*self._building(*more), "--tag", tag, folder)
 
     def refuse_build(self, folder: Path, *more: str | Path) -> str:
-        """What a build says that must not work."""
+        """Return the output of a build that must fail."""
         done = self._run(*self._building(*more), folder)
         assert done.returncode
         return done.stdout + done.stderr
@@ -78,7 +81,7 @@ class Engine:
 
 @contextmanager
 def running() -> Iterator[Engine]:
-    """Raises CannotRun."""
+    """Provide a running engine. Raises CannotRun."""
     if (found := _find_docker()) is not None:
         yield found
         return
@@ -101,7 +104,7 @@ def _find_docker() -> Engine | None:
 
 
 def _pinned_base() -> str:
-    """What the Dockerfile itself starts from."""
+    """Return the base image that the Dockerfile names."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     return next(one for one in lines if one.startswith("ARG BASE_IMAGE=")).partition("=")[2]
 
@@ -131,13 +134,14 @@ def _podman() -> Iterator[Engine]:
     CACHE.mkdir(parents=True, exist_ok=True)
     settings = CACHE / "containers.conf"
     settings.write_text(PODMAN_SETTINGS)
-    socket = Path(mkdtemp(prefix="concertmaster-podman-")) / "socket"  # no long path will do
+    # Not below CACHE, because paths of sockets must be short.
+    socket = Path(mkdtemp(prefix="concertmaster-podman-")) / "socket"
     url = f"unix://{socket}"
     storage = f"--root {CACHE}/storage --runroot {CACHE}/run"
     with (CACHE / "podman.log").open("w") as log:
         service = subprocess.Popen(
             ("unshare", "--mount", "sh", "-c", SERVE.format(storage, url)),
-            cwd="/",  # it takes a Dockerfile that lies where it runs for that of every build
+            cwd="/",  # or every build would use a Dockerfile in the working directory
             env={**os.environ, "CONTAINERS_CONF": str(settings)},
             stdout=log,
             stderr=log,

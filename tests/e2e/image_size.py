@@ -1,4 +1,4 @@
-"""What an image weighs: on disk by layer, and compressed as a registry keeps it."""
+"""Measures an image: on disk by layer, and compressed as in a registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEGABYTE = 1_000_000
 
 
 class Layer(NamedTuple):
-    """In bytes."""
+    """A layer of an image, with its sizes in bytes."""
 
     made_by: str
     on_disk: int
@@ -26,7 +26,7 @@ class Layer(NamedTuple):
 
 
 def layers(engine: Engine, image: str) -> list[Layer]:
-    """Those that hold something, the base's first."""
+    """Return the layers that are not empty, those of the base first."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=CACHE) as place:
         archive = Path(place) / "image.tar"
@@ -36,7 +36,7 @@ def layers(engine: Engine, image: str) -> list[Layer]:
 
 
 def tabulate(found: Sequence[Layer]) -> str:
-    """A table to print."""
+    """Return a table to print."""
     total = Layer("total", sum(it.on_disk for it in found), sum(it.compressed for it in found))
     rows = [
         f"{it.on_disk / MEGABYTE:8.1f} MB {it.compressed / MEGABYTE:8.1f} MB  {it.made_by[:80]}"
@@ -64,7 +64,7 @@ def _open(file: tarfile.TarFile, member: str | tarfile.TarInfo) -> IO[bytes]:
 
 
 def _compressed(data: IO[bytes]) -> int:
-    """As `gzip`, whose default level registries get."""
+    """Return the size with gzip's default level, which registries use."""
     packer = zlib.compressobj()
     size = sum(len(packer.compress(chunk)) for chunk in iter(lambda: data.read(CHUNK_BYTES), b""))
     return size + len(packer.flush())

@@ -1,7 +1,7 @@
-"""Our action and workflows as the runner of the tests can run them.
+"""Writes our action and workflows in a form that the local runner can run.
 
-An edition differs from the real files in what that runner does not know: `$/`, keys that only
-GitHub reads, and tokens, of which each job gets one with the permissions that it declares.
+Such an edition differs from the real files where that runner lacks a feature: `$/`, keys that only
+GitHub reads, and tokens. Each job gets a token with the permissions that it declares.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from tests.e2e.engine import ROOT
 NAME = "concertmaster-dev/concertmaster"
 SELF = f"{NAME}@v1"
 STANDINS = Path(__file__).parent / "standins"
-# Shared by all containers of one job and by nobody else, as RUNNER_TEMP is on GitHub.
+# A folder that only the containers of one job share, like RUNNER_TEMP on GitHub.
 RUNNER_TEMP = "/var/run/act/temp"
 KEPT = "/artifacts/.kept"
-SUMMARY = "/var/run/act/summary.md"  # the runner empties its own before the next step
+SUMMARY = "/var/run/act/summary.md"  # not the runner's own, which it empties before the next step
 UNKNOWN_KEYS = ("cache-mode", "concurrency")
 OFFICIAL = {"upload-artifact": "upload", "download-artifact": "download"}
 
@@ -30,7 +30,7 @@ Document = dict[Any, Any]
 
 
 def read_workflow(path: Path) -> Document:
-    """YAML 1.1 takes the key `on` for a boolean."""
+    """Return the workflow with the key `on`, which YAML 1.1 reads as a boolean."""
     found = yaml.safe_load(path.read_text())
     return {("on" if key is True else key): value for key, value in found.items()}
 
@@ -44,7 +44,7 @@ def publish(
 ) -> None:
     """Write the edition of this repository, as other repositories use it by `@v1`.
 
-    With `only` these jobs, and no outputs of the others.
+    `only` limits it to these jobs, without the outputs of the others.
     """
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     action["runs"]["image"] = f"docker://{image}"
@@ -59,7 +59,10 @@ def publish(
 
 
 def edit(workflow: Document, *, token: Callable[[Permissions], str]) -> Document:
-    """For the runner of the tests; a job that calls another workflow has no token of its own."""
+    """Return the workflow for the local runner.
+
+    A job that calls another workflow gets no token of its own.
+    """
     kept = {key: value for key, value in workflow.items() if key not in UNKNOWN_KEYS}
     jobs = {name: _edit_job(name, job, token=token) for name, job in workflow["jobs"].items()}
     return {**kept, "jobs": jobs}
@@ -77,7 +80,7 @@ def _edit_job(name: str, job: Document, *, token: Callable[[Permissions], str]) 
     kept = {key: value for key, value in job.items() if key != "concurrency"}
     if "steps" not in job:
         return kept
-    if "strategy" in kept:  # a number cannot be computed
+    if "strategy" in kept:  # the runner evaluates no expression for a number
         kept["strategy"] = {**job["strategy"], "max-parallel": 2}
     given = token(job["permissions"])
     steps = [_edit_step(step, token=given) for step in job["steps"]]
@@ -91,14 +94,14 @@ def _edit_step(step: Document, *, token: str) -> Document:
 
 
 def _keep(job: str) -> Document:
-    """What people see of a job in Actions, which is gone with its container."""
+    """Return a step that keeps the job's summary, which is lost with its container."""
     file = f"{KEPT}/{job}-${{{{ matrix.share }}}}.md"
     run = f"mkdir -p {KEPT}; ! [ -e {SUMMARY} ] || cp {SUMMARY} {file}"
     return {"if": "${{ always() }}", "run": run}
 
 
 def replacements(folder: Path) -> dict[str, Path]:
-    """`owner/name@ref` to the folder that the runner takes for it."""
+    """Map each `owner/name@ref` to the folder that the runner uses for it."""
     used = {found for path in ROOT.glob(".github/workflows/*.yml") for found in _uses(path)}
     official = {one: STANDINS / OFFICIAL.get(_short(one), "absent") for one in sorted(used)}
     return {SELF: folder, **official}

@@ -1,4 +1,4 @@
-"""One repository on the double with Eve who may write to it, and a model that plays its part."""
+"""Provides a repository on the double of GitHub, a user with write access, and a model."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ NO_DOCS = '```json\n{"no_docs": "fruit needs no words"}\n```'
 
 @dataclass
 class Model:
-    """For each title of a prompt a shell script, which it runs; then it is done. Where it is asked
-    for a judgement instead, it is content.
+    """A model that runs a shell script for each title of a prompt and then ends.
 
-    Of each title: when the first request came, in seconds, what it said, and what the script wrote
-    in that first attempt; `judged` are the phases that asked for a judgement.
+    Where a judgement is asked for, it approves. `first_seen` is the epoch time of a title's first
+    request, `first_body` its body, `results` the output of the first attempt's script. `judged` are
+    the phases that asked for a judgement.
     """
 
     scripts: dict[str, str] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Model:
 
 @dataclass
 class Stage:
-    """`runs` are kept in folders below `folder`, by number."""
+    """A repository, its runner and its model; run n is kept in `run-n` below `folder`."""
 
     double: Double
     repository: Repository
@@ -82,7 +82,7 @@ class Stage:
 
     @property
     def checkout(self) -> Path:
-        """What the runner takes for the workspace."""
+        """The folder that the runner uses as workspace."""
         return self.folder / "checkout"
 
     def open_issue(self, *names: str, title: str = "Fruit") -> Issue:
@@ -90,7 +90,7 @@ class Stage:
         return self.double.open_issue(self.repository, user=self.eve, title=title, body=body)
 
     def ask(self, issue: Issue, words: str = "/orchestrate", **env: Any) -> Ran:
-        """Eve comments, and the workflow runs."""
+        """Comment as Eve and run the workflow for the comment."""
         written = self.double.comment(self.repository, issue, user=self.eve, body=words)
         payload = self.double.comment_event(self.repository, issue, written)
         return self.start("issue_comment", payload, **env)
@@ -117,12 +117,12 @@ class Stage:
         return ran
 
     def follow(self, run: Run) -> Ran:
-        """A dispatched run begins."""
+        """Run the workflow for a dispatched run."""
         payload = self.double.dispatch_event(self.repository, run)
         return self.start("workflow_dispatch", payload, actor=run.actor)
 
     def _check_out(self) -> None:
-        """With a remote that tells the runner owner and name."""
+        """Clone the repository, with a remote from which the runner reads owner and name."""
         if not self.checkout.exists():
             bare = str(self.double.git(self.repository).folder)
             subprocess.run(("git", "clone", "--quiet", bare, self.checkout), check=True)

@@ -1,4 +1,4 @@
-"""Runs an event through a workflow file with act, the runner of GitHub Actions on one machine."""
+"""Runs an event through a workflow file with act, a local runner of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 600
 
 
 class Line(NamedTuple):
-    """`at` in seconds of the clock."""
+    """A line of the log; `at` is epoch seconds."""
 
     at: float
     text: str
@@ -27,7 +27,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """One workflow run: exit status, log, and the folder of its artifacts."""
+    """A workflow run that ended: exit status, log, and the folder of its artifacts."""
 
     code: int
     lines: tuple[Line, ...]
@@ -36,22 +36,26 @@ class Ran:
 
     @property
     def log(self) -> str:
-        """With the seconds since the start before each line."""
+        """The log, with the seconds since the start before each line."""
         return "".join(f"{one.at - self.started:7.2f} {one.text}\n" for one in self.lines)
 
     def moment(self, *words: str) -> float:
-        """When a line with all of these words came, in seconds since the start."""
+        """Return when the first line with all of these words came, in seconds since the start."""
         found = (one.at for one in self.lines if all(word in one.text for word in words))
         return next(found) - self.started
 
     def artifact(self, name: str) -> Any:
-        """A document of one of the artifacts."""
+        """Return a JSON document of one of the artifacts."""
         return json.loads((self.artifacts / name).read_text())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """`edition` is our repository as the runner can run it; `environment` is there in all jobs."""
+    """A local runner.
+
+    `edition` is the folder of our repository in a form that it can run; `environment` is set in all
+    jobs.
+    """
 
     engine: Engine
     image: str
@@ -62,7 +66,7 @@ class Runner:
     def run(
         self, checkout: Path, workflow: Path, *, event: str, payload: Any, folder: Path, **more: Any
     ) -> Ran:
-        """All jobs that the event starts in this workflow file of the checkout."""
+        """Run all jobs that the event starts in this workflow file of the checkout."""
         artifacts = folder / "artifacts"
         artifacts.mkdir(parents=True)
         file = folder / "event.json"
@@ -91,7 +95,7 @@ class Runner:
         return Ran(code=act.returncode, lines=lines, artifacts=artifacts, started=started)
 
     def _outside(self, folder: Path) -> dict[str, str]:
-        """What act itself may know."""
+        """Return the environment of act itself."""
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(folder),

@@ -1,4 +1,4 @@
-"""What a test leaves for people to look at: threads, history, summaries, logs and reports."""
+"""Keeps what people look at after a test: threads, history, summaries, logs and reports."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _keep_run(ran: Ran, folder: Path) -> None:
 
 
 def _report(artifacts: Path, share: Path) -> str:
-    """The page that a run on one machine shows, of one share."""
+    """Return the HTML report of a share, as a run on one machine would show it."""
     plan = run_folder.read_plan(artifacts / "concertmaster-plan")
     number = int(share.name.rpartition("-")[2])
     with TemporaryDirectory() as place:

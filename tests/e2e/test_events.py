@@ -1,4 +1,4 @@
-"""Whatever starts a workflow comes as far as a plan, and one job alone can do it all."""
+"""Events that start a workflow, and a workflow with a single job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLAN = frozenset({"plan", "control"})
 
 
 def outputs(ran: Ran) -> dict[str, str]:
-    """Those of the plan, as the log shows them."""
+    """Return the outputs of the plan job, as the log shows them."""
     found = (re.search(r"/plan\].*\| output (\w+) = (.*)", line.text) for line in ran.lines)
     return {one[1]: one[2] for one in found if one}
 

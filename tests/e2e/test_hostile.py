@@ -18,7 +18,7 @@ JOB = f"{TEMP}/concertmaster"
 RUNNER = "/var/run/act"
 ENGINE = "/var/run/docker.sock /run/docker.sock /run/podman/podman.sock"
 SURVIVOR = "sleep 7531"
-# Written so that no command line and no script matches itself.
+# The brackets keep a pattern from matching the command line or script that contains it.
 A_TOKEN = "gh[s]_0000000000"
 ANOTHER_KEY = f"[{OTHER_KEY[0]}]{OTHER_KEY[1:]}"
 PLACES = "/artifacts /etc /github /home /root /run /srv /tmp /var"
@@ -79,13 +79,14 @@ DAEMON = (
     f"(setsid {SURVIVOR} >/dev/null 2>&1 &); (trap '' TERM; nohup {SURVIVOR} >/dev/null 2>&1 &)"
 )
 LOOT = attack({**CONTROLS, **ATTACKS})
-# Who comes later looks for what was left behind.
+# The next agent looks for processes and files that the hostile one left.
 WITNESS = (
     f"for it in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $it; echo; done | "
     f"grep -x '{SURVIVOR} *' && echo survived; ls -a /tmp /var/tmp /dev/shm 2>/dev/null | "
     "grep pwned && echo left; echo honest > honest.txt"
 )
-# Agents get no such variables in any case, git knows no token, and root needs no more.
+# These fail without isolation, too: agents get no such variables, git has no token, and the user is
+# root already.
 NOT_EVEN_THEN = {
     *("token-in-environment", "variables-of-the-job", "token-in-configuration", "token-in-files"),
     *("groups", "signal-to-others"),
@@ -111,7 +112,7 @@ def play(stage: Stage) -> Ran:
 
 
 def without_commands(text: str) -> list[str]:
-    """What the attacks said."""
+    """Return the output without workflow commands."""
     lines = re.split(r"[\r\n]+", text)
     return [line for line in lines if line and "::" not in line and "##[" not in line]
 

@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""Contents of the image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STRANGER = "70001"
 
 
 def ask(engine: Engine, image: str, *words: str, user: str = "0") -> str:
-    """What a program in the image says to somebody without a home."""
+    """Return the output of a program in the image, for a user without a home."""
     program, *args = words
     options = ("--rm", f"--user={user}:{user}", "--env=HOME=/tmp", f"--entrypoint={program}")
     return engine.ask("run", *options, image, *args)

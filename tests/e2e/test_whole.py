@@ -1,4 +1,4 @@
-"""From a comment to landed commits and back: the real image, runner, workflow and agent."""
+"""A run from a comment to landed commits: real image, runner, workflow and agent CLI."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LOOK = "pwd; git rev-parse --show-toplevel --git-dir; id -u; git remote; git log
 SCRIPTS = {
     "Write apple.txt": f"{LOOK} echo apple > apple.txt",
     "Write pear.txt": f"{LOOK} echo pear > pear.txt",
-    "Write plum.txt": f"{LOOK} cat pear.txt",  # at first it has no idea
+    "Write plum.txt": f"{LOOK} cat pear.txt",  # changes nothing, so the first attempt fails
 }
 
 
 def play(stage: Stage) -> Issue:
-    """Two rounds: plum fails in the first one and lands in the second."""
+    """Run two rounds: plum fails in the first one and lands in the second."""
     stage.model.scripts = dict(SCRIPTS)
     issue = stage.open_issue("apple", "pear", "plum")
     assert stage.ask(issue).code == 0, stage.runs[-1].log
@@ -72,7 +72,7 @@ def count_shares(ran: Ran) -> int:
 
 
 def check_surroundings(stage: Stage) -> None:
-    """Each agent began in a worktree and a repository of its own, as a user of its own."""
+    """Check that all agents had their own worktree, repository and user."""
     told = [stage.model.results[word].splitlines() for word in SCRIPTS]
     worktrees, tops, repositories, users = zip(*(one[:4] for one in told), strict=True)
     assert worktrees == tops

@@ -1,4 +1,4 @@
-"""How long it takes from the event to the first request of an agent, and where the time goes."""
+"""Measures the time from the event to an agent's first request, by part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.runner import Ran
 
 
 def tell_times(stage: Stage, ran: Ran) -> str:
-    """A table to print."""
+    """Return a table to print."""
     rows = [f"{seconds:8.2f} s  {what}" for what, seconds in _parts(stage, ran).items()]
     return "\n".join(["", "From the comment event to the first request of an agent", *rows, ""])
 
@@ -38,7 +38,7 @@ def _parts(stage: Stage, ran: Ran) -> Mapping[str, float]:
 
 
 def _main(ran: Ran, job: str) -> float:
-    """When the job comes to our action."""
+    """Return when the job starts our action, in seconds since the start."""
     return ran.moment(job, "Run Main", NAME)
 
 

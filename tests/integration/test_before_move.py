@@ -1,4 +1,4 @@
-"""What an earlier version left is read and gone on with: runs on this machine.
+"""Runs of an earlier version on one machine, which are read and resumed.
 
 tests/data/before-move/README.md tells how the data was made.
 """
@@ -26,13 +26,13 @@ OBJECT = re.compile(r"/objects/[0-9a-f]{2}/")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """How a recorded run ends when it is gone on with; tasks are named without their hash."""
+    """The end of a recorded run after it is resumed; tasks are named without their hash."""
 
     landed: tuple[str, ...]
     files: Mapping[str, str]
-    phases: tuple[str, ...] = ()  # of the task `answer`, each as often as it is finished
+    phases: tuple[str, ...] = ()  # of the task `answer`, once for each time that one finishes
     arguments: tuple[str, ...] = ()
-    saves: bool = False  # what was half done when it was killed
+    saves: bool = False  # whether it saves what was half done when it was killed
 
 
 FIRST = {"first.txt": "first\n"}
@@ -83,17 +83,17 @@ RESUMED = [
 
 @dataclass(frozen=True)
 class Machine:
-    """The folder of a user, unpacked, and the program that works on it."""
+    """The unpacked folder of a user, and the program that works on it."""
 
     folder: Path
     run: str
 
     def document(self, name: str) -> Any:
-        """What the earlier version has said with --json."""
+        """Return a document that the earlier version printed with --json."""
         return json.loads((self.folder / name).read_text())
 
     def do(self, *arguments: str) -> tuple[int, Any]:
-        """The exit code, and the one document that --json prints."""
+        """Return the exit code and the document that --json prints."""
         done = called(*arguments, "--repo", self.folder / "project", "--json")
         assert done.out, done.err
         return done.code, done.document
@@ -103,12 +103,12 @@ class Machine:
         return [json.loads(line) for line in journal.read_text().split("\n")[:-1]]
 
     def git(self, *arguments: str) -> str:
-        """What git says in the repository of the run, which borrows the user's objects."""
+        """Return git's output in the run's repository, which borrows the user's objects."""
         command = ["git", "--git-dir", str(self.run_folder / "repository.git"), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def show(self, name: str) -> str:
-        """The file on the target."""
+        """Return the text of a file on the target."""
         command = ["git", "-C", str(self.folder / "project"), "show", f"main:{name}"]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -118,8 +118,10 @@ class Machine:
 
 
 def unpack(name: str, folder: Path) -> str:
-    """The name of the run, which is a new one: resuming ends all processes that bear it, also
-    those of other tests on this machine."""
+    """Unpack a recorded run under a new name and return that name.
+
+    Resuming ends all processes with the name of the run, so parallel tests must not share one.
+    """
     with tarfile.open(DATA / "runs" / f"{name}.tar.xz") as archive:
         old: str = json.loads(read(archive, "status.json"))["run"]
         new = f"{old[:-4]}{secrets.token_hex(2)}"

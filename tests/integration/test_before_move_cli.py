@@ -1,4 +1,4 @@
-"""The command line as an earlier version had it: help, exit codes, and the keys of its documents.
+"""The command line of an earlier version: help, exit codes, and keys of its documents.
 
 tests/data/before-move/README.md tells how the data was made.
 """
@@ -21,7 +21,7 @@ AGENT = ("--agent-command", OBEDIENT_COMMAND, "--parallel", "3")
 
 
 def make_project(folder: Path) -> Project:
-    """Prompts of which one lands, one builds on it, one fails, and one is done."""
+    """Return a project with prompts that land, build on another, fail, cost or are done."""
     project = Project(folder)
     write_prompt(project, "one", "echo 1 > one.txt", head="touches: [one.txt]")
     write_prompt(project, "two", "cp one.txt two.txt", head="needs: [one.md]")
@@ -40,7 +40,7 @@ def prompts(*names: str) -> list[str]:
 
 
 def see_errors(root: Path) -> list[dict[str, Any]]:
-    """What is wrong about each, the exit code and the first line of what it says."""
+    """Return the arguments, the exit code and the error line of each wrong call."""
     run = ("run", *prompts("one"))
     calls: list[tuple[str, ...]] = [
         (),
@@ -79,7 +79,7 @@ def see_error(root: Path, arguments: tuple[str, ...]) -> dict[str, Any]:
 
 
 def see_documents(root: Path) -> dict[str, Any]:
-    """The shape of every document that `--json` prints, and of what a run leaves."""
+    """Return the shape of each document that `--json` prints or a run leaves."""
     check = ("--check", "sh check.sh")
     named = prompts("one", "two", "bad", "old")
     found = {
@@ -108,9 +108,9 @@ def see_documents(root: Path) -> dict[str, Any]:
 
 
 def see_events(journal: Path) -> dict[str, Any]:
-    """Each kind of event that is in the journal, all of it together."""
+    """Return the events of the journal by kind."""
     events = [json.loads(line) for line in journal.read_text().splitlines()]
-    # The machine may be short of something, and was not then.
+    # A machine short of resources writes this event; the recorded one was not short.
     events = [event for event in events if event["event"] != "Throttled"]
     ordered = sorted(events, key=lambda event: str(event["event"]))
     kinds = groupby(ordered, key=lambda event: str(event["event"]))
@@ -118,7 +118,7 @@ def see_events(journal: Path) -> dict[str, Any]:
 
 
 def shape(value: Any) -> Any:
-    """Keys, and types in the place of values; one for all that is in a list."""
+    """Return the value with types instead of values; items of a list share one shape."""
     match value:
         case dict():
             return {key: shape(one) for key, one in value.items()}
@@ -135,7 +135,7 @@ def shape(value: Any) -> Any:
 
 
 def merge(shapes: list[Any]) -> Any:
-    """What fits all of them."""
+    """Return the shape that fits all of these."""
     if all(isinstance(one, dict) for one in shapes):
         keys = dict.fromkeys(key for one in shapes for key in one)
         return {key: merge([one[key] for one in shapes if key in one]) for key in keys}

@@ -1,4 +1,4 @@
-"""The workflows, examples and actions of this repository, as text and as YAML."""
+"""Reads the workflows, examples and actions of this repository, as text and as YAML."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "concertmaster-dev/concertmaster"
 HERE = "$/."  # the action at the commit of the workflow itself
 
-# Keys that GitHub knows and the parser in its last release does not yet.
+# Keys that GitHub knows but the parser's latest release does not.
 _TOO_NEW = re.compile(r"^cache-mode:.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class File:
-    """One YAML file of the repository; `name` is its path there."""
+    """A YAML file of the repository; `name` is its path there."""
 
     name: str
     text: str
 
     @cached_property
     def yaml(self) -> Any:
-        """As GitHub reads it: `on` is a word and no boolean."""
+        """The document as GitHub reads it, with `on` as a word and not a boolean."""
         return yaml.load(self.text, Loader=_Loader)
 
     @property
@@ -37,7 +37,7 @@ class File:
         return jobs
 
     def steps(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All steps, each with its job."""
+        """Yield each step with the name of its job."""
         for name, job in self.jobs.items():
             for step in job.get("steps", ()):
                 yield name, step
@@ -48,7 +48,7 @@ class File:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's booleans."""
+    """A loader that reads only the booleans of YAML 1.2."""
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -1,5 +1,5 @@
-// GitHub's own parser of workflows and expressions, one request and one answer a line of JSON.
-// Libraries are found from the folder that is given as the only argument.
+// Runs GitHub's own parser of workflows and evaluator of expressions. Each request and each answer
+// is a line of JSON. The only argument is the folder of the libraries.
 import { registerHooks } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -13,7 +13,7 @@ const load = (name) => import(pathToFileURL(join(process.argv[2], name, "dist/in
 const { NoOperationTraceWriter, convertWorkflowTemplate, parseWorkflow } = await load("@actions/workflow-parser");
 const { data, Evaluator, Lexer, Parser } = await load("@actions/expressions");
 
-/** `files`: texts by path or by `owner/repository/path@ref`, of which `name` is one. */
+/** `files` are texts by path or by `owner/repository/path@ref`; `name` is the one to parse. */
 async function parse({ name, files }) {
   const parsed = parseWorkflow({ name, content: files[name] }, new NoOperationTraceWriter());
   const provider = {
@@ -35,7 +35,7 @@ function describe(job) {
   return { if: job.if.expression, needs: (job.needs ?? []).map((need) => need.value) };
 }
 
-/** `status`: what the functions success, failure, cancelled and always give. */
+/** `status` has the values of the functions success, failure, cancelled and always. */
 function evaluate({ expression, contexts, status }) {
   const functions = Object.entries(status).map(([name, value]) => ({
     name,

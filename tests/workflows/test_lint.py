@@ -1,4 +1,4 @@
-"""What the linters of others say of our workflows, examples and actions."""
+"""Linters for the workflows, examples and actions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REF = re.compile(r"uses: ([\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)\n")
 
 
 def lint(program: str, *arguments: str) -> str:
-    """All that it has to say; "" where that is nothing."""
+    """Return the output of a linter, "" if it finds nothing."""
     done = subprocess.run(
         [Path(sys.executable).parent / program, *arguments],
         cwd=ROOT,
@@ -30,7 +30,7 @@ def lint(program: str, *arguments: str) -> str:
 
 
 def test_actionlint_finds_nothing() -> None:
-    # Which other linters a machine has makes no difference.
+    # The result must not depend on other linters of the machine.
     names = [one.name for one in JOBS]
     assert lint("actionlint", "-shellcheck=", "-pyflakes=", "-no-color", *names) == ""
 
@@ -111,4 +111,4 @@ def test_issue_forms_are_whole() -> None:
 def test_what_people_call_us_is_in_the_action() -> None:
     action = ACTION.yaml
     assert {"name", "description", "author", "branding"} <= {*action}
-    assert len(action["description"]) <= 125  # what the marketplace shows
+    assert len(action["description"]) <= 125  # limit of the marketplace

@@ -1,4 +1,4 @@
-"""Who may do what: each job has the permissions that it needs and no others."""
+"""Permissions of jobs: all that a job needs and no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOUR = ("plan", "work", "verify", "finalize")
 
 
 def joined(*jobs: str) -> dict[str, str]:
-    """What one who calls all of these jobs has to have."""
+    """Return the permissions that a caller of all these jobs needs."""
     found: dict[str, str] = {}
     for job in jobs:
         for name, level in NEEDED[job].items():
@@ -87,7 +87,7 @@ def test_only_the_job_that_runs_agents_has_their_keys(file: File) -> None:
 
 
 def _steps(file: File) -> list[tuple[str, Any]]:
-    """Steps, and all that a job gives to a workflow that it calls."""
+    """Return the steps, and the jobs that call a workflow, with their names."""
     jobs = [(name, job) for name, job in file.jobs.items() if "uses" in job]
     assert not any("secrets." in str(job.get("env")) for job in file.jobs.values())
     return [*file.steps(), *jobs]
@@ -106,7 +106,7 @@ def test_what_can_write_is_never_on_the_machine_of_the_agents() -> None:
 
 
 def test_examples_take_the_action_where_the_token_can_write() -> None:
-    """An image of somebody's own holds the token of `work` and `verify` only, which reads."""
+    """A user's own image may only get the token of `work` and `verify`, which reads."""
     for job, step in EXAMPLES["own-image"].steps():
         if step.get("uses", "").startswith("docker:"):
             assert job in ("work", "verify")

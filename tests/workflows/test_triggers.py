@@ -1,4 +1,4 @@
-"""What starts which job, by GitHub's own parser and evaluator."""
+"""Events and the jobs that they start, by GitHub's own parser and evaluator."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ COMMENTS = [
     (comment("/orchestrate cancel"), CONTROL),
     (comment("/orchestrate status"), CONTROL),
     (comment("/orchestrate help"), CONTROL),
-    # Two blanks: `cancel` must not wait behind the run; the plan job says that it is not for it.
+    # With two blanks: `cancel` must not wait behind the run, and the plan job ignores it.
     (comment("/orchestrate  cancel"), BOTH),
-    # The control job says that it is not for it.
+    # The control job ignores it.
     (comment("/orchestrate\n- prompts/help.md"), BOTH),
     (comment("please /orchestrate this"), NEITHER),
     (comment("> /orchestrate"), NEITHER),
@@ -102,7 +102,7 @@ CASES: Mapping[str, list[tuple[Mapping[str, Any], str]]] = {
     "workflow-dispatch": [*PULLS, (DISPATCH, RUN)],
     "own-image": [*COMMENTS, *PULLS, (DISPATCH, RUN)],
     "host": [*COMMENTS, *PULLS, (DISPATCH, RUN)],
-    # One job: what is for `control` is not answered.
+    # A single job does not answer commands for `control`.
     "marketplace": [(event, wanted.replace(CONTROL, "").strip()) for event, wanted in COMMENTS],
     "other-agents": [(event, wanted.replace(CONTROL, "").strip()) for event, wanted in COMMENTS],
 }
@@ -139,7 +139,7 @@ def test_all_events_of_the_table_are_subscribed() -> None:
         assert wanted == {*EXAMPLES[name].yaml["on"]}, name
 
 
-# --- what waits for what ------------------------------------------------------------------------
+# --- concurrency groups -------------------------------------------------------------------------
 
 
 def group_of(parser: Parser, file: File, event: Mapping[str, Any], **inputs: str) -> str:
@@ -178,18 +178,18 @@ def test_control_waits_for_nobody() -> None:
 
 PLANNED = {"run": "i5-c7", "shares": "[0, 1]", "verify": "true", "plan_sha256": "f00"}
 NOTHING = {"run": "", "shares": "[]", "verify": "false", "plan_sha256": ""}
-LANDS_ONLY = {**PLANNED, "shares": "[]"}  # a round that lands what an earlier one brought
+LANDS_ONLY = {**PLANNED, "shares": "[]"}  # a round that only lands results of an earlier one
 WITHHELD = dict.fromkeys(PLANNED, "")  # GitHub drops outputs that hold a masked secret
 ALL = "plan work verify finalize"
 STORIES = [
-    # outputs of plan, results of jobs other than success, jobs during which a person cancels, run
+    # outputs of plan, results other than success, the job during which a person cancels, jobs run
     (PLANNED, {}, "", ALL),
     (PLANNED, {"work": "failure"}, "", ALL),
     (PLANNED, {"verify": "failure"}, "", ALL),
     (PLANNED, {"work": "failure", "verify": "failure"}, "", ALL),
     (PLANNED, {"work": "cancelled"}, "work", "plan work finalize"),
     (PLANNED, {"verify": "cancelled"}, "verify", ALL),
-    (PLANNED, {"work": "cancelled"}, "", ALL),  # it ran into its time limit
+    (PLANNED, {"work": "cancelled"}, "", ALL),  # by its time limit
     (NOTHING, {}, "", "plan"),
     (LANDS_ONLY, {}, "", "plan verify finalize"),
     ({**LANDS_ONLY, "verify": "false"}, {}, "", "plan finalize"),
@@ -207,7 +207,7 @@ def tell(
     results: Mapping[str, str],
     cancelled_in: str,
 ) -> dict[str, dict[str, Any]]:
-    """What became of each job, as it stands in the context `needs`."""
+    """Return result and outputs of each job, as in the context `needs`."""
     needs: dict[str, dict[str, Any]] = {}
     cancelled = False
     parsed = parser.parse(file)["jobs"]
@@ -223,7 +223,7 @@ def tell(
 
 
 def _ancestors(jobs: Mapping[str, Any], name: str) -> set[str]:
-    """All of them: success() looks beyond the jobs that `needs` names."""
+    """Return all ancestors, because success() also considers indirect needs."""
     direct = {*jobs[name]["needs"]}
     return direct.union(*(_ancestors(jobs, one) for one in direct))
 
@@ -246,7 +246,7 @@ def test_a_job_is_run_where_it_has_something_to_do(
         ({"work": "failure"}, "", "false"),
         ({"work": "cancelled"}, "work", "true"),
         ({"verify": "cancelled"}, "verify", "true"),
-        ({"work": "cancelled"}, "", "false"),  # the time limit of one share; verify has judged
+        ({"work": "cancelled"}, "", "false"),  # by the time limit of a share; verify has run
         ({"work": "cancelled", "verify": "failure"}, "", "true"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Estimates learn from the runs in the repository's folder, and nothing there can break a plan."""
+"""Samples from the reports of past runs, and plans that use them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import Project
 from tests.journals import make_plan, make_task
 
 AGENT = ("--agent-command", OBEDIENT_COMMAND, "--check", "true")
-LONGEST_READING_SECONDS = 0.3  # of the processor, for 200 old runs
+LONGEST_READING_SECONDS = 0.3  # of processor time, for 200 old runs
 
 Document = dict[str, Any]
 
@@ -31,7 +31,7 @@ Document = dict[str, Any]
 
 
 def story(*names: str) -> Report:
-    """Of a run in which all tasks landed, after 4 seconds of work and for a dollar each."""
+    """Return the report of a run in which all tasks landed after 4 seconds, for a dollar each."""
     tasks = [make_task(name, paths=["a.py", "b.py"]) for name in names]
     plan = replace(make_plan(tasks=tasks), slots=len(names))
     events = [event for name in names for event in journals.succeed(name, at=2, cost=1.0)]
@@ -132,11 +132,11 @@ def test_no_more_runs_are_read_than_can_teach(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tasks", [0, 1, 8])
 def test_two_hundred_old_runs_do_not_make_planning_slow(tasks: int, tmp_path: Path) -> None:
     report = story(*(f"task{number}" for number in range(tasks or 20)))
-    if not tasks:  # many that failed: they are read, and teach nothing
+    if not tasks:  # failed tasks, which are read but give no samples
         report = replace(report, tasks=tuple(replace(one, head="") for one in report.tasks))
     for number in range(200):
         keep_run(tmp_path, f"20260101-{number:06}-ab12", report)
-    learn_samples(read_past(tmp_path))  # planning has loaded its libraries before
+    learn_samples(read_past(tmp_path))  # loads the libraries, which planning has done before
 
     began = time.process_time()
     found = learn_samples(read_past(tmp_path))
@@ -187,7 +187,7 @@ def test_the_third_plan_says_what_it_has_learned_of_two_runs(
     assert "predicted cost: unknown" in told
     sing, dance = made["tasks"]
     assert sing["estimate_reason"].startswith(reason)
-    assert 0.5 < sing["estimate_seconds"] < 30  # by size it were 600
+    assert 0.5 < sing["estimate_seconds"] < 30  # by size it would be 600
     assert (dance["estimate_seconds"], dance["estimate_reason"]) == (180, "front matter")
     assert made["predicted_cost_usd"] is None
 

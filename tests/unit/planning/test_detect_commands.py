@@ -1,4 +1,4 @@
-"""Which check and setup are found in which tree, and that no file can do harm."""
+"""Detection of check and setup, also in hostile trees."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def test_no_check_is_found_where_no_file_speaks_for_one(files: dict[str, str]) -
         ({**NODE, "yarn.lock": ""}, "yarn install --immutable"),
         ({**NODE, **MAKE, "package-lock.json": ""}, "npm ci"),
         ({**NODE, **TESTS, "package-lock.json": ""}, ""),  # pytest is the check
-        ({**MAKE, "requirements.txt": ""}, ""),  # make would not look into our .venv
+        ({**MAKE, "requirements.txt": ""}, ""),  # make would not use .venv
         ({"Cargo.toml": "", "Cargo.lock": ""}, "cargo fetch"),
-        ({"Cargo.toml": ""}, ""),  # it would write a lock file into the result
+        ({"Cargo.toml": ""}, ""),  # cargo would add a lock file to the result
         ({"go.mod": "", "go.sum": ""}, "go mod download"),
         ({"go.mod": ""}, ""),
-        ({"go.mod": "", "go.sum": "", "vendor/modules.txt": ""}, ""),  # all is there
+        ({"go.mod": "", "go.sum": "", "vendor/modules.txt": ""}, ""),  # the modules are vendored
         ({"uv.lock": "", "pyproject.toml": PACKAGE, "requirements.txt": ""}, ""),  # no check
     ],
     ids=str,
@@ -122,8 +122,8 @@ def test_a_setup_is_found_that_serves_the_check(files: dict[str, str], command: 
         ("uv run pytest -q", {"uv.lock": "", "pyproject.toml": ""}, "uv sync"),
         (".venv/bin/pytest -q", {"uv.lock": "", "pyproject.toml": ""}, "uv sync"),
         ("npm test", {"go.mod": "", "go.sum": ""}, ""),
-        ("pytest -q", ALL, ""),  # it would not look into our .venv
-        ("make test", ALL, ""),  # nobody sees what it sets up by itself
+        ("pytest -q", ALL, ""),  # it would not use .venv
+        ("make test", ALL, ""),  # it may do its own setup
         ("sh check.sh", ALL, ""),
         ("./going/mynpm --cargos", ALL, ""),
     ],
@@ -192,7 +192,7 @@ def test_the_reason_names_the_file_and_what_else_was_seen() -> None:
     ids=lambda data: repr(data[:8]),
 )
 def test_a_hostile_file_counts_as_absent(data: bytes) -> None:
-    names = [name for name in FILES if name != "pytest.ini"]  # which speaks by being there
+    names = [name for name in FILES if name != "pytest.ini"]  # whose existence is enough
     assert detect_commands(names, dict.fromkeys(names, data)) == DetectedCommands()
 
 

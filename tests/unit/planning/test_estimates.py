@@ -1,4 +1,4 @@
-"""What past tasks tell about the next ones."""
+"""Estimates of time and cost from past tasks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def many(*seconds: float) -> list[Sample]:
     return [sample(one) for one in seconds]
 
 
-# --- where an estimate is from -----------------------------------------------
+# --- sources of an estimate --------------------------------------------------
 
 FULL = tuple(Phase)
 ROWS: dict[str, tuple[list[Sample], float, str]] = {
@@ -202,7 +202,7 @@ def test_a_report_names_the_predicted_cost_beside_the_measured_one() -> None:
     assert report.tasks[0].estimate_cost_usd == 0.75
 
 
-# --- what teaches ---------------------------------------------------------------
+# --- samples --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, LONGEST_SECONDS, math.nan, math.inf, -math.inf])
@@ -273,7 +273,7 @@ def test_a_history_tells_of_the_tasks_that_worked() -> None:
     assert told.profile == profile_of(plan.tasks[0], plan.settings)
     assert [
         *recall_history(_put(history, replace(done, profile=None)))
-    ] == []  # written before it was kept
+    ] == []  # of a version that kept no profile
 
 
 def _put(history: History, *tasks: TaskHistory) -> History:
@@ -282,7 +282,7 @@ def _put(history: History, *tasks: TaskHistory) -> History:
     return history
 
 
-# --- whatever the past is ----------------------------------------------------------
+# --- robustness --------------------------------------------------------------------
 
 ANY_NUMBER = st.floats() | st.sampled_from([0.0, -1.0, 5e-324, 1e308, LONGEST_SECONDS])
 PROFILES = st.builds(
@@ -338,7 +338,7 @@ def test_one_outlier_of_ten_moves_an_estimate_no_further_than_to_a_neighbour_of_
 
 
 def test_a_fifth_of_wild_outliers_leaves_an_estimate_within_a_third_of_the_truth() -> None:
-    """Agents are mostly near their usual time; some hang, some give up at once."""
+    """Most samples are near their usual time; some agents hang or give up at once."""
     chance = random.Random(7)
     for true in (20.0, 400.0, 5000.0):
         usual = [true * math.exp(chance.gauss(0, 0.35)) for _ in range(24)]

@@ -1,4 +1,4 @@
-"""From prompts and footprints to the plan."""
+"""Plans from prompts and footprints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def candidate(
     estimate: float | None = None,
     probability: float = 0.9,
 ) -> Candidate:
-    """`needs` and `edits` are names with blanks between them; the id is the file's stem."""
+    """Return a candidate; `needs` and `edits` are names separated by blanks.
+
+    Its id is the stem of the file.
+    """
     return Candidate(
         id=path.rpartition("/")[2].removesuffix(".md"),
         prompt=Prompt(
@@ -42,7 +45,7 @@ def candidate(
 
 
 def plan(*candidates: Candidate, hints: str = "", slots: int = 4) -> Plan:
-    """`hints` such as "ba" say that b.md comes after a.md."""
+    """Return the plan of candidates; a hint "ba" says that b.md comes after a.md."""
     return make_plan(
         candidates,
         run="run",

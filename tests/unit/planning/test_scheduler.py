@@ -1,4 +1,4 @@
-"""List scheduling: what starts next, and what a plan would take."""
+"""List scheduling: choice of the next tasks, makespans and bounds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def networks(draw: st.DrawFn) -> Network:
 
 
 def random_network(seed: int, *, tasks: int) -> Network:
-    """As in real lists: one task in three has a need, some files are hot."""
+    """Return a network like real lists: a third of the tasks has a need, some files are hot."""
     source = random.Random(seed)
     names = [f"t{i:02}" for i in range(tasks)]
     files = {name: {source.randrange(tasks * 2) for _ in range(2)} for name in names}
@@ -64,7 +64,7 @@ def random_network(seed: int, *, tasks: int) -> Network:
 
 
 def schedule(found: Network, *, slots: int) -> dict[str, tuple[float, float]]:
-    """Start and end of each task, played independently of `simulate`."""
+    """Return start and end of each task, computed independently of `simulate`."""
     order, _ = scheduler.simulate(found, slots=slots)
     times: dict[str, tuple[float, float]] = {}
     free = [0.0] * slots

@@ -1,4 +1,4 @@
-"""How a plan is dealt out to jobs, and what is cut where a component is too large for one."""
+"""Deals of a plan to jobs, with cuts in components that are too large for one."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ def plan_of(
     apart: dict[str, float] | None = None,
     slots: int = 4,
 ) -> Plan:
-    """One letter is one task; "ba" in `needs` or `after` says that b comes after a, "ab" in
-    `apart` that a and b exclude each other with this probability."""
+    """Return a plan in which each task is one letter.
+
+    In `needs` and `after`, "ba" says that b comes after a. In `apart`, "ab" says that a and b
+    exclude each other with this probability.
+    """
     links = [(*pair, True) for pair in needs] + [(*pair, False) for pair in after]
     found = [Need(task=t, on=on, hard=hard, reason=f"{t}.md says so") for t, on, hard in links]
     exclusions = [
@@ -64,7 +67,7 @@ def new_notes(before: Plan, dealt: Plan) -> tuple[str, ...]:
     return dealt.notes[len(before.notes) :]
 
 
-# --- what fits -------------------------------------------------------------------
+# --- components that fit ---------------------------------------------------------
 
 
 def test_no_more_jobs_than_have_their_slots_full() -> None:
@@ -99,7 +102,7 @@ def test_a_plan_without_tasks_has_no_shares() -> None:
     assert deal_shares(plan, jobs=4, job_seconds=JOB).shares == ()
 
 
-# --- what is cut -----------------------------------------------------------------
+# --- cuts ------------------------------------------------------------------------
 
 
 def test_a_component_too_large_is_cut_at_its_cheapest_exclusion_and_the_plan_says_so() -> None:
@@ -187,7 +190,7 @@ def test_what_cannot_be_cut_does_not_keep_another_component_from_being_cut() -> 
     assert any("may not finish" in note for note in dealt.notes)
 
 
-# --- always ----------------------------------------------------------------------
+# --- invariants ------------------------------------------------------------------
 
 NAMES = "abcdefgh"
 
@@ -217,7 +220,7 @@ def reachable(plan: Plan) -> set[tuple[str, str]]:
 
 
 def untouched(plan: Plan) -> Plan:
-    """What no deal may change."""
+    """Return the plan without the parts that a deal may change."""
     return replace(
         plan,
         shares=(),

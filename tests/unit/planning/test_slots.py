@@ -1,4 +1,4 @@
-"""`--parallel auto`: how many slots a plan gets on a machine, and the words for it."""
+"""The number of slots of `--parallel auto`, and the reasons for it."""
 
 from __future__ import annotations
 
