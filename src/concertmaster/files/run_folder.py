@@ -9,14 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from concertmaster.errors import UsageError
 from concertmaster.files.atomic import write_atomically
 from concertmaster.model import PLAN_VERSION, Plan
-
-if TYPE_CHECKING:
-    pass
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
-from concertmaster.files.untrusted import open_plain
+from concertmaster.files.untrusted import open_plain, read_document
 from concertmaster.sandbox.supervisor import end_users
 from concertmaster.worktrees.removal import remove_folder
 
@@ -20,6 +20,7 @@ TEMPORARY_FOLDER = "tmp"
 HOME_FOLDER = "home"
 KNOWN_NAMES = frozenset({OWNER_FILE, TREE_FOLDER, GIT_FOLDER, TEMPORARY_FOLDER, HOME_FOLDER})
 _LONGEST_OWNER = 1 << 16
+_RUN = re.compile(r"\w[\w-]*")  # part of a folder's name
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  only searched for files of one owner
 
 
@@ -51,14 +52,14 @@ def read_owner(folder: Path) -> AttemptOwner | None:
 
     An agent may have put anything in the place of the record.
     """
-    place = folder / OWNER_FILE
+    place, what = folder / OWNER_FILE, "the record of an attempt"
     try:
-        with open_plain(place, what="an owner", most_bytes=_LONGEST_OWNER) as descriptor:
-            values = json.loads(os.read(descriptor, _LONGEST_OWNER))
-        numbers = {"attempt": int(values["attempt"]), "uid": int(values.get("uid", 0))}
-        return AttemptOwner(**{**values, **numbers})
-    except (EnvironmentFault, OSError, ValueError, TypeError, KeyError, RecursionError):
+        with open_plain(place, what=what, most_bytes=_LONGEST_OWNER) as descriptor:
+            owner = read_document(os.read(descriptor, _LONGEST_OWNER), AttemptOwner, what=what)
+    except (EnvironmentFault, OSError):
         return None
+    is_valid = _RUN.fullmatch(owner.run) and Path(owner.repository).is_absolute()
+    return owner if is_valid and "\0" not in owner.repository else None
 
 
 def discard_attempt(folder: Path) -> None:
