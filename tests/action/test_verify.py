@@ -124,7 +124,7 @@ class Round:
         tree = self.git("write-tree", env=env)
         return self.git("commit-tree", tree, "-p", parent, "-F", "-", env=env, input=text)
 
-    def issue_client(self, name: str, head: str, **fields: Any) -> None:
+    def forge_result(self, name: str, head: str, **fields: Any) -> None:
         """Forge the share's result so that this commit is the task's head."""
         bundle = self.share_of(name) / self.result(name)["bundle"]
         ref = f"refs/heads/concertmaster/{self.history.run}/{self.id_of(name)}"
@@ -263,7 +263,7 @@ def test_the_target_may_have_moved_meanwhile(worked: Worked, double: Double) -> 
 def test_a_path_that_no_task_may_change_is_refused(worked: Worked) -> None:
     done = worked()
     path = ".github/workflows/evil.yml"
-    done.issue_client("apple", done.commit(done.base, {path: "on: push\n"}))
+    done.forge_result("apple", done.commit(done.base, {path: "on: push\n"}))
     verdict = done.verify()
 
     assert done.landing(verdict) == ["pear", "plum"]
@@ -274,7 +274,7 @@ def test_a_path_that_no_task_may_change_is_refused(worked: Worked) -> None:
 def test_a_base_that_smuggles_a_commit_is_refused(worked: Worked) -> None:
     done = worked()
     evil = done.commit(done.base, {"evil.txt": "never judged\n"})
-    done.issue_client("apple", done.commit(evil, {"apple.txt": "apple\n"}), base=evil)
+    done.forge_result("apple", done.commit(evil, {"apple.txt": "apple\n"}), base=evil)
     verdict = done.verify()
 
     assert done.faults(verdict) == {"apple": LandingFault.REFUSED}
@@ -287,7 +287,7 @@ def test_a_base_that_claims_the_result_of_another_task_is_refused(worked: Worked
     evil = done.commit(done.base, {"evil.txt": "never judged\n"})
     built_on = [{"task": done.id_of("apple"), "head": evil}]
     head = done.commit(evil, {"pear.txt": "pear\n"}, name="pear")
-    done.issue_client("pear", head, base=evil, built_on=built_on)
+    done.forge_result("pear", head, base=evil, built_on=built_on)
     verdict = done.verify()
 
     # Plum is refused too, because it is built on the result that the forged one replaced.
@@ -299,7 +299,7 @@ def test_a_base_that_claims_the_result_of_another_task_is_refused(worked: Worked
 def test_a_head_that_is_not_one_commit_on_its_base_is_refused(worked: Worked) -> None:
     done = worked()
     first = done.commit(done.base, {"first.txt": "1\n"})
-    done.issue_client("apple", done.commit(first, {"second.txt": "2\n"}))
+    done.forge_result("apple", done.commit(first, {"second.txt": "2\n"}))
     verdict = done.verify()
 
     assert done.faults(verdict) == {"apple": LandingFault.REFUSED}
@@ -339,7 +339,7 @@ def test_a_history_that_was_changed_is_refused(worked: Worked) -> None:
 
 def test_a_commit_in_the_words_of_somebody_else_is_refused(worked: Worked) -> None:
     done = worked()
-    done.issue_client("apple", done.commit(done.base, {"apple.txt": "apple\n"}, name="pear"))
+    done.forge_result("apple", done.commit(done.base, {"apple.txt": "apple\n"}, name="pear"))
     verdict = done.verify()
 
     assert done.faults(verdict) == {"apple": LandingFault.REFUSED}

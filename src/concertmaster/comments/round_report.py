@@ -212,8 +212,8 @@ def _measured(speed: Speed | None) -> Iterator[str]:
     times = speed.agent_seconds / speed.wall_seconds if speed.wall_seconds > 0 else 0.0
     ratio = f" ({times:.1f} times)" if speed.agent_seconds > 0 and times else ""
     told = f"for {cost(speed.usage)}" if cost(speed.usage) else "at unknown cost"
-    issue_number = speed.usage.input_tokens + speed.usage.output_tokens
-    tokens = f" and {issue_number:,} tokens" if issue_number else ""
+    count = speed.usage.input_tokens + speed.usage.output_tokens
+    tokens = f" and {count:,} tokens" if count else ""
     yield (
         f"Agents worked {duration(speed.agent_seconds)} in {duration(speed.wall_seconds)} of "
         f"clock time{ratio}, {told}{tokens}. Checks took {duration(speed.check_seconds)}."
