@@ -44,7 +44,7 @@ crash: setup ## the full crash sweep: killed at every step, nothing is lost
 	$(BIN)/pytest -m crash tests/crash
 
 e2e: setup $(ACT) ## the real image, runner and agent; docker, or podman as root; see build/e2e/
-	$(BIN)/pytest -m e2e -s tests/e2e
+	$(BIN)/pytest -m e2e -s -o faulthandler_timeout=2400 tests/e2e
 
 image: setup ## the container image, and its size by layer
 	$(BIN)/python -m tests.e2e
