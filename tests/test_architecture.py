@@ -15,7 +15,11 @@ TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "concertmaster"
 
 # What each package may import, bottom up. Every package may import the ground floor and itself.
-GROUND = "model errors events commands graph retry clock templates"
+# The model's Plan keeps the declared settings, so their declarations lie on the ground floor.
+GROUND = (
+    "model errors events commands graph retry clock templates"
+    " settings.choices settings.declarations"
+)
 PACKAGES = {
     "text": "",
     "settings": "text",
@@ -83,7 +87,7 @@ SHELL = frozenset(
     rounds.bundles rounds.check_result rounds.documents rounds.state_branch
     sandbox.download_cache sandbox.exit_status sandbox.guard_server sandbox.host sandbox.output
     sandbox.permissions sandbox.supervisor sandbox.users
-    settings
+    settings.access settings.action_inputs settings.process settings.sources
     templates
     terminal.console terminal.live
     watch.follow watch.poller
@@ -100,6 +104,7 @@ OWNERS = {
     "git": "git.command",
     "github3": "watch.poller",
     "psutil": "sandbox.host",
+    "pydantic_settings": "settings",
     "rich": "terminal",
     "subprocess": "sandbox.supervisor",
 }
@@ -165,8 +170,8 @@ def imported_modules(modules: Modules, name: str) -> set[str]:
 
 def package_of(name: str) -> str:
     """The package of a module; "" for the ground floor."""
-    first = name.partition(".")[0]
-    return "" if first in {*GROUND.split(), "__init__"} else first
+    is_ground = any(is_in(name, module) for module in (*GROUND.split(), "__init__"))
+    return "" if is_ground else name.partition(".")[0]
 
 
 def is_in(name: str, package: str) -> bool:
@@ -263,11 +268,11 @@ def the_stand_alone_script_imports_only_the_standard_library(modules: Modules) -
     ]
 
 
-def only_settings_reads_the_environment(modules: Modules) -> list[str]:
+def only_the_settings_of_the_process_read_the_environment(modules: Modules) -> list[str]:
     return [
         f"{name} reads {word}"
         for name, tree in modules.items()
-        if name != "settings"
+        if name != "settings.process"
         for word in ENVIRONMENT.intersection(used_names(tree))
     ]
 
@@ -405,6 +410,14 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
         {"git.command": "from concertmaster.github import issues", "github.issues": ""},
         {"run.state": "from concertmaster.engine import journal", "engine.journal": ""},
         {"github.issues": "def f():\n import concertmaster.cli.main", "cli.main": ""},
+        {
+            "github.issues": "from concertmaster.settings.sources import load_settings",
+            "settings.sources": "",
+        },
+        {
+            "settings.declarations": "from concertmaster.text import display",
+            "text.display": "",
+        },
     ],
     no_job_imports_another: [
         {"action.verify": "from concertmaster.action.work import work", "action.work": ""},
@@ -426,15 +439,17 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
         {"worktrees.worktree": "from git.cmd import Git"},
         {"engine.event_loop": "import click"},
         {"cli.main": "from rich.table import Table"},
+        {"cli.main": "from pydantic_settings import BaseSettings"},
     ],
     the_stand_alone_script_imports_only_the_standard_library: [
         {STAND_ALONE: "from concertmaster.errors import Error"},
         {STAND_ALONE: "import psutil"},
     ],
-    only_settings_reads_the_environment: [
+    only_the_settings_of_the_process_read_the_environment: [
         {"cli.main": "import os\nos.environ['HOME']"},
         {"cli.main": "import os\nos.getenv('HOME')"},
         {"sandbox.supervisor": "from os import environ"},
+        {"settings.sources": "import os\nos.environ['HOME']"},
     ],
     only_the_console_prints: [{"cli.main": "print()"}],
     no_function_is_long: [{"cli.main": "def f():\n" + " pass\n" * 50}],
@@ -485,7 +500,9 @@ KEPT = {
     "landing.merge_queue": "class B: ...",
     "sandbox.guard_server": "import os, sys\nprint()",
     "sandbox.supervisor": "import subprocess\ntry: process.environ()\nexcept OSError: ...",
-    "settings": "import os\nos.environ['HOME']\nfrom concertmaster.errors import Error",
+    "github.slash_command": "from concertmaster.settings.declarations import SETTINGS",
+    "settings.declarations": "",
+    "settings.process": "import os\nos.environ['HOME']\nfrom concertmaster.errors import Error",
     "terminal.console": "import rich\nprint()",
     "terminal.live": "import rich",
     "worktrees.manager": "",

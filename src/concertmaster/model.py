@@ -6,7 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from concertmaster.settings import choices
+from concertmaster.settings.declarations import FrozenSettings
+
 PLAN_VERSION = 1
+
+# The declarations of settings need these as well, and Plan needs the declarations.
+Phase = choices.Phase
+LEAN_PHASES = choices.LEAN_PHASES
+LandingMode = choices.LandingMode
 
 
 class TaskState(StrEnum):
@@ -44,31 +52,6 @@ class Outcome(StrEnum):
     OVER_BUDGET = "over_budget"
     CANCELLED = "cancelled"
     LOST = "lost"
-
-
-class Phase(StrEnum):
-    """A step of WorkflowMaster in an attempt; the members are in the order they run."""
-
-    PREPARE = "prepare"
-    RESEARCH = "research"
-    IMPLEMENT = "implement"
-    TEST = "test"
-    DOCUMENT = "document"
-    REVIEW = "review"
-    DELIVER = "deliver"
-
-
-LEAN_PHASES = (Phase.PREPARE, Phase.IMPLEMENT, Phase.TEST, Phase.DELIVER)
-
-
-class LandingMode(StrEnum):
-    """The way results reach the target."""
-
-    MERGE = "merge"
-    PULL_REQUESTS = "pull-requests"
-    SINGLE_PULL_REQUEST = "single-pull-request"
-    BRANCHES = "branches"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,27 +132,13 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
-    """All settings of a run, frozen in its plan."""
+class RunSettings(FrozenSettings):
+    """All settings of a run, frozen in its plan, and what was found when they were."""
 
-    agent: str  # "" = no agent runs
-    agent_command: str = ""
-    agent_model: str = ""  # the model of `agent`; "" = the agent's default
-    agent_environment: tuple[str, ...] = ()  # names of further variables that agents may see
-    setup: str = ""
-    setup_reason: str = ""  # the reason for a detected setup; "" = the user gave it
-    check: str = ""
-    landing: LandingMode = LandingMode.MERGE
+    agent: str  # "" = no agent has a part in it
     phases: tuple[Phase, ...] = LEAN_PHASES
-    timeout_seconds: float = 2700.0
-    check_timeout_seconds: float = 1800.0
-    budget_usd: float | None = None
-    attempts: int = 2
-    fix_attempts: int = 3  # times that a phase may send the work back to the agent
+    setup_reason: str = ""  # why it is this setup; "" = it was given
     longest_pause_seconds: float | None = None  # a longer usage limit stops the run
-    repairs: int = 1  # further rounds for a task that did not land with the others
-    rounds: int = 3  # rounds that a run on GitHub starts by itself
-    protected: tuple[str, ...] = ()
     requester: str = ""  # "Name <email>", credited as co-author
     made_at: int = 0  # epoch seconds; the date of every commit that Concertmaster makes
 

@@ -8,7 +8,7 @@ import pytest
 
 from concertmaster.action.plan.job import plan as run_plan
 from concertmaster.errors import UsageError
-from concertmaster.settings import load_action_settings
+from concertmaster.settings.action_inputs import load_action_settings
 from tests.action.attacks import gets_a_reply, gets_nothing, plan
 from tests.action.repository import LIST, Scene
 

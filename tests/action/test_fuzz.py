@@ -27,7 +27,9 @@ from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_tr
 from concertmaster.planning.build_plan import plan_files
 from concertmaster.planning.run_settings import FilledSettings, freeze_settings
 from concertmaster.prompts.files import PromptFile
-from concertmaster.settings import Settings, load_settings
+from concertmaster.settings.declarations import SETTINGS as DECLARED
+from concertmaster.settings.declarations import Settings
+from concertmaster.settings.sources import load_settings
 from concertmaster.text.display import is_visible
 from concertmaster.text.markdown import BODY_LIMIT
 from concertmaster.text.marks import read_marks
@@ -89,7 +91,7 @@ VALUES = st.recursive(
     max_leaves=5,
 )
 SETTINGS_FILES = st.dictionaries(
-    st.sampled_from([*Settings.model_fields, "unknown"]),
+    st.sampled_from([*DECLARED, "unknown"]),
     st.sampled_from(YAML_VALUES) | st.text(max_size=6),
     max_size=3,
 ).map(lambda found: "\n".join(f"{key}: {value}" for key, value in found.items()))
@@ -331,9 +333,9 @@ def test_any_settings_file_is_read_or_refused_with_its_name(text: str) -> None:
 
 
 def check_caps(found: Settings) -> None:
-    assert found.budget is None or 0 < found.budget < float("inf")
+    assert found.budget_usd is None or 0 < found.budget_usd < float("inf")
     assert found.parallel is None or 1 <= found.parallel <= 256
-    assert 0 < found.timeout < float("inf")
+    assert 0 < found.timeout_seconds < float("inf")
 
 
 @CALM

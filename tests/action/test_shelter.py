@@ -23,7 +23,7 @@ from concertmaster.report.model import Report
 from concertmaster.sandbox import users
 from concertmaster.sandbox.guard_server import users_of_processes
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.settings import ActionSettings
+from concertmaster.settings.action_inputs import ActionSettings
 from concertmaster.terminal.console import Console
 from tests.conftest import Project
 from tests.isolation import attack, make_open_folder, needs_root

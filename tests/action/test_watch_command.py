@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.errors import EnvironmentFault, UsageError
-from concertmaster.settings import load_access_settings
+from concertmaster.settings.access import load_access_settings
 from concertmaster.watch.follow import find_issue
 from tests.action.watching import Stage
 from tests.commandline import Done, concertmaster

@@ -10,7 +10,7 @@ import pytest
 
 from concertmaster.github.issue_reference import IssueReference
 from concertmaster.report.github_run import RunView
-from concertmaster.settings import AccessSettings
+from concertmaster.settings.access import AccessSettings
 from concertmaster.terminal.console import Console
 from concertmaster.watch.follow import RunWatcher, follow_run
 from concertmaster.watch.poller import RunPoller

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from concertmaster.action.job import Job
-from concertmaster.settings import ActionSettings
+from concertmaster.settings.action_inputs import ActionSettings
 from concertmaster.terminal.console import Console
 from tests.github.clock import Clock
 from tests.github.double import Double, write_event

@@ -3,7 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LATER = ("frontmatter", "github", "github3", "jinja2", "markdown_it", "pathspec", "psutil", "rich")
+LATER = (
+    *("frontmatter", "github", "github3", "jinja2", "markdown_it", "pathspec", "psutil"),
+    *("pydantic", "pydantic_settings", "rich", "yaml"),
+)
 PROBE = f"""
 import sys, concertmaster.__main__
 print([name for name in {LATER} if name in sys.modules])

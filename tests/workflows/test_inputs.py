@@ -15,7 +15,8 @@ import yaml
 from concertmaster import __version__
 from concertmaster.action.registry import JOBS
 from concertmaster.github.prompt_list import read_prompt_list
-from concertmaster.settings import ActionSettings, load_settings
+from concertmaster.settings.action_inputs import ActionSettings
+from concertmaster.settings.sources import load_settings
 from tests.action.rounds import House
 from tests.github.double import Double
 from tests.workflows.files import (

@@ -16,7 +16,7 @@ from concertmaster.github.slash_command import read_branch
 from concertmaster.planning.run_settings import read_settings
 from concertmaster.prompts.files import PromptFile
 from concertmaster.prompts.parser import MAX_BYTES
-from concertmaster.settings import Settings
+from concertmaster.settings.declarations import Settings
 from concertmaster.text.display import display
 
 

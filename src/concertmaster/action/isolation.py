@@ -11,7 +11,7 @@ from concertmaster.engine import local_run as runs
 from concertmaster.landing.path_policy import TreePath
 from concertmaster.sandbox import permissions
 from concertmaster.sandbox.users import Accounts, disable_ptrace, is_root
-from concertmaster.settings import Isolation
+from concertmaster.settings.action_inputs import Isolation
 
 ATTEMPTS = "attempts"  # the folder of all attempts, below that of the job
 _VARIABLES = (  # these name files of this job or of later steps

@@ -15,7 +15,7 @@ from concertmaster.clock import Clock, SystemClock
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_trigger
 from concertmaster.github.issues import IssueClient
-from concertmaster.settings import ActionSettings
+from concertmaster.settings.action_inputs import ActionSettings
 from concertmaster.terminal.console import Console
 from concertmaster.text.redaction import redact
 

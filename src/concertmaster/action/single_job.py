@@ -21,7 +21,7 @@ from concertmaster.action.verify import verify
 from concertmaster.action.work import work
 from concertmaster.errors import EnvironmentFault, Error, Interrupted
 from concertmaster.sandbox.users import disable_ptrace, is_root
-from concertmaster.settings import Isolation
+from concertmaster.settings.action_inputs import Isolation
 
 FINALIZE_SHARE = 0.1  # the part of the job's time
 VERIFY_SHARE = 0.3  # the part of the remaining time

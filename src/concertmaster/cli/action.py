@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from concertmaster.errors import EnvironmentFault, Interrupted
-from concertmaster.settings import drop_token, load_action_settings, read_environment
+from concertmaster.settings.process import drop_token, read_environment
 from concertmaster.terminal.console import Console
 
 _AGAIN = "run the job again, or write `/orchestrate retry` on the issue of the run"
@@ -20,6 +20,7 @@ def action(console: Console, /, job: str) -> int:
     # The GitHub libraries are slow to load, and no other command needs them.
     from concertmaster.action.job import Job  # noqa: PLC0415
     from concertmaster.action.registry import JOBS  # noqa: PLC0415
+    from concertmaster.settings.action_inputs import load_action_settings  # noqa: PLC0415
 
     settings = load_action_settings()
     drop_token()

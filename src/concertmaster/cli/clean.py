@@ -21,7 +21,7 @@ from concertmaster.model import TaskState
 from concertmaster.report.outcome import can_go_on
 from concertmaster.run.state import RunState, TaskRecord
 from concertmaster.sandbox import host
-from concertmaster.settings import find_cache
+from concertmaster.settings.process import find_cache
 from concertmaster.terminal.console import Console
 from concertmaster.worktrees.owner import AttemptOwner, discard_attempt, list_attempts
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from concertmaster.cli.finish import run_plan
-from concertmaster.cli.options import json_option
+from concertmaster.cli.options import json_option, setting_option
 from concertmaster.errors import Error, UsageError
 from concertmaster.git.repository import make_repository
 from concertmaster.planning.build_plan import make_plan
@@ -68,7 +68,7 @@ def _find_material() -> Path:
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to make the repository.")
-@click.option("--parallel", default="3", metavar="N", help="How many agents work at a time.")
+@setting_option("parallel", default="3", metavar="N", help="How many agents work at a time.")
 @json_option
 @click.pass_obj
 def demo(console: Console, /, folder: Path | None, parallel: str, json: bool) -> int:

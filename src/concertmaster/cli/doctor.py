@@ -16,7 +16,8 @@ from concertmaster.errors import EnvironmentFault, Error
 from concertmaster.git.repository import Repository
 from concertmaster.sandbox.resources import LIMITS
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.settings import FILE_NAMES, find_cache, read_environment
+from concertmaster.settings.declarations import FILE_NAMES
+from concertmaster.settings.process import find_cache, read_environment
 from concertmaster.terminal.console import Console
 
 

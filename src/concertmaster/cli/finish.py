@@ -10,7 +10,7 @@ from concertmaster.planning.build_plan import Planned
 from concertmaster.report.html import render_report
 from concertmaster.report.model import exit_code
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.settings import find_cache, read_environment
+from concertmaster.settings.process import find_cache, read_environment
 from concertmaster.terminal.console import Console
 
 

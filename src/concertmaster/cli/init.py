@@ -14,13 +14,13 @@ from pathlib import Path
 
 import click
 
-from concertmaster.cli.options import json_option, repo_option
+from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
 from concertmaster.errors import UsageError
 from concertmaster.files.add_files import add_files
 from concertmaster.git.repository import Repository
 from concertmaster.planning.run_settings import PlanRequest, fill_commands, freeze_settings
 from concertmaster.report.outcome import NextStep
-from concertmaster.settings import FILE_NAMES, load_settings, write_settings
+from concertmaster.settings.declarations import FILE_NAMES
 from concertmaster.terminal.console import Console
 from concertmaster.text.display import count
 
@@ -127,13 +127,17 @@ def _settings_file(asked: PlanRequest, repository: Repository) -> bytes:
 
     A command that was found has its reason beside it.
     """
+    # Slow to load, and most commands do without.
+    from concertmaster.settings.file import write_settings  # noqa: PLC0415
+    from concertmaster.settings.sources import load_settings  # noqa: PLC0415
+
     base = repository.resolve("HEAD")
     given = load_settings(asked.options)
     filled = fill_commands(given, repository, base=base, paths=repository.paths(base))
     freeze_settings(filled, requester="")
     found = filled.settings
     reasons = {key: f"found: {reason}" for key, reason in filled.reasons.items()}
-    keys = ["setup"] if found.setup or "setup" in given.model_fields_set else []
+    keys = ["setup"] if found.setup or "setup" in given.given else []
     values = {key: str(getattr(found, key)) for key in (*keys, "check")}
     return write_settings(values, reasons=reasons)
 
@@ -155,8 +159,8 @@ def _check_place(root: Path, path: str) -> None:
 
 @click.command()
 @repo_option
-@click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable (default: found).")
-@click.option("--check", metavar="CMD", help="What must pass before anything lands.")
+@setting_option("setup", help="Makes a fresh worktree usable (default: found).")
+@setting_option("check", help="What must pass before anything lands.")
 @click.option("--github", is_flag=True, help="Also the workflow, and a form for issues.")
 @json_option
 @click.pass_obj
@@ -165,8 +169,7 @@ def init(console: Console, /, repo: Path, github: bool, json: bool, **given: str
 
     No file is written over and nothing is committed; what remains to be done is told.
     """
-    options = {name: value for name, value in given.items() if value is not None}
-    asked = PlanRequest(repository=repo, prompts=(), options=options)
+    asked = PlanRequest(repository=repo, prompts=(), options=given_settings(given))
     groundwork = plan_init_files(asked, github=github)
     write_init_files(groundwork)
     console.result("\n".join(groundwork.sentences()), groundwork.document())

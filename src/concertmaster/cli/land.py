@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from concertmaster.cli.finish import finish, run_home
-from concertmaster.cli.options import json_option, repo_option
+from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.event_loop import ProgressListener
 from concertmaster.engine.journal import Journal
@@ -190,9 +190,9 @@ def _receive(
 @click.command()
 @click.argument("branches", metavar="BRANCH...", nargs=-1, required=True)
 @repo_option
-@click.option("--target", metavar="BRANCH", help="Where they land (default: this branch).")
-@click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable, e.g. 'uv sync'.")
-@click.option("--check", metavar="CMD", help="What must pass, e.g. 'pytest -q'.")
+@setting_option("target", help="Where they land (default: this branch).")
+@setting_option("setup")
+@setting_option("check")
 @json_option
 @click.pass_obj
 def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: Any) -> int:
@@ -201,10 +201,7 @@ def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: An
     They are merged and checked together. What conflicts or breaks the check is left out, and its
     branch stays as it is. Remote-tracking branches such as origin/x will do; no agent runs.
     """
-    options = {
-        name: given[name] for name in ("target", "setup", "check") if given[name] is not None
-    }
-    asked = PlanRequest(repository=given["repo"], prompts=(), options=options)
+    asked = PlanRequest(repository=given["repo"], prompts=(), options=given_settings(given))
     with Guard() as guard:
         planned = plan_branches(asked, branches)
         for note in planned.plan.notes:

@@ -9,7 +9,7 @@ import click
 
 from concertmaster import __version__
 from concertmaster.errors import EnvironmentFault, Error, Interrupted, UsageError
-from concertmaster.settings import drop_git_environment
+from concertmaster.settings.process import drop_git_environment
 from concertmaster.terminal.console import Console
 
 NAMES = (

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import click
 
-from concertmaster.model import LandingMode
 from concertmaster.planning.run_settings import PlanRequest
+from concertmaster.settings.declarations import SETTINGS, Kind, Place, Setting, settings_of
 
 
 def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -22,6 +22,42 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return command
 
     return apply
+
+
+# What the help shows for a value.
+_METAVARS = {
+    Kind.COMMAND: "CMD",
+    Kind.NAME: "NAME",
+    Kind.MODEL: "NAME",
+    Kind.BRANCH: "BRANCH",
+    Kind.LIST: "WORD,...",
+    Kind.NUMBER: "N",
+    Kind.SLOTS: "N|auto",
+    Kind.USD: "USD",
+    Kind.DURATION: "45m",
+    Kind.PHASES: "full|lean|NAME,...",
+}
+
+
+def setting_option(name: str, **changes: Any) -> Callable[[Any], Any]:
+    """Return the option of a setting as it is declared, but for what `changes` gives click."""
+    return _declare(SETTINGS[name], **changes)
+
+
+def _declare(setting: Setting, **changes: Any) -> Callable[[Any], Any]:
+    types: Mapping[Kind, Any] = {
+        Kind.USD: float,
+        Kind.CHOICE: click.Choice([str(word) for word in setting.offered or setting.choices]),
+    }
+    usual = {"metavar": _METAVARS.get(setting.kind), "help": setting.help}
+    return click.option(
+        setting.option, setting.name, **{**usual, "type": types.get(setting.kind), **changes}
+    )
+
+
+def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings among the values that click gave, without those that nobody set."""
+    return {name: value for name, value in given.items() if name in SETTINGS and value is not None}
 
 
 def choice(*words: StrEnum) -> click.Choice[str]:
@@ -44,21 +80,7 @@ planning_options = _with(
     click.argument("prompts", nargs=-1, type=click.Path(path_type=Path, readable=False)),
     repo_option,
     click.option("--base", default="", metavar="REF", help="Where tasks start (default: target)."),
-    click.option("--target", metavar="BRANCH", help="Where results land (default: this branch)."),
-    click.option("--agent", metavar="NAME", help="Who does the work (default: claude)."),
-    click.option("--agent-command", metavar="CMD", help="A program of yours that does the work."),
-    click.option("--agent-model", metavar="NAME", help="The model (default: as the agent is set)."),
-    click.option("--parallel", metavar="N|auto", help="How many agents work at the same time."),
-    click.option("--setup", metavar="CMD", help="Makes a fresh worktree usable, e.g. 'uv sync'."),
-    click.option("--check", metavar="CMD", help="What must pass, e.g. 'pytest -q'."),
-    click.option(
-        "--landing",
-        type=choice(LandingMode.MERGE, LandingMode.BRANCHES, LandingMode.NONE),
-        help="How results land (default: merge).",
-    ),
-    click.option("--phases", metavar="full|lean|NAME,...", help="What a task goes through."),
-    click.option("--budget", type=float, metavar="USD", help="Begin no phase beyond it."),
-    click.option("--timeout", metavar="45m", help="The longest that an agent may work."),
+    *map(_declare, settings_of(Place.OPTION).values()),
     click.option("--all-prompts", is_flag=True, help="Take all *.md files of listed directories."),
     json_option,
 )
@@ -66,13 +88,10 @@ planning_options = _with(
 
 def read_request(given: dict[str, Any]) -> PlanRequest:
     """Return the request for a plan that the `planning_options` make."""
-    names = (
-        "target agent agent_command agent_model parallel setup check landing phases budget timeout"
-    ).split()
     return PlanRequest(
         repository=given["repo"],
         prompts=given["prompts"],
         base=given["base"],
         all_prompts=given["all_prompts"],
-        options={name: given[name] for name in names if given[name] is not None},
+        options=given_settings(given),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from concertmaster.cli.finish import finish, run_home
-from concertmaster.cli.options import json_option, repo_option, run_argument
+from concertmaster.cli.options import json_option, repo_option, run_argument, setting_option
 from concertmaster.engine import local_run as runs
 from concertmaster.git.repository import Repository
 from concertmaster.sandbox.supervisor import Guard
@@ -17,7 +17,7 @@ from concertmaster.terminal.console import Console
 @click.command()
 @run_argument
 @repo_option
-@click.option("--budget", type=float, metavar="USD", help="The new budget of the whole run.")
+@setting_option("budget", help="The new budget of the whole run.")
 @json_option
 @click.pass_obj
 def resume(console: Console, /, run: str, repo: Path, budget: float | None, json: bool) -> int:

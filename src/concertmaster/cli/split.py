@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from concertmaster.cli.finish import run_home
-from concertmaster.cli.options import json_option, repo_option
+from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
 from concertmaster.cli.split_answer import (
     LONGEST_PROMPT,
     SPLIT_SCHEMA,
@@ -34,8 +34,8 @@ from concertmaster.errors import Error, Interrupted, Stopped, UsageError
 from concertmaster.files import run_folder
 from concertmaster.files.add_files import add_files, check_folder
 from concertmaster.git.repository import Repository
-from concertmaster.model import Outcome, Phase, Plan, Prompt, RunSettings, Task, Usage
-from concertmaster.planning.run_settings import PlanRequest, read_settings
+from concertmaster.model import Outcome, Phase, Plan, Prompt, Task, Usage
+from concertmaster.planning.run_settings import PlanRequest, keep_settings, read_settings
 from concertmaster.prompts.files import name_prompt, read_prompt
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.report.summary import cost
@@ -192,14 +192,7 @@ def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository) -> Plan:
         title=prompt.title,
         estimate_seconds=0.0,
     )
-    frozen = RunSettings(
-        agent="command" if settings.agent_command else settings.agent,
-        agent_command=settings.agent_command,
-        agent_model=settings.agent_model,
-        agent_environment=settings.agent_environment,
-        timeout_seconds=settings.timeout,
-        made_at=int(time.time()),
-    )
+    frozen = keep_settings(settings)
     run = f"split-{secrets.token_hex(4)}"
     return Plan(run=run, base=base, target="", slots=1, settings=frozen, tasks=(task,))
 
@@ -303,10 +296,10 @@ def _leftovers(prompt: Prompt, path: Path) -> Iterator[str]:
 )
 @repo_option
 @click.option("--base", default="", metavar="REF", help="What the agent reads (default: HEAD).")
-@click.option("--agent", metavar="NAME", help="Who splits it (default: claude).")
-@click.option("--agent-command", metavar="CMD", help="A program of yours that splits it.")
-@click.option("--agent-model", metavar="NAME", help="The model (default: as the agent is set).")
-@click.option("--timeout", metavar="45m", help="The longest that the agent may take.")
+@setting_option("agent", help="Who splits it (default: claude).")
+@setting_option("agent_command", help="A program of yours that splits it.")
+@setting_option("agent_model")
+@setting_option("timeout", help="The longest that the agent may take.")
 @click.option("--yes", is_flag=True, help="Write the files without asking.")
 @json_option
 @click.pass_obj
@@ -318,10 +311,11 @@ def split(
     It can only read. Its prompt files, with `needs` where one builds on another, are shown before
     they are written. No file is written over, and PROMPT stays as it is.
     """
-    names = ("agent", "agent_command", "agent_model", "timeout")
-    options = {name: given[name] for name in names if given[name]}
     asked = PlanRequest(
-        repository=given["repo"], prompts=(prompt,), base=given["base"], options=options
+        repository=given["repo"],
+        prompts=(prompt,),
+        base=given["base"],
+        options=given_settings(given),
     )
     try:
         console.note(f"an agent reads {prompt}; this may take some minutes")

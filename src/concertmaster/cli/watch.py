@@ -8,7 +8,6 @@ import click
 
 from concertmaster.cli.options import json_option
 from concertmaster.errors import Error
-from concertmaster.settings import load_access_settings
 from concertmaster.terminal.console import Console
 
 
@@ -34,7 +33,8 @@ def watch(
     are closed. Exits with 0 when every task has landed by then, else with 1. Needs GITHUB_TOKEN
     or GH_TOKEN, which may read issues and actions.
     """
-    # The GitHub library takes longer to load than most commands take to run.
+    # Their libraries take longer to load than most commands take to run.
+    from concertmaster.settings.access import load_access_settings  # noqa: PLC0415
     from concertmaster.watch.follow import RunWatcher, find_issue  # noqa: PLC0415
 
     access = load_access_settings()

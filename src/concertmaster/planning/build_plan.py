@@ -28,7 +28,7 @@ from concertmaster.planning.slots import SlotCapacity
 from concertmaster.prompts.files import PromptFile, read_prompts
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.sandbox import host
-from concertmaster.settings import count_cores
+from concertmaster.settings.process import count_cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.model import LEAN_PHASES, Phase, RunSettings
 from concertmaster.planning.detect_commands import FILES, detect_commands
-from concertmaster.settings import FILE_NAMES, Settings, load_settings
+from concertmaster.settings.declarations import FILE_NAMES, FrozenSettings, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,8 @@ def read_settings(
 
     Raises UsageError.
     """
+    from concertmaster.settings.sources import load_settings  # noqa: PLC0415  slow to load
+
     for name in FILE_NAMES:
         data = repository.read_file(base, name) if name in paths else None
         if data is not None:
@@ -110,15 +112,16 @@ def fill_commands(
 
     An empty setup counts as given.
     """
-    check, has_setup = settings.check.strip(), "setup" in settings.model_fields_set
+    check, has_setup = settings.check.strip(), "setup" in settings.given
     if check and has_setup:
         return FilledSettings(settings=settings)
     read = {name: repository.read_file(base, name) for name in FILES if name in paths}
     files = {name: data for name, data in read.items() if data is not None}
     found = detect_commands(paths, files, check=check, has_setup=has_setup)
     named = [(key, c) for key, c in (("check", found.check), ("setup", found.setup)) if c]
+    commands: dict[str, Any] = {key: c.command for key, c in named}
     return FilledSettings(
-        settings=settings.model_copy(update={key: c.command for key, c in named}),
+        settings=replace(settings, **commands),
         reasons={key: c.reason for key, c in named},
     )
 
@@ -134,26 +137,19 @@ def freeze_settings(filled: FilledSettings, *, requester: str) -> RunSettings:
             next_step="answer with --check, for example --check 'pytest -q', or with `check:` in "
             "concertmaster.yml, committed on the base (`true` trusts every result)",
         )
+    return keep_settings(settings, setup_reason=filled.setup_reason, requester=requester)
+
+
+def keep_settings(
+    settings: Settings, *, setup_reason: str = "", requester: str = ""
+) -> RunSettings:
+    """What a plan keeps of the settings, also where they name no check."""
+    kept: dict[str, Any] = {one.name: getattr(settings, one.name) for one in fields(FrozenSettings)}
     agent = "command" if settings.agent_command else settings.agent
     usual = LEAN_PHASES if agent == "command" else tuple(Phase)
     return RunSettings(
-        agent=agent,
-        agent_command=settings.agent_command,
-        agent_model=settings.agent_model,
-        agent_environment=settings.agent_environment,
-        setup=settings.setup,
-        setup_reason=filled.setup_reason,
-        check=settings.check,
-        landing=settings.landing,
-        phases=settings.phases or usual,
-        timeout_seconds=settings.timeout,
-        check_timeout_seconds=settings.check_timeout,
-        budget_usd=settings.budget,
-        attempts=settings.attempts,
-        fix_attempts=settings.fix_attempts,
-        repairs=settings.repairs,
-        rounds=settings.rounds,
-        protected=settings.protected,
+        **(kept | {"agent": agent, "phases": settings.phases or usual}),
+        setup_reason=setup_reason,
         requester=requester,
         made_at=int(time.time()),
     )

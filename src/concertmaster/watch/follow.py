@@ -16,7 +16,7 @@ from concertmaster.github.issue_reference import (
     read_repository,
 )
 from concertmaster.report.github_run import RunView
-from concertmaster.settings import AccessSettings
+from concertmaster.settings.access import AccessSettings
 from concertmaster.terminal.console import Console
 from concertmaster.watch.poller import TRIES, RunPoller
 

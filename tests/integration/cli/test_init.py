@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from concertmaster.cli.init import PLACES
-from concertmaster.settings import load_settings, write_settings
+from concertmaster.settings.file import write_settings
+from concertmaster.settings.sources import load_settings
 from tests.commandline import Done, concertmaster, fingerprint
 from tests.conftest import Project
 

@@ -19,7 +19,7 @@ from concertmaster.planning.run_settings import PlanRequest
 from concertmaster.report.model import Report, exit_code
 from concertmaster.sandbox.resources import FreeResources
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.settings import read_environment
+from concertmaster.settings.process import read_environment
 from concertmaster.terminal.console import Console
 from concertmaster.worktrees.owner import list_attempts
 from tests.commandline import OBEDIENT_COMMAND, write_prompt

@@ -12,7 +12,7 @@ from concertmaster.github.slash_command import (
     read_comment,
     reply_comment,
 )
-from concertmaster.settings import load_settings
+from concertmaster.settings.sources import load_settings
 from tests.rendering import faults
 
 

@@ -34,7 +34,7 @@ from concertmaster.planning.shares import deal_shares
 from concertmaster.prompts.files import PromptFile
 from concertmaster.rounds import state_branch, transitions
 from concertmaster.rounds.history import History, recall_history
-from concertmaster.settings import overrule
+from concertmaster.settings.sources import overrule
 
 LONGEST_PAUSE_SECONDS = 600.0
 MOST_PAST_RUNS = 20  # runs that estimates are learned from
@@ -162,7 +162,7 @@ def _freeze(filled: FilledSettings, trigger: Trigger) -> RunSettings:
     settings = freeze_settings(filled, requester=trigger.requester)
     settings = replace(settings, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
     is_watched = trigger.kind not in (EventKind.LABEL, EventKind.SCHEDULE)
-    if is_watched or "landing" in filled.settings.model_fields_set:
+    if is_watched or "landing" in filled.settings.given:
         return settings
     return replace(settings, landing=LandingMode.PULL_REQUESTS)
 

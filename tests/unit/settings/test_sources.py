@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from concertmaster.errors import UsageError
-from concertmaster.settings import LONGEST_MODEL, ActionSettings, load_settings, overrule
+from concertmaster.settings.action_inputs import ActionSettings
+from concertmaster.settings.declarations import LONGEST_MODEL
+from concertmaster.settings.sources import load_settings, overrule
 
 NAME = "concertmaster.yml"
 
@@ -15,14 +17,14 @@ NAME = "concertmaster.yml"
     [("90s", 90), ("45m", 2700), ("1h30m", 5400), ("1h 30m", 5400), ("20", 1200), ("1.5h", 5400)],
 )
 def test_a_time_limit_is_written_as_everywhere_else(written: str, seconds: float) -> None:
-    assert load_settings({"timeout": written}).timeout == seconds
+    assert load_settings({"timeout": written}).timeout_seconds == seconds
     file = f"check_timeout: {written}\n".encode()
-    assert load_settings({}, file=file, name=NAME).check_timeout == seconds
+    assert load_settings({}, file=file, name=NAME).check_timeout_seconds == seconds
 
 
 def test_a_time_limit_that_nobody_set_is_the_one_of_the_readme() -> None:
-    assert load_settings({}).timeout == 45 * 60
-    assert load_settings({}).check_timeout == 30 * 60
+    assert load_settings({}).timeout_seconds == 45 * 60
+    assert load_settings({}).check_timeout_seconds == 30 * 60
 
 
 @pytest.mark.parametrize("written", ["soon", "", "0", "0m", "1m30", "-5m", "m", "1h1h"])

@@ -1,0 +1,30 @@
+"""The words that a setting may take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """One step of WorkflowMaster in an attempt, in the order they run."""
+
+    PREPARE = "prepare"
+    RESEARCH = "research"
+    IMPLEMENT = "implement"
+    TEST = "test"
+    DOCUMENT = "document"
+    REVIEW = "review"
+    DELIVER = "deliver"
+
+
+LEAN_PHASES = (Phase.PREPARE, Phase.IMPLEMENT, Phase.TEST, Phase.DELIVER)
+
+
+class LandingMode(StrEnum):
+    """How results reach the target."""
+
+    MERGE = "merge"
+    PULL_REQUESTS = "pull-requests"
+    SINGLE_PULL_REQUEST = "single-pull-request"
+    BRANCHES = "branches"
+    NONE = "none"

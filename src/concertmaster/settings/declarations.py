@@ -1,0 +1,308 @@
+"""Declares each setting of a run once: name, type, default, help, and where it may be set.
+
+A field of `FrozenSettings` is kept in the plan, a field of `Settings` is not. The command line, the
+variables, concertmaster.yml, the inputs of the action, the options of `/orchestrate` and the JSON
+schema are made from these fields or compared with them by tests. Nothing here imports a library:
+`model` builds on this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from enum import Enum, Flag, StrEnum, auto
+from typing import Annotated, Any, get_args, get_type_hints
+
+from concertmaster.settings.choices import LandingMode, Phase
+
+FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
+LONGEST_MODEL = 200  # characters
+
+
+class Kind(StrEnum):
+    """What people write for a value; each place has one reader for each kind."""
+
+    COMMAND = auto()  # a line for the shell
+    NAME = auto()
+    MODEL = auto()
+    BRANCH = auto()
+    LIST = auto()  # words, with commas between them
+    NUMBER = auto()
+    SLOTS = auto()  # a number, or `auto` for None
+    USD = auto()  # above 0
+    DURATION = auto()  # above 0, in seconds; written as 90s, 45m or 1h30m
+    CHOICE = auto()  # a member of the field's enum
+    PHASES = auto()
+
+
+# A comment is not reviewed, so it may not say which programs run, or what an agent sees.
+_NEVER_IN_COMMENTS = {Kind.COMMAND, Kind.MODEL, Kind.LIST}
+
+
+class Place(Flag):
+    """Where a setting may be set beside concertmaster.yml and its variable."""
+
+    NONE = 0
+    OPTION = auto()  # of the command line
+    INPUT = auto()  # of the action, and of the workflow orchestrate.yml
+    COMMENT = auto()  # an option of `/orchestrate`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is declared of a setting beside the name, type and default of its field.
+
+    `least` and `most` are the bounds of a number. `unset` tells readers what holds where there is
+    no default. `SETTINGS` holds the settings with the values of their fields filled in.
+    """
+
+    kind: Kind
+    help: str
+    places: Place = Place.NONE
+    name: str = ""  # "" = the name of the field
+    unset: str = ""
+    least: int | None = None
+    most: int | None = None
+    most_in_comment: int | None = None  # in the unit of the field
+    example: str = ""  # a value, for the help of `/orchestrate`
+    wants: str = ""  # what `/orchestrate` takes; "" = as for every setting of this kind
+    offered: tuple[str, ...] = ()  # by the command line; () = every choice
+    before: str = ""  # the setting that follows in lists; "" = in the order of declaration
+    attribute: str = ""
+    annotation: Any = None
+    default: Any = None
+
+    def __post_init__(self) -> None:
+        if Place.COMMENT in self.places and self.kind in _NEVER_IN_COMMENTS:
+            raise ValueError(f"a comment may not set a {self.kind}")
+        if Place.COMMENT in self.places and not self.example:
+            raise ValueError("the help of `/orchestrate` needs an example")
+
+    @property
+    def option(self) -> str:
+        """The option of the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"CONCERTMASTER_{self.name.upper()}"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of the field's enum; () where it has none."""
+        is_enum = isinstance(self.annotation, type) and issubclass(self.annotation, Enum)
+        return tuple(member.value for member in self.annotation) if is_enum else ()
+
+    @property
+    def written_default(self) -> str:
+        """The default as people write it; "" where there is none."""
+        match self.kind:
+            case Kind.SLOTS if self.default is None:
+                return "auto"
+            case Kind.DURATION:
+                return f"{self.default / 60:g}m"
+            case _:
+                return str(self.default) if self.default else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenSettings:
+    """The settings that a plan keeps."""
+
+    agent: Annotated[
+        str,
+        Setting(
+            kind=Kind.NAME,
+            help="Who does the work (default: claude).",
+            places=Place.OPTION | Place.INPUT | Place.COMMENT,
+            wants="the name of an agent",
+            example="codex",
+        ),
+    ] = "claude"
+    agent_command: Annotated[
+        str,
+        Setting(
+            kind=Kind.COMMAND,
+            help="A program of yours that does the work.",
+            places=Place.OPTION | Place.INPUT,
+        ),
+    ] = ""
+    agent_model: Annotated[
+        str,  # of `agent`
+        Setting(
+            kind=Kind.MODEL,
+            help="The model (default: as the agent is set).",
+            places=Place.OPTION | Place.INPUT,
+            unset="as the agent is set",
+        ),
+    ] = ""
+    agent_environment: Annotated[
+        tuple[str, ...],
+        Setting(kind=Kind.LIST, help="Names of variables that agents may see as well."),
+    ] = ()
+    setup: Annotated[
+        str,
+        Setting(
+            kind=Kind.COMMAND,
+            help="Makes a fresh worktree usable, e.g. 'uv sync'.",
+            places=Place.OPTION | Place.INPUT,
+            unset="found",
+        ),
+    ] = ""
+    check: Annotated[
+        str,
+        Setting(
+            kind=Kind.COMMAND,
+            help="What must pass, e.g. 'pytest -q'.",
+            places=Place.OPTION | Place.INPUT,
+            unset="found, else asked for",
+        ),
+    ] = ""
+    landing: Annotated[
+        LandingMode,
+        Setting(
+            kind=Kind.CHOICE,
+            help="How results land (default: merge).",
+            places=Place.OPTION | Place.COMMENT,
+            offered=(LandingMode.MERGE, LandingMode.BRANCHES, LandingMode.NONE),
+            example="pull-requests",
+        ),
+    ] = LandingMode.MERGE
+    phases: Annotated[
+        tuple[Phase, ...] | None,
+        Setting(
+            kind=Kind.PHASES,
+            help="What a task goes through.",
+            places=Place.OPTION | Place.COMMENT,
+            unset="`full`, with `command` `lean`",
+            example="lean",
+        ),
+    ] = None
+    budget_usd: Annotated[
+        float | None,
+        Setting(
+            name="budget",
+            kind=Kind.USD,
+            help="Begin no phase beyond it.",
+            places=Place.OPTION | Place.COMMENT,
+            most_in_comment=100_000,
+            example="20",
+        ),
+    ] = None
+    timeout_seconds: Annotated[
+        float,
+        Setting(
+            name="timeout",
+            kind=Kind.DURATION,
+            help="The longest that an agent may work.",
+            places=Place.OPTION | Place.COMMENT,
+            most_in_comment=5 * 86400,  # the longest job of Actions
+            wants="the longest time of one attempt",
+            example="1h30m",
+        ),
+    ] = 2700.0
+    check_timeout_seconds: Annotated[
+        float,
+        Setting(
+            name="check_timeout", kind=Kind.DURATION, help="The longest that one check may take."
+        ),
+    ] = 1800.0
+    attempts: Annotated[
+        int, Setting(kind=Kind.NUMBER, help="Tries for each task.", least=1, most=10)
+    ] = 2
+    fix_attempts: Annotated[
+        int,
+        Setting(
+            kind=Kind.NUMBER,
+            help="How often a phase may send the work back to the agent.",
+            least=0,
+            most=20,
+        ),
+    ] = 3
+    repairs: Annotated[
+        int,
+        Setting(
+            kind=Kind.NUMBER,
+            help="Further rounds for a task that did not land with the others, on GitHub.",
+            least=0,
+            most=10,
+        ),
+    ] = 1
+    rounds: Annotated[
+        int,
+        Setting(
+            kind=Kind.NUMBER,
+            help="Rounds that a run on GitHub begins by itself.",
+            least=0,
+            most=20,
+        ),
+    ] = 3
+    protected: Annotated[
+        tuple[str, ...], Setting(kind=Kind.LIST, help="Globs that no task may change.")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(FrozenSettings):
+    """All settings of a run; `given` are the names of those that a source sets."""
+
+    target: Annotated[
+        str,
+        Setting(
+            kind=Kind.BRANCH,
+            help="Where results land (default: this branch).",
+            places=Place.OPTION | Place.INPUT | Place.COMMENT,
+            unset="the branch checked out",
+            example="release-1.2",
+            before="agent",
+        ),
+    ] = ""
+    parallel: Annotated[
+        int | None,
+        Setting(
+            kind=Kind.SLOTS,
+            help="How many agents work at the same time.",
+            places=Place.OPTION | Place.COMMENT,
+            least=1,
+            most=256,
+            example="4",
+            before="setup",
+        ),
+    ] = None
+    schedule: Annotated[
+        tuple[str, ...],
+        Setting(
+            kind=Kind.LIST, help="The prompts of a run that a schedule starts on GitHub, as globs."
+        ),
+    ] = ()
+    given: frozenset[str] = frozenset()
+
+
+def _read_declared() -> dict[str, Setting]:
+    """Return the settings by name, in the order of lists."""
+    types = get_type_hints(Settings, include_extras=True)
+    found: list[Setting] = []
+    for one in fields(Settings):
+        kind, *extras = get_args(types[one.name]) or (types[one.name],)
+        for setting in extras:
+            if isinstance(setting, Setting):
+                name = setting.name or one.name
+                known = [other.name for other in found]
+                place = known.index(setting.before) if setting.before else len(found)
+                filled = replace(
+                    setting,
+                    name=name,
+                    attribute=one.name,
+                    annotation=kind,
+                    default=one.default,
+                )
+                found.insert(place, filled)
+    return {setting.name: setting for setting in found}
+
+
+SETTINGS = _read_declared()
+
+
+def settings_of(place: Place) -> dict[str, Setting]:
+    """Return the settings that may be set there, by name."""
+    return {name: setting for name, setting in SETTINGS.items() if place in setting.places}

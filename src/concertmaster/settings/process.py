@@ -1,0 +1,37 @@
+"""What this process has of its machine: its environment, its processors and its cache folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+_WHO_THE_USER_IS = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
+
+
+def read_environment() -> dict[str, str]:
+    """Return the environment variables of this process."""
+    return dict(os.environ)
+
+
+def drop_git_environment() -> None:
+    """Delete the GIT_* variables of a calling hook or alias, which name another repository."""
+    for name in [*os.environ]:
+        if name.startswith("GIT_") and name not in _WHO_THE_USER_IS:
+            del os.environ[name]
+
+
+def drop_token() -> None:
+    """Delete the job's token from the environment, so that no child process inherits it."""
+    os.environ.pop("INPUT_GITHUB_TOKEN", None)
+
+
+def count_cores() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def find_cache() -> Path:
+    """Return the user's cache folder for attempts, which lies outside every checkout."""
+    return Path(platformdirs.user_cache_dir("concertmaster")) / "attempts"
