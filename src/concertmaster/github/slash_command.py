@@ -7,22 +7,22 @@ the target branch are.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from concertmaster.model import LEAN_PHASES, LandingMode, Phase
+from concertmaster.model import LEAN_PHASES, Phase
+from concertmaster.settings.declarations import SETTINGS, Kind, Place, Setting, settings_of
 from concertmaster.text.display import closest_word, count, is_visible, read_duration
 from concertmaster.text.markdown import as_code, code_block
 
 MAX_LINE = 4000  # characters
-MAX_PARALLEL = 256
-MAX_BUDGET_USD = 100_000
-MAX_TIMEOUT_SECONDS = 5 * 86400  # the longest job of Actions
 
 _COMMAND = re.compile(r" {0,3}/orchestrate(?![\w/-])(.*)", re.IGNORECASE | re.DOTALL)
 _LINE_END = re.compile(r"\r\n?|\n")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
+_AMOUNT = re.compile(r"\$?([0-9]{1,6}(?:\.[0-9]{1,4})?)", re.ASCII)
 _TASK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|#[1-9][0-9]{0,9}", re.ASCII)
 _BRANCH = re.compile(r"\w[\w./+#@,-]{0,199}")
 _NO_BRANCH = re.compile(
@@ -107,7 +107,7 @@ def reply_comment(replies: Sequence[CommandReply]) -> str:
 def help_comment() -> str:
     """Return the Markdown that lists the commands and options."""
     lines = "\n".join(f"{line:<38}# {meaning}" for line, meaning in _HELP)
-    options = "\n".join(f"- `{o.example}`: {o.wants}" for o in _OPTIONS.values())
+    options = "\n".join(f"- `{_show_example(o)}`: {_say_wanted(o)}" for o in _OPTIONS.values())
     return (
         f"```text\n{lines}\n```\n\n"
         "The prompts are the `.md` files listed as bullets below the first line, or else in the "
@@ -144,7 +144,7 @@ def _read_verb(word: str) -> CommandVerb:
         return CommandVerb(word.lower())
     plain = word.strip("-:,.;!?`").lower()
     if plain in _OPTIONS:
-        fix = f"Write an option as `{_OPTIONS[plain].example}`."
+        fix = f"Write an option as `{_show_example(_OPTIONS[plain])}`."
     elif plain.endswith(".md"):
         fix = f"List the prompts below the line, one bullet each: {as_code(f'- {word}')}."
     else:
@@ -198,7 +198,7 @@ def _read_options(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _read_option(key: str, value: str) -> str:
-    if key in _COMMANDS:
+    if key.replace("-", "_") in _COMMANDS:
         raise _Unreadable(
             f"`{key}` cannot be set in a comment: it names a program to run.",
             f"Set `{key}` in `concertmaster.yml` on the target branch.",
@@ -210,31 +210,46 @@ def _read_option(key: str, value: str) -> str:
         fix = f"Did you mean {as_code(f'{close}={value}')}?" if close else f"Options are {known}."
         shown = as_code(key) if key else "An option without a name"
         raise _Unreadable(f"{shown} is no option.", fix)
-    read = option.read(value)
+    read = _read_value(option, value)
     if not read:
         shown = as_code(value) if value else "nothing"
-        close = closest_word(value, option.choices)
+        close = closest_word(value, _choices_of(option))
         guess = f" Did you mean `{key}={close}`?" if close else ""
-        fix = f"It takes {option.wants}, as in `{option.example}`.{guess}"
+        fix = f"It takes {_say_wanted(option)}, as in `{_show_example(option)}`.{guess}"
         raise _Unreadable(f"`{key}` cannot be {shown}.", fix)
     return read
 
 
-def _read_parallel(value: str) -> str:
-    if value == "auto":
-        return value
-    is_number = re.fullmatch(r"[1-9][0-9]{0,2}", value, re.ASCII)
-    return value if is_number and int(value) <= MAX_PARALLEL else ""
+def _read_value(option: Setting, value: str) -> str:
+    """Return the value in the words of the settings, or "" for a faulty one."""
+    match option.kind:
+        case Kind.NAME:
+            return value if _NAME.fullmatch(value) else ""
+        case Kind.BRANCH:
+            return read_branch(value)
+        case Kind.CHOICE:
+            return value if value in option.choices else ""
+        case Kind.PHASES:
+            return _read_phases(value)
+        case Kind.SLOTS if value == "auto":
+            return value
+        case Kind.NUMBER | Kind.SLOTS:
+            return value if _NUMBER.fullmatch(value) and _fits(option, int(value)) else ""
+        case Kind.USD:
+            amount = _AMOUNT.fullmatch(value)
+            return amount[1] if amount and _fits(option, float(amount[1])) else ""
+        case Kind.DURATION:
+            seconds = read_duration(value)
+            return f"{seconds:.0f}s" if seconds >= 1 and _fits(option, seconds) else ""
+        case Kind.COMMAND | Kind.MODEL | Kind.LIST:
+            return ""  # no comment sets one
 
 
-def _read_budget(value: str) -> str:
-    amount = re.fullmatch(r"\$?([0-9]{1,6}(?:\.[0-9]{1,4})?)", value, re.ASCII)
-    return amount[1] if amount and 0 < float(amount[1]) <= MAX_BUDGET_USD else ""
-
-
-def _read_timeout(value: str) -> str:
-    seconds = read_duration(value)
-    return f"{seconds:.0f}s" if 1 <= seconds <= MAX_TIMEOUT_SECONDS else ""
+def _fits(option: Setting, number: float) -> bool:
+    """Return whether the number is within the declared bounds; an amount is above 0."""
+    bounds = (option.most, option.most_in_comment)
+    is_above = number > 0 if option.kind is Kind.USD else number >= (option.least or 0)
+    return is_above and all(most is None or number <= most for most in bounds)
 
 
 def _read_phases(value: str) -> str:
@@ -250,47 +265,37 @@ def read_branch(value: str) -> str:
     return value if _BRANCH.fullmatch(value) and not _NO_BRANCH.search(value) else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Option:
-    """An option of the command; `read` returns the setting's value, or "" for a faulty one."""
-
-    read: Callable[[str], str]
-    wants: str
-    example: str
-    choices: tuple[str, ...] = ()
+def _choices_of(option: Setting) -> tuple[str, ...]:
+    return ("full", "lean", *Phase) if option.kind is Kind.PHASES else option.choices
 
 
-_COMMANDS = ("setup", "check", "agent_command", "agent-command")
-_OPTIONS: Mapping[str, _Option] = {
-    "parallel": _Option(
-        read=_read_parallel,
-        wants=f"a number from 1 to {MAX_PARALLEL}, or auto",
-        example="parallel=4",
-    ),
-    "agent": _Option(
-        read=lambda value: value if _NAME.fullmatch(value) else "",
-        wants="the name of an agent",
-        example="agent=codex",
-    ),
-    "budget": _Option(
-        read=_read_budget,
-        wants=f"an amount in USD above 0 and up to {MAX_BUDGET_USD}",
-        example="budget=20",
-    ),
-    "landing": _Option(
-        read=lambda value: value if value in tuple(LandingMode) else "",
-        wants=f"one of {', '.join(LandingMode)}",
-        example="landing=pull-requests",
-        choices=tuple(LandingMode),
-    ),
-    "timeout": _Option(
-        read=_read_timeout, wants="the longest time of one attempt", example="timeout=1h30m"
-    ),
-    "target": _Option(read=read_branch, wants="the name of a branch", example="target=release-1.2"),
-    "phases": _Option(
-        read=_read_phases,
-        wants=f"full, lean, or some of {', '.join(Phase)}, joined by commas",
-        example="phases=lean",
-        choices=("full", "lean", *Phase),
-    ),
-}
+def _show_example(option: Setting) -> str:
+    return f"{option.name}={option.example}"
+
+
+def _say_wanted(option: Setting) -> str:
+    """Return what the option takes, in words."""
+    if option.wants:
+        return option.wants
+    match option.kind:
+        case Kind.SLOTS:
+            return f"a number from {option.least} to {option.most}, or auto"
+        case Kind.NUMBER:
+            return f"a number from {option.least} to {option.most}"
+        case Kind.USD:
+            most = option.most_in_comment
+            return "an amount in USD above 0" + (f" and up to {most}" if most else "")
+        case Kind.CHOICE:
+            return f"one of {', '.join(option.choices)}"
+        case Kind.PHASES:
+            return f"full, lean, or some of {', '.join(Phase)}, joined by commas"
+        case Kind.BRANCH:
+            return "the name of a branch"
+        case Kind.DURATION:
+            return "a time"
+        case Kind.NAME | Kind.COMMAND | Kind.MODEL | Kind.LIST:
+            return "a name"
+
+
+_OPTIONS = settings_of(Place.COMMENT)
+_COMMANDS = {name for name, setting in SETTINGS.items() if setting.kind is Kind.COMMAND}
