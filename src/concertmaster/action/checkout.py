@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from concertmaster.action.job import Job
 from concertmaster.errors import UsageError
-from concertmaster.git.remote import clone, fetch_branch
 from concertmaster.git.repository import Repository
 from concertmaster.github.prompt_list import PromptList, read_paths
 from concertmaster.github.slash_command import read_branch
@@ -31,13 +29,6 @@ class PlanInputs:
     settings: Settings
 
 
-def open_clone(job: Job) -> Repository:
-    """Return a fresh clone of the repository, on its default branch."""
-    folder = job.folder / "repository"
-    shutil.rmtree(folder, ignore_errors=True)  # an earlier try may have left it
-    return clone(job.clone_url, folder, token=job.token)
-
-
 def read_plan_inputs(
     job: Job, repository: Repository, options: Mapping[str, Any], *, target: str = ""
 ) -> PlanInputs:
@@ -46,7 +37,7 @@ def read_plan_inputs(
     Raises UsageError if the branch cannot be a target or the settings are not valid.
     """
     if target and target != repository.current_branch():
-        fetch_branch(repository, job.clone_url, token=job.token, branch=target)
+        job.remote.fetch_branch(repository, target)
     target = target or _choose_target(job, repository, options)
     base = repository.branch_tip(target)
     paths = repository.paths(base)
@@ -80,7 +71,7 @@ def _choose_target(job: Job, repository: Repository, options: Mapping[str, Any])
             next_step="name one, as in `target: release-1.2`, in concertmaster.yml of the default "
             "branch or in the workflow file",
         )
-    fetch_branch(repository, job.clone_url, token=job.token, branch=target)
+    job.remote.fetch_branch(repository, target)
     return target
 
 

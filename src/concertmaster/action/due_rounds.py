@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from concertmaster.action.checkout import open_clone
 from concertmaster.action.dispatch import dispatch_round
 from concertmaster.action.job import Job
 from concertmaster.errors import Error
@@ -22,7 +21,7 @@ FORGOTTEN_SECONDS = 3 * 86400.0  # a round that is longer overdue waits for a pe
 
 def settle_due_rounds(job: Job, trigger: Trigger) -> int:
     """Dispatch a round for each run that has something to do now."""
-    repository = open_clone(job)
+    repository = job.clone()
     is_pull = trigger.kind is EventKind.PULL
     found = _find_closed(job, repository, trigger) if is_pull else _find_due(job, repository)
     for history, number in found:
@@ -40,7 +39,7 @@ def _find_closed(
     if issue.author != job.issue_client.viewer() or trigger.run not in runs:
         job.console.note(f"#{trigger.pull} is none of our pull requests")
         return
-    state = state_branch.read(repository, job.clone_url, trigger.run, token=job.token)
+    state = state_branch.read(repository, job.remote, trigger.run)
     if state is None or not _is_news(state.history, issue):
         job.console.note(f"no task of run {trigger.run} waits for #{trigger.pull}")
         return
@@ -56,7 +55,7 @@ def _is_news(history: History, pull: Issue) -> bool:
 
 def _find_due(job: Job, repository: Repository) -> Iterator[tuple[History, int]]:
     """Yield each run with a round that is due and the number of that round."""
-    for run in state_branch.find(repository, job.clone_url, token=job.token):
+    for run in state_branch.find(repository, job.remote):
         state = _read(job, repository, run)
         due = state.history.due if state else None
         if state is None or due is None:
@@ -69,7 +68,7 @@ def _find_due(job: Job, repository: Repository) -> Iterator[tuple[History, int]]
 def _read(job: Job, repository: Repository, run: str) -> SavedState | None:
     """Return the saved state; None if it is not valid, so that the other runs still go on."""
     try:
-        return state_branch.read(repository, job.clone_url, run, token=job.token)
+        return state_branch.read(repository, job.remote, run)
     except Error as error:
         job.console.note(f"run {run} is left alone: {error.what}: {error.why}")
         return None

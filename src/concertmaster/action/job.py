@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,8 @@ from typing import Any
 from concertmaster.action.workflow_commands import format_output
 from concertmaster.clock import Clock, SystemClock
 from concertmaster.errors import EnvironmentFault
+from concertmaster.git.remote import Remote
+from concertmaster.git.repository import Repository
 from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_trigger
 from concertmaster.github.issues import IssueClient
 from concertmaster.settings.action_inputs import ActionSettings
@@ -66,6 +69,10 @@ class Job:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def clone(self, *, branch: str = "") -> Repository:
+        """Return the job's clone of one branch, or of the default one. Raises EnvironmentFault."""
+        return self.remote.clone(renew_folder(self.folder / "repository"), branch=branch)
+
     @property
     def artifacts(self) -> Path:
         """The folder of artifacts: those of earlier jobs and the one this job leaves."""
@@ -79,9 +86,10 @@ class Job:
         """The URL of the repository's page."""
         return f"{self.settings.server_url}/{self.settings.repository}"
 
-    @property
-    def clone_url(self) -> str:
-        return f"{self.repository_url}.git"
+    @cached_property
+    def remote(self) -> Remote:
+        """The repository on the server, for git."""
+        return Remote(url=f"{self.repository_url}.git", token=self.token)
 
     @property
     def workflow_url(self) -> str:
@@ -143,6 +151,13 @@ class Job:
         if self.settings.summary_path:
             with Path(self.settings.summary_path).open("a", encoding="utf-8") as file:
                 file.write(self.redact(markdown) + "\n")
+
+
+def renew_folder(folder: Path) -> Path:
+    """Return the folder, empty: what an earlier try of the job left in it is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 UPLOAD_SECONDS = 120.0  # the part of the job's time that bundles and upload need

@@ -6,7 +6,6 @@ clone of its own; finalize repeats its merges.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -21,14 +20,13 @@ from concertmaster.action.accept_results import (
 from concertmaster.action.artifact_files import copy_logs, write_document
 from concertmaster.action.artifacts import VERIFY, digest_files
 from concertmaster.action.isolation import home, isolated_users
-from concertmaster.action.job import Job, usable_seconds
+from concertmaster.action.job import Job, renew_folder, usable_seconds
 from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.event_loop import ProgressListener
 from concertmaster.engine.journal import Journal
 from concertmaster.events import BaseChecked, Event, RunStarted
 from concertmaster.files.run_folder import write_plan
-from concertmaster.git import remote
 from concertmaster.git.command import git_version
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
@@ -77,15 +75,13 @@ def verify(job: Job) -> int:
 
 def _clone(job: Job, plan_artifact: PlanArtifact) -> tuple[Repository, dict[str, str]]:
     """Return a clone of the target, and the commits of earlier rounds that the server still has."""
-    folder = job.folder / "repository"
-    shutil.rmtree(folder, ignore_errors=True)  # an earlier try may have left it
     plan = plan_artifact.plan
-    repository = remote.clone(job.clone_url, folder, token=job.token, branch=plan.target)
+    repository = job.clone(branch=plan.target)
     repository.detach()
     mine = {task.id for task in plan.tasks}
     carried = {one.head for one in plan_artifact.history.tasks if one.head and one.task not in mine}
     wanted = sorted({plan.base, *carried})
-    fetched = dict(remote.fetch(repository, job.clone_url, wanted, token=job.token))
+    fetched = dict(job.remote.fetch(repository, wanted))
     repository.resolve(plan.base)
     return repository, fetched
 
@@ -168,8 +164,7 @@ class VerifyRecorder:
     verdict: Verdict = field(init=False)
 
     def __post_init__(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)  # an earlier try may have left it
-        self._folder.mkdir(parents=True)
+        renew_folder(self._folder)
         self._write(self._find(fold_events(self.plan, self.events)))
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from concertmaster.action.artifact_files import (
 )
 from concertmaster.action.artifacts import digest_files, share_folder
 from concertmaster.action.isolation import home, isolated_users
-from concertmaster.action.job import Job
+from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import read_plan_artifact
 from concertmaster.engine import local_run as runs
 from concertmaster.errors import Error
-from concertmaster.git.remote import clone
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import Outcome, Plan, TaskState, Usage
 from concertmaster.planning.build_plan import Planned
@@ -48,9 +46,7 @@ def work(job: Job) -> int:
     plan_artifact = read_plan_artifact(job)
     plan = plan_artifact.plan
     share = take_share(plan, job.settings.share, slots=job.settings.slots)
-    folder = job.folder / "repository"
-    shutil.rmtree(folder, ignore_errors=True)  # an earlier try may have left it
-    repository = clone(job.clone_url, folder, token=job.token, branch=plan.target)
+    repository = job.clone(branch=plan.target)
     repository.resolve(plan.base)
     planned = Planned(plan=share, repository=repository, texts=plan_artifact.texts)
     run_folder = runs.runs_folder(repository) / share.run
@@ -65,9 +61,7 @@ def work(job: Job) -> int:
 
 def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> None:
     """Write the artifact of this share."""
-    folder = share_folder(job.artifacts, job.settings.share)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = renew_folder(share_folder(job.artifacts, job.settings.share))
     state, events = runs.read_run(run_folder)
     objects = RunRepository.open(run_folder / "repository.git")
     report = build_report(state, events)

@@ -10,9 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
-from concertmaster.git import remote
 from concertmaster.git.command import Git
-from concertmaster.git.remote import BranchMove, PushResult
+from concertmaster.git.remote import BRANCHES, OURS, BranchMove, PushResult, Remote
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing import path_portability
@@ -37,20 +36,20 @@ class SavedState:
         return self.repository.read_file(self.commit, name)
 
 
-def find(repository: Repository, url: str, *, token: str) -> Mapping[str, str]:
+def find(repository: Repository, remote: Remote) -> Mapping[str, str]:
     """Return the commits of all state branches by run."""
-    tips = remote.tips(repository, url, token=token, prefix=remote.BRANCHES + remote.OURS)
+    tips = remote.tips(repository, prefix=BRANCHES + OURS)
     found = ((_BRANCH.fullmatch(name), commit) for name, commit in tips.items())
     return {match[1]: commit for match, commit in found if match}
 
 
-def read(repository: Repository, url: str, run: str, *, token: str) -> SavedState | None:
+def read(repository: Repository, remote: Remote, run: str) -> SavedState | None:
     """Return the saved state of a run; None if the run has no state branch.
 
     Raises EnvironmentFault if the branch holds no valid history or that of another run.
     """
     branch = name_of(run)
-    commit = remote.fetch(repository, url, [branch], token=token).get(branch)
+    commit = remote.fetch(repository, [branch]).get(branch)
     if commit is None:
         return None
     data = repository.read_file(commit, documents.HISTORY_FILE)
@@ -64,14 +63,14 @@ def read(repository: Repository, url: str, run: str, *, token: str) -> SavedStat
     return SavedState(commit=commit, history=history, repository=repository)
 
 
-def read_newest(repository: Repository, url: str, *, most: int, token: str) -> tuple[History, ...]:
+def read_newest(repository: Repository, remote: Remote, *, most: int) -> tuple[History, ...]:
     """Return the histories of the newest `most` runs, without those that are not valid.
 
     Raises EnvironmentFault if the server does not send them.
     """
-    tips = find(repository, url, token=token)
+    tips = find(repository, remote)
     commits = {run: tips[run] for run in choose_newest(tips, most=most)}
-    there = remote.fetch(repository, url, [*set(commits.values())], token=token)
+    there = remote.fetch(repository, [*set(commits.values())])
     return tuple(
         history
         for run, commit in commits.items()
@@ -101,35 +100,40 @@ def _read_history(repository: Repository, commit: str, run: str) -> History | No
     return found if found.run == run else None
 
 
-def write(
-    repository: RunRepository,
-    url: str,
-    run: str,
-    *,
-    files: Mapping[str, bytes],
-    old: str,
-    at: int,
-    message: str,
-    token: str,
-) -> PushResult:
-    """Push one commit with exactly these files to the run's state branch.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateUpdate:
+    """The whole content of a state branch to come. File names may contain slashes.
 
-    The push succeeds only if the branch is still at `old`, a commit that `read` returned ("" if the
-    branch does not exist). No new commit is made if the branch holds these files already. File
-    names may contain slashes. `at` is epoch seconds.
+    `old` is the commit that `read` returned, or "" if the branch does not exist. `at` is epoch
+    seconds.
     """
-    branch, tree = name_of(run), _write_tree(repository, files)
+
+    run: str
+    files: Mapping[str, bytes]
+    old: str
+    at: int
+    message: str
+
+
+def write(repository: RunRepository, remote: Remote, update: StateUpdate) -> PushResult:
+    """Push one commit with exactly the update's files to the run's state branch.
+
+    The push succeeds only if the branch is still at `old`. No new commit is made if the branch
+    holds these files already.
+    """
+    old, tree = update.old, _write_tree(repository, update.files)
     if old and repository.tree(old) == tree:
         new = old
     else:
-        new = repository.commit(tree, parents=(old,) if old else (), message=message, at=at)
-    move = BranchMove(branch=branch, old=old, new=new)
-    return remote.push(repository, url, [move], token=token)[branch]
+        parents = (old,) if old else ()
+        new = repository.commit(tree, parents=parents, message=update.message, at=update.at)
+    move = BranchMove(branch=name_of(update.run), old=old, new=new)
+    return remote.push(repository, [move])[move.branch]
 
 
 def name_of(run: str) -> str:
     """Return the name of the run's state branch."""
-    return f"{remote.OURS}{run}/state"
+    return f"{OURS}{run}/state"
 
 
 def _write_tree(repository: RunRepository, files: Mapping[str, bytes]) -> str:

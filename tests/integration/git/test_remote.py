@@ -12,7 +12,7 @@ import pytest
 from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 from concertmaster.git import remote
 from concertmaster.git.command import Git
-from concertmaster.git.remote import BranchMove, PushResult, PushState, clone, fetch, push, tips
+from concertmaster.git.remote import BranchMove, PushResult, PushState, Remote
 from concertmaster.git.run_repository import RunRepository
 from tests.github.double import Double
 from tests.github.faults import Effect, Fault
@@ -40,9 +40,12 @@ class World:
         self.bare = double.git(self.hosted)
         self.url = double.clone_url(self.hosted)
         self.token = double.workflow_token(self.hosted, {"contents": "write"})
-        self.repository = clone(self.url, folder / "clone", token=self.token)
+        self.repository = self.remote().clone(folder / "clone")
         self.objects = RunRepository.create(folder / "run.git", user=self.repository)
         self.index = folder / "index"
+
+    def remote(self, token: str | None = None) -> Remote:
+        return Remote(url=self.url, token=self.token if token is None else token)
 
     def make(self, branch: str) -> None:
         """Make a branch on the server, at the base."""
@@ -62,13 +65,13 @@ class World:
         return self.objects.commit(tree, parents=(self.base,), message="Add", at=AT)
 
     def tips(self, prefix: str = "refs/heads/") -> Mapping[str, str]:
-        return tips(self.repository, self.url, token=self.token, prefix=prefix)
+        return self.remote().tips(self.repository, prefix=prefix)
 
     def fetch(self, *names: str) -> Mapping[str, str]:
-        return fetch(self.repository, self.url, names, token=self.token)
+        return self.remote().fetch(self.repository, names)
 
     def push(self, *moves: BranchMove, token: str | None = None) -> Mapping[str, PushResult]:
-        return push(self.objects, self.url, moves, token=self.token if token is None else token)
+        return self.remote(token).push(self.objects, moves)
 
 
 @pytest.fixture
@@ -156,7 +159,7 @@ def test_a_server_that_stays_unwell_is_given_up_in_words(world: World) -> None:
 def test_a_token_that_is_none_is_no_reason_for_patience(world: World) -> None:
     asked = len(world.double.log.matching("GET", "/ada/opera.git/info/refs"))
     with pytest.raises(EnvironmentFault, match="could not be listed"):
-        tips(world.repository, world.url, token="ghs_nothing")
+        world.remote("ghs_nothing").tips(world.repository)
     assert len(world.double.log.matching("GET", "/ada/opera.git/info/refs")) - asked <= 2
 
 
@@ -302,7 +305,7 @@ def test_a_repository_that_is_not_there_is_a_fault(world: World) -> None:
     elsewhere = world.url.replace("opera", "aria")
     move = BranchMove(branch=TASK, old="", new=world.base)
     with pytest.raises(EnvironmentFault, match="could not be listed") as caught:
-        push(world.objects, elsewhere, [move], token=world.token)
+        Remote(url=elsewhere, token=world.token).push(world.objects, [move])
     assert "not found" in caught.value.why
 
 
@@ -323,11 +326,11 @@ def test_a_push_runs_no_hook_and_asks_no_helper(
     monkeypatch.setenv("GIT_ASKPASS", str(script))
 
     move = BranchMove(branch=TASK, old="", new=world.base)
-    pushed = push(world.repository, world.url, [move], token=world.token)
+    pushed = world.remote().push(world.repository, [move])
     assert pushed == {TASK: PushResult(state=PushState.DONE)}
     world.fetch(TASK)
     with pytest.raises(EnvironmentFault):
-        push(world.repository, world.url, [replace(move, branch=OTHER)], token="ghs_nothing")
+        world.remote("ghs_nothing").push(world.repository, [replace(move, branch=OTHER)])
 
     assert not ran.exists()
 
@@ -341,3 +344,8 @@ def test_the_token_is_in_no_file_and_no_word(world: World) -> None:
         for file in folder.rglob("*"):
             assert not file.is_file() or world.token.encode() not in file.read_bytes()
     assert not any(world.token in value for value in os.environ.values())
+
+
+def test_the_token_is_not_in_the_words_for_a_remote(world: World) -> None:
+    assert world.token not in repr(world.remote())
+    assert world.url in repr(world.remote())

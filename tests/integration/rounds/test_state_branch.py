@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from concertmaster.errors import EnvironmentFault
-from concertmaster.git.remote import PushResult, PushState, clone
+from concertmaster.git.remote import PushResult, PushState, Remote
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.rounds import state_branch
 from concertmaster.rounds.documents import HISTORY_FILE, write_history
 from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.state_branch import StateUpdate
 from tests.github.double import Double
 from tests.github.state import Repository as Hosted
 
@@ -41,25 +42,17 @@ class Job:
     """A job with a clone of its own."""
 
     def __init__(self, double: Double, hosted: Hosted, folder: Path) -> None:
-        self.url = double.clone_url(hosted)
-        self.token = double.workflow_token(hosted, {"contents": "write"})
-        self.repository: Repository = clone(self.url, folder / "clone", token=self.token)
+        token = double.workflow_token(hosted, {"contents": "write"})
+        self.remote = Remote(url=double.clone_url(hosted), token=token)
+        self.repository: Repository = self.remote.clone(folder / "clone")
         self.objects = RunRepository.create(folder / "run.git", user=self.repository)
 
     def write(self, files: dict[str, bytes], *, old: str, at: int = AT) -> PushResult:
-        return state_branch.write(
-            self.objects,
-            self.url,
-            RUN,
-            files=files,
-            old=old,
-            at=at,
-            message="Round 1\n",
-            token=self.token,
-        )
+        update = StateUpdate(run=RUN, files=files, old=old, at=at, message="Round 1\n")
+        return state_branch.write(self.objects, self.remote, update)
 
     def read(self, run: str = RUN) -> state_branch.SavedState | None:
-        return state_branch.read(self.repository, self.url, run, token=self.token)
+        return state_branch.read(self.repository, self.remote, run)
 
 
 @pytest.fixture
@@ -78,7 +71,7 @@ def history(job: Job) -> History:
 
 def test_a_run_without_a_state_has_none(job: Job) -> None:
     assert job.read() is None
-    assert state_branch.find(job.repository, job.url, token=job.token) == {}
+    assert state_branch.find(job.repository, job.remote) == {}
 
 
 def test_what_one_job_writes_another_one_reads(
@@ -95,7 +88,7 @@ def test_what_one_job_writes_another_one_reads(
     assert state.commit == double.git(hosted).branch(BRANCH)
     assert state.file("tasks/fruit-ab12/check.log") == b"\x00red\n"
     assert state.file("tasks/none") is None
-    assert state_branch.find(other.repository, other.url, token=other.token) == {RUN: state.commit}
+    assert state_branch.find(other.repository, other.remote) == {RUN: state.commit}
 
 
 def test_a_later_round_follows_the_earlier_one_and_holds_exactly_its_files(

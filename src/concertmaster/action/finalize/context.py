@@ -8,8 +8,7 @@ from functools import cached_property
 
 from concertmaster.action.job import Job
 from concertmaster.errors import UsageError
-from concertmaster.git import remote
-from concertmaster.git.remote import BranchMove, PushResult, PushState
+from concertmaster.git.remote import BRANCHES, OURS, BranchMove, PushResult, PushState
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import Plan
@@ -37,13 +36,12 @@ class FinalizeContext:
 
         The server is asked once; `set_branches` keeps the answer up to date.
         """
-        prefix = f"{remote.BRANCHES}{self.branch('')}"
-        url, token = self.job.clone_url, self.job.token
-        return dict(remote.tips(self.repository, url, token=token, prefix=prefix))
+        prefix = f"{BRANCHES}{self.branch('')}"
+        return dict(self.job.remote.tips(self.repository, prefix=prefix))
 
     def branch(self, name: str) -> str:
-        """Return the full name of a branch of this run."""
-        return f"{remote.OURS}{self.plan.run}/{name}"
+        """A branch of this run."""
+        return f"{OURS}{self.plan.run}/{name}"
 
     def tip(self) -> str:
         """Fetch the target and return its tip.
@@ -51,7 +49,7 @@ class FinalizeContext:
         Raises UsageError when the target is gone.
         """
         target = self.plan.target
-        found = remote.fetch(self.objects, self.job.clone_url, [target], token=self.job.token)
+        found = self.job.remote.fetch(self.objects, [target])
         if target not in found:
             raise UsageError(
                 f"there is no branch {target} any more",
@@ -62,9 +60,7 @@ class FinalizeContext:
 
     def push(self, moves: Sequence[BranchMove]) -> Mapping[str, PushResult]:
         """Push each branch by itself and return the results by branch."""
-        if not moves:
-            return {}
-        return remote.push(self.objects, self.job.clone_url, moves, token=self.job.token)
+        return self.job.remote.push(self.objects, moves) if moves else {}
 
     def set_branches(
         self, history: History, wanted: Mapping[str, str]

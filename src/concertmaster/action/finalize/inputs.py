@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
 from concertmaster.action.accept_results import (
@@ -13,11 +12,9 @@ from concertmaster.action.accept_results import (
 )
 from concertmaster.action.artifacts import VERIFY, digest_files
 from concertmaster.action.finalize.context import FinalizeContext
-from concertmaster.action.job import Job
+from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
 from concertmaster.errors import EnvironmentFault
-from concertmaster.git import remote
-from concertmaster.git.remote import clone
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.rounds import documents, state_branch
 from concertmaster.rounds.state_branch import SavedState
@@ -44,7 +41,6 @@ def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
     plan_artifact = read_plan_artifact(job)
     history = plan_artifact.history
     context = _prepare(job, plan_artifact)
-    url, token = job.clone_url, job.token
     shares = read_shares(plan_artifact.plan, job.artifacts, round_number=history.round)
     carried = [one.head for one in history.tasks if one.head and not one.is_done]
     gate = ResultChecker(
@@ -52,25 +48,23 @@ def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
         shares=shares,
         artifacts=job.artifacts,
         objects=context.objects,
-        fetched=remote.fetch(context.objects, url, carried, token=token),
+        fetched=job.remote.fetch(context.objects, carried),
     )
     held = RoundInputs(
         plan_artifact=plan_artifact,
         shares=shares,
         accepted=gate.accept(),
         verdict=None if job.settings.cancelled else _read_verdict(job, plan_artifact),
-        state=state_branch.read(context.repository, url, history.run, token=token),
+        state=state_branch.read(context.repository, job.remote, history.run),
     )
     return context, held
 
 
 def _prepare(job: Job, plan_artifact: PlanArtifact) -> FinalizeContext:
     """Clone the repository and create the run's objects beside the clone."""
-    folder, plan = job.folder / "finalize", plan_artifact.plan
-    shutil.rmtree(folder, ignore_errors=True)  # left by an earlier try
-    folder.mkdir(parents=True)
-    repository = clone(job.clone_url, folder / "clone", token=job.token)
-    remote.fetch(repository, job.clone_url, [plan.base], token=job.token)
+    folder, plan = renew_folder(job.folder / "finalize"), plan_artifact.plan
+    repository = job.remote.clone(folder / "clone")
+    job.remote.fetch(repository, [plan.base])
     repository.resolve(plan.base)
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
     viewer = job.issue_client.viewer()

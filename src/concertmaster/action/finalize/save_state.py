@@ -13,7 +13,7 @@ from concertmaster.git import commit_message
 from concertmaster.git.remote import PushState
 from concertmaster.rounds import documents, state_branch
 from concertmaster.rounds.history import History
-from concertmaster.rounds.state_branch import SavedState
+from concertmaster.rounds.state_branch import SavedState, StateUpdate
 
 MOST_JOURNAL_BYTES = 2 << 20
 
@@ -29,16 +29,14 @@ def save_state(context: FinalizeContext, held: RoundInputs, history: History) ->
         documents.HISTORY_FILE: documents.write_history(history),
         **dict(round_files(job, history, shares=len(context.plan.shares))),
     }
-    pushed = state_branch.write(
-        context.objects,
-        job.clone_url,
-        history.run,
+    update = StateUpdate(
+        run=history.run,
         files=files,
         old=state.commit if state else "",
         at=context.plan.settings.made_at,
         message=commit_message.state_message(history.run, history.round),
-        token=job.token,
     )
+    pushed = state_branch.write(context.objects, job.remote, update)
     if pushed.state is not PushState.DONE:
         raise EnvironmentFault(
             f"what became of run {history.run} could not be written down",

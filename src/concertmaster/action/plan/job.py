@@ -106,7 +106,7 @@ def _turn_away(job: Job, rejected: RejectedRequest) -> int:
 
 def _make_plan(job: Job, request: AuthorizedRequest) -> Planned:
     options = overrule(job.settings.options(), by=dict(request.order.options))
-    found = checkout.read_plan_inputs(job, checkout.open_clone(job), options)
+    found = checkout.read_plan_inputs(job, job.clone(), options)
     prompts = request.prompts
     if request.trigger.kind is EventKind.SCHEDULE:
         prompts = checkout.read_scheduled(found.settings)
@@ -143,9 +143,7 @@ def _recall(job: Job, repository: Repository) -> Sequence[Sample]:
     # Anyone who can push to these branches can forge them. Only numbers are used, and names that
     # are compared with ours, so a forgery can distort estimates and nothing else.
     try:
-        histories = state_branch.read_newest(
-            repository, job.clone_url, most=MOST_PAST_RUNS, token=job.token
-        )
+        histories = state_branch.read_newest(repository, job.remote, most=MOST_PAST_RUNS)
     except Error as error:
         job.console.note(f"nothing is learned from past runs: {error.what}: {error.why}")
         return ()
@@ -177,7 +175,7 @@ def _go_on(job: Job, request: AuthorizedRequest) -> int:
     trigger = request.trigger
     try:
         with _saying_why(job, partial(answer_event, job, trigger)):
-            repository = checkout.open_clone(job)
+            repository = job.clone()
             found = next_round.find_next_round(
                 job, request, repository, key=request_key(job, request)
             )

@@ -100,7 +100,7 @@ def _find_run(job: Job, issue: int) -> str:
 
 
 def _read_state(job: Job, repository: Repository, run: str) -> SavedState:
-    found = state_branch.read(repository, job.clone_url, run, token=job.token)
+    found = state_branch.read(repository, job.remote, run)
     if found is not None:
         return found
     raise UsageError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,7 @@ from pathlib import Path
 from concertmaster.action.artifacts import PLAN
 from concertmaster.action.authorize import AuthorizedRequest
 from concertmaster.action.child_issues import LABEL, ChildIssues, create_parent
-from concertmaster.action.job import Job
+from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import digest_plan, write_plan_artifact
 from concertmaster.comments import plan_comment
 from concertmaster.github.labels import LABELS, QUEUED, RUNNING
@@ -85,7 +84,7 @@ def request_key(job: Job, request: AuthorizedRequest) -> str:
 
 
 def _family(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildIssues:
-    shutil.rmtree(_folder(job), ignore_errors=True)  # left by an earlier try
+    renew_folder(_folder(job))
     keep = partial(_keep_text, job)
     return ChildIssues(
         issue_client=job.issue_client, plan=made, parent=parent, viewer=viewer, keep=keep
