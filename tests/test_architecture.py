@@ -58,12 +58,13 @@ SHELL = frozenset(
     """
     __main__
     action.accept_results action.artifact_files action.artifacts action.authorize
-    action.checkout action.child_issues action.control action.dispatch action.due_rounds
+    action.child_issues action.control action.dispatch action.due_rounds
     action.finalize.context action.finalize.deliver action.finalize.inputs action.finalize.job
     action.finalize.memory action.finalize.publish_report action.finalize.pull_requests
     action.finalize.replay_merges action.finalize.run_pull action.finalize.save_state
     action.finalize.task_pulls action.finalize.tidy_branches action.isolation action.job
-    action.plan.job action.plan.next_round action.plan.publish action.plan_artifact
+    action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
+    action.plan.publish action.plan_artifact
     action.reconcile action.registry action.single_job action.verify action.work
     agents.aider agents.claude agents.codex agents.command agents.error_patterns agents.gemini
     agents.json_events agents.prices agents.protocol agents.registry
@@ -80,7 +81,8 @@ SHELL = frozenset(
     github.rate_limit github.workflows
     insight.footprint insight.mentions
     landing.change_limits landing.merges landing.target_branch
-    planning.build_plan planning.past_runs planning.prose_order planning.run_settings
+    planning.build_plan planning.checkout planning.past_runs planning.prose_order
+    planning.run_settings
     prompts.files
     report.html
     retry
@@ -422,7 +424,7 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
     no_job_imports_another: [
         {"action.verify": "from concertmaster.action.work import work", "action.work": ""},
         {
-            "action.checkout": "from concertmaster.action.plan import publish",
+            "action.reconcile": "from concertmaster.action.plan import publish",
             "action.plan.publish": "",
         },
     ],

@@ -25,7 +25,8 @@ from concertmaster.errors import Error
 from concertmaster.git.repository import Repository
 from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_trigger
 from concertmaster.planning.build_plan import plan_files
-from concertmaster.planning.run_settings import FilledSettings, freeze_settings
+from concertmaster.planning.checkout import Checkout
+from concertmaster.planning.run_settings import draft_plan
 from concertmaster.prompts.files import PromptFile
 from concertmaster.settings.declarations import SETTINGS as DECLARED
 from concertmaster.settings.declarations import Settings
@@ -301,18 +302,15 @@ def test_any_prompts_are_refused_or_become_issues_that_github_takes(
 
 
 def check_issues(repository: Repository, files: Sequence[PromptFile]) -> None:
-    made = plan_files(
-        files,
+    checkout = Checkout(
         repository=repository,
-        paths=("src/a.py", "one.md"),
-        run="i1-c2",
-        base="0" * 40,
         target="main",
-        slots=2,
-        settings=freeze_settings(
-            FilledSettings(settings=load_settings({"check": "true"})), requester=""
-        ),
-    ).plan
+        commit="0" * 40,
+        paths=("src/a.py", "one.md"),
+        settings=load_settings({"check": "true", "setup": "", "parallel": 2}),
+    )
+    draft = draft_plan(checkout, run="i1-c2", requester="")
+    made = plan_files(draft, files, checkout).plan
     for task in made.tasks:
         title = plan_comment.child_title(task)
         assert 0 < len(title) <= plan_comment.LONGEST_TITLE

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from concertmaster.action.plan import job as plan_job
+from concertmaster.action.plan import plan_round
 from concertmaster.model import LEAN_PHASES, TaskState
 from concertmaster.planning.estimates import Profile
 from concertmaster.rounds.history import History
@@ -86,7 +86,7 @@ def test_a_second_run_is_planned_by_what_the_first_has_taken(
     assert "1 by the median of 3 tasks of 1 past run (" in said
     assert "Predicted cost: unknown (" in said  # the agent reports no cost
 
-    monkeypatch.setattr(plan_job, "MOST_PAST_RUNS", 0)
+    monkeypatch.setattr(plan_round, "MOST_PAST_RUNS", 0)
     ignorant = ask(house, "quince")
     others = calls_of_plan(ignorant)
     assert planned(ignorant)["tasks"][0]["estimate_seconds"] == BY_SIZE

@@ -18,7 +18,7 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.git.repository import Repository
 from concertmaster.landing.path_policy import TreePath
 from concertmaster.planning.build_plan import make_plan
-from concertmaster.planning.run_settings import PlanRequest
+from concertmaster.planning.checkout import PlanRequest
 from concertmaster.report.model import Report
 from concertmaster.sandbox import users
 from concertmaster.sandbox.guard_server import users_of_processes

@@ -25,9 +25,13 @@ _MAY_START = frozenset({"admin", "write"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizedRequest:
-    """A command of a user who may give it. `parent` is set by `read_parent`."""
+    """A command of a user who may give it. `parent` is set by `read_parent`.
+
+    `key` names the request, however often its workflow runs.
+    """
 
     trigger: Trigger
+    key: str
     order: SlashCommand
     prompts: PromptList
     parent: Issue | None = None
@@ -59,7 +63,9 @@ def authorize(job: Job) -> AuthorizedRequest | RejectedRequest:
         return RejectedRequest(
             reason="the command cannot be read", trigger=trigger, replies=(order,)
         )
-    return AuthorizedRequest(trigger=trigger, order=order, prompts=_list_prompts(job, trigger))
+    key = f"c{trigger.comment}" if trigger.comment else f"w{job.settings.workflow_run}"
+    prompts = _list_prompts(job, trigger)
+    return AuthorizedRequest(trigger=trigger, key=key, order=order, prompts=prompts)
 
 
 def _read_order(trigger: Trigger) -> SlashCommand | CommandReply | None:

@@ -20,7 +20,7 @@ from concertmaster.cli.options import json_option, setting_option
 from concertmaster.errors import Error, UsageError
 from concertmaster.git.repository import make_repository
 from concertmaster.planning.build_plan import make_plan
-from concertmaster.planning.run_settings import PlanRequest
+from concertmaster.planning.checkout import PlanRequest
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
 

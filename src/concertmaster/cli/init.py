@@ -18,7 +18,8 @@ from concertmaster.cli.options import given_settings, json_option, repo_option, 
 from concertmaster.errors import UsageError
 from concertmaster.files.add_files import add_files
 from concertmaster.git.repository import Repository
-from concertmaster.planning.run_settings import PlanRequest, fill_commands, freeze_settings
+from concertmaster.planning.checkout import Checkout, PlanRequest
+from concertmaster.planning.run_settings import fill_commands, freeze_settings
 from concertmaster.report.outcome import NextStep
 from concertmaster.settings.declarations import FILE_NAMES
 from concertmaster.terminal.console import Console
@@ -133,7 +134,10 @@ def _settings_file(asked: PlanRequest, repository: Repository) -> bytes:
 
     base = repository.resolve("HEAD")
     given = load_settings(asked.options)
-    filled = fill_commands(given, repository, base=base, paths=repository.paths(base))
+    paths = repository.paths(base)
+    filled = fill_commands(
+        Checkout(repository=repository, target="", commit=base, paths=paths, settings=given)
+    )
     freeze_settings(filled, requester="")
     found = filled.settings
     reasons = {key: f"found: {reason}" for key, reason in filled.reasons.items()}

@@ -24,13 +24,8 @@ from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.path_policy import TreePath, judge_paths
 from concertmaster.model import LandingMode, Need, Plan, RunSettings, Skipped, Task, TaskState
 from concertmaster.planning.build_plan import new_run
-from concertmaster.planning.run_settings import (
-    Base,
-    PlanRequest,
-    fill_commands,
-    find_base,
-    freeze_settings,
-)
+from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
+from concertmaster.planning.run_settings import draft_plan
 from concertmaster.prompts.parser import task_id
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
@@ -64,46 +59,39 @@ def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
 
     Raises UsageError or EnvironmentFault.
     """
-    outset = find_base(asked)
-    found = [_read_branch(outset, name) for name in names]
+    checkout = open_checkout(asked)
+    found = [_read_branch(checkout, name) for name in names]
     branches = tuple(one for one in found if one.commits)
     _refuse_twins(branches)
-    settings, notes = _settings(outset)
-    plan = Plan(
-        run=new_run(),
-        base=outset.base,
-        target=outset.target,
+    draft = draft_plan(checkout, run=new_run(), requester=checkout.repository.requester())
+    plan = replace(
+        draft,
         slots=1,
-        settings=settings,
+        settings=_without_agent(draft.settings),
         tasks=tuple(_task(one) for one in branches),
         needs=tuple(_needs(branches)),
         order=tuple(one.task for one in branches),
-        skipped=tuple(_skipped(one, outset.target) for one in found if not one.commits),
-        notes=notes,
+        skipped=tuple(_skipped(one, checkout.target) for one in found if not one.commits),
     )
-    return BranchPlan(plan=plan, repository=outset.repository, branches=branches)
+    return BranchPlan(plan=plan, repository=checkout.repository, branches=branches)
 
 
-def _settings(outset: Base) -> tuple[RunSettings, tuple[str, ...]]:
-    """Return the settings of a run without an agent, with notes on what was found."""
-    filled = fill_commands(outset.settings, outset.repository, base=outset.base, paths=outset.paths)
-    usual = freeze_settings(filled, requester=outset.repository.requester())
+def _without_agent(usual: RunSettings) -> RunSettings:
     merge = LandingMode.MERGE
-    alone = replace(usual, agent="", agent_command="", phases=(), budget_usd=None, landing=merge)
-    return alone, filled.notes
+    return replace(usual, agent="", agent_command="", phases=(), budget_usd=None, landing=merge)
 
 
-def _read_branch(outset: Base, name: str) -> GivenBranch:
-    head = branches.resolve_branch(outset.repository, name)
-    base = branches.find_fork(outset.repository, head, target=outset.base)
+def _read_branch(checkout: Checkout, name: str) -> GivenBranch:
+    head = branches.resolve_branch(checkout.repository, name)
+    base = branches.find_fork(checkout.repository, head, target=checkout.commit)
     if not base:
         raise UsageError(
-            f"the branch {name} has no commit in common with {outset.target}",
+            f"the branch {name} has no commit in common with {checkout.target}",
             why="so nobody can say what it changes",
             next_step="name branches that began on it; in a shallow clone, first "
             "`git fetch --unshallow`",
         )
-    commits = branches.own_commits(outset.repository, head, target=outset.base)
+    commits = branches.own_commits(checkout.repository, head, target=checkout.commit)
     return GivenBranch(name=name, task=task_id(name), head=head, base=base, commits=commits)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from concertmaster.planning.run_settings import PlanRequest
+from concertmaster.planning.checkout import PlanRequest
 from concertmaster.settings.declarations import SETTINGS, Kind, Place, Setting, settings_of
 
 

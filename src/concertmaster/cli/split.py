@@ -35,7 +35,8 @@ from concertmaster.files import run_folder
 from concertmaster.files.add_files import add_files, check_folder
 from concertmaster.git.repository import Repository
 from concertmaster.model import Outcome, Phase, Plan, Prompt, Task, Usage
-from concertmaster.planning.run_settings import PlanRequest, keep_settings, read_settings
+from concertmaster.planning.checkout import PlanRequest, read_checkout
+from concertmaster.planning.run_settings import keep_settings
 from concertmaster.prompts.files import name_prompt, read_prompt
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.report.summary import cost
@@ -183,8 +184,7 @@ def _check(prompt: Prompt, path: Path) -> None:
 def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository) -> Plan:
     """Return a plan of one task, which only reads. It never becomes a run."""
     base = repository.resolve(asked.base or "HEAD")
-    paths = repository.paths(base)
-    settings = read_settings(repository, base, paths=paths, options=asked.options)
+    settings = read_checkout(repository, base, target="", options=asked.options).settings
     task = Task(
         id=task_id(prompt.path),
         prompt=prompt.path,

@@ -12,18 +12,14 @@ from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.insight import footprint
 from concertmaster.insight.tree_paths import TreePaths
-from concertmaster.model import Plan, Prompt, RunSettings
+from concertmaster.model import Plan, Prompt
 from concertmaster.planning import planner
+from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
 from concertmaster.planning.estimates import Sample, learn_samples
 from concertmaster.planning.past_runs import read_past
 from concertmaster.planning.planner import Candidate, SoftOrder
 from concertmaster.planning.prose_order import infer_order
-from concertmaster.planning.run_settings import (
-    PlanRequest,
-    fill_commands,
-    find_base,
-    freeze_settings,
-)
+from concertmaster.planning.run_settings import draft_plan
 from concertmaster.planning.slots import SlotCapacity
 from concertmaster.prompts.files import PromptFile, read_prompts
 from concertmaster.prompts.parser import parse_prompt, task_id
@@ -45,55 +41,42 @@ def make_plan(asked: PlanRequest) -> Planned:
 
     Raises UsageError or EnvironmentFault.
     """
-    outset = find_base(asked)
-    repository, base, paths = outset.repository, outset.base, outset.paths
-    settings = outset.settings
-    filled = fill_commands(settings, repository, base=base, paths=paths)
+    checkout = open_checkout(asked)
+    repository = checkout.repository
     files, notes = read_prompts(asked.prompts, root=repository.root, all_prompts=asked.all_prompts)
+    draft = draft_plan(checkout, run=new_run(), requester=repository.requester(), notes=notes)
     return plan_files(
+        draft,
         files,
-        repository=repository,
-        paths=paths,
-        run=new_run(),
-        base=base,
-        target=outset.target,
-        slots=settings.parallel or measure_capacity(),
-        settings=freeze_settings(filled, requester=repository.requester()),
-        notes=(*notes, *filled.notes),
+        checkout,
         past=read_past(repository.git_dir),
+        capacity=None if checkout.settings.parallel else measure_capacity(),
     )
 
 
 def plan_files(
+    draft: Plan,
     files: Sequence[PromptFile],
+    checkout: Checkout,
     *,
-    repository: Repository,
-    paths: Sequence[str],
-    run: str,
-    base: str,
-    target: str,
-    slots: int | SlotCapacity,
-    settings: RunSettings,
-    notes: Sequence[str] = (),
     past: Sequence[Sample] = (),
+    capacity: SlotCapacity | None = None,
 ) -> Planned:
     """Return the plan of these prompt files on the tree at `base`.
 
     `paths` are all files of that tree. `past` are tasks of earlier runs; those with impossible
     numbers are ignored. Raises UsageError.
     """
-    candidates = _study(files, TreePaths(paths), object_format=repository.object_format)
-    prompts = [c.prompt for c in candidates]
+    repository = checkout.repository
+    tree = TreePaths(checkout.paths)
+    candidates = _study(files, tree, object_format=repository.object_format)
+    orders = infer_order([c.prompt for c in candidates])
     plan = planner.make_plan(
+        draft,
         candidates,
-        run=run,
-        base=base,
-        target=target,
-        slots=slots,
-        settings=settings,
-        hints=[SoftOrder(path=o.path, on=o.on, reason=o.reason) for o in infer_order(prompts)],
-        notes=notes,
+        hints=[SoftOrder(path=o.path, on=o.on, reason=o.reason) for o in orders],
         past=learn_samples(past),
+        capacity=capacity,
     )
     texts = {c.blob: file.data for c, file in zip(candidates, files, strict=True)}
     return Planned(plan=plan, repository=repository, texts=texts)

@@ -69,22 +69,17 @@ class SoftOrder:
 
 
 def make_plan(
+    draft: Plan,
     candidates: Sequence[Candidate],
     *,
-    run: str,
-    base: str,
-    target: str,
-    slots: int | SlotCapacity,
-    settings: RunSettings,
     hints: Iterable[SoftOrder] = (),
-    notes: Iterable[str] = (),
     past: Sequence[Sample] = (),
+    capacity: SlotCapacity | None = None,
 ) -> Plan:
-    """Return the plan of a run.
+    """Return the draft with its tasks, their order and shares; `past` comes from `learn_samples`.
 
-    `slots` is their number, or the capacity of a machine from which the number is chosen. `past`
-    comes from `estimates.learn_samples`. Raises UsageError for an unknown need and for a cycle of
-    hard needs.
+    With `capacity` it gets as many slots as are of use to it on such a machine, else those of the
+    draft. Raises UsageError for an unknown need and for a cycle of hard needs.
     """
     skipped = tuple(
         Skipped(prompt=c.prompt.path, task=c.id, reason=f"marked {c.prompt.completed}")
@@ -92,21 +87,17 @@ def make_plan(
         if c.prompt.completed
     )
     active = [c for c in candidates if not c.prompt.completed]
-    tasks = tuple(_estimated(c, settings, past=past) for c in active)
+    tasks = tuple(_estimated(c, draft.settings, past=past) for c in active)
     hard = _hard_needs(candidates, active)
     soft, dropped = _soft_needs(active, hints, hard)
-    draft = Plan(
-        run=run,
-        base=base,
-        target=target,
-        slots=slots if isinstance(slots, int) else 1,
-        settings=settings,
+    filled = replace(
+        draft,
         tasks=tasks,
         needs=hard + soft,
         skipped=skipped,
-        notes=(*notes, *dropped),
+        notes=(*draft.notes, *dropped),
     )
-    return _scheduled(replace(draft, exclusions=_exclusions(draft)), slots)
+    return _scheduled(replace(filled, exclusions=_exclusions(filled)), capacity)
 
 
 def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sample]) -> Task:
@@ -272,11 +263,10 @@ def _name_paths(paths: list[tuple[float, str]]) -> str:
     return ", ".join(ranked[:3]) + more
 
 
-def _scheduled(plan: Plan, slots: int | SlotCapacity) -> Plan:
-    """Return the plan with its order, shares and times, and slots if they are not given."""
+def _scheduled(plan: Plan, capacity: SlotCapacity | None) -> Plan:
     network = scheduler.Network.from_plan(plan)
-    if isinstance(slots, SlotCapacity):
-        number, note = choose_slots(network, slots)
+    if capacity is not None:
+        number, note = choose_slots(network, capacity)
         plan = replace(plan, slots=number, notes=(*plan.notes, note))
     order, makespan = scheduler.simulate(network, slots=plan.slots)
     links = [(n.task, n.on) for n in plan.needs] + [e.tasks for e in plan.exclusions]

@@ -5,80 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 from concertmaster.errors import UsageError
-from concertmaster.git.repository import Repository
-from concertmaster.model import LEAN_PHASES, Phase, RunSettings
+from concertmaster.model import LEAN_PHASES, Phase, Plan, RunSettings
+from concertmaster.planning.checkout import Checkout
 from concertmaster.planning.detect_commands import FILES, detect_commands
-from concertmaster.settings.declarations import FILE_NAMES, FrozenSettings, Settings
+from concertmaster.settings.declarations import FrozenSettings, Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
-    """A request for a plan; `options` are the settings that the user gave."""
-
-    repository: Path
-    prompts: tuple[Path, ...]
-    base: str = ""
-    all_prompts: bool = False
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """The base of a run: target, commit, its paths, and the settings that hold there."""
-
-    repository: Repository
-    target: str
-    base: str
-    paths: tuple[str, ...]
-    settings: Settings
-
-
-def find_base(asked: PlanRequest) -> Base:
-    """Return the base that a request and its repository's settings name.
-
-    Raises UsageError or EnvironmentFault.
-    """
-    repository = Repository.open(asked.repository)
-    target, base = _choose_target(repository, asked)
-    paths = repository.paths(base)
-    settings = read_settings(repository, base, paths=paths, options=asked.options)
-    if settings.target and not asked.options.get("target"):
-        target = settings.target
-        base = repository.resolve(asked.base) if asked.base else repository.branch_tip(target)
-        paths = repository.paths(base)
-    return Base(repository=repository, target=target, base=base, paths=paths, settings=settings)
-
-
-def _choose_target(repository: Repository, asked: PlanRequest) -> tuple[str, str]:
-    target = asked.options.get("target") or repository.current_branch()
-    if target is None:
-        raise UsageError(
-            "HEAD is detached, so there is no branch to land on",
-            why=f"no branch is checked out in {repository.root}",
-            next_step="name one with --target BRANCH, or check a branch out",
-        )
-    tip = repository.branch_tip(target)
-    return target, repository.resolve(asked.base) if asked.base else tip
-
-
-def read_settings(
-    repository: Repository, base: str, *, paths: Sequence[str], options: Mapping[str, Any]
-) -> Settings:
-    """Return the settings of concertmaster.yml at the base, overridden by the options.
-
-    Raises UsageError.
-    """
-    from concertmaster.settings.sources import load_settings  # noqa: PLC0415  slow to load
-
-    for name in FILE_NAMES:
-        data = repository.read_file(base, name) if name in paths else None
-        if data is not None:
-            return load_settings(options, file=data, name=name)
-    return load_settings(options)
+def draft_plan(checkout: Checkout, *, run: str, requester: str, notes: Sequence[str] = ()) -> Plan:
+    """Return the plan of a run before it has tasks. Raises UsageError without a check."""
+    filled = fill_commands(checkout)
+    return Plan(
+        run=run,
+        base=checkout.commit,
+        target=checkout.target,
+        slots=checkout.settings.parallel or 1,
+        settings=freeze_settings(filled, requester=requester),
+        tasks=(),
+        notes=(*notes, *filled.notes),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,17 +52,20 @@ class FilledSettings:
         )
 
 
-def fill_commands(
-    settings: Settings, repository: Repository, *, base: str, paths: Sequence[str]
-) -> FilledSettings:
-    """Return the settings with a check and a setup from the base's files where none is given.
+def fill_commands(checkout: Checkout) -> FilledSettings:
+    """What the files of the checkout tell of the check and the setup, where they are not given.
 
     An empty setup counts as given.
     """
+    settings, paths = checkout.settings, checkout.paths
     check, has_setup = settings.check.strip(), "setup" in settings.given
     if check and has_setup:
         return FilledSettings(settings=settings)
-    read = {name: repository.read_file(base, name) for name in FILES if name in paths}
+    read = {
+        name: checkout.repository.read_file(checkout.commit, name)
+        for name in FILES
+        if name in paths
+    }
     files = {name: data for name, data in read.items() if data is not None}
     found = detect_commands(paths, files, check=check, has_setup=has_setup)
     named = [(key, c) for key, c in (("check", found.check), ("setup", found.setup)) if c]

@@ -15,7 +15,7 @@ from concertmaster.engine.journal import Journal
 from concertmaster.events import Throttled
 from concertmaster.model import Shortage
 from concertmaster.planning.build_plan import make_plan
-from concertmaster.planning.run_settings import PlanRequest
+from concertmaster.planning.checkout import PlanRequest
 from concertmaster.report.model import Report, exit_code
 from concertmaster.sandbox.resources import FreeResources
 from concertmaster.sandbox.supervisor import Guard

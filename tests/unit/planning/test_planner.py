@@ -44,15 +44,23 @@ def candidate(
     )
 
 
-def plan(*candidates: Candidate, hints: str = "", slots: int = 4) -> Plan:
-    """Return the plan of candidates; a hint "ba" says that b.md comes after a.md."""
-    return make_plan(
-        candidates,
+def draft(*, slots: int, notes: tuple[str, ...] = ()) -> Plan:
+    return Plan(
         run="run",
         base="base",
         target="main",
         slots=slots,
         settings=RunSettings(agent="command"),
+        tasks=(),
+        notes=notes,
+    )
+
+
+def plan(*candidates: Candidate, hints: str = "", slots: int = 4) -> Plan:
+    """`hints` such as "ba" say that b.md comes after a.md."""
+    return make_plan(
+        draft(slots=slots),
+        candidates,
         hints=[SoftOrder(path=f"{h[0]}.md", on=f"{h[1]}.md", reason=h) for h in hints.split()],
     )
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concertmaster.model import Plan, RunSettings
+from concertmaster.model import Plan
 from concertmaster.planning import scheduler
 from concertmaster.planning.planner import make_plan
 from concertmaster.planning.scheduler import Network
 from concertmaster.planning.slots import MOST_SLOTS, SLACK, SlotCapacity, choose_slots
 from concertmaster.sandbox.resources import AGENT_BYTES
-from tests.unit.planning.test_planner import candidate
+from tests.unit.planning.test_planner import candidate, draft
 from tests.unit.planning.test_scheduler import network, networks, random_network
 
 GIB = 1 << 30
@@ -96,20 +96,16 @@ def test_a_choice_among_many_tasks_takes_no_time_that_is_felt() -> None:
     assert time.process_time() - began < 2.0
 
 
-def plan(*names: str, slots: int | SlotCapacity) -> Plan:
+def plan(*names: str, slots: int = 1, capacity: SlotCapacity | None = None) -> Plan:
     return make_plan(
+        draft(slots=slots, notes=("a note",)),
         [candidate(f"{name}.md", estimate=60.0) for name in names],
-        run="run",
-        base="base",
-        target="main",
-        slots=slots,
-        settings=RunSettings(agent="command"),
-        notes=["a note"],
+        capacity=capacity,
     )
 
 
 def test_a_plan_says_which_slots_were_chosen_and_is_made_for_them() -> None:
-    found = plan("a", "b", "c", "d", slots=SlotCapacity(cores=1))
+    found = plan("a", "b", "c", "d", capacity=SlotCapacity(cores=1))
 
     assert found.slots == 2
     assert found.makespan_seconds == 120.0

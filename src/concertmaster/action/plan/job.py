@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from concertmaster.action import checkout
 from concertmaster.action.authorize import (
     AuthorizedRequest,
     RejectedRequest,
@@ -15,29 +14,19 @@ from concertmaster.action.authorize import (
     authorize,
     read_parent,
 )
-from concertmaster.action.checkout import PlanInputs
-from concertmaster.action.job import Job, usable_seconds
-from concertmaster.action.plan import next_round, publish
-from concertmaster.action.plan.next_round import NextRound, NotDue
-from concertmaster.action.plan.publish import NOTHING, request_key
+from concertmaster.action.job import Job
+from concertmaster.action.plan import inputs, publish
+from concertmaster.action.plan.next_round import NotDue, plan_next_round
+from concertmaster.action.plan.plan_round import deal_round, plan_round
+from concertmaster.action.plan.publish import NOTHING
 from concertmaster.comments import plan_comment
 from concertmaster.errors import Error
-from concertmaster.git.repository import Repository
-from concertmaster.github.event import EventKind, Trigger
+from concertmaster.github.event import EventKind
 from concertmaster.github.prompt_list import PromptList
 from concertmaster.github.slash_command import CommandVerb, reply_comment
-from concertmaster.model import LandingMode, Plan, RunSettings
-from concertmaster.planning.build_plan import Planned, plan_files
-from concertmaster.planning.estimates import Sample
-from concertmaster.planning.run_settings import FilledSettings, fill_commands, freeze_settings
-from concertmaster.planning.shares import deal_shares
-from concertmaster.prompts.files import PromptFile
-from concertmaster.rounds import state_branch, transitions
-from concertmaster.rounds.history import History, recall_history
+from concertmaster.planning.build_plan import Planned
 from concertmaster.settings.sources import overrule
 
-LONGEST_PAUSE_SECONDS = 600.0
-MOST_PAST_RUNS = 20  # runs that estimates are learned from
 _STARTS = (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY)
 
 
@@ -106,68 +95,13 @@ def _turn_away(job: Job, rejected: RejectedRequest) -> int:
 
 def _make_plan(job: Job, request: AuthorizedRequest) -> Planned:
     options = overrule(job.settings.options(), by=dict(request.order.options))
-    found = checkout.read_plan_inputs(job, job.clone(), options)
+    checkout = inputs.open_target(job, job.clone(), options)
     prompts = request.prompts
     if request.trigger.kind is EventKind.SCHEDULE:
-        prompts = checkout.read_scheduled(found.settings)
-    files = checkout.read_prompts(found.repository, found.base, prompts)
-    planned = _plan_files(job, found, files, trigger=request.trigger, notes=prompts.notes)
-    return _deal(job, planned, planned.plan)
-
-
-def _plan_files(
-    job: Job,
-    found: PlanInputs,
-    files: list[PromptFile],
-    *,
-    trigger: Trigger,
-    notes: tuple[str, ...] = (),
-) -> Planned:
-    filled = fill_commands(found.settings, found.repository, base=found.base, paths=found.paths)
-    return plan_files(
-        files,
-        repository=found.repository,
-        paths=found.paths,
-        run=trigger.run,
-        base=found.base,
-        target=found.target,
-        slots=found.settings.parallel or job.settings.slots,
-        settings=_freeze(filled, trigger),
-        notes=(*notes, *filled.notes),
-        past=_recall(job, found.repository),
-    )
-
-
-def _recall(job: Job, repository: Repository) -> Sequence[Sample]:
-    """Return samples of the newest runs, or none when they cannot be read."""
-    # Anyone who can push to these branches can forge them. Only numbers are used, and names that
-    # are compared with ours, so a forgery can distort estimates and nothing else.
-    try:
-        histories = state_branch.read_newest(repository, job.remote, most=MOST_PAST_RUNS)
-    except Error as error:
-        job.console.note(f"nothing is learned from past runs: {error.what}: {error.why}")
-        return ()
-    return [sample for history in histories for sample in recall_history(history)]
-
-
-def _freeze(filled: FilledSettings, trigger: Trigger) -> RunSettings:
-    """Return the frozen settings of this run.
-
-    Nobody watches a run that a label or a schedule started, so it lands by pull requests unless
-    `landing` is set. The pause for a usage limit is short, because a waiting job costs its time; a
-    later round waits instead.
-    """
-    settings = freeze_settings(filled, requester=trigger.requester)
-    settings = replace(settings, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
-    is_watched = trigger.kind not in (EventKind.LABEL, EventKind.SCHEDULE)
-    if is_watched or "landing" in filled.settings.given:
-        return settings
-    return replace(settings, landing=LandingMode.PULL_REQUESTS)
-
-
-def _deal(job: Job, planned: Planned, whole: Plan) -> Planned:
-    jobs, seconds = job.settings.max_parallel, usable_seconds(job)
-    return replace(planned, plan=deal_shares(whole, jobs=jobs, job_seconds=seconds))
+        prompts = inputs.read_scheduled(checkout.settings)
+    files = inputs.read_prompts(checkout, prompts)
+    planned = plan_round(job, checkout, files, trigger=request.trigger, notes=prompts.notes)
+    return replace(planned, plan=deal_round(job, planned.plan))
 
 
 def _go_on(job: Job, request: AuthorizedRequest) -> int:
@@ -175,11 +109,7 @@ def _go_on(job: Job, request: AuthorizedRequest) -> int:
     trigger = request.trigger
     try:
         with _saying_why(job, partial(answer_event, job, trigger)):
-            repository = job.clone()
-            found = next_round.find_next_round(
-                job, request, repository, key=request_key(job, request)
-            )
-            planned, history = _plan_further(job, request, found, repository)
+            planned, history = plan_next_round(job, request)
     except NotDue as error:
         job.console.note(f"nothing to do: {error.what}")
         return 0
@@ -190,29 +120,3 @@ def _go_on(job: Job, request: AuthorizedRequest) -> int:
     if trigger.comment:
         job.issue_client.react(trigger.comment)
     return publish.publish_next_round(job, planned, history)
-
-
-def _plan_further(
-    job: Job, request: AuthorizedRequest, found: NextRound, repository: Repository
-) -> tuple[Planned, History | None]:
-    """Return the plan of the next round and the history that it begins with.
-
-    The plan has no tasks when no agent has to work. The history is None when nothing is left to do.
-    """
-    asked = {**dict(found.history.options), **dict(request.order.options)}
-    before = replace(found.history, options=tuple(sorted(asked.items())))
-    options = overrule(job.settings.options(), by=asked)
-    now = checkout.read_plan_inputs(job, repository, options, target=before.target)
-    files = next_round.read_prompts(found, repository, now.base)
-    requester = request.trigger.requester or before.requester
-    trigger = replace(request.trigger, run=before.run, requester=requester)
-    planned = _plan_files(job, now, files, trigger=trigger)
-    planned, todo = next_round.keep_to_budget(found, planned)
-    if not (todo or found.is_settled):
-        return planned, None
-    evidence = {task: transitions.evidence_of(before.task(task)) for task in todo.work}
-    whole = transitions.restrict(planned.plan, todo.work, evidence=evidence)
-    history = transitions.begin_round(
-        before, whole, todo, trigger=found.key, own=not found.by_person
-    )
-    return _deal(job, planned, whole) if whole.tasks else replace(planned, plan=whole), history

@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 
 from concertmaster.action.authorize import AuthorizedRequest
 from concertmaster.action.job import Job
+from concertmaster.action.plan.inputs import open_branch
+from concertmaster.action.plan.plan_round import deal_round, plan_round
 from concertmaster.action.reconcile import reconcile
 from concertmaster.comments import plan_comment
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.github.event import Trigger
-from concertmaster.model import RunSettings
+from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
+from concertmaster.planning.checkout import Checkout
 from concertmaster.prompts.files import PromptFile
 from concertmaster.rounds import state_branch, transitions
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.transitions import RoundTodo
+from concertmaster.settings.sources import overrule
 from concertmaster.text.marks import read_marks
 
 
@@ -47,13 +51,34 @@ class NextRound:
         return self.before != self.history
 
 
-def find_next_round(
-    job: Job, request: AuthorizedRequest, repository: Repository, *, key: str
-) -> NextRound:
-    """Return the next round of the run that the request names.
+def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, History | None]:
+    """Return the plan of this round and the history as it begins.
 
-    Raises UsageError when there is no such run or task, NotDue when the round may not be held now.
+    The plan has no tasks where nothing is to be worked on. The history is None where nothing is to
+    be done at all. Raises UsageError where there is no run, or it may not go on now.
     """
+    repository = job.clone()
+    found = _find_next_round(job, request, repository)
+    options = {**dict(found.history.options), **dict(request.order.options)}
+    before = replace(found.history, options=tuple(sorted(options.items())))
+    given = overrule(job.settings.options(), by=options)
+    checkout = open_branch(job, repository, before.target, options=given)
+    requester = request.trigger.requester or before.requester
+    trigger = replace(request.trigger, run=before.run, requester=requester)
+    planned = plan_round(job, checkout, _read_prompts(found, checkout), trigger=trigger)
+    plan, todo = _keep_to_budget(found, planned.plan)
+    if not (todo or found.is_settled):
+        return planned, None
+    evidence = {task: transitions.evidence_of(before.task(task)) for task in todo.work}
+    whole = transitions.restrict(plan, todo.work, evidence=evidence)
+    history = transitions.begin_round(
+        before, whole, todo, trigger=found.key, own=not found.by_person
+    )
+    plan = deal_round(job, whole) if whole.tasks else whole
+    return replace(planned, plan=plan), history
+
+
+def _find_next_round(job: Job, request: AuthorizedRequest, repository: Repository) -> NextRound:
     trigger = request.trigger
     run = trigger.run if trigger.is_further else _find_run(job, trigger.issue)
     before = _read_state(job, repository, run).history
@@ -62,7 +87,7 @@ def find_next_round(
         before=before,
         history=history,
         by_person=not _is_ours(job, before, trigger),
-        key=key,
+        key=request.key,
         named=_find_tasks(history, request.order.tasks),
     )
     _check_round(found, trigger)
@@ -147,22 +172,18 @@ def _check_round(found: NextRound, trigger: Trigger) -> None:
         )
 
 
-def choose_round_todo(found: NextRound, settings: RunSettings) -> RoundTodo:
-    """Return what the round has to do under these settings."""
-    return transitions.choose_todo(
-        found.history, settings, by_person=found.by_person, named=found.named
-    )
-
-
-def keep_to_budget(found: NextRound, planned: Planned) -> tuple[Planned, RoundTodo]:
-    """Return the plan with the rest of the run's budget (USD), and what the round has to do.
+def _keep_to_budget(found: NextRound, plan: Plan) -> tuple[Plan, RoundTodo]:
+    """The plan with what is left of the run's budget; with none left no agent works any more.
 
     No task is worked on when the budget is used up. Raises UsageError when a person then asks for
     work.
     """
-    todo, settings = choose_round_todo(found, planned.plan.settings), planned.plan.settings
+    settings = plan.settings
+    todo = transitions.choose_todo(
+        found.history, settings, by_person=found.by_person, named=found.named
+    )
     if settings.budget_usd is None:
-        return planned, todo
+        return plan, todo
     spent = transitions.cost(found.history)
     left = settings.budget_usd - spent
     if todo.work and left <= 0:
@@ -172,31 +193,26 @@ def keep_to_budget(found: NextRound, planned: Planned) -> tuple[Planned, RoundTo
                 why="it is that of the whole run, not of one round",
                 next_step=f"raise it: `/orchestrate retry budget={math.ceil(2 * spent)}`",
             )
-        return planned, replace(todo, work=())
+        return plan, replace(todo, work=())
     changed = replace(settings, budget_usd=max(left, 0.0))
-    return replace(planned, plan=replace(planned.plan, settings=changed)), todo
+    return replace(plan, settings=changed), todo
 
 
-def read_prompts(found: NextRound, repository: Repository, base: str) -> list[PromptFile]:
-    """Return every prompt file of the run.
-
-    When a person asks again, a prompt that is a file at `base` has its text there; every other one
-    has the blob that the run began with. Raises EnvironmentFault for a text that is gone.
-    """
-    modes = repository.modes(base) if found.by_person else {}
+def _read_prompts(found: NextRound, checkout: Checkout) -> list[PromptFile]:
+    """Every prompt of the run: as a person who asks again finds it on the target now, else as it
+    was when the run began. Raises EnvironmentFault for a text that is gone."""
+    modes = checkout.repository.modes(checkout.commit) if found.by_person else {}
     return [
-        PromptFile(path=one.prompt, data=_read_prompt(repository, base, one, modes=modes))
+        PromptFile(path=one.prompt, data=_read_prompt(checkout, one, modes=modes))
         for one in found.history.tasks
     ]
 
 
-def _read_prompt(
-    repository: Repository, base: str, one: TaskHistory, *, modes: Mapping[str, str]
-) -> bytes:
+def _read_prompt(checkout: Checkout, one: TaskHistory, *, modes: Mapping[str, str]) -> bytes:
     if modes.get(one.prompt) in ("100644", "100755"):
-        data = repository.read_file(base, one.prompt)
+        data = checkout.repository.read_file(checkout.commit, one.prompt)
     else:
-        answer = repository.git.ask("cat-file", "blob", one.blob)
+        answer = checkout.repository.git.ask("cat-file", "blob", one.blob)
         data = answer.out if answer.code == 0 else None
     if data is None:
         raise EnvironmentFault(

@@ -42,7 +42,7 @@ def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
     children = _numbers(issues)
     history = begin_history(
         planned.plan,
-        trigger=request_key(job, request),
+        trigger=request.key,
         parent=parent.number,
         parent_is_ours=request.parent is None,
         children=children,
@@ -75,12 +75,6 @@ def publish_next_round(job: Job, planned: Planned, history: History) -> int:
         tasks = (replace(one, issue=children.get(one.task, one.issue)) for one in history.tasks)
         history = replace(history, tasks=tuple(tasks))
     return _hand_out(job, planned, history, summary=summary)
-
-
-def request_key(job: Job, request: AuthorizedRequest) -> str:
-    """Return the id of the request, which is the same when its workflow runs again."""
-    comment = request.trigger.comment
-    return f"c{comment}" if comment else f"w{job.settings.workflow_run}"
 
 
 def _family(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildIssues:

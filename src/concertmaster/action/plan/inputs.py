@@ -1,9 +1,8 @@
-"""Reads what a plan is made from: the repository at the target's tip, settings and prompts."""
+"""Reads what a plan is made from: the target at its tip, and the listed prompt files there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from concertmaster.action.job import Job
@@ -11,59 +10,26 @@ from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.github.prompt_list import PromptList, read_paths
 from concertmaster.github.slash_command import read_branch
-from concertmaster.planning.run_settings import read_settings
+from concertmaster.planning.checkout import Checkout, read_checkout
 from concertmaster.prompts.files import PromptFile
 from concertmaster.prompts.parser import MAX_BYTES
 from concertmaster.settings.declarations import Settings
 from concertmaster.text.display import display
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanInputs:
-    """The target at its tip when the plan began. Later commits do not change the plan."""
+def open_target(job: Job, repository: Repository, options: Mapping[str, Any]) -> Checkout:
+    """Return the target of the options, else of the settings, else the default branch, at its tip.
 
-    repository: Repository
-    target: str
-    base: str
-    paths: Sequence[str]
-    settings: Settings
-
-
-def read_plan_inputs(
-    job: Job, repository: Repository, options: Mapping[str, Any], *, target: str = ""
-) -> PlanInputs:
-    """Return the plan's inputs from `target`, else from the branch that options or settings name.
-
-    Raises UsageError if the branch cannot be a target or the settings are not valid.
-    """
-    if target and target != repository.current_branch():
-        job.remote.fetch_branch(repository, target)
-    target = target or _choose_target(job, repository, options)
-    base = repository.branch_tip(target)
-    paths = repository.paths(base)
-    return PlanInputs(
-        repository=repository,
-        target=target,
-        base=base,
-        paths=paths,
-        settings=read_settings(repository, base, paths=paths, options=options),
-    )
-
-
-def _choose_target(job: Job, repository: Repository, options: Mapping[str, Any]) -> str:
-    """Return the target of the options, else of the settings, else the default branch.
-
-    The settings are those of concertmaster.yml on the default branch. The branch is fetched. Raises
-    UsageError if the name cannot be a target.
+    Those settings are of concertmaster.yml on the default branch. Raises UsageError if the branch
+    cannot be a target or the settings are not valid.
     """
     default = repository.current_branch() or ""
     target = str(options.get("target", ""))
-    if not target:
-        tip = repository.branch_tip(default)
-        paths = repository.paths(tip)
-        target = read_settings(repository, tip, paths=paths, options=options).target or default
-    if target == default:
-        return default
+    if target in ("", default):
+        found = open_branch(job, repository, default, options=options)
+        target = target or found.settings.target or default
+        if target == default:
+            return found
     if not read_branch(target):
         raise UsageError(
             f"`target` cannot be {display(target, limit=200)!r}",
@@ -71,8 +37,20 @@ def _choose_target(job: Job, repository: Repository, options: Mapping[str, Any])
             next_step="name one, as in `target: release-1.2`, in concertmaster.yml of the default "
             "branch or in the workflow file",
         )
-    job.remote.fetch_branch(repository, target)
-    return target
+    return open_branch(job, repository, target, options=options)
+
+
+def open_branch(
+    job: Job, repository: Repository, target: str, *, options: Mapping[str, Any]
+) -> Checkout:
+    """Return the branch at its tip, which is fetched if the clone does not have it.
+
+    Raises UsageError if the server has no such branch or the settings are not valid.
+    """
+    if target != (repository.current_branch() or ""):
+        job.remote.fetch_branch(repository, target)
+    commit = repository.branch_tip(target)
+    return read_checkout(repository, commit, target=target, options=options)
 
 
 def read_scheduled(settings: Settings) -> PromptList:
@@ -87,8 +65,8 @@ def read_scheduled(settings: Settings) -> PromptList:
     return prompts
 
 
-def read_prompts(repository: Repository, base: str, prompts: PromptList) -> list[PromptFile]:
-    """Return the listed prompt files as they are at the base.
+def read_prompts(checkout: Checkout, prompts: PromptList) -> list[PromptFile]:
+    """Return the listed prompt files as they are in the checkout.
 
     Raises UsageError if none is listed, or if one is a link, a folder or missing.
     """
@@ -98,14 +76,14 @@ def read_prompts(repository: Repository, base: str, prompts: PromptList) -> list
             why="neither the comment nor the issue has a bullet that names an .md file",
             next_step="list them, one bullet each, for example `- prompts/add-login.md`",
         )
-    modes = repository.modes(base)
-    paths = dict.fromkeys(_find_prompt(path, modes, base) for path in prompts.paths)
-    return [PromptFile(path=path, data=_read_start(repository, base, path)) for path in paths]
+    modes = checkout.repository.modes(checkout.commit)
+    paths = dict.fromkeys(_find_prompt(path, modes, checkout.commit) for path in prompts.paths)
+    return [PromptFile(path=path, data=_read_start(checkout, path)) for path in paths]
 
 
-def _read_start(repository: Repository, base: str, path: str) -> bytes:
+def _read_start(checkout: Checkout, path: str) -> bytes:
     """Return at most one byte more than the limit, which shows that a file is too large."""
-    return (repository.read_file(base, path) or b"")[: MAX_BYTES + 1]
+    return (checkout.repository.read_file(checkout.commit, path) or b"")[: MAX_BYTES + 1]
 
 
 def _find_prompt(path: str, modes: Mapping[str, str], base: str) -> str:

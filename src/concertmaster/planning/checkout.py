@@ -1,0 +1,78 @@
+"""Opens the commit of the repository that a plan is made on, with the settings that hold there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from concertmaster.errors import UsageError
+from concertmaster.git.repository import Repository
+from concertmaster.settings.declarations import FILE_NAMES, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What the command line asks for; `options` are the settings that the user gave."""
+
+    repository: Path
+    prompts: tuple[Path, ...]
+    base: str = ""
+    all_prompts: bool = False
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """The commit that a plan is made on: its paths, and the settings that hold there.
+
+    Later commits on the target do not change the plan.
+    """
+
+    repository: Repository
+    target: str
+    commit: str
+    paths: tuple[str, ...]
+    settings: Settings
+
+
+def open_checkout(asked: PlanRequest) -> Checkout:
+    """Return the base that is asked for, else the tip of the target.
+
+    Raises UsageError or EnvironmentFault.
+    """
+    repository, options = Repository.open(asked.repository), asked.options
+    target = options.get("target") or repository.current_branch()
+    if target is None:
+        raise UsageError(
+            "HEAD is detached, so there is no branch to land on",
+            why=f"no branch is checked out in {repository.root}",
+            next_step="name one with --target BRANCH, or check a branch out",
+        )
+    tip = repository.branch_tip(target)
+    commit = repository.resolve(asked.base) if asked.base else tip
+    found = read_checkout(repository, commit, target=target, options=options)
+    if options.get("target") or not found.settings.target:
+        return found
+    target = found.settings.target
+    commit = commit if asked.base else repository.branch_tip(target)
+    return replace(found, target=target, commit=commit, paths=repository.paths(commit))
+
+
+def read_checkout(
+    repository: Repository, commit: str, *, target: str, options: Mapping[str, Any]
+) -> Checkout:
+    """Return the commit with the settings of the options and of concertmaster.yml in it.
+
+    Raises UsageError.
+    """
+    from concertmaster.settings.sources import load_settings  # noqa: PLC0415  slow to load
+
+    paths = repository.paths(commit)
+    files = ((name, repository.read_file(commit, name)) for name in FILE_NAMES if name in paths)
+    name, data = next(((name, data) for name, data in files if data is not None), ("", b""))
+    settings = load_settings(options, file=data, name=name)
+    return Checkout(
+        repository=repository, target=target, commit=commit, paths=paths, settings=settings
+    )
