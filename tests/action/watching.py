@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from concertmaster.github.connection import Connection
 from concertmaster.github.issue_reference import IssueReference
 from concertmaster.report.github_run import RunView
 from concertmaster.settings.access import AccessSettings
@@ -63,17 +64,11 @@ class Stage:
         return [self.issue(f"Write {name}.txt") for name in ("apple", "pear", "plum")]
 
     def open(self, **given: Any) -> RunPoller:
-        return RunPoller(
-            **{
-                "url": self.double.url,
-                "repository": self.repository.full_name,
-                "issue": self.parent.number,
-                "token": self.token,
-                "clock": self.clock,
-                "told": self.said.append,
-                **given,
-            }
-        )
+        name = self.repository.full_name
+        access = {"url": self.double.url, "repository": name, "token": self.token}
+        access |= {key: given.pop(key) for key in access.keys() & given}
+        usual = {"issue": self.parent.number, "clock": self.clock, "told": self.said.append}
+        return RunPoller(Connection(**access), **{**usual, **given})
 
     def lookout(self, console: Console) -> RunWatcher:
         address = IssueReference(repository=self.repository.full_name, number=self.parent.number)

@@ -16,6 +16,7 @@ from concertmaster.clock import Clock, SystemClock
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.remote import Remote
 from concertmaster.git.repository import Repository
+from concertmaster.github.connection import Connection
 from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_trigger
 from concertmaster.github.issues import IssueClient
 from concertmaster.settings.action_inputs import ActionSettings
@@ -42,10 +43,9 @@ class Job:
     @cached_property
     def issue_client(self) -> IssueClient:
         """The client for GitHub with this job's token."""
+        settings = self.settings
         return IssueClient(
-            url=self.settings.api_url,
-            repository=self.settings.repository,
-            token=self.token,
+            Connection(url=settings.api_url, repository=settings.repository, token=self.token),
             clock=self.clock,
             told=self.console.note,
             redact=self.redact,

@@ -16,25 +16,23 @@ from requests import RequestException
 
 from concertmaster.clock import Clock
 from concertmaster.errors import EnvironmentFault
+from concertmaster.github.connection import API_VERSION, NOTICED_SECONDS, PAGE, Connection
 from concertmaster.github.errors import (
     LONGEST_WAIT_SECONDS,
-    ApiAnswer,
     GivenUp,
     Invalid,
     explain_refusal,
     missing_permission,
+    read_answer,
     requested_wait_seconds,
 )
 from concertmaster.github.rate_limit import WritePace
 from concertmaster.retry import TransientFault, retry_on_transient
 from concertmaster.text.display import count, display, duration
 
-VERSION = "2022-11-28"  # of the API
 TRIES = 7  # the waits double, so that a used-up hourly limit is renewed before the last try
 TIMEOUT_SECONDS = 15
 FIRST_WAIT_SECONDS = 10.0  # a new object appears in lists only after some seconds
-NOTICED_SECONDS = 5.0
-PAGE = 100
 
 T = TypeVar("T")
 
@@ -43,15 +41,9 @@ class Client:
     """A client of the API for one repository. `told` receives messages about long waits."""
 
     def __init__(
-        self,
-        *,
-        url: str,
-        repository: str,
-        token: str,
-        clock: Clock,
-        told: Callable[[str], None],
+        self, connection: Connection, *, clock: Clock, told: Callable[[str], None]
     ) -> None:
-        self.repository = repository
+        self.repository = connection.repository
         self._clock = clock
         self._told = told
         self._pace = WritePace(clock, told=told)
@@ -59,9 +51,9 @@ class Client:
             logging.ERROR
         )  # the library logs through a handler of its own; `told` says what a person should know
         self._api = Github(
-            auth=Auth.Token(token),
-            base_url=url,
-            api_version=VERSION,
+            auth=Auth.Token(connection.token),
+            base_url=connection.url,
+            api_version=API_VERSION,
             timeout=TIMEOUT_SECONDS,
             retry=_make_retry(clock, self._pause),
             seconds_between_requests=None,
@@ -166,8 +158,7 @@ class Client:
         try:
             yield
         except GithubException as error:
-            headers = {name.lower(): str(value) for name, value in (error.headers or {}).items()}
-            answer = ApiAnswer(status=error.status, headers=headers, data=error.data)
+            answer = read_answer(error.status, error.headers or {}, error.data)
             now = self._clock.now()
             raise explain_refusal(answer, action=action, needs=needs, now=now) from error
         except (RequestException, ValueError) as error:  # ValueError: a truncated answer is no JSON

@@ -116,6 +116,12 @@ class ApiAnswer:
         return bool(self.errors) and self.status in (200, 400, 404) and "message" not in self.data
 
 
+def read_answer(status: int, headers: Mapping[str, Any], data: Any) -> ApiAnswer:
+    """Return the answer to a failed call, from whatever client library it came."""
+    lowered = {name.lower(): str(value) for name, value in headers.items()}
+    return ApiAnswer(status=status, headers=lowered, data=data)
+
+
 def missing_permission(verb: str, path: str) -> str:
     """Return the permission that a call needs, as in a workflow file: `issues: write`.
 

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from concertmaster.errors import EnvironmentFault
-from concertmaster.github.client import PAGE, Client
+from concertmaster.github.client import Client
+from concertmaster.github.connection import PAGE
 from concertmaster.github.errors import GivenUp, Invalid, Unsupported
 from concertmaster.github.models import Issue, IssueDraft, read_issue_of_query
 

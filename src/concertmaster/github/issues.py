@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from concertmaster.clock import Clock
 from concertmaster.github.client import Client
+from concertmaster.github.connection import Connection
 from concertmaster.github.errors import Conflicting, NotFound, Unsupported
 from concertmaster.github.issue_batches import IssueBatches
 from concertmaster.github.models import (
@@ -40,17 +41,15 @@ class IssueClient:
 
     def __init__(
         self,
+        connection: Connection,
         *,
-        url: str,
-        repository: str,
-        token: str,
         clock: Clock,
         told: Callable[[str], None] = lambda text: None,
         redact: Callable[[str], str] = lambda text: text,
     ) -> None:
         """Open the client. `told` receives progress messages; `redact` filters all written text."""
         self.redact = redact
-        self._wire = Client(url=url, repository=repository, token=token, clock=clock, told=told)
+        self._wire = Client(connection, clock=clock, told=told)
         self.batches = IssueBatches(self._wire, told, redact)
         self.pulls = PullRequests(self._wire, redact)
         self.workflows = Workflows(self._wire)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +13,7 @@ from typing import Any
 class Issue:
     """An issue on GitHub. `id` is the database id; `parent` is the parent's number or 0.
 
-    `created_at` is in GitHub's form (ISO 8601). `repository` is the owner/name that holds the
+    Times are in GitHub's form (ISO 8601), or "". `repository` is the owner/name that holds the
     issue, or "" if the answer does not say; after a transfer it differs from the one requested.
     """
 
@@ -26,6 +27,7 @@ class Issue:
     labels: frozenset[str] = frozenset()
     parent: int = 0
     created_at: str = ""
+    closed_at: str = ""
     repository: str = ""
     is_pull: bool = False
     is_merged: bool = False
@@ -79,6 +81,7 @@ class Comment:
     body: str
     author: str
     url: str = ""
+    created_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,11 @@ class WorkflowJob:
     started_at: str
 
 
+def read_seconds(time: str) -> float | None:
+    """Return a time in GitHub's form as seconds since the epoch; None for ""."""
+    return datetime.fromisoformat(time).timestamp() if time else None
+
+
 def read_issue(found: Mapping[str, Any]) -> Issue:
     parent = str(found.get("parent_issue_url") or "").rpartition("/")[2]
     return Issue(
@@ -113,6 +121,7 @@ def read_issue(found: Mapping[str, Any]) -> Issue:
         labels=frozenset(str(label["name"]) for label in found.get("labels") or ()),
         parent=int(parent) if parent.isdigit() else 0,
         created_at=str(found.get("created_at") or ""),
+        closed_at=str(found.get("closed_at") or ""),
         repository="/".join(str(found.get("repository_url") or "").split("/")[-2:]),
         is_pull="pull_request" in found,
         is_merged=bool((found.get("pull_request") or {}).get("merged_at")),
@@ -166,6 +175,7 @@ def read_comment(found: Mapping[str, Any]) -> Comment:
         body=str(found.get("body") or ""),
         author=str((found.get("user") or {}).get("login", "")),
         url=str(found.get("html_url") or ""),
+        created_at=str(found.get("created_at") or ""),
     )
 
 

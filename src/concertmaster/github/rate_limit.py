@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from concertmaster.clock import Clock
+from concertmaster.github.connection import NOTICED_SECONDS
 from concertmaster.text.display import duration
 
 GAP_SECONDS = 1.0
-NOTICED_SECONDS = 5.0
 # (seconds, most creations within them); a little below the documented 80 and 500.
 WINDOWS = ((60.0, 75), (3600.0, 480))
 

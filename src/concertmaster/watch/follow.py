@@ -9,6 +9,7 @@ from pathlib import Path
 from concertmaster.clock import Clock, SystemClock
 from concertmaster.errors import Interrupted, UsageError
 from concertmaster.git.remote import origin_url
+from concertmaster.github.connection import Connection
 from concertmaster.github.issue_reference import (
     IssueReference,
     check_server,
@@ -53,10 +54,12 @@ class RunWatcher:
 
     def _open(self, *, tries: int, told: Callable[[str], None]) -> RunPoller:
         return RunPoller(
-            url=self.access.api,
-            repository=self.issue.repository,
+            Connection(
+                url=self.access.api,
+                repository=self.issue.repository,
+                token=self.access.token.get_secret_value(),
+            ),
             issue=self.issue.number,
-            token=self.access.token.get_secret_value(),
             clock=self.clock,
             tries=tries,
             told=told,

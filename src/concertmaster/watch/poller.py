@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from github3 import exceptions  # type: ignore[import-untyped]
@@ -17,6 +16,7 @@ from github3.structs import GitHubIterator  # type: ignore[import-untyped]
 
 from concertmaster.clock import Clock
 from concertmaster.errors import EnvironmentFault
+from concertmaster.github.connection import API_VERSION, PAGE, Connection
 from concertmaster.github.errors import (
     LONGEST_WAIT_SECONDS,
     ApiAnswer,
@@ -24,53 +24,43 @@ from concertmaster.github.errors import (
     NotFound,
     explain_refusal,
     missing_permission,
+    read_answer,
 )
 from concertmaster.github.labels import LABEL
+from concertmaster.github.models import Issue, read_comment, read_issue, read_job
 from concertmaster.report.github_run import RunView
 from concertmaster.retry import TransientFault, retry_on_transient
 from concertmaster.text.display import duration
-from concertmaster.watch.read_status import (
-    WatchedComment,
-    WatchedIssue,
-    WatchedJob,
-    WatchedRun,
-    find_watched_run,
-    view_run,
-)
+from concertmaster.watch.read_status import WatchedRun, find_watched_run, view_run
 
-PAGE = 100
 MOST_PAGES = 20
 TRIES = 8
 FIRST_WAIT_SECONDS = 2.0
-API_VERSION = "2022-11-28"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class RunPoller:
     """A poller of one parent issue and its run, with one token.
 
-    `url` is that of the REST API, `repository` is owner/name. `tries` limits how often a call is
-    made that fails temporarily. `told` receives messages about waits.
+    `tries` limits how often a call is made that fails temporarily. `told` receives messages about
+    waits.
     """
 
     def __init__(
         self,
+        connection: Connection,
         *,
-        url: str,
-        repository: str,
         issue: int,
-        token: str,
         clock: Clock,
         tries: int = TRIES,
         told: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._repository = repository
+        self._repository = connection.repository
         self._issue = f"/issues/{issue}"
-        self._url = f"{url}/repos/{repository}"
+        self._url = f"{connection.url}/repos/{connection.repository}"
         self._clock = clock
         self._tries = tries
         self._told = told
-        self._session = _open_session(token)
+        self._session = _open_session(connection.token)
         self._sheets: dict[str, _Sheet] = {}
         self._not_shown: set[str] = set()
 
@@ -78,7 +68,7 @@ class RunPoller:
         """Return the present state of the run. Raises EnvironmentFault if GitHub refuses."""
         run = self._find_run()
         jobs = [
-            _job(found)
+            read_job(found)
             for number in run.workflows
             for found in self._list_if_shown(f"/actions/runs/{number}/jobs", within="jobs")
         ]
@@ -90,14 +80,14 @@ class RunPoller:
         The sub-issues are read first because they are few. If they do not cover the plan, the
         labelled issues are read too: some servers have no sub-issues, and an issue has at most 100.
         """
-        parent = _issue(dict(self._read(self._issue, shape=tuple)))
-        comments = [_comment(found) for found in self._list(f"{self._issue}/comments")]
-        below = _issues(self._list_if_shown(f"{self._issue}/sub_issues"))
+        parent = read_issue(dict(self._read(self._issue, shape=tuple)))
+        comments = [read_comment(found) for found in self._list(f"{self._issue}/comments")]
+        below = _read_issues(self._list_if_shown(f"{self._issue}/sub_issues"))
         run = find_watched_run(parent, issues=below, comments=comments)
         if run.is_complete:
             return run
-        since = datetime.fromtimestamp(parent.created_at, UTC).strftime(_TIME)
-        beside = _issues(self._list("/issues", labels=LABEL, state="all", since=since))
+        query = {"labels": LABEL, "state": "all", "since": parent.created_at}
+        beside = _read_issues(self._list("/issues", **query))
         return find_watched_run(parent, issues=[*below, *beside], comments=comments)
 
     def _list_if_shown(self, path: str, *, within: str = "") -> list[Mapping[str, Any]]:
@@ -219,49 +209,9 @@ def _translated(action: str, *, needs: str, now: float) -> Iterator[None]:
 
 
 def _answer(error: exceptions.ResponseError) -> ApiAnswer:
-    headers = {name.lower(): value for name, value in error.response.headers.items()}
     words = error.msg if isinstance(error.msg, str) else ""  # a proxy's page has no message
-    return ApiAnswer(status=error.code, headers=headers, data={"message": words})
+    return read_answer(error.code, error.response.headers, {"message": words})
 
 
-def _issues(found: Iterable[Mapping[str, Any]]) -> list[WatchedIssue]:
-    return [_issue(one) for one in found if "pull_request" not in one]
-
-
-def _issue(found: Mapping[str, Any]) -> WatchedIssue:
-    closed_at = found.get("closed_at")
-    return WatchedIssue(
-        number=int(found["number"]),
-        title=str(found.get("title") or ""),
-        body=str(found.get("body") or ""),
-        author=_author(found),
-        is_open=found.get("state") == "open",
-        labels=frozenset(str(label["name"]).lower() for label in found.get("labels") or ()),
-        created_at=_seconds(str(found["created_at"])),
-        closed_at=_seconds(str(closed_at)) if closed_at else None,
-    )
-
-
-def _comment(found: Mapping[str, Any]) -> WatchedComment:
-    return WatchedComment(
-        body=str(found.get("body") or ""),
-        author=_author(found),
-        created_at=_seconds(str(found["created_at"])),
-        url=str(found.get("html_url") or ""),
-    )
-
-
-def _job(found: Mapping[str, Any]) -> WatchedJob:
-    return WatchedJob(
-        name=str(found.get("name") or ""),
-        status=str(found.get("status") or ""),
-        conclusion=str(found.get("conclusion") or ""),
-    )
-
-
-def _author(found: Mapping[str, Any]) -> str:
-    return str((found.get("user") or {}).get("login", ""))
-
-
-def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
+def _read_issues(found: Iterable[Mapping[str, Any]]) -> list[Issue]:
+    return [issue for issue in map(read_issue, found) if not issue.is_pull]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from concertmaster.comments.plan_comment import PLAN_KIND, REPORT_KIND, task_of_child
 from concertmaster.github.labels import LABEL
+from concertmaster.github.models import Comment, Issue, WorkflowJob, read_seconds
 from concertmaster.report.github_run import GitHubState, RunView, TaskView
 from concertmaster.text.display import display
 from concertmaster.text.marks import read_marks
@@ -18,39 +19,6 @@ _WORKFLOW = re.compile(rf"^- \[Workflow run\]\(\S+/actions/runs/{_NUMBER}\)$", r
 _RUN_OF_WORKFLOW = re.compile(rf"(?:i[0-9]+-)?w{_NUMBER}")
 _WORK = re.compile(r"(?:.* / )?work \(([0-9]{1,6})\)")
 _LABELLED = (GitHubState.LANDED, GitHubState.FAILED, GitHubState.RUNNING, GitHubState.QUEUED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchedIssue:
-    """An issue as GitHub showed it. Times are in seconds since the epoch."""
-
-    number: int
-    title: str
-    body: str
-    author: str
-    is_open: bool
-    labels: frozenset[str]
-    created_at: float
-    closed_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchedComment:
-    """A comment on the parent issue; `url` is its page, `created_at` in seconds since the epoch."""
-
-    body: str
-    author: str
-    created_at: float
-    url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchedJob:
-    """A job of a workflow run."""
-
-    name: str
-    status: str
-    conclusion: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +38,10 @@ class WatchedRun:
     of the report comment, or "".
     """
 
-    parent: WatchedIssue
+    parent: Issue
     id: str = ""
     rows: tuple[PlanRow, ...] = ()
-    children: Mapping[str, WatchedIssue] = field(default_factory=dict)
+    children: Mapping[str, Issue] = field(default_factory=dict)
     workflows: tuple[int, ...] = ()
     began_at: float | None = None
     report: str = ""
@@ -85,7 +53,7 @@ class WatchedRun:
 
 
 def find_watched_run(
-    parent: WatchedIssue, *, issues: Sequence[WatchedIssue], comments: Sequence[WatchedComment]
+    parent: Issue, *, issues: Sequence[Issue], comments: Sequence[Comment]
 ) -> WatchedRun:
     """Return the run of the newest plan comment on the parent issue.
 
@@ -104,12 +72,12 @@ def find_watched_run(
         rows=_rows(plan),
         children=children,
         workflows=_workflows(run, plan.body),
-        began_at=plan.created_at,
+        began_at=read_seconds(plan.created_at),
         report=next((one.url for one in reversed(ours) if _run_of(one, REPORT_KIND) == run), ""),
     )
 
 
-def _unplanned(parent: WatchedIssue, children: Mapping[str, WatchedIssue]) -> WatchedRun:
+def _unplanned(parent: Issue, children: Mapping[str, Issue]) -> WatchedRun:
     """Return the run without a plan comment, which is written after the child issues."""
     if not children:
         return WatchedRun(parent=parent)
@@ -121,15 +89,13 @@ def _unplanned(parent: WatchedIssue, children: Mapping[str, WatchedIssue]) -> Wa
         rows=tuple(PlanRow(task=task, number=child.number) for task, child in children.items()),
         children=children,
         workflows=_workflows(run, ""),
-        began_at=min(child.created_at for child in children.values()),
+        began_at=read_seconds(min(child.created_at for child in children.values())),
     )
 
 
-def _find_children(
-    parent: WatchedIssue, issues: Sequence[WatchedIssue]
-) -> Mapping[str, WatchedIssue]:
+def _find_children(parent: Issue, issues: Sequence[Issue]) -> Mapping[str, Issue]:
     """Return the child issues by task; the oldest if a task has several."""
-    found: dict[str, WatchedIssue] = {}
+    found: dict[str, Issue] = {}
     for issue in sorted(issues, key=lambda one: one.number):
         task = _task_of(issue, parent.number)
         if task:
@@ -137,15 +103,15 @@ def _find_children(
     return found
 
 
-def _task_of(issue: WatchedIssue, parent: int) -> str:
-    return task_of_child(issue.body, parent=parent) if LABEL in issue.labels else ""
+def _task_of(issue: Issue, parent: int) -> str:
+    return task_of_child(issue.body, parent=parent) if LABEL in _labels(issue) else ""
 
 
-def _run_of(comment: WatchedComment, kind: str) -> str:
+def _run_of(comment: Comment, kind: str) -> str:
     return next((one.run for one in read_marks(comment.body) if one.kind == kind), "")
 
 
-def _rows(plan: WatchedComment) -> tuple[PlanRow, ...]:
+def _rows(plan: Comment) -> tuple[PlanRow, ...]:
     """Return the rows of the plan comment; a dry run has none, because its tasks have no issues."""
     return tuple(
         PlanRow(task=task, number=int(number), share=int(share) if share else None)
@@ -160,7 +126,7 @@ def _workflows(run: str, body: str) -> tuple[int, ...]:
     return tuple(sorted({int(number) for number in found}))
 
 
-def view_run(run: WatchedRun, jobs: Sequence[WatchedJob]) -> RunView:
+def view_run(run: WatchedRun, jobs: Sequence[WorkflowJob]) -> RunView:
     """Return the state of the run, with the jobs that work on its tasks."""
     works = {int(found[1]): job for job in jobs if (found := _WORK.fullmatch(job.name))}
     tasks = tuple(_view_task(row, run.children.get(row.task), works) for row in run.rows)
@@ -182,9 +148,7 @@ def view_run(run: WatchedRun, jobs: Sequence[WatchedJob]) -> RunView:
     )
 
 
-def _view_task(
-    row: PlanRow, child: WatchedIssue | None, works: Mapping[int, WatchedJob]
-) -> TaskView:
+def _view_task(row: PlanRow, child: Issue | None, works: Mapping[int, WorkflowJob]) -> TaskView:
     job = works.get(row.share) if row.share is not None else None
     return TaskView(
         task=row.task,
@@ -197,20 +161,25 @@ def _view_task(
     )
 
 
-def _standing(child: WatchedIssue | None) -> GitHubState:
+def _standing(child: Issue | None) -> GitHubState:
     if child is None:
         return GitHubState.MISSING
     for standing in _LABELLED:
-        if f"{LABEL}:{standing}" in child.labels:
+        if f"{LABEL}:{standing}" in _labels(child):
             return standing
     return GitHubState.OPEN if child.is_open else GitHubState.CLOSED
 
 
-def _say_job(job: WatchedJob) -> str:
+def _labels(issue: Issue) -> set[str]:
+    """Return the labels in lower case: GitHub keeps the case of whoever made a label first."""
+    return {label.lower() for label in issue.labels}
+
+
+def _say_job(job: WorkflowJob) -> str:
     word = job.conclusion if job.status == "completed" else job.status
     return display(word.replace("_", " "), limit=20)
 
 
 def _ended_at(run: WatchedRun) -> float | None:
-    closed = [child.closed_at for child in run.children.values() if child.closed_at is not None]
-    return run.parent.closed_at or max(closed, default=None)
+    closed = max((child.closed_at for child in run.children.values()), default="")
+    return read_seconds(run.parent.closed_at or closed)

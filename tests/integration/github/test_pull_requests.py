@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.github import client
+from concertmaster.github.connection import Connection
 from concertmaster.github.errors import Invalid, NotAllowed
 from concertmaster.github.issues import IssueClient
 from concertmaster.github.models import Comment, MergeState, Pull
@@ -70,9 +71,11 @@ def issue_client(double: Double, repository: Repository, clock: BentClock) -> Is
 
 def make_forge(double: Double, repository: Repository, clock: BentClock) -> IssueClient:
     return IssueClient(
-        url=double.url,
-        repository=repository.full_name,
-        token=double.workflow_token(repository, FINALIZE),
+        Connection(
+            url=double.url,
+            repository=repository.full_name,
+            token=double.workflow_token(repository, FINALIZE),
+        ),
         clock=clock,
     )
 

@@ -9,6 +9,7 @@ import pytest
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github import client
+from concertmaster.github.connection import Connection
 from concertmaster.github.errors import NotAllowed
 from concertmaster.github.issues import IssueClient
 from tests.action.workflow import BentClock
@@ -65,9 +66,11 @@ def make_forge(
     issues: str = "read",
 ) -> IssueClient:
     return IssueClient(
-        url=double.url,
-        repository=repository.full_name,
-        token=double.workflow_token(repository, {"issues": issues} if issues else {}),
+        Connection(
+            url=double.url,
+            repository=repository.full_name,
+            token=double.workflow_token(repository, {"issues": issues} if issues else {}),
+        ),
         clock=clock,
         told=said.append,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import responses
 
+from concertmaster.github.connection import Connection
 from concertmaster.github.issues import IssueClient
 from tests.unit.github.answers import SECRET, Clock, Registry
 
@@ -31,9 +32,7 @@ def said() -> list[str]:
 @pytest.fixture
 def issue_client(clock: Clock, said: list[str]) -> IssueClient:
     return IssueClient(
-        url="https://api.github.com",
-        repository="ada/opera",
-        token="ghs_token",
+        Connection(url="https://api.github.com", repository="ada/opera", token="ghs_token"),
         clock=clock,
         told=said.append,
         redact=lambda text: text.replace(SECRET, "***"),

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from concertmaster.comments import plan_comment
 from concertmaster.github import labels
 from concertmaster.github.labels import LABEL
+from concertmaster.github.models import Comment, Issue, WorkflowJob
 from concertmaster.model import Plan
 from concertmaster.report.github_run import (
     GitHubState,
@@ -17,33 +19,36 @@ from concertmaster.report.github_run import (
     view_row,
 )
 from concertmaster.text.marks import mark
-from concertmaster.watch.read_status import (
-    WatchedComment,
-    WatchedIssue,
-    WatchedJob,
-    find_watched_run,
-    view_run,
-)
+from concertmaster.watch.read_status import find_watched_run, view_run
 from tests.journals import HOSTILE, RUN, make_plan
 
 US = "us[bot]"
-PARENT = WatchedIssue(
+PARENT = Issue(
     number=5,
+    id=5000,
+    node_id="I_5",
     title="Fruit",
     body="- prompts/one.md\n",
     author="eve",
     is_open=True,
     labels=frozenset(),
-    created_at=1000.0,
+    created_at="1970-01-01T00:16:40Z",
 )
 PLAN = replace(make_plan(), shares=(("one", "two"), ("three",)))
 NUMBERS = {"one": 11, "two": 12, "three": 13}
 WORKFLOW = "https://github.com/ada/opera/actions/runs/77"
 
 
-def child(
-    task: str, *labels: str, number: int = 0, parent: int = 5, is_open: bool = True
-) -> WatchedIssue:
+def at(seconds: int) -> str:
+    """The time in GitHub's form."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def job(name: str, status: str, conclusion: str = "") -> WorkflowJob:
+    return WorkflowJob(name=name, status=status, conclusion=conclusion, started_at="")
+
+
+def child(task: str, *labels: str, number: int = 0, parent: int = 5, is_open: bool = True) -> Issue:
     found = next(one for one in PLAN.tasks if one.id == task)
     return replace(
         PARENT,
@@ -53,32 +58,30 @@ def child(
         author=US,
         is_open=is_open,
         labels=frozenset({LABEL, *(f"{LABEL}:{label}" for label in labels)}),
-        created_at=2000.0,
-        closed_at=None if is_open else 2600.0,
+        created_at=at(2000),
+        closed_at="" if is_open else at(2600),
     )
 
 
-def planned(
-    plan: Plan = PLAN, *, numbers: dict[str, int] = NUMBERS, author: str = US
-) -> WatchedComment:
+def planned(plan: Plan = PLAN, *, numbers: dict[str, int] = NUMBERS, author: str = US) -> Comment:
     notes = (plan_comment.workflow_note(WORKFLOW),)
     body = plan_comment.plan_comment(plan, children=numbers, notes=notes)
-    return WatchedComment(body=body, author=author, created_at=2100.0, url="https://x/plan")
+    return Comment(id=1, body=body, author=author, created_at=at(2100), url="https://x/plan")
 
 
-def reported(run: str = RUN, author: str = US) -> WatchedComment:
+def reported(run: str = RUN, author: str = US) -> Comment:
     body = f"{mark(run=run, kind=plan_comment.REPORT_KIND)}\nDone."
-    return WatchedComment(body=body, author=author, created_at=2500.0, url="https://x/report")
+    return Comment(id=1, body=body, author=author, created_at=at(2500), url="https://x/report")
 
 
 ALL = [child("one"), child("two"), child("three")]
 
 
 def look(
-    *issues: WatchedIssue,
-    comments: tuple[WatchedComment, ...] = (planned(),),
-    jobs: tuple[WatchedJob, ...] = (),
-    parent: WatchedIssue = PARENT,
+    *issues: Issue,
+    comments: tuple[Comment, ...] = (planned(),),
+    jobs: tuple[WorkflowJob, ...] = (),
+    parent: Issue = PARENT,
 ) -> RunView:
     return view_run(find_watched_run(parent, issues=issues, comments=comments), jobs)
 
@@ -126,27 +129,27 @@ def test_a_task_stands_as_its_label_says(
 @pytest.mark.parametrize(
     ("job", "told"),
     [
-        (WatchedJob(name="work (0)", status="queued", conclusion=""), ["queued", "queued", ""]),
-        (WatchedJob(name="work (1)", status="in_progress", conclusion=""), ["", "", "in progress"]),
+        (job("work (0)", status="queued"), ["queued", "queued", ""]),
+        (job("work (1)", status="in_progress"), ["", "", "in progress"]),
         (
-            WatchedJob(name="orchestrate / work (1)", status="completed", conclusion="timed_out"),
+            job("orchestrate / work (1)", status="completed", conclusion="timed_out"),
             ["", "", "timed out"],
         ),
-        (WatchedJob(name="work (2)", status="queued", conclusion=""), ["", "", ""]),
-        (WatchedJob(name="homework (0)", status="queued", conclusion=""), ["", "", ""]),
-        (WatchedJob(name="work", status="queued", conclusion=""), ["", "", ""]),
+        (job("work (2)", status="queued"), ["", "", ""]),
+        (job("homework (0)", status="queued"), ["", "", ""]),
+        (job("work", status="queued"), ["", "", ""]),
     ],
 )
-def test_a_task_shows_the_job_of_its_share(job: WatchedJob, told: list[str]) -> None:
+def test_a_task_shows_the_job_of_its_share(job: WorkflowJob, told: list[str]) -> None:
     assert [task.job for task in look(*ALL, jobs=(job,)).tasks] == told
 
 
 def test_jobs_beside_the_shares_are_named_but_those_that_were_skipped() -> None:
     jobs = (
-        WatchedJob(name="plan", status="completed", conclusion="success"),
-        WatchedJob(name="work (0)", status="in_progress", conclusion=""),
-        WatchedJob(name="verify", status="completed", conclusion="skipped"),
-        WatchedJob(name="finalize", status="queued", conclusion=""),
+        job("plan", status="completed", conclusion="success"),
+        job("work (0)", status="in_progress"),
+        job("verify", status="completed", conclusion="skipped"),
+        job("finalize", status="queued"),
     )
     assert look(*ALL, jobs=jobs).jobs == (("plan", "success"), ("finalize", "queued"))
 
@@ -171,7 +174,7 @@ def test_a_deleted_issue_is_missing() -> None:
 def test_a_run_is_over_when_the_parent_or_all_children_are_closed(
     is_open: bool, closed: list[str], is_over: bool, ended_at: float | None
 ) -> None:
-    parent = replace(PARENT, is_open=is_open, closed_at=None if is_open else 3000.0)
+    parent = replace(PARENT, is_open=is_open, closed_at="" if is_open else at(3000))
     issues = [child(task, is_open=task not in closed) for task in NUMBERS]
     view = look(*issues, parent=parent)
 
@@ -193,7 +196,7 @@ def test_a_run_has_landed_when_every_task_has(labels: tuple[str, ...], has_lande
 
 
 def test_an_issue_without_tasks_has_landed_nothing() -> None:
-    view = look(parent=replace(PARENT, is_open=False, closed_at=3000.0), comments=())
+    view = look(parent=replace(PARENT, is_open=False, closed_at=at(3000)), comments=())
     assert view.is_over
     assert not view.has_landed
     assert [*view_headline(view, 0.0)] == ["no run of #5 Fruit is to be seen"]
@@ -230,7 +233,7 @@ def test_the_report_is_that_of_the_run() -> None:
     ],
 )
 def test_an_issue_counts_only_with_our_label_and_a_mark_of_this_parent(
-    stranger: WatchedIssue,
+    stranger: Issue,
 ) -> None:
     assert look(*ALL[:2], stranger).tasks[2].standing is GitHubState.MISSING
 
@@ -253,9 +256,9 @@ def test_a_plan_quotes_no_other_workflow_into_itself() -> None:
 
 
 def test_hostile_words_do_nothing() -> None:
-    job = WatchedJob(name=HOSTILE, status=HOSTILE, conclusion="")
+    odd = job(HOSTILE, status=HOSTILE)
     issues = [replace(one, title=HOSTILE * 50) for one in ALL]
-    view = look(*issues, jobs=(job,), parent=replace(PARENT, title=HOSTILE))
+    view = look(*issues, jobs=(odd,), parent=replace(PARENT, title=HOSTILE))
 
     told = [*view_headline(view, 0.0), *tell_changes(None, view)]
     told += [cell for task in view.tasks for cell in view_row(task)]
@@ -264,10 +267,10 @@ def test_hostile_words_do_nothing() -> None:
 
 
 def test_the_headline_counts_and_tells_the_time() -> None:
-    job = WatchedJob(name="plan", status="completed", conclusion="success")
+    done = job("plan", status="completed", conclusion="success")
     labels = ("landed", "queued", "queued")
     issues = [child(task, label) for task, label in zip(NUMBERS, labels, strict=True)]
-    view = look(*issues, comments=(planned(), reported()), jobs=(job,))
+    view = look(*issues, comments=(planned(), reported()), jobs=(done,))
 
     assert [*view_headline(view, 2160.0)] == [
         f"run {RUN} of #5 Fruit: 3 tasks, 1 landed, 2 queued; 1m 00s",
@@ -277,8 +280,8 @@ def test_the_headline_counts_and_tells_the_time() -> None:
 
 
 def test_only_what_changed_is_told() -> None:
-    work = WatchedJob(name="work (1)", status="in_progress", conclusion="")
-    plan = WatchedJob(name="plan", status="completed", conclusion="success")
+    work = job("work (1)", status="in_progress")
+    plan = job("plan", status="completed", conclusion="success")
     issues = [child("one", "landed"), child("two"), child("three")]
     before, after = look(*ALL, jobs=(work,)), look(*issues, jobs=(work, plan))
 
