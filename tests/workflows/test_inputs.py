@@ -15,7 +15,8 @@ import yaml
 from concertmaster import __version__
 from concertmaster.action.registry import JOBS
 from concertmaster.github.prompt_list import read_prompt_list
-from concertmaster.settings.action_inputs import ActionSettings
+from concertmaster.settings.action_inputs import ACTION_ONLY, ActionSettings
+from concertmaster.settings.declarations import Place, settings_of
 from concertmaster.settings.sources import load_settings
 from tests.action.rounds import House
 from tests.github.double import Double
@@ -142,6 +143,21 @@ def test_every_input_and_secret_of_a_workflow_is_described_and_used(name: str) -
         for key, one in called(name)[kind].items():
             assert one["description"]
             assert re.search(rf"\b{kind}\.{key}\b", jobs), key
+
+
+def test_orchestrate_takes_every_declared_input_that_is_not_of_the_action_alone() -> None:
+    declared = {name for name, field in SETTINGS.items() if ACTION_ONLY not in field.metadata}
+    assert {*called("orchestrate")["inputs"]} == declared | OF_WORKFLOWS
+
+
+def test_the_settings_of_a_run_are_inputs_that_reach_the_plan() -> None:
+    wanted = {name: f"${{{{ inputs.{name} }}}}" for name in settings_of(Place.INPUT)}
+    steps = [step for job, step in WORKFLOWS["orchestrate"].steps() if job == "plan"]
+    (given,) = [step["with"] for step in steps if step.get("with", {}).get("job") == "plan"]
+    assert {name: given.get(name) for name in wanted} == wanted
+    assert {name: INPUTS[name]["default"] for name in wanted} == dict.fromkeys(wanted, "")
+    inputs = called("orchestrate")["inputs"]
+    assert {name: inputs[name]["default"] for name in wanted} == dict.fromkeys(wanted, "")
 
 
 def test_control_takes_no_more_than_orchestrate() -> None:

@@ -93,8 +93,9 @@ def freeze_settings(filled: FilledSettings, *, requester: str) -> RunSettings:
 def keep_settings(
     settings: Settings, *, setup_reason: str = "", requester: str = ""
 ) -> RunSettings:
-    """What a plan keeps of the settings, also where they name no check."""
-    kept: dict[str, Any] = {one.name: getattr(settings, one.name) for one in fields(FrozenSettings)}
+    """Return what a plan keeps of the settings, also where they name no check."""
+    names = [one.name for one in fields(FrozenSettings)]
+    kept: dict[str, Any] = {name: getattr(settings, name) for name in names}
     agent = "command" if settings.agent_command else settings.agent
     usual = LEAN_PHASES if agent == "command" else tuple(Phase)
     return RunSettings(
