@@ -59,6 +59,7 @@ SHELL = frozenset(
     __main__
     action.accept_results action.artifact_files action.artifacts action.authorize
     action.child_issues action.control action.dispatch action.due_rounds
+    action.find_plan
     action.finalize.context action.finalize.deliver action.finalize.inputs action.finalize.job
     action.finalize.memory action.finalize.publish_report action.finalize.pull_requests
     action.finalize.replay_merges action.finalize.run_pull action.finalize.save_state

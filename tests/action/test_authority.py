@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from concertmaster.action.plan.job import plan
-from concertmaster.comments.plan_comment import NOTHING_LEFT, PLAN_KIND, workflow_note
+from concertmaster.comments.plan_comment import NOTHING_LEFT, workflow_note
+from concertmaster.comments.plan_data import PLAN_KIND
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.model import TaskState
 from concertmaster.prompts.parser import task_id

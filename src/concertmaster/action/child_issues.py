@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from concertmaster.comments import plan_comment
+from concertmaster.comments.plan_data import PLAN_KIND
 from concertmaster.github import labels
 from concertmaster.github.errors import Unsupported
 from concertmaster.github.issues import MOST_SUB_ISSUES, IssueClient
@@ -176,16 +177,20 @@ class ChildIssues:
         note = f"\n\nThe whole text is {name} in the artifact of the plan."
         return clip(body, limit=BODY_LIMIT - len(note)) + note
 
-    def publish_plan(self, children: Mapping[str, Issue], notes: tuple[str, ...]) -> Comment:
+    def publish_plan(
+        self, children: Mapping[str, Issue], notes: Sequence[str], *, workflows: Sequence[int] = ()
+    ) -> Comment:
         """Write the plan comment, or edit the existing one if it differs."""
         numbers = {task: child.number for task, child in children.items()}
         beside = [task for task, child in children.items() if child.parent != self.parent.number]
-        body = plan_comment.plan_comment(self.plan, children=numbers, notes=notes, beside=beside)
+        body = plan_comment.plan_comment(
+            self.plan, children=numbers, notes=notes, beside=beside, workflows=workflows
+        )
         return self._put_plan(self._fit("plan-comment.md", body))
 
     def _put_plan(self, body: str) -> Comment:
         """Put the plan into our comment of this run, which may be the error of an earlier try."""
-        kinds = {plan_comment.PLAN_KIND, plan_comment.REPLY_KIND}
+        kinds = {PLAN_KIND, plan_comment.REPLY_KIND}
 
         def is_ours(comment: Comment) -> bool:
             marks = read_marks(comment.body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from concertmaster.action.authorize import (
     AuthorizedRequest,
@@ -14,8 +13,9 @@ from concertmaster.action.authorize import (
 )
 from concertmaster.action.child_issues import LABEL, find_children
 from concertmaster.action.due_rounds import settle_due_rounds
+from concertmaster.action.find_plan import find_plan
 from concertmaster.action.job import Job
-from concertmaster.comments.plan_comment import PLAN_KIND, read_workflow_note
+from concertmaster.comments.plan_data import PlanData
 from concertmaster.errors import UsageError
 from concertmaster.github.event import EventKind, Trigger
 from concertmaster.github.models import Issue, WorkflowJob
@@ -23,15 +23,6 @@ from concertmaster.github.slash_command import CommandVerb, help_comment
 from concertmaster.text.display import count
 from concertmaster.text.markdown import as_cell
 from concertmaster.text.marks import read_marks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _WorkflowRun:
-    """A run with its parent issue and the workflow run that works on it."""
-
-    id: str
-    parent: int
-    workflow: int
 
 
 def control(job: Job) -> int:
@@ -60,22 +51,23 @@ def _help(job: Job, request: AuthorizedRequest) -> str:
 
 def _status(job: Job, request: AuthorizedRequest) -> str:
     """Return the progress by labels of the child issues and by jobs of the workflow run."""
-    found = _find_run(job, request.trigger.issue)
+    found = _read_plan(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue yet. Write `/orchestrate` to start one."
-    labels = Counter(_stage(child) for child in _children(job, found))
+    children = _children(job, request.trigger.issue, run=found.run)
+    labels = Counter(map(_stage, children))
     counts = ", ".join(f"{number} {stage}" for stage, number in sorted(labels.items()))
-    rows = [_row(one) for one in job.issue_client.jobs(found.workflow)]
+    rows = [_row(one) for number in found.workflows for one in job.issue_client.jobs(number)]
     table = ["| job | status | since |", "|---|---|---|", *rows]
     return "\n".join([f"{count(sum(labels.values()), 'task')}: {counts or 'none'}", "", *table])
 
 
-def _children(job: Job, run: _WorkflowRun) -> list[Issue]:
+def _children(job: Job, issue: int, *, run: str) -> list[Issue]:
     """Return one issue for each task of this run, without those of earlier lists."""
-    parent = job.issue_client.issue(run.parent)
+    parent = job.issue_client.issue(issue)
     found = find_children(job.issue_client, parent, viewer=job.issue_client.viewer())
     oldest = [issues[0] for issues in found.issues.values()]
-    return [one for one in oldest if any(mark.run == run.id for mark in read_marks(one.body))]
+    return [one for one in oldest if any(mark.run == run for mark in read_marks(one.body))]
 
 
 def _stage(child: Issue) -> str:
@@ -90,29 +82,24 @@ def _row(one: WorkflowJob) -> str:
 
 def _cancel(job: Job, request: AuthorizedRequest) -> str:
     """Cancel the workflow run. Its work jobs upload what they have, and nothing more lands."""
-    found = _find_run(job, request.trigger.issue)
+    found = _read_plan(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue, so there is nothing to cancel."
-    job.issue_client.cancel_run(found.workflow)
+    for number in found.workflows:
+        job.issue_client.cancel_run(number)
     return (
         "The run is being cancelled: its agents are stopped, what they have done is kept, "
         "and nothing more lands."
     )
 
 
-def _find_run(job: Job, issue: int) -> _WorkflowRun | None:
-    """Return the run of the newest plan comment that we wrote; None if there is none."""
+def _read_plan(job: Job, issue: int) -> PlanData | None:
+    """Return the plan that is going on below the issue; None if there is none."""
     if not issue:
         raise UsageError(
             "the event names no issue", next_step="write the command as a comment on an issue"
         )
-    viewer = job.issue_client.viewer()
-    for comment in reversed(job.issue_client.comments(issue)):
-        run = next((one.run for one in read_marks(comment.body) if one.kind == PLAN_KIND), "")
-        workflow = read_workflow_note(comment.body, repository_url=job.repository_url)
-        if comment.author == viewer and run and workflow:
-            return _WorkflowRun(id=run, parent=issue, workflow=workflow)
-    return None
+    return find_plan(job, issue)
 
 
 _ANSWERS: Mapping[CommandVerb, Callable[[Job, AuthorizedRequest], str]] = {

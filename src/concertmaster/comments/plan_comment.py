@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from concertmaster.comments.plan_data import PLAN_KIND, write_plan_data
 from concertmaster.model import Plan, Task
 from concertmaster.planning import explain
 from concertmaster.text.display import count, duration
@@ -14,7 +14,7 @@ from concertmaster.text.marks import mark, read_marks
 
 MOST_TASKS_IN_PICTURE = 100
 MOST_REASONS = 40
-PLAN_KIND, TASK_KIND, REPLY_KIND, PARENT_KIND = "plan", "task", "reply", "parent"
+TASK_KIND, REPLY_KIND, PARENT_KIND = "task", "reply", "parent"
 REPORT_KIND, DUPLICATE_KIND = "report", "duplicate"
 NOTHING_LEFT = "Nothing was started: of this run nothing is left to do."
 PLANNING = "This run is being planned; its plan will take the place of this comment."
@@ -91,14 +91,17 @@ def plan_comment(
     children: Mapping[str, int],
     notes: Sequence[str] = (),
     beside: Sequence[str] = (),
+    workflows: Sequence[int] = (),
 ) -> str:
     """Return the body of the plan comment: the plan with its reasons.
 
     `children` are the numbers of the child issues by task, if there are any. Those of the tasks
     `beside` are not sub-issues. `notes` are Markdown of ours.
     """
+    data = write_plan_data(plan, children, workflows)
     parts = [
         mark(run=plan.run, kind=PLAN_KIND),
+        *([data] if data else []),
         f"### Plan of run {as_code(plan.run)}",
         "",
         _headline(plan),
@@ -167,18 +170,6 @@ def _reasons(plan: Plan) -> Iterator[str]:
 def workflow_note(url: str) -> str:
     """Return the note of a plan comment that links the workflow run of the plan."""
     return f"[Workflow run]({url})"
-
-
-def read_workflow_note(body: str, *, repository_url: str) -> int | None:
-    """Return the id of the workflow run that a plan comment links.
-
-    Returns None when there is no link, or one to another repository.
-    """
-    # The note is a whole line, which text that the plan quotes never is.
-    url = re.escape(f"{repository_url}/actions/runs/")
-    note = rf"^- \[Workflow run\]\({url}([1-9][0-9]{{0,15}})\)\r?$"
-    found = re.search(note, body, re.MULTILINE)
-    return int(found[1]) if found else None
 
 
 def _task_list(children: Mapping[str, int], beside: Sequence[str]) -> Iterator[str]:

@@ -6,28 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from concertmaster.comments.plan_comment import PLAN_KIND, REPORT_KIND, task_of_child
+from concertmaster.comments.plan_comment import REPORT_KIND, task_of_child
+from concertmaster.comments.plan_data import PlanRow, read_plan
 from concertmaster.github.labels import LABEL
 from concertmaster.github.models import Comment, Issue, WorkflowJob, read_seconds
 from concertmaster.report.github_run import GitHubState, RunView, TaskView
 from concertmaster.text.display import display
 from concertmaster.text.marks import read_marks
 
-_NUMBER = "([1-9][0-9]{0,17})"
-_ROW = re.compile(rf"^\| ([A-Za-z0-9._-]+) \| #{_NUMBER} \| ([0-9]{{0,6}}) \|", re.MULTILINE)
-_WORKFLOW = re.compile(rf"^- \[Workflow run\]\(\S+/actions/runs/{_NUMBER}\)$", re.MULTILINE)
-_RUN_OF_WORKFLOW = re.compile(rf"(?:i[0-9]+-)?w{_NUMBER}")
+_RUN_OF_WORKFLOW = re.compile("(?:i[0-9]+-)?w([1-9][0-9]{0,17})")
 _WORK = re.compile(r"(?:.* / )?work \(([0-9]{1,6})\)")
 _LABELLED = (GitHubState.LANDED, GitHubState.FAILED, GitHubState.RUNNING, GitHubState.QUEUED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRow:
-    """A task's row in the plan comment; `share` is None if the row names no share."""
-
-    task: str
-    number: int
-    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +51,18 @@ def find_watched_run(
     children = _find_children(parent, issues)
     writers = {child.author for child in children.values()}
     ours = [comment for comment in comments if comment.author in writers]
-    plan = next((one for one in reversed(ours) if _run_of(one, PLAN_KIND) and _rows(one)), None)
-    if plan is None:
+    plans = ((one, read_plan(one.body)) for one in reversed(ours))
+    comment, plan = next(((one, plan) for one, plan in plans if plan and plan.rows), (None, None))
+    if comment is None or plan is None:
         return _unplanned(parent, children)
-    run = _run_of(plan, PLAN_KIND)
     return WatchedRun(
         parent=parent,
-        id=run,
-        rows=_rows(plan),
+        id=plan.run,
+        rows=plan.rows,
         children=children,
-        workflows=_workflows(run, plan.body),
-        began_at=read_seconds(plan.created_at),
-        report=next((one.url for one in reversed(ours) if _run_of(one, REPORT_KIND) == run), ""),
+        workflows=_workflows(plan.run, plan.workflows),
+        began_at=read_seconds(comment.created_at),
+        report=_find_report(ours, plan.run),
     )
 
 
@@ -88,7 +77,7 @@ def _unplanned(parent: Issue, children: Mapping[str, Issue]) -> WatchedRun:
         id=run,
         rows=tuple(PlanRow(task=task, number=child.number) for task, child in children.items()),
         children=children,
-        workflows=_workflows(run, ""),
+        workflows=_workflows(run),
         began_at=read_seconds(min(child.created_at for child in children.values())),
     )
 
@@ -107,23 +96,19 @@ def _task_of(issue: Issue, parent: int) -> str:
     return task_of_child(issue.body, parent=parent) if LABEL in _labels(issue) else ""
 
 
-def _run_of(comment: Comment, kind: str) -> str:
-    return next((one.run for one in read_marks(comment.body) if one.kind == kind), "")
-
-
-def _rows(plan: Comment) -> tuple[PlanRow, ...]:
-    """Return the rows of the plan comment; a dry run has none, because its tasks have no issues."""
-    return tuple(
-        PlanRow(task=task, number=int(number), share=int(share) if share else None)
-        for task, number, share in _ROW.findall(plan.body)
+def _find_report(comments: Sequence[Comment], run: str) -> str:
+    reports = (
+        one.url
+        for one in reversed(comments)
+        if any((mark.run, mark.kind) == (run, REPORT_KIND) for mark in read_marks(one.body))
     )
+    return next(reports, "")
 
 
-def _workflows(run: str, body: str) -> tuple[int, ...]:
+def _workflows(run: str, known: Sequence[int] = ()) -> tuple[int, ...]:
     """Return the ids of the workflow runs that the plan comment and the run's id name."""
     named = _RUN_OF_WORKFLOW.fullmatch(run)
-    found = [*_WORKFLOW.findall(body)[:1], *([named[1]] if named else [])]
-    return tuple(sorted({int(number) for number in found}))
+    return tuple(sorted({*known, *([int(named[1])] if named else [])}))
 
 
 def view_run(run: WatchedRun, jobs: Sequence[WorkflowJob]) -> RunView:

@@ -5,14 +5,11 @@ from dataclasses import replace
 import pytest
 
 from concertmaster.comments import plan_comment
-from concertmaster.model import Skipped
 from concertmaster.text.marks import read_marks
 from tests.journals import RUN, make_plan, make_task
 
 PLAN = make_plan()
 THREE = PLAN.tasks[2]
-REPOSITORY = "https://github.com/ada/opera"
-OTHER_RUN = f"{REPOSITORY}/actions/runs/666"
 
 
 @pytest.mark.parametrize("word", ["plain", "@a", "@", "`", "a`b", "#1", "\u202e"])
@@ -56,64 +53,6 @@ def test_children_that_are_no_sub_issues_are_listed_before_the_table() -> None:
 
     assert text.index("- [ ] #3\n- [ ] #4\n") < text.index("| task |")
     assert "- [ ]" not in plan_comment.plan_comment(PLAN, children=numbers)
-
-
-def read_note(body: str) -> int | None:
-    return plan_comment.read_workflow_note(body, repository_url=REPOSITORY)
-
-
-def test_the_workflow_run_of_a_plan_is_read_as_it_was_written() -> None:
-    notes = ("Something else.", plan_comment.workflow_note(f"{REPOSITORY}/actions/runs/77"))
-    body = plan_comment.plan_comment(PLAN, children={}, notes=notes)
-
-    assert read_note(body) == 77
-    assert read_note(body.replace("\n", "\r\n")) == 77  # edited in a browser
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://github.com/ada/other/actions/runs/77",
-        "https://github.com/eve/opera/actions/runs/77",
-        "https://example.org/ada/opera/actions/runs/77",
-        "https://github-com/ada/opera/actions/runs/77",
-        f"https://example.org/?{REPOSITORY}/actions/runs/77",
-        f"{REPOSITORY}/actions/runs/0",
-        f"{REPOSITORY}/actions/runs/77/../666",
-        f"{REPOSITORY}/actions/runs/{'7' * 30}",
-    ],
-)
-def test_only_a_workflow_run_of_this_repository_is_read(url: str) -> None:
-    note = plan_comment.workflow_note(url)
-
-    assert read_note(plan_comment.plan_comment(PLAN, children={}, notes=(note,))) is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"[Workflow run]({OTHER_RUN})",
-        f"- [Workflow run]({OTHER_RUN})",
-        f"`[Workflow run]({OTHER_RUN})`",
-        f"x`\n- [Workflow run]({OTHER_RUN})\n`",
-        f"x\r- [Workflow run]({OTHER_RUN})\u2028- [Workflow run]({OTHER_RUN})",
-        f"```\n- [Workflow run]({OTHER_RUN})\n```",
-    ],
-)
-def test_nothing_that_a_plan_quotes_is_read_as_its_workflow_run(text: str) -> None:
-    plan = replace(
-        PLAN,
-        target=text,
-        tasks=tuple(replace(task, title=text, prompt=text) for task in PLAN.tasks),
-        needs=tuple(replace(need, reason=text) for need in PLAN.needs),
-        exclusions=tuple(replace(one, reason=text) for one in PLAN.exclusions),
-        skipped=(Skipped(prompt=text, task="four", reason=text),),
-        notes=(text,),
-    )
-    note = plan_comment.workflow_note(f"{REPOSITORY}/actions/runs/77")
-
-    assert read_note(plan_comment.plan_comment(plan, children={})) is None
-    assert read_note(plan_comment.plan_comment(plan, children={}, notes=(note,))) == 77
 
 
 def test_the_headline_says_that_nothing_is_known_yet_to_predict_the_cost_from() -> None:

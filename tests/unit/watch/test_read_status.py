@@ -65,7 +65,7 @@ def child(task: str, *labels: str, number: int = 0, parent: int = 5, is_open: bo
 
 def planned(plan: Plan = PLAN, *, numbers: dict[str, int] = NUMBERS, author: str = US) -> Comment:
     notes = (plan_comment.workflow_note(WORKFLOW),)
-    body = plan_comment.plan_comment(plan, children=numbers, notes=notes)
+    body = plan_comment.plan_comment(plan, children=numbers, notes=notes, workflows=(77,))
     return Comment(id=1, body=body, author=author, created_at=at(2100), url="https://x/plan")
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concertmaster.action.authorize import AuthorizedRequest
+from concertmaster.action.find_plan import find_plan
 from concertmaster.action.job import Job
 from concertmaster.action.plan.inputs import open_branch
 from concertmaster.action.plan.plan_round import deal_round, plan_round
 from concertmaster.action.reconcile import reconcile
-from concertmaster.comments import plan_comment
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.github.event import Trigger
@@ -24,7 +24,6 @@ from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.transitions import RoundTodo
 from concertmaster.settings.sources import overrule
-from concertmaster.text.marks import read_marks
 
 
 class NotDue(UsageError):
@@ -80,7 +79,7 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
 
 def _find_next_round(job: Job, request: AuthorizedRequest, repository: Repository) -> NextRound:
     trigger = request.trigger
-    run = trigger.run if trigger.is_further else _find_run(job, trigger.issue)
+    run = trigger.run if trigger.is_further else _name_run(job, trigger.issue)
     before = _read_state(job, repository, run).history
     history = transitions.block(reconcile(job.issue_client, before))
     found = NextRound(
@@ -104,19 +103,11 @@ def _is_ours(job: Job, before: History, trigger: Trigger) -> bool:
     return trigger.is_bot or (before.due is not None and before.due.round == trigger.round)
 
 
-def _find_run(job: Job, issue: int) -> str:
-    """Return the run of our newest plan comment on the issue; a dry run does not count.
-
-    Raises UsageError when there is none.
-    """
-    viewer = job.issue_client.viewer()
-    for comment in reversed(job.issue_client.comments(issue)):
-        runs = [one.run for one in read_marks(comment.body) if one.kind == plan_comment.PLAN_KIND]
-        is_started = plan_comment.read_workflow_note(
-            comment.body, repository_url=job.repository_url
-        )
-        if comment.author == viewer and runs and is_started:
-            return runs[0]
+def _name_run(job: Job, issue: int) -> str:
+    """Return the run of the issue's newest plan. Raises UsageError if there is none."""
+    plan = find_plan(job, issue)
+    if plan is not None:
+        return plan.run
     raise UsageError(
         f"there is no run on issue #{issue} to go on with",
         why="no plan of ours stands on it",

@@ -38,7 +38,8 @@ def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
         job.write_outputs(NOTHING)
         return 0
     issues = family.raise_children()
-    family.publish_plan(issues, (plan_comment.workflow_note(job.workflow_url),))
+    notes = (plan_comment.workflow_note(job.workflow_url),)
+    family.publish_plan(issues, notes, workflows=(job.settings.workflow_run,))
     children = _numbers(issues)
     history = begin_history(
         planned.plan,
@@ -70,7 +71,7 @@ def publish_next_round(job: Job, planned: Planned, history: History) -> int:
         _queue_again(job, issues)
         children = _numbers(issues)
         notes = (plan_comment.workflow_note(job.workflow_url), f"This is round {history.round}.")
-        family.publish_plan(issues, notes)
+        family.publish_plan(issues, notes, workflows=(job.settings.workflow_run,))
         summary = plan_comment.plan_comment(made, children=children)
         tasks = (replace(one, issue=children.get(one.task, one.issue)) for one in history.tasks)
         history = replace(history, tasks=tuple(tasks))

@@ -1,0 +1,26 @@
+"""Reads the plan comments of versions that wrote their data only into the visible text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_NUMBER = "([1-9][0-9]{0,15})"
+_ROW = re.compile(rf"^\| ([A-Za-z0-9._-]+) \| #{_NUMBER} \| ([0-9]{{0,6}}) \|", re.MULTILINE)
+
+# A whole line: what a plan quotes of others never is one.
+_NOTE = re.compile(rf"^- \[Workflow run\]\((\S+)/actions/runs/{_NUMBER}\)\r?$", re.MULTILINE)
+
+
+def read_rows(body: str) -> Iterator[tuple[str, int, int | None]]:
+    """Yield task, child issue and share of each row of the table; the share may be None."""
+    for task, number, share in _ROW.findall(body):
+        yield task, int(number), int(share) if share else None
+
+
+def read_workflow(body: str, *, repository_url: str = "") -> int | None:
+    """Return the workflow run that the note names, if it is one of this repository ("" is any)."""
+    for url, number in _NOTE.findall(body):
+        if repository_url in ("", url):
+            return int(number)
+    return None
