@@ -46,6 +46,7 @@ class Repository:
             *("rev-parse", "--path-format=absolute", *questions, "HEAD^{commit}", "--show-toplevel")
         )
         found = decode(answer.out).removesuffix("\n").split("\n") if answer.out else []
+        check_path(path.resolve())
         _check_found(path, found, answer)
         git_dir, object_format, _bare, _head, root = (*found, found[0])[:5]
         config = _read_config(git)
@@ -154,6 +155,19 @@ class Repository:
         span = f"{parse_object_id(since)}..refs/heads/{branch}"
         options = ("--graph", "--first-parent", "--format=%h %s")
         return self.git.run("log", *options, "--end-of-options", span).split("\n")
+
+
+def check_path(path: Path) -> None:
+    """Raise EnvironmentFault when the path has a line break.
+
+    The files of git that list other repositories have one path a line.
+    """
+    if "\n" in str(path):
+        raise EnvironmentFault(
+            f"the path {str(path)!r} has a line break",
+            why="git tools cannot find the objects of a repository at such a path",
+            next_step="move the repository to a path without one",
+        )
 
 
 def _check_found(path: Path, found: list[str], answer: GitAnswer) -> None:

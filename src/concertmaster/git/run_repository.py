@@ -17,7 +17,7 @@ from concertmaster.git.command import (
     parse_object_id,
     split_records,
 )
-from concertmaster.git.repository import Repository
+from concertmaster.git.repository import Repository, check_path
 from concertmaster.model import PathChange
 
 ABSENT = "000000"
@@ -255,15 +255,22 @@ class RunRepository:
 
 
 def borrow(git_dir: Path, *objects: Path) -> None:
-    """Let the repository find the objects in these folders; it keeps no earlier ones."""
+    """Let the repository find the objects in these folders; it keeps no earlier ones.
+
+    The paths must be absolute. Raises EnvironmentFault when one of them has a line break.
+    """
+    # Only git itself reads quotes here; libgit2, dulwich and GitPython take them as part of the
+    # path. An absolute path without a line break needs none.
+    for folder in objects:
+        check_path(folder)
     file = git_dir / "objects" / "info" / "alternates"
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{quoted(str(folder))}\n" for folder in objects)
+    lines = "".join(f"{folder}\n" for folder in objects)
     file.write_text(lines, encoding="utf-8", errors="surrogateescape")
 
 
 def quoted(value: str) -> str:
-    """Return the value quoted as git reads it in alternates and in config files."""
+    """Return the value quoted as git reads it in config files and in lists of paths."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 

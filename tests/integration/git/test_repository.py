@@ -76,6 +76,13 @@ def test_a_repository_without_a_commit_is_refused(tmp_path: Path) -> None:
         Repository.open(tmp_path)
 
 
+def test_a_path_with_a_line_break_is_refused(tmp_path: Path) -> None:
+    project = Project(tmp_path / "two\nlines")
+    with pytest.raises(EnvironmentFault, match="has a line break") as caught:
+        project.open()
+    assert caught.value.next_step
+
+
 def test_a_partial_clone_is_refused_with_the_command_that_completes_it(
     project: Project, tmp_path: Path
 ) -> None:

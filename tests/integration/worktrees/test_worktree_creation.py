@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import git as git_python
+import pygit2
 import pytest
+from dulwich.object_store import tree_lookup_path
+from dulwich.objects import Commit as DulwichCommit
+from dulwich.repo import Repo as DulwichRepo
 
 from concertmaster.errors import GitFault
 from concertmaster.git.repository import Repository
@@ -49,6 +55,42 @@ def test_an_agent_finds_tags_identity_and_ignore_rules(
         (worktree.files / name).touch()
     assert git(worktree, "status", "--porcelain") == "?? d.kept"
     assert set(changed(run, base, snap(worktree, base))) == {"d.kept"}
+
+
+def _read_with_gitpython(folder: Path) -> bytes:
+    # The reader that aider uses; the default one asks git.
+    with git_python.Repo(folder, odbt=git_python.GitDB) as repository:
+        blob = repository.commit("HEAD").tree / "folder" / "c.txt"
+        data: bytes = blob.data_stream.read()
+    return data
+
+
+def _read_with_dulwich(folder: Path) -> bytes:
+    with DulwichRepo(str(folder)) as repository:
+        commit = repository[repository.head()]
+        assert isinstance(commit, DulwichCommit)
+        _, sha = tree_lookup_path(repository.__getitem__, commit.tree, b"folder/c.txt")
+        return repository[sha].as_raw_string()
+
+
+def _read_with_libgit2(folder: Path) -> bytes:
+    repository = pygit2.Repository(str(folder))
+    blob = repository.head.peel(pygit2.Commit).tree["folder/c.txt"]
+    assert isinstance(blob, pygit2.Blob)
+    return blob.data
+
+
+@pytest.mark.filterwarnings("ignore:GitDB is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("name", ["project", 'a "b" \\ #é'])
+@pytest.mark.parametrize("read", [_read_with_gitpython, _read_with_dulwich, _read_with_libgit2])
+def test_other_implementations_of_git_read_an_attempt(
+    read: Callable[[Path], bytes], name: str, tmp_path: Path
+) -> None:
+    user = Project(tmp_path / name).open()
+    run = RunRepository.create(user.git_dir / "run" / "repository.git", user=user)
+    worktrees = Worktrees(run, user=user, cache=tmp_path / "cache", run="r1")
+    worktree = worktrees.create(user.resolve("HEAD"), task="task", attempt=1, branch=BRANCH)
+    assert read(worktree.files) == b"c\n"
 
 
 def test_many_threads_make_worktrees_at_once(worktrees: Worktrees, base: str) -> None:
