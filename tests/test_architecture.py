@@ -72,9 +72,9 @@ SHELL = frozenset(
     cli.action cli.cancel cli.clean cli.demo cli.doctor cli.finish cli.init cli.land cli.main
     cli.options cli.plan cli.report cli.resume cli.run cli.split cli.status cli.watch
     clock
-    engine.agent_session engine.attempt_workspace engine.event_loop engine.integrator
-    engine.journal engine.local_run engine.logs engine.phase_failure engine.phase_runner
-    engine.resource_monitor engine.reviewer engine.run_context
+    engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.event_loop
+    engine.integrator engine.journal engine.local_run engine.logs engine.phase_failure
+    engine.phase_runner engine.resource_monitor engine.reviewer engine.run_context
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.remote git.remote_errors git.repository git.run_repository
     git.tree_size

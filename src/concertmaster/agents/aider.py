@@ -9,6 +9,7 @@ from concertmaster.agents.command import CommandReader
 from concertmaster.agents.error_patterns import read_reset, tells_limit, tells_transient
 from concertmaster.agents.protocol import (
     REASON_LIMIT,
+    Agent,
     AgentActivity,
     AgentReport,
     AgentRequest,
@@ -43,7 +44,7 @@ _REPORTS = re.compile(r"Tokens: [\d.]+k? sent|Cost: \$\d|message, \$\d|(\$[\d.]+
 
 
 @dataclass(frozen=True, slots=True)
-class Aider:
+class Aider(Agent):
     """The aider agent; `program` is its path, `model` its model. It has no sessions."""
 
     program: str

@@ -17,6 +17,7 @@ from concertmaster.agents.json_events import (
 )
 from concertmaster.agents.protocol import (
     REASON_LIMIT,
+    Agent,
     AgentActivity,
     AgentReport,
     AgentRequest,
@@ -66,7 +67,7 @@ _BUSY = frozenset({408, *range(500, 600)})
 
 
 @dataclass(frozen=True, slots=True)
-class Claude:
+class Claude(Agent):
     """The Claude Code agent; `program` is its path, `model` its model."""
 
     program: str

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from concertmaster.agents.error_patterns import (
@@ -16,9 +20,11 @@ from concertmaster.agents.json_events import count_in, list_in, object_in, sessi
 from concertmaster.agents.prices import estimate_cost
 from concertmaster.agents.protocol import (
     REASON_LIMIT,
+    Agent,
     AgentActivity,
     AgentReport,
     AgentRequest,
+    NoProgress,
     OutputReader,
     activity,
     last_text,
@@ -30,11 +36,13 @@ from concertmaster.model import Usage
 _ENVIRONMENT = frozenset(
     """
     OPENAI_API_KEY OPENAI_BASE_URL OPENAI_ORGANIZATION OPENAI_PROJECT AZURE_OPENAI_API_KEY
-    CODEX_API_KEY CODEX_HOME
+    CODEX_API_KEY CODEX_ACCESS_TOKEN CODEX_CA_CERTIFICATE CODEX_HOME
     """.split()
 )
 _SESSION = re.compile(r"([0-9A-Za-z][0-9A-Za-z_-]{0,99})(?::(\d{1,11}):(\d{1,11}):(\d{1,11}))?")
 _EMPTY = "usage limit: the turn came back empty"
+_WAITING = "waiting for network"
+_MOST_WAITS = 4  # in a row; codex doubles its pauses and goes on for ever, these take a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +84,13 @@ def read_session(text: str) -> CodexSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Codex:
+class Codex(Agent):
     """The Codex agent; `program` is its path, `model` its model."""
 
     program: str
     model: str = ""
     environment: frozenset[str] = _ENVIRONMENT
+    is_sandboxed: bool = True
 
     def argv(self, request: AgentRequest) -> tuple[str, ...]:
         """Return the arguments; options precede `resume`, because `resume` takes few of them."""
@@ -89,15 +98,51 @@ class Codex:
         return (
             *(self.program, "exec", "--json"),
             *("--skip-git-repo-check", "--color", "never"),
-            *("--sandbox", "read-only" if request.reads_only else "workspace-write"),
+            *("--sandbox", self._sandbox(request)),
+            *_base_url(request.environment),
             *(("--model", self.model) if self.model else ()),
             *(("--output-schema", request.schema_file) if request.schema_file else ()),
             *(("resume", thread) if thread else ()),
             "-",
         )
 
+    def _sandbox(self, request: AgentRequest) -> str:
+        if not self.is_sandboxed:
+            return "danger-full-access"
+        return "read-only" if request.reads_only else "workspace-write"
+
     def reader(self, request: AgentRequest) -> OutputReader:
         return CodexReader(model=self.model, session=request.session)
+
+    def variables(self, request: AgentRequest) -> Mapping[str, str]:
+        """Return CODEX_API_KEY: `codex exec` does not read OPENAI_API_KEY.
+
+        A login in the home of codex takes precedence, as CODEX_API_KEY would replace it.
+        """
+        given = request.environment
+        key = given.get("OPENAI_API_KEY", "")
+        if not key or "CODEX_API_KEY" in given or _has_login(given):
+            return {}
+        return {"CODEX_API_KEY": key}
+
+    def sandbox_probe(self) -> tuple[str, ...]:
+        return (self.program, "sandbox", "--", "true")
+
+    def without_sandbox(self) -> Codex:
+        return replace(self, is_sandboxed=False)
+
+
+def _base_url(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the option for OPENAI_BASE_URL, a variable that codex does not read."""
+    url = given.get("OPENAI_BASE_URL", "")
+    return ("-c", f"openai_base_url={json.dumps(url)}") if url else ()
+
+
+def _has_login(given: Mapping[str, str]) -> bool:
+    home = Path(given.get("CODEX_HOME") or Path(given.get("HOME") or "/", ".codex"))
+    with suppress(OSError):
+        return (home / "auth.json").is_file()
+    return False
 
 
 class CodexReader:
@@ -109,7 +154,10 @@ class CodexReader:
         self._thread = ""
         self._end: dict[str, Any] = {}  # turn.completed or turn.failed
         self._error = ""
+        self._waits = 0  # in a row
         self._did_something = False
+        self._is_able = False  # an edit or a command succeeded
+        self._in_vain = ""  # the last edit that failed
         self._final_text = ""
         self._ignored_lines = 0
 
@@ -118,6 +166,7 @@ class CodexReader:
         if event is None:
             self._ignored_lines += bool(line.strip())
             return None
+        self._count_waits(event)
         match event.get("type"):
             case "thread.started":
                 self._thread = session_in(event, "thread_id") or self._thread
@@ -130,6 +179,13 @@ class CodexReader:
             case _:
                 pass
         return None
+
+    def _count_waits(self, event: dict[str, Any]) -> None:
+        is_wait = event.get("type") == "error" and _WAITING in text_in(event, "message")
+        self._waits = self._waits + 1 if is_wait else 0
+        if self._waits >= _MOST_WAITS:
+            self._error = text_in(event, "message")
+            raise NoProgress(self._error)
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
         told = self._failure(exit_text)
@@ -156,9 +212,10 @@ class CodexReader:
                 self._final_text = text_in(item, "text")
             case "command_execution" if started:
                 return activity("shell", text_in(item, "command"))
+            case "command_execution":
+                self._is_able |= item.get("exit_code") == 0
             case "file_change" if not started:
-                changes = [one for one in list_in(item, "changes") if isinstance(one, dict)]
-                return activity("edit", " ".join(text_in(one, "path") for one in changes))
+                return self._take_edit(item)
             case "mcp_tool_call" if started:
                 return activity(text_in(item, "tool"), text_in(item, "server"))
             case "web_search" if started:
@@ -167,10 +224,21 @@ class CodexReader:
                 pass
         return None
 
+    def _take_edit(self, item: dict[str, Any]) -> AgentActivity:
+        changes = [one for one in list_in(item, "changes") if isinstance(one, dict)]
+        paths = " ".join(text_in(one, "path") for one in changes)
+        if item.get("status") != "failed":
+            self._is_able = True
+            return activity("edit", paths)
+        self._in_vain = paths
+        return activity("failed edit", paths)
+
     def _failure(self, exit_text: str) -> str:
         """Return why the turn failed, in codex's own words if possible; "" if it succeeded."""
         match self._end.get("type"):
             case "turn.completed":
+                if self._in_vain and not self._is_able:
+                    return f"its edits and commands failed, at last the edit of {self._in_vain}"
                 return "" if self._did_something else _EMPTY
             case "turn.failed":
                 return text_in(object_in(self._end, "error"), "message") or "the turn failed"

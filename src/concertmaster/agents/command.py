@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from concertmaster.agents.protocol import (
     FINAL_TEXT_LIMIT,
     REASON_LIMIT,
+    Agent,
     AgentActivity,
     AgentReport,
     AgentRequest,
@@ -18,7 +19,7 @@ from concertmaster.agents.protocol import (
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Agent):
     """An agent given as one line of shell; exit code 0 means success."""
 
     command: str

@@ -22,7 +22,7 @@ _TRANSIENT = re.compile(
     r"|(status|error):? (408|5\d\d)\b|connection (reset|refused|dropped|closed|error)"
     r"|error sending request|fetch failed|socket hang up|(request|connection) timed out"
     r"|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|APIConnectionError|InternalServerError"
-    r"|ServiceUnavailableError|BadGatewayError|servers are down",
+    r"|ServiceUnavailableError|BadGatewayError|servers are down|waiting for network",
     re.IGNORECASE,
 )
 _SESSION_MISSING = re.compile(
@@ -31,6 +31,7 @@ _SESSION_MISSING = re.compile(
     r"|no previous sessions found|--list-sessions to see available",
     re.IGNORECASE,
 )
+_SANDBOX_REFUSED = re.compile(r"^bwrap: |\bSandbox\(Landlock", re.MULTILINE)
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _AMOUNT = r"\d{1,6}(?:\.\d{1,9})?\s?[dhms][a-z]{0,6}"
@@ -58,6 +59,11 @@ def tells_limit(text: str) -> bool:
 def tells_transient(text: str) -> bool:
     """Return whether the text reports an error after which an immediate retry may succeed."""
     return bool(_TRANSIENT.search(text)) and not tells_limit(text)
+
+
+def tells_refused_sandbox(text: str) -> bool:
+    """Return whether the text reports that the machine refuses a sandbox."""
+    return bool(_SANDBOX_REFUSED.search(text))
 
 
 def tells_missing_session(text: str) -> bool:
@@ -97,7 +103,10 @@ def _at_epoch(text: str, now: datetime) -> datetime | None:
 
 
 def _at_clock(text: str, now: datetime) -> datetime | None:
-    """Read a clock time: claude names the time zone, codex uses the one of this machine."""
+    """Read a clock time: claude names the time zone, codex uses the one of this machine.
+
+    The seconds are cut off, so the limit may last until the end of that minute.
+    """
     if found := _RESETS.search(text):
         zone = _zone(found[7])
     else:
@@ -112,7 +121,7 @@ def _at_clock(text: str, now: datetime) -> datetime | None:
             minute=int(minute or 0),
             second=0,
             microsecond=0,
-        )
+        ) + timedelta(minutes=1)
         if not month:
             return clock if clock >= here - _JUST_PAST else clock + timedelta(days=1)
         number = _MONTHS.index(month.lower()) + 1

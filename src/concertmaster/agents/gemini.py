@@ -17,6 +17,7 @@ from concertmaster.agents.prices import estimate_cost
 from concertmaster.agents.protocol import (
     FINAL_TEXT_LIMIT,
     REASON_LIMIT,
+    Agent,
     AgentActivity,
     AgentReport,
     AgentRequest,
@@ -50,7 +51,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Gemini:
+class Gemini(Agent):
     """The Gemini CLI agent; `program` is its path, `model` its model."""
 
     program: str

@@ -31,6 +31,7 @@ class AgentRequest:
     reads_only: bool = False  # the agent may not change anything
     schema: Mapping[str, Any] = field(default_factory=dict)  # of the JSON answer, if one is wanted
     folder: str = ""  # for temporary files
+    environment: Mapping[str, str] = field(default_factory=dict)  # handed on to its process
 
     @property
     def schema_file(self) -> str:
@@ -61,11 +62,18 @@ class AgentReport:
     final_text: str = ""  # its last message, at most FINAL_TEXT_LIMIT characters
 
 
+class NoProgress(Exception):
+    """An agent process only waits, and has to be ended; its reader knows the reason."""
+
+
 class OutputReader(Protocol):
     """Reads the output of one agent process; each process gets a new reader."""
 
     def feed(self, line: bytes) -> AgentActivity | None:
-        """Read the next line of output; return the activity that it reports, if any."""
+        """Read the next line of output; return the activity that it reports, if any.
+
+        Raises NoProgress when the process only waits for something that may never come.
+        """
         ...
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
@@ -87,6 +95,18 @@ class Agent(Protocol):
     def reader(self, request: AgentRequest) -> OutputReader:
         """Return a reader for the output of one process that runs this request."""
         ...
+
+    def variables(self, request: AgentRequest) -> Mapping[str, str]:
+        """Return the environment variables that its process gets beside those handed on."""
+        return {}
+
+    def sandbox_probe(self) -> tuple[str, ...]:
+        """Return a command that fails where its own sandbox does not work; () = it has none."""
+        return ()
+
+    def without_sandbox(self) -> Agent:
+        """Return the same agent with its own sandbox switched off."""
+        return self
 
 
 def activity(tool: str, subject: str) -> AgentActivity:

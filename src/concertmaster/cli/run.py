@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -28,7 +29,8 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
         return 0
     with Guard() as guard:
         planned = make_plan(read_request(given))
-        runs.find_agents(planned.plan, run_home())
+        _, notes = runs.prepare_agents(planned.plan, run_home(), guard)
+        planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         if not json:
             console.show_plan(planned.plan)
         return run_plan(console, planned, guard)

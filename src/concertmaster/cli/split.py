@@ -27,7 +27,7 @@ from concertmaster.cli.split_answer import (
 )
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession
-from concertmaster.engine.local_run import RunHome, find_agents, make_context
+from concertmaster.engine.local_run import RunHome, make_context, prepare_agents
 from concertmaster.engine.phase_failure import PhaseFailure
 from concertmaster.engine.run_context import PROMPTS, RunContext
 from concertmaster.errors import Error, Interrupted, Stopped, UsageError
@@ -147,7 +147,7 @@ def split_prompt(
     prompt = parse_prompt(data, path=name_prompt(path, repository.root))
     _check(prompt, path)
     plan = _plan(prompt, asked, repository)
-    agents = find_agents(plan, home)
+    agents, _ = prepare_agents(plan, home, guard)
     with _hideout(home) as hideout:
         inside = replace(home, cache=hideout / "attempts")
         context = make_context(

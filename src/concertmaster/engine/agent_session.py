@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from concertmaster.agents.answers import UnreadableAnswer
-from concertmaster.agents.protocol import AgentReport, AgentRequest
+from concertmaster.agents.protocol import Agent, AgentReport, AgentRequest, NoProgress, OutputReader
 from concertmaster.commands import RunPhase
 from concertmaster.engine.logs import last_lines
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
@@ -126,16 +126,27 @@ class AgentSession:
         context, command, worktree = self.context, self.command, self.worktree
         settings = context.plan.settings
         agent = context.agents[command.task.agent or settings.agent]
-        task = command.task.id
         request = AgentRequest(
             text=question.text,
             session=session,
             reads_only=question.reads_only,
             schema=question.schema,
             folder=str(worktree.temporary),
+            environment=context.environment_in(
+                worktree, *agent.environment, *settings.agent_environment
+            ),
         )
         _write_schema(request)
         reader = agent.reader(request)
+        ended, ending = self._run(agent, request, reader)
+        report = reader.finish(exit_ok=ended.ok, exit_text=ending)
+        self.bill.usage += report.usage
+        return report, ended
+
+    def _run(self, agent: Agent, request: AgentRequest, reader: OutputReader) -> tuple[Exit, str]:
+        """Run the agent's process; how it ended, and the same in words."""
+        context, command, worktree = self.context, self.command, self.worktree
+        task = command.task.id
 
         def read(line: bytes) -> None:
             activity = reader.feed(line)
@@ -144,22 +155,22 @@ class AgentSession:
 
         name = "review" if command.phase is Phase.REVIEW else "transcript"
         log = context.attempt_folder(task, command.attempt) / f"{name}.jsonl"
-        ended = context.guard.run(
-            agent.argv(request),
-            mark=context.mark(task, command.attempt),
-            cwd=worktree.files,
-            env=context.environment_in(worktree, *agent.environment, *settings.agent_environment),
-            stdin=request.text.encode("utf-8", "replace"),
-            log=log,
-            on_line=read,
-            timeout_seconds=settings.timeout_seconds,
-            account=worktree.account,
-        )
+        try:
+            ended = context.guard.run(
+                agent.argv(request),
+                mark=context.mark(task, command.attempt),
+                cwd=worktree.files,
+                env={**request.environment, **agent.variables(request)},
+                stdin=request.text.encode("utf-8", "replace"),
+                log=log,
+                on_line=read,
+                timeout_seconds=context.plan.settings.timeout_seconds,
+                account=worktree.account,
+            )
+        except NoProgress:
+            return Exit(code=1), "it was ended, as it only waited"
         words = "" if ended.ok else last_lines(log.with_suffix(".stderr"), count=1)
-        ending = f"{ended.describe()}: {words}" if words else ended.describe()
-        report = reader.finish(exit_ok=ended.ok, exit_text=ending)
-        self.bill.usage += report.usage
-        return report, ended
+        return ended, f"{ended.describe()}: {words}" if words else ended.describe()
 
     def say(self, name: str, *, evidence: str = "", **more: str) -> str:
         """Return the template of this name, filled for the task."""

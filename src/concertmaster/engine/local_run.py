@@ -7,13 +7,14 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from concertmaster.agents.protocol import Agent
 from concertmaster.agents.registry import find_agent
+from concertmaster.engine.agent_sandbox import replace_unsandboxed
 from concertmaster.engine.event_loop import EventLoop, ProgressListener
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.run_context import PROMPTS, RunContext
@@ -108,8 +109,8 @@ def _is_open(folder: Path) -> bool:
 
 def start_run(planned: Planned, home: RunHome, *, progress: ProgressListener, guard: Guard) -> Path:
     """Run a new plan to its end; return the run's folder."""
-    plan = planned.plan
-    agents = find_agents(plan, home)
+    agents, notes = prepare_agents(planned.plan, home, guard)
+    plan = add_notes(planned.plan, notes)
     folder = runs_folder(planned.repository) / plan.run
     (folder / PROMPTS).mkdir(parents=True)
     for blob, data in planned.texts.items():
@@ -137,7 +138,7 @@ def resume_run(
     `cancel` only ends the run in good order. `budget_usd` replaces the plan's budget.
     """
     plan = run_folder.read_plan(folder)
-    agents = {} if cancel else find_agents(plan, home)
+    agents = {} if cancel else prepare_agents(plan, home, guard)[0]
     dead = run_folder.read_owner(folder)
     with run_folder.lock_run(folder):
         host.sweep(f"{plan.run}/")
@@ -190,6 +191,27 @@ def find_agents(plan: Plan, home: RunHome) -> dict[str, Agent]:
         )
         for name in sorted(names)
     }
+
+
+def prepare_agents(
+    plan: Plan, home: RunHome, guard: Guard
+) -> tuple[dict[str, Agent], tuple[str, ...]]:
+    """Return every agent of the plan by name, as it can run here, and notes for the plan.
+
+    Raises UsageError or EnvironmentFault for one that is not to be had.
+    """
+    return replace_unsandboxed(
+        find_agents(plan, home),
+        guard=guard,
+        cache=home.cache,
+        environment=home.environment,
+        accounts=home.accounts,
+    )
+
+
+def add_notes(plan: Plan, notes: Sequence[str]) -> Plan:
+    """Return the plan with those of the notes that it does not have yet."""
+    return replace(plan, notes=(*plan.notes, *(one for one in notes if one not in plan.notes)))
 
 
 def make_context(

@@ -38,6 +38,8 @@ _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 FIRST_PAUSE_SECONDS = 60.0
 LONGEST_GUESS_SECONDS = 3600.0
 MOST_DOUBLINGS = 10
+# Where somebody does, and is wrong: the least for the second pause in a row, doubled as well.
+LEAST_SECOND_PAUSE_SECONDS = 15.0
 
 AGENT_PHASES = phases.AGENTS_OWN | {Phase.REVIEW}
 
@@ -130,9 +132,15 @@ def _receive(state: RunState, event: ResultReceived) -> RunState:
 
 
 def _pause_until(state: RunState, event: PhaseFailed) -> float:
-    """Return when the run may go on, in epoch seconds; 0 if the pause would be too long."""
-    doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(state.pauses, MOST_DOUBLINGS)
-    until = event.resumes_at or event.at + min(doubled, LONGEST_GUESS_SECONDS)
+    """Return when the run may go on, in epoch seconds; 0 if the pause would be too long.
+
+    A limit that is met again right after a pause did not end at the time it was said to.
+    """
+    doubled = 2.0 ** min(state.pauses, MOST_DOUBLINGS)
+    guess = min(FIRST_PAUSE_SECONDS * doubled, LONGEST_GUESS_SECONDS)
+    least = min(LEAST_SECOND_PAUSE_SECONDS * doubled / 2, LONGEST_GUESS_SECONDS)
+    told = max(event.resumes_at, event.at + least) if state.pauses else event.resumes_at
+    until = told if event.resumes_at else event.at + guess
     longest = state.plan.settings.longest_pause_seconds
     is_too_late = longest is not None and until - event.at > longest
     return 0.0 if is_too_late else max(until, event.at)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concertmaster.agents.codex import Codex, CodexReader, CodexSession, TokenCounts, read_session
-from concertmaster.agents.protocol import AgentActivity, AgentReport, AgentRequest
+from concertmaster.agents.protocol import AgentActivity, AgentReport, AgentRequest, NoProgress
 from concertmaster.model import Usage
 from tests.unit.agents.agent_lines import lines_of_events
 
@@ -253,6 +254,86 @@ class TestCommandLine:
 
         assert argv[-3:] == ("resume", THREAD, "-")
         assert "resume" not in Codex("codex").argv(AgentRequest(text="", session="--last"))
+
+
+class TestEnvironment:
+    def request(self, home: Path, **given: str) -> AgentRequest:
+        return AgentRequest(text="", environment={"HOME": str(home), **given})
+
+    def test_the_key_of_openai_is_handed_on_by_the_name_that_codex_reads(
+        self, tmp_path: Path
+    ) -> None:
+        request = self.request(tmp_path, OPENAI_API_KEY="sk-1")
+
+        assert Codex("codex").variables(request) == {"CODEX_API_KEY": "sk-1"}
+
+    def test_a_key_of_its_own_or_a_login_comes_first(self, tmp_path: Path) -> None:
+        codex = Codex("codex")
+        other = tmp_path / "other"
+        for home in (tmp_path / ".codex", other):
+            home.mkdir()
+            (home / "auth.json").write_text("{}")
+
+        both = self.request(tmp_path / "x", OPENAI_API_KEY="sk-1", CODEX_API_KEY="sk-2")
+        assert codex.variables(both) == {}
+        assert codex.variables(self.request(tmp_path, OPENAI_API_KEY="sk-1")) == {}
+        moved = self.request(tmp_path / "x", OPENAI_API_KEY="sk-1", CODEX_HOME=str(other))
+        assert codex.variables(moved) == {}
+        assert codex.variables(self.request(tmp_path / "x")) == {}
+
+    def test_the_address_of_openai_is_an_option(self, tmp_path: Path) -> None:
+        request = self.request(tmp_path, OPENAI_BASE_URL='http://h/v1"x')
+        argv = Codex("codex").argv(request)
+
+        assert argv[argv.index("-c") + 1] == r'openai_base_url="http://h/v1\"x"'
+        assert "-c" not in Codex("codex").argv(self.request(tmp_path))
+
+
+class TestSandbox:
+    @pytest.mark.parametrize("reads_only", [True, False])
+    def test_it_is_off_only_where_it_was_switched_off(self, reads_only: bool) -> None:
+        agent = Codex("codex").without_sandbox()
+        argv = agent.argv(AgentRequest(text="", reads_only=reads_only))
+
+        assert argv[argv.index("--sandbox") + 1] == "danger-full-access"
+
+    @pytest.mark.parametrize(
+        ("events", "is_able"),
+        [
+            ([], False),
+            ([item("command_execution", command="ls", exit_code=1)], False),
+            ([item("command_execution", command="ls", exit_code=0)], True),
+            ([item("file_change", changes=[{"path": "a.py"}], status="completed")], True),
+        ],
+    )
+    def test_a_turn_in_which_no_edit_and_no_command_works_has_failed(
+        self, events: list[object], is_able: bool
+    ) -> None:
+        in_vain = item("file_change", changes=[{"path": "a.py"}], status="failed")
+        report = read(STARTED, TURN, in_vain, *events, said("done"), completed())
+
+        assert report.ok == is_able
+        assert ("the edit of a.py" in report.reason) != is_able
+
+    def test_a_failed_edit_is_shown_as_one(self) -> None:
+        event = item("file_change", changes=[{"path": "a.py"}], status="failed")
+
+        assert CodexReader().feed(line_of(event)) == AgentActivity("failed edit", "a.py")
+
+
+WAITING = told("Reconnecting... waiting for network (Connection failed: error sending request)")
+
+
+def test_waiting_for_the_network_again_and_again_is_no_progress() -> None:
+    reader = CodexReader(model=MODEL)
+    for event in (STARTED, TURN, WAITING, WAITING, said("x"), WAITING, WAITING, WAITING):
+        reader.feed(line_of(event))
+    with pytest.raises(NoProgress):
+        reader.feed(line_of(WAITING))
+    report = reader.finish(exit_ok=False, exit_text="it was ended")
+
+    assert "waiting for network" in report.reason
+    assert (report.ok, report.transient, report.limited) == (False, True, False)
 
 
 @settings(deadline=None)

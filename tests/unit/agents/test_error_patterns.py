@@ -32,16 +32,16 @@ def at(day: int, hour: int, minute: int = 0, *, month: int = 10, utc_hours: int 
         ("try again in 2 hours 13 minutes.", NOW + timedelta(hours=2, minutes=13)),
         ("try again in 1 day, 2 hours", NOW + timedelta(hours=26)),
         (f"usage limit reached|{int(NOW.timestamp()) + 60}", NOW + timedelta(minutes=1)),
-        ("or try again at 3:39 PM.", at(17, 15, 39)),
-        ("Try again at 12:05 AM.", at(18, 0, 5)),
-        ("try again at 11:59 AM.", at(17, 11, 59)),
-        ("try again at 9:00 AM.", at(18, 9)),
-        ("try again at Oct 22nd, 2026 3:39 AM.", at(22, 3, 39)),
-        ("session limit - resets 8:30am (Europe/Berlin)", at(18, 8, 30)),
-        ("resets 3pm (UTC)", at(17, 15, utc_hours=0)),
-        ("resets at 3pm (America/New_York)", at(17, 15, utc_hours=-4)),
-        ("resets Oct 20, 3pm (UTC)", at(20, 15, utc_hours=0)),
-        ("resets Oct 20 at 3pm (UTC)", at(20, 15, utc_hours=0)),
+        ("or try again at 3:39 PM.", at(17, 15, 40)),
+        ("Try again at 12:05 AM.", at(18, 0, 6)),
+        ("try again at 11:59 AM.", at(17, 12)),
+        ("try again at 9:00 AM.", at(18, 9, 1)),
+        ("try again at Oct 22nd, 2026 3:39 AM.", at(22, 3, 40)),
+        ("session limit - resets 8:30am (Europe/Berlin)", at(18, 8, 31)),
+        ("resets 3pm (UTC)", at(17, 15, 1, utc_hours=0)),
+        ("resets at 3pm (America/New_York)", at(17, 15, 1, utc_hours=-4)),
+        ("resets Oct 20, 3pm (UTC)", at(20, 15, 1, utc_hours=0)),
+        ("resets Oct 20 at 3pm (UTC)", at(20, 15, 1, utc_hours=0)),
     ],
 )
 def test_the_end_of_a_limit_is_read_where_it_is_sure(text: str, expected: datetime) -> None:
@@ -73,9 +73,15 @@ def test_what_is_not_sure_or_cannot_be_is_unknown(text: str) -> None:
 
 def test_a_day_without_a_year_may_be_in_the_next() -> None:
     new_year = datetime(2026, 12, 30, 12, tzinfo=HERE)
-    expected = datetime(2027, 1, 2, 15, tzinfo=UTC)
+    expected = datetime(2027, 1, 2, 15, 1, tzinfo=UTC)
 
     assert find_reset("resets Jan 2, 3pm (UTC)", now=new_year) == expected.timestamp()
+
+
+def test_a_limit_that_names_the_present_minute_lasts_until_its_end() -> None:
+    now = NOW.replace(second=40)
+
+    assert find_reset("try again at 12:00 PM.", now=now) == at(17, 12, 1).timestamp()
 
 
 @given(st.text() | st.from_regex(r"(resets|try again (at|in|after)) [0-9a-zA-Z:, ()|/.]{0,40}"))
