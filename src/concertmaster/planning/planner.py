@@ -22,26 +22,9 @@ from concertmaster.model import (
     Task,
 )
 from concertmaster.planning import estimates, scheduler
+from concertmaster.planning.collisions import meet
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.slots import SlotCapacity, choose_slots
-
-# P(conflict) of two tasks that edit the same file: 499 of 652 pairs of CooperBench.
-CONFLICT_IN_SHARED_FILE = 0.765
-
-# Files that many tasks edit without a conflict, or that a tool merges.
-HARMLESS_NAMES = {
-    "changelog.md",
-    "changes.md",
-    "changes.rst",
-    "package-lock.json",
-    "yarn.lock",
-    "pnpm-lock.yaml",
-    "poetry.lock",
-    "uv.lock",
-    "cargo.lock",
-    "go.sum",
-}
-CONFLICT_IN_HARMLESS_FILE = 0.2
 
 # An exclusion costs half of the shorter task in expected waiting; a collision costs repeating the
 # shorter task. Therefore a pair is excluded if a collision is likelier than not.
@@ -218,33 +201,24 @@ def _soft_needs(
 def _exclusions(plan: Plan) -> tuple[Exclusion, ...]:
     """Return the pairs that are likely to collide and are not ordered already."""
     ordered = _ordered_pairs(plan)
-    touching: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    users: defaultdict[str, set[str]] = defaultdict(set)
     for task in plan.tasks:
         for entry in task.footprint:
-            users = touching[entry.path]
-            users[task.id] = max(entry.probability, users.get(task.id, 0.0))
-    safe: defaultdict[tuple[str, str], float] = defaultdict(lambda: 1.0)
-    shared: defaultdict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
-    for path, users in touching.items():
-        for (a, p), (b, q) in combinations(users.items(), 2):
-            collision = p * q * conflict_rate(path)
-            safe[a, b] *= 1.0 - collision
-            shared[a, b].append((collision, path))
-    return tuple(
-        Exclusion(
-            tasks=pair,
-            probability=round(1.0 - safe[pair], 3),
-            reason=f"both are likely to change {_name_paths(paths)}",
-        )
-        for pair, paths in shared.items()
-        if 1.0 - safe[pair] > EXCLUDE_ABOVE and pair not in ordered
-    )
-
-
-def conflict_rate(path: str) -> float:
-    """Return P(conflict) of two tasks that both change `path`."""
-    harmless = posixpath.basename(path).lower() in HARMLESS_NAMES
-    return CONFLICT_IN_HARMLESS_FILE if harmless else CONFLICT_IN_SHARED_FILE
+            users[entry.path].add(task.id)
+    tasks = {task.id: task for task in plan.tasks}
+    rank = {task: number for number, task in enumerate(tasks)}
+    pairs = {
+        pair for u in users.values() for pair in combinations(sorted(u, key=rank.__getitem__), 2)
+    }
+    found = []
+    for a, b in sorted(pairs - ordered, key=lambda pair: (rank[pair[0]], rank[pair[1]])):
+        meeting = meet(tasks[a].footprint, tasks[b].footprint)
+        if meeting.collision > EXCLUDE_ABOVE:
+            reason = f"both are likely to change {_name_paths(meeting.paths)}"
+            found.append(
+                Exclusion(tasks=(a, b), probability=round(meeting.collision, 3), reason=reason)
+            )
+    return tuple(found)
 
 
 def _ordered_pairs(plan: Plan) -> set[tuple[str, str]]:
@@ -257,10 +231,9 @@ def _ordered_pairs(plan: Plan) -> set[tuple[str, str]]:
     return pairs | {(on, task) for task, on in pairs}
 
 
-def _name_paths(paths: list[tuple[float, str]]) -> str:
-    ranked = [path for _, path in sorted(paths, key=lambda item: (-item[0], item[1]))]
-    more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
-    return ", ".join(ranked[:3]) + more
+def _name_paths(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(paths[:3]) + more
 
 
 def _scheduled(plan: Plan, capacity: SlotCapacity | None) -> Plan:
