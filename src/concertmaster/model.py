@@ -50,6 +50,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     LIMITED = "limited"
     OVER_BUDGET = "over_budget"
+    NO_ACCESS = "no_access"  # a rejected key, an empty balance, a model that is not to be had
     CANCELLED = "cancelled"
     LOST = "lost"
 

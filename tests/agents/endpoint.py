@@ -316,7 +316,7 @@ def _delta(block: dict[str, Any]) -> dict[str, Any]:
 
 def _fault_body(fault: Fault) -> dict[str, Any]:
     kinds = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error"}
-    kinds |= {529: "overloaded_error"}
+    kinds |= {404: "not_found_error", 529: "overloaded_error"}
     return _error(kinds.get(fault.status, "api_error"), fault.message)
 
 

@@ -7,6 +7,7 @@ final text. Lines that it writes to $ORDERS make the command line imitate rarer 
 
     limit TEXT      end at a usage limit with this error text or the usual one (claude: TEXT is
                     the reset time in epoch seconds)
+    reject          end as if the key were rejected (claude)
     cost USD        report this cost of the turn (claude)
     overload        end as if the service were overloaded
     silent          exit with 0 but without the final event

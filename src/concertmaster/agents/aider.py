@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from concertmaster.agents.command import CommandReader
-from concertmaster.agents.error_patterns import read_reset, tells_limit, tells_transient
 from concertmaster.agents.protocol import (
     REASON_LIMIT,
     Agent,
@@ -15,6 +14,7 @@ from concertmaster.agents.protocol import (
     AgentRequest,
     OutputReader,
     activity,
+    classify_report,
     number_in,
     one_line,
 )
@@ -88,8 +88,7 @@ class AiderReader:
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
         told = self._fault or ("" if exit_ok else exit_text)
-        limited = tells_limit(told)
-        return AgentReport(
+        report = AgentReport(
             ok=not told,
             reason=one_line(told, REASON_LIMIT),
             usage=Usage(
@@ -98,11 +97,9 @@ class AiderReader:
                 output_tokens=self._output_tokens,
                 is_estimated=self._cost_usd is not None,
             ),
-            limited=limited,
-            limited_until=read_reset(told) if limited else None,
-            transient=tells_transient(told),
             final_text=self._text.finish(exit_ok=True, exit_text="").final_text,
         )
+        return classify_report(report, told)
 
     def _take_report(self, words: str) -> None:
         """Add the tokens of each message; the last reported cost covers the whole session."""

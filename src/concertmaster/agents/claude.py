@@ -6,7 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from concertmaster.agents.error_patterns import is_too_far, read_reset, tells_missing_session
+from concertmaster.agents.error_patterns import (
+    ErrorKind,
+    classify_error,
+    is_too_far,
+    read_reset,
+    tells_missing_session,
+    tells_permanent,
+)
 from concertmaster.agents.json_events import (
     count_in,
     first_text_in,
@@ -21,6 +28,7 @@ from concertmaster.agents.protocol import (
     AgentActivity,
     AgentReport,
     AgentRequest,
+    NoProgress,
     OutputReader,
     activity,
     last_text,
@@ -64,6 +72,9 @@ _SUBJECTS = ("file_path", "notebook_path", "command", "path", "pattern", "url", 
 _INPUT_TOKENS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _MODEL_INPUT_TOKENS = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens")
 _BUSY = frozenset({408, *range(500, 600)})
+# Values of `error` in the events of the assistant that no attempt can change.
+_NO_ACCESS = frozenset({"authentication_failed", "billing_error", "model_not_found"})
+_MOST_REJECTIONS = 2  # one may be a login that claude renews; it would try ten times
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,8 @@ def _reading() -> tuple[str, ...]:
         *("--allowedTools", _READING_TOOLS),
         *("--disallowedTools", f"{_WRITING_TOOLS},{_FORBIDDEN_TOOLS}"),
         "--strict-mcp-config",
+        # What an agent wrote into the tree must not brief its own reviewer or run hooks there.
+        *("--setting-sources", "user"),
     )
 
 
@@ -111,6 +124,8 @@ class ClaudeReader:
         self._session = ""
         self._limit: dict[str, Any] = {}
         self._retry: dict[str, Any] = {}  # the last api_retry event with no answer since
+        self._rejections = 0  # api_retry events in a row that tell of a rejected login
+        self._error = ""  # the kind that the last event of the assistant tells of
         self._result: dict[str, Any] = {}
         self._usage = Usage()
         self._total_cost_usd = 0.0
@@ -126,9 +141,10 @@ class ClaudeReader:
             case "system":
                 self._folder = text_in(event, "cwd") or self._folder
                 if event.get("subtype") == "api_retry":
-                    self._retry = event
+                    self._take_retry(event)
             case "assistant":
-                self._retry = {}
+                self._retry, self._rejections = {}, 0
+                self._error = text_in(event, "error")
                 return self._activity_in(object_in(event, "message"))
             case "rate_limit_event":
                 self._limit = object_in(event, "rate_limit_info")
@@ -139,7 +155,8 @@ class ClaudeReader:
         return None
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
-        limited = self._is_limited()
+        kind = self._kind(exit_text)
+        limited = kind is ErrorKind.LIMIT
         reason = self._failure(exit_text) or ("" if exit_ok else f"success, but then {exit_text}")
         return AgentReport(
             ok=not reason,
@@ -148,10 +165,18 @@ class ClaudeReader:
             usage=self._usage,
             limited=limited,
             limited_until=self._limited_until() if limited else None,
-            transient=not limited and self._is_transient(),
+            no_access=kind is ErrorKind.NO_ACCESS,
+            transient=kind is ErrorKind.TRANSIENT,
             session_missing=not self._succeeded() and tells_missing_session(reason),
             final_text=last_text(self._answer()),
         )
+
+    def _take_retry(self, event: dict[str, Any]) -> None:
+        self._retry = event
+        self._rejections = self._rejections + 1 if event.get("error_status") == 401 else 0
+        if self._rejections >= _MOST_REJECTIONS:
+            self._error = "authentication_failed"
+            raise NoProgress(self._error)
 
     def _answer(self) -> str:
         structured = self._result.get("structured_output")
@@ -186,17 +211,38 @@ class ClaudeReader:
             return ""
         if not self._result:
             ignored = f" ({self._ignored_lines} lines were no events)" * bool(self._ignored_lines)
-            return f"ended without its final event: {exit_text}{ignored}"
-        subtype = text_in(self._result, "subtype").replace("success", "error")
+            kind = f"{self._error}: " if self._error else ""
+            return f"{kind}ended without its final event: {exit_text}{ignored}"
+        kind = text_in(self._result, "subtype").replace("success", "error")
+        if self._kind(exit_text) is ErrorKind.LIMIT:
+            kind = "usage limit"
+        elif self._error in _NO_ACCESS:
+            kind = self._error
+        return f"{kind}: {self._details() or exit_text}"
+
+    def _details(self) -> str:
+        """Return claude's own words on its failure, "" if there are none."""
         errors = [error for error in list_in(self._result, "errors") if isinstance(error, str)]
-        details = text_in(self._result, "result") or "; ".join(errors)
-        return f"{'usage limit' if self._is_limited() else subtype}: {details or exit_text}"
+        return text_in(self._result, "result") or "; ".join(errors)
+
+    def _kind(self, exit_text: str) -> ErrorKind:
+        if self._succeeded():
+            return ErrorKind.OTHER
+        words = classify_error(self._details() or exit_text)
+        if self._error in _NO_ACCESS or words is ErrorKind.NO_ACCESS:
+            return ErrorKind.NO_ACCESS
+        if self._is_limited() or words is ErrorKind.LIMIT:
+            return ErrorKind.LIMIT
+        is_permanent = tells_permanent(self._details()) or self._error == "invalid_request"
+        is_busy = self._is_transient() or self._error == "server_error"
+        is_transient = is_busy and not is_permanent
+        return ErrorKind.TRANSIENT if is_transient else ErrorKind.OTHER
 
     def _is_limited(self) -> bool:
         rejected = self._limit.get("status") == "rejected"
         goes_on = self._limit.get("isUsingOverage") is True
-        told = self._result.get("api_error_status") == 429
-        return not self._succeeded() and (told or (rejected and not goes_on))
+        told = self._result.get("api_error_status") == 429 or self._error == "rate_limit"
+        return told or (rejected and not goes_on)
 
     def _limited_until(self) -> float | None:
         if self._limit.get("status") != "allowed":  # else another limit was met
@@ -207,8 +253,6 @@ class ClaudeReader:
 
     def _is_transient(self) -> bool:
         """Return whether the model was unreachable or overloaded."""
-        if self._succeeded():
-            return False
         if self._result.get("terminal_reason") == "api_error":
             status = self._result.get("api_error_status")
         elif self._retry:

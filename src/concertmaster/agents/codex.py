@@ -10,12 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from concertmaster.agents.error_patterns import (
-    read_reset,
-    tells_limit,
-    tells_missing_session,
-    tells_transient,
-)
+from concertmaster.agents.error_patterns import tells_missing_session
 from concertmaster.agents.json_events import count_in, list_in, object_in, session_in, text_in
 from concertmaster.agents.prices import estimate_cost
 from concertmaster.agents.protocol import (
@@ -27,6 +22,7 @@ from concertmaster.agents.protocol import (
     NoProgress,
     OutputReader,
     activity,
+    classify_report,
     last_text,
     one_line,
     parse_object,
@@ -40,7 +36,7 @@ _ENVIRONMENT = frozenset(
     """.split()
 )
 _SESSION = re.compile(r"([0-9A-Za-z][0-9A-Za-z_-]{0,99})(?::(\d{1,11}):(\d{1,11}):(\d{1,11}))?")
-_EMPTY = "usage limit: the turn came back empty"
+_EMPTY = "usage limit reached: the turn came back empty"
 _WAITING = "waiting for network"
 _MOST_WAITS = 4  # in a row; codex doubles its pauses and goes on for ever, these take a minute
 
@@ -189,20 +185,17 @@ class CodexReader:
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
         told = self._failure(exit_text)
-        limited = told == _EMPTY or tells_limit(told)
         reason = told or ("" if exit_ok else f"success, but then {exit_text}")
         counts = self._counts()
-        return AgentReport(
+        report = AgentReport(
             ok=not reason,
             reason=one_line(reason, REASON_LIMIT),
             session=str(CodexSession(self._thread or self._before.thread, counts)),
             usage=self._usage(counts),
-            limited=limited,
-            limited_until=read_reset(told) if limited else None,
-            transient=tells_transient(told),
             session_missing=not self._thread and tells_missing_session(told),
             final_text=last_text(self._final_text),
         )
+        return classify_report(report, told)
 
     def _take_item(self, item: dict[str, Any], kind: str) -> AgentActivity | None:
         self._did_something |= item.get("type") not in ("error", None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 _LIMIT = re.compile(
@@ -16,13 +17,31 @@ _LIMIT = re.compile(
     r"|\bRateLimitError\b|rate limited you|rate limit (reached|exceeded)",
     re.IGNORECASE,
 )
+_NO_ACCESS = re.compile(
+    r"authentication_failed|billing_error|authentication_error|AuthenticationError"
+    r"|(incorrect|invalid|bad) (x-)?api[ -]key|api key (not valid|is invalid|not found)"
+    r"|API_KEY_INVALID|UNAUTHENTICATED|\b401 Unauthorized|missing bearer|invalid authentication"
+    r"|not logged in|please run /login|not signed in|token has expired|invalid auth method"
+    r"|could not load (the )?(default )?credentials|unable to locate credentials"
+    r"|credentials from any providers|credit balance is too low|insufficient_quota"
+    r"|model_not_found|model .{1,80} does not exist|models/.{1,80} is not found",
+    re.IGNORECASE,
+)
+_NO_QUOTA = re.compile(
+    r"check your plan|exceeded your current quota|quota exceeded\. check", re.IGNORECASE
+)
+_PERMANENT = re.compile(
+    r"usage policy|unable to respond to this request|stop_reason.{0,4}refusal", re.IGNORECASE
+)
 _TRANSIENT = re.compile(
     r"overloaded|at capacity|high demand|stream (disconnected|error)|internal server error"
     r"|service unavailable|bad gateway|gateway time-?out|\(status: (UNAVAILABLE|INTERNAL)\)"
     r"|(status|error):? (408|5\d\d)\b|connection (reset|refused|dropped|closed|error)"
     r"|error sending request|fetch failed|socket hang up|(request|connection) timed out"
     r"|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|APIConnectionError|InternalServerError"
-    r"|ServiceUnavailableError|BadGatewayError|servers are down|waiting for network",
+    r"|ServiceUnavailableError|BadGatewayError|servers are down|waiting for network"
+    r"|API Error: terminated|an internal error has occurred|model stream ended with"
+    r"|model stream ended without|invalid stream received|server had an error while processing",
     re.IGNORECASE,
 )
 _SESSION_MISSING = re.compile(
@@ -51,14 +70,48 @@ _JUST_PAST = timedelta(minutes=2)
 _FURTHEST = timedelta(days=40)  # subscriptions have periods of at most a month
 
 
+class ErrorKind(StrEnum):
+    """What an error text of an agent means for the run."""
+
+    NO_ACCESS = "no_access"
+    LIMIT = "limit"
+    TRANSIENT = "transient"
+    OTHER = "other"
+
+
+def classify_error(text: str) -> ErrorKind:
+    """Return the kind of the error that the text reports.
+
+    A used-up quota is a limit only if the text says when it comes back.
+    """
+    if _NO_ACCESS.search(text):
+        return ErrorKind.NO_ACCESS
+    if _NO_QUOTA.search(text) and read_reset(text) is None:
+        return ErrorKind.NO_ACCESS
+    if _LIMIT.search(text):
+        return ErrorKind.LIMIT
+    is_transient = _TRANSIENT.search(text) and not _PERMANENT.search(text)
+    return ErrorKind.TRANSIENT if is_transient else ErrorKind.OTHER
+
+
 def tells_limit(text: str) -> bool:
     """Return whether the text reports a usage limit."""
-    return bool(_LIMIT.search(text))
+    return classify_error(text) is ErrorKind.LIMIT
 
 
 def tells_transient(text: str) -> bool:
     """Return whether the text reports an error after which an immediate retry may succeed."""
-    return bool(_TRANSIENT.search(text)) and not tells_limit(text)
+    return classify_error(text) is ErrorKind.TRANSIENT
+
+
+def tells_no_access(text: str) -> bool:
+    """Return whether the text reports that no attempt can succeed until a person acts."""
+    return classify_error(text) is ErrorKind.NO_ACCESS
+
+
+def tells_permanent(text: str) -> bool:
+    """Return whether the text reports an error that a retry would only repeat."""
+    return bool(_PERMANENT.search(text)) or tells_no_access(text)
 
 
 def tells_refused_sandbox(text: str) -> bool:

@@ -6,12 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from concertmaster.agents.error_patterns import (
-    read_reset,
-    tells_limit,
-    tells_missing_session,
-    tells_transient,
-)
+from concertmaster.agents.error_patterns import tells_missing_session
 from concertmaster.agents.json_events import count_in, first_text_in, object_in, session_in, text_in
 from concertmaster.agents.prices import estimate_cost
 from concertmaster.agents.protocol import (
@@ -23,6 +18,7 @@ from concertmaster.agents.protocol import (
     AgentRequest,
     OutputReader,
     activity,
+    classify_report,
     last_text,
     one_line,
     parse_object,
@@ -62,7 +58,7 @@ class Gemini(Agent):
         """Return the arguments; without a terminal gemini reads its prompt from standard input."""
         return (
             *(self.program, "--output-format", "stream-json"),
-            *("--approval-mode", "plan" if request.reads_only else "yolo", "--skip-trust"),
+            *("--approval-mode", "default" if request.reads_only else "yolo", "--skip-trust"),
             *(("--model", self.model) if self.model else ()),
             *((f"--resume={request.session}",) if request.session else ()),
         )
@@ -107,19 +103,16 @@ class GeminiReader:
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
         told = self._failure(exit_text)
-        limited = tells_limit(told)
         reason = told or ("" if exit_ok else f"success, but then {_explain(exit_text)}")
-        return AgentReport(
+        report = AgentReport(
             ok=not reason,
             reason=one_line(reason, REASON_LIMIT),
             session=self._session,
             usage=self._usage(),
-            limited=limited,
-            limited_until=read_reset(told) if limited else None,
-            transient=tells_transient(told),
             session_missing=not self._session and tells_missing_session(told),
             final_text=last_text(self._said),
         )
+        return classify_report(report, told)
 
     def _take_words(self, words: str, *, is_part: bool) -> None:
         self._error = ""

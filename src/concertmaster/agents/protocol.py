@@ -10,10 +10,11 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from concertmaster.agents.error_patterns import ErrorKind, classify_error, read_reset
 from concertmaster.model import Usage
 
 FINAL_TEXT_LIMIT = 64 * 1024  # characters
@@ -57,6 +58,7 @@ class AgentReport:
     usage: Usage = Usage()
     limited: bool = False  # a usage limit was hit, which is no failure of the task
     limited_until: float | None = None
+    no_access: bool = False  # no attempt can succeed until a person acts: key, balance, model
     transient: bool = False  # an immediate retry may succeed: overload, broken connection
     session_missing: bool = False  # the session to resume does not exist
     final_text: str = ""  # its last message, at most FINAL_TEXT_LIMIT characters
@@ -107,6 +109,18 @@ class Agent(Protocol):
     def without_sandbox(self) -> Agent:
         """Return the same agent with its own sandbox switched off."""
         return self
+
+
+def classify_report(report: AgentReport, told: str) -> AgentReport:
+    """Return the report with the kind of its error, by `told`, the words of the command line."""
+    kind = classify_error(told)
+    return replace(
+        report,
+        limited=kind is ErrorKind.LIMIT,
+        limited_until=read_reset(told) if kind is ErrorKind.LIMIT else None,
+        no_access=kind is ErrorKind.NO_ACCESS,
+        transient=kind is ErrorKind.TRANSIENT,
+    )
 
 
 def activity(tool: str, subject: str) -> AgentActivity:

@@ -40,6 +40,7 @@ _OUTCOMES = {
     Outcome.TIMED_OUT: "ran out of time",
     Outcome.LIMITED: "stopped at a usage limit",
     Outcome.OVER_BUDGET: "stopped at the budget",
+    Outcome.NO_ACCESS: "stopped, as the agent has no access to its model",
     Outcome.CANCELLED: "cancelled",
     Outcome.LOST: "its job ended before it could tell",
 }

@@ -61,8 +61,7 @@ class AgentSession:
         report, ended = self._ask_patiently(question, session=session)
         if report.ok:
             return report
-        reason = report.reason if report.limited else f"the agent failed: {report.reason}"
-        outcome = Outcome.LIMITED if report.limited else outcome_of(ended)
+        outcome, reason = _judge(report, ended)
         raise PhaseFailure(
             outcome,
             reason,
@@ -182,6 +181,15 @@ class AgentSession:
             text=context.prompt_text(command.task.blob),
             **more,
         )
+
+
+def _judge(report: AgentReport, ended: Exit) -> tuple[Outcome, str]:
+    """What a failed report means for the attempt, and why in words."""
+    if report.limited:
+        return Outcome.LIMITED, report.reason
+    if report.no_access:
+        return Outcome.NO_ACCESS, f"the agent has no access to its model: {report.reason}"
+    return outcome_of(ended), f"the agent failed: {report.reason}"
 
 
 def _write_schema(request: AgentRequest) -> None:

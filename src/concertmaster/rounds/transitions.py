@@ -241,12 +241,13 @@ def find_due(history: History, settings: RunSettings, *, at: float) -> Due | Non
     """Return the next round that begins without a person's request; None if there is none.
 
     Rounds that wait for a usage limit are counted apart from the others. A stuck result does not
-    start a round, because it waits for a person.
+    start a round, because it waits for a person, and no more does an agent without access.
     """
     todo = choose_todo(history, settings, by_person=False)
     lands = settings.landing not in (LandingMode.BRANCHES, LandingMode.NONE)
     carried = [key for key in todo.carried if history.task(key).fault is not LandingFault.STUCK]
-    if not (todo.work or (carried and lands)):
+    lacks_access = any(history.task(key).outcome is Outcome.NO_ACCESS for key in todo.work)
+    if lacks_access or not (todo.work or (carried and lands)):
         return None
     number = history.round + 1
     if limits := _limits(history, todo, at=at):

@@ -14,8 +14,8 @@ from concertmaster.model import Outcome, Phase
 # A further attempt may succeed after these; after the others it would only repeat the failure.
 WORTH_ANOTHER_ATTEMPT = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST})
 
-# The run starts no further agent after these, and the attempt does not count.
-STOPS_THE_RUN = frozenset({Outcome.LIMITED, Outcome.OVER_BUDGET})
+# The run must stop starting agents after these; the attempt does not count.
+STOPS_THE_RUN = frozenset({Outcome.LIMITED, Outcome.OVER_BUDGET, Outcome.NO_ACCESS})
 
 # Their verdict is about one tree; it is void for the next.
 JUDGES = frozenset({Phase.TEST, Phase.REVIEW})

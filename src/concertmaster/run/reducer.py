@@ -101,7 +101,7 @@ def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
     ended = fail_phase(failed, event, limit=settings.attempts, fix_attempts=settings.fix_attempts)
     state = state.put(ended)
     if event.outcome in phases.STOPS_THE_RUN:
-        return replace(state, stopped=event.reason or event.outcome.value)
+        return replace(state, stopped=state.stopped or event.reason or event.outcome.value)
     if event.outcome is Outcome.CANCELLED and state.cancelled:
         return settle_task(state, event.task, TaskState.FAILED, reason="the run was cancelled")
     return state

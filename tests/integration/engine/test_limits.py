@@ -20,6 +20,7 @@ AGENTS = Path(__file__).parents[2] / "agents"
 AGENTS_PHASES = (Phase.RESEARCH, Phase.IMPLEMENT, Phase.DOCUMENT, Phase.REVIEW)
 EIGHT = tuple(f"task{number}" for number in range(8))
 FOUR = EIGHT[:4]
+TEN = (*EIGHT, "task8", "task9")
 
 # All agents have begun before the first meets the limit, which ends three seconds later.
 MEET_THE_LIMIT = """
@@ -96,6 +97,35 @@ def test_eight_tasks_that_meet_a_limit_at_once_make_one_pause_and_all_land(
     assert max(event.at for event, _ in told if isinstance(event, PauseEnded)) >= reset
     after = [e.at for e, _ in told if isinstance(e, PhaseFinished) and e.phase is Phase.IMPLEMENT]
     assert min(after) >= reset
+
+
+def test_a_rejected_key_stops_the_run_and_spends_no_attempt(
+    project: Project, tmp_path: Path
+) -> None:
+    script = """
+echo {name} >> "$HOME/starts"
+test -e "$HOME/good-key" || echo reject >> "$ORDERS"
+echo {name} > {name}.txt
+"""
+    home = tmp_path / "home"
+
+    stopped = run(project, home, TEN, script, "--parallel", "4", "--phases", "implement")
+
+    assert stopped.code == 4, stopped.out + stopped.err
+    report = stopped.document
+    starts = (home / "starts").read_text().split()
+    assert len(set(starts)) == len(starts) <= 4
+    reason = report["reason"]
+    assert "no access to its model: authentication_failed: Invalid API key" in reason
+    outcomes = {attempt["outcome"] for task in report["tasks"] for attempt in task["attempts"]}
+    assert outcomes == {"no_access"}
+    assert {task["state"] for task in report["tasks"]} == {"waiting"}
+
+    (home / "good-key").touch()
+    resumed = do(project, home, "resume", report["run"])
+    assert resumed.code == 0, resumed.out + resumed.err
+    tried = [len(task["attempts"]) for task in resumed.document["tasks"]]
+    assert sum(tried) == 10 + len(starts)
 
 
 def test_a_used_up_budget_lets_no_task_begin_another_phase_and_resume_goes_on(

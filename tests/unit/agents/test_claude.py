@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concertmaster.agents.claude import ClaudeReader
-from concertmaster.agents.protocol import FINAL_TEXT_LIMIT, AgentActivity, AgentReport, number_in
+from concertmaster.agents.protocol import (
+    FINAL_TEXT_LIMIT,
+    AgentActivity,
+    AgentReport,
+    NoProgress,
+    number_in,
+)
 from concertmaster.model import Usage
 
 SESSION = "632624b1-6c13-49b1-aa46-2a260a6cc4bd"
@@ -67,6 +73,11 @@ def limit(status: str, **more: object) -> dict[str, Any]:
 def retry(status: object) -> dict[str, Any]:
     event = {"type": "system", "subtype": "api_retry", "attempt": 1, "error_status": status}
     return {**event, "session_id": SESSION}
+
+
+def told(kind: str) -> dict[str, Any]:
+    """An event of the assistant that tells of an error of the API."""
+    return {"type": "assistant", "error": kind, "message": {"content": []}}
 
 
 def tool_use(name: object, given_input: object) -> dict[str, Any]:
@@ -301,6 +312,71 @@ class TestClaudeReader:
     )
     def test_nothing_else_is_transient(self, events: list[object]) -> None:
         assert not read(init(), *events).transient
+
+    @pytest.mark.parametrize(
+        ("kind", "words"),
+        [
+            ("authentication_failed", "Invalid API key"),
+            ("billing_error", "Credit balance is too low"),
+            ("model_not_found", "There is an issue with the model"),
+        ],
+    )
+    def test_a_rejected_key_an_empty_balance_and_an_unknown_model_are_no_access(
+        self, kind: str, words: str
+    ) -> None:
+        failed = result(is_error=True, result=words, api_error_status=400)
+        report = read(init(), told(kind), failed, exit_ok=False, exit_text="exit 1")
+
+        assert (report.ok, report.no_access) == (False, True)
+        assert (report.limited, report.transient) == (False, False)
+        assert report.reason == f"{kind}: {words}"
+
+    def test_an_error_that_a_later_answer_clears_is_none(self) -> None:
+        assert read(init(), told("authentication_failed"), result()).ok
+        later = [told("authentication_failed"), tool_use("Read", {}), result(is_error=True)]
+        assert not read(init(), *later).no_access
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "Not logged in · Please run /login",
+            "API Error: Could not load credentials from any providers",
+            "API Error: Claude Code is unable to respond to this request: Usage Policy",
+        ],
+    )
+    def test_what_no_retry_can_change_is_not_transient(self, words: str) -> None:
+        event = result(is_error=True, terminal_reason="api_error", result=words)
+        report = read(init(), event, exit_ok=False, exit_text="exit 1")
+
+        assert (report.ok, report.transient) == (False, False)
+
+    def test_a_limit_that_is_only_told_in_words_is_one(self) -> None:
+        words = f"Claude AI usage limit reached|{RESET_AT}"
+        report = read(init(), result(is_error=True, result=words), exit_ok=False)
+
+        assert (report.limited, report.limited_until) == (True, RESET_AT)
+        assert not read(init(), result(result=words)).limited
+
+    @pytest.mark.parametrize(
+        ("kind", "limited", "transient"),
+        [("rate_limit", True, False), ("server_error", False, True), ("invalid_request", 0, 0)],
+    )
+    def test_the_kind_of_an_error_counts_where_there_is_no_status(
+        self, kind: str, limited: bool, transient: bool
+    ) -> None:
+        event = result(is_error=True, result="API Error", terminal_reason="x")
+        report = read(init(), told(kind), event, exit_ok=False, exit_text="exit 1")
+
+        assert (report.limited, report.transient) == (limited, transient)
+
+    def test_a_login_that_is_rejected_again_is_not_waited_for(self) -> None:
+        reader = ClaudeReader()
+        for event in (init(), retry(401), tool_use("Read", {}), retry(503), retry(401)):
+            reader.feed(line_of(event))
+        with pytest.raises(NoProgress):
+            reader.feed(line_of(retry(401)))
+
+        assert reader.finish(exit_ok=False, exit_text="it was ended").no_access
 
     def test_a_session_that_is_gone_is_known_by_its_error_or_by_the_last_words(self) -> None:
         words = f"No conversation found with session ID: {SESSION}"

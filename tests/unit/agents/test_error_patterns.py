@@ -11,6 +11,8 @@ from concertmaster.agents.error_patterns import (
     read_reset,
     tells_limit,
     tells_missing_session,
+    tells_no_access,
+    tells_permanent,
     tells_transient,
 )
 
@@ -99,7 +101,7 @@ def test_no_text_breaks_it(text: str) -> None:
         "You've hit your session limit - resets 8:30am",
         "Claude AI usage limit reached|1755150000",
         "5-hour limit reached ∙ resets 3pm",
-        "You exceeded your current quota, please check your plan and billing details.",
+        "You exceeded your current quota, check your plan and billing. Please retry in 7.2s.",
         "You have exhausted your daily quota on this model.",
         "[API Error: Resource exhausted. (Status: RESOURCE_EXHAUSTED)]",
         "exceeded retry limit, last status: 429 Too Many Requests",
@@ -119,6 +121,10 @@ def test_limits(text: str) -> None:
         "API Error: 529 busy",
         "Connection reset by peer",
         "read ECONNRESET",
+        "[API Error: terminated]",
+        "[API Error: An internal error has occurred. Please retry or report in https://x]",
+        "[API Error: Model stream ended with empty response text.]",
+        "Reconnecting... waiting for network (Connection failed)",
         "TypeError: fetch failed",
     ],
 )
@@ -130,15 +136,54 @@ def test_faults_that_pass(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "Invalid API key · Fix external API key",
+        "Not logged in · Please run /login",
+        "Could not load credentials from any providers",
+        "Credit balance is too low",
+        "Your credit balance is too low to access the Anthropic API.",
+        "unexpected status 401 Unauthorized: Missing bearer or basic authentication in header",
+        "Incorrect API key provided: dummy. You can find your API key at https://x",
+        "The model `gpt-9` does not exist or you do not have access to it.",
+        "API key not valid. Please pass a valid API key.",
+        "models/gemini-9 is not found for API version v1beta",
+        "litellm.AuthenticationError: AuthenticationError: OpenAIException",
+        "You exceeded your current quota, please check your plan and billing details.",
+        "Quota exceeded. Check your plan and billing details.",
+        "429 Too Many Requests: insufficient_quota",
+        "it is not signed in (exit 41)",
+    ],
+)
+def test_what_only_a_person_can_mend(text: str) -> None:
+    assert tells_no_access(text)
+    assert not tells_limit(text)
+    assert not tells_transient(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "API Error: Claude Code is unable to respond to this request (Usage Policy). Status: 500",
+        "Not logged in · Please run /login",
+    ],
+)
+def test_what_a_retry_would_only_repeat(text: str) -> None:
+    assert tells_permanent(text)
+    assert not tells_transient(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "",
         "exit 1",
         "exit 500",
         "timed out after 30 min",
-        "unexpected status 401 Unauthorized",
+        "unexpected status 403 Forbidden",
         "prompt is too long",
         "killed by SIGTERM",
         "No such file or directory",
     ],
 )
 def test_other_failures_are_neither(text: str) -> None:
-    assert not any(tells(text) for tells in (tells_limit, tells_transient, tells_missing_session))
+    every = (tells_limit, tells_transient, tells_missing_session, tells_no_access)
+    assert not any(tells(text) for tells in every)

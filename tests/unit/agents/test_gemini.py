@@ -225,7 +225,7 @@ def test_its_command_line() -> None:
         *("gemini", "--output-format", "stream-json", "--approval-mode", "yolo", "--skip-trust"),
         *("--model", "gemini-2.5-pro", f"--resume={SESSION}"),
     )
-    assert reading[reading.index("--approval-mode") + 1] == "plan"
+    assert reading[reading.index("--approval-mode") + 1] == "default"
     assert not any("--resume" in word or "SECRET" in word for word in reading)
 
 

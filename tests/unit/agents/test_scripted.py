@@ -92,7 +92,8 @@ def test_a_reviewer_gets_its_options_and_its_schema(desk: Desk) -> None:
     report = desk.ask('echo "$OPTIONS"', reads_only=True)
 
     assert report.ok, report.reason
-    assert any(word in report.final_text for word in ("read-only", "plan", "ask"))
+    words = ("read-only", "--approval-mode default", "ask")
+    assert any(word in report.final_text for word in words)
 
 
 @pytest.mark.parametrize("name", WITH_SESSIONS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from concertmaster.model import Exclusion, LandingMode
+from concertmaster.model import Exclusion, LandingMode, Outcome
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.transitions import RoundTodo
@@ -128,6 +128,14 @@ DUES: list[tuple[History, Due | None]] = [
 @pytest.mark.parametrize(("history", "due"), DUES)
 def test_the_round_that_begins_by_itself(history: History, due: Due | None) -> None:
     assert transitions.find_due(history, SETTINGS, at=NOW) == due
+
+
+def test_an_agent_without_access_to_its_model_waits_for_a_person() -> None:
+    waiting = make("a", WAITING, outcome=Outcome.NO_ACCESS)
+    other = make("b", LEFT_OUT, fault=LandingFault.CULPRIT)
+
+    assert transitions.find_due(history_of(waiting, other), SETTINGS, at=NOW) is None
+    assert transitions.find_due(history_of(other), SETTINGS, at=NOW) is not None
 
 
 @pytest.mark.parametrize("landing", [LandingMode.BRANCHES, LandingMode.NONE])

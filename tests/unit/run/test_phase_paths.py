@@ -20,14 +20,14 @@ from concertmaster.run.attempts import (
     pause_attempt,
     start_attempt,
 )
-from concertmaster.run.phases import AGENTS_OWN, JUDGES
+from concertmaster.run.phases import AGENTS_OWN, JUDGES, STOPS_THE_RUN
 from concertmaster.run.state import Attempt, RunState, TaskRecord
 from concertmaster.run.state_machine import begin_run
 from tests.simulator import make_plan
 
 ATTEMPTS, FIX_ATTEMPTS = 2, 1
 FAR_TOO_MANY = 5000  # places; all phases make 600
-FOREVER = frozenset({Outcome.LIMITED, Outcome.OVER_BUDGET, Outcome.CANCELLED})  # spend no attempt
+FOREVER = frozenset({*STOPS_THE_RUN, Outcome.CANCELLED})  # spend no attempt
 KINDS = {
     "lean": LEAN_PHASES,
     "full": tuple(Phase),
