@@ -49,11 +49,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The measurements of a run: seconds from the start of the process, processor time, load."""
+    """The measurements of a run; seconds count from the start of the process."""
 
     seconds: float
     first_agent_seconds: float
     processor_seconds: float
+    memory_bytes: int  # peak of the largest process
     load: float
     landed: int
 
@@ -121,16 +122,21 @@ class Trial:
         before = os.times()
         load = os.getloadavg()[0]
         wall, began = time.time(), time.monotonic()
-        done = subprocess.run(command, env=self.environment, check=False, capture_output=True)
+        output = self.folder / "output"
+        with output.open("wb") as file:
+            process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=file)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - began
         after = os.times()
-        if done.returncode != 0:
-            sys.exit(f"{command[:2]} failed\n{done.stdout.decode()}\n{done.stderr.decode()}")
+        if process.returncode != 0:
+            sys.exit(f"{command[:2]} failed\n{output.read_text()}")
         first = min(mark.stat().st_mtime for mark in (self.folder / "began").iterdir())
         return Result(
             seconds=seconds,
             first_agent_seconds=first - wall,
             processor_seconds=sum(after[2:4]) - sum(before[2:4]),
+            memory_bytes=1024 * usage.ru_maxrss,
             load=load,
             landed=len(self.git("ls-files").split()) - 20,
         )

@@ -1,0 +1,237 @@
+"""Records events in the state of a run, without indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from concertmaster.events import (
+    BaseChecked,
+    BatchChecked,
+    BatchLanded,
+    CancelRequested,
+    Event,
+    MergeConflicted,
+    PauseEnded,
+    PhaseFailed,
+    PhaseFinished,
+    ResultReceived,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StopRequested,
+    TargetMoved,
+    Throttled,
+    WorkKept,
+)
+from concertmaster.landing import merge_queue
+from concertmaster.landing.merge_queue import PendingStep
+from concertmaster.model import Outcome, Phase, Shortage, TaskState
+from concertmaster.run import phases
+from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
+from concertmaster.run.state import Attempt
+from tests.oracle.state import RunState
+
+_SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
+
+
+# The pause if nobody says when a usage limit ends; doubled while no phase finishes.
+FIRST_PAUSE_SECONDS = 60.0
+LONGEST_GUESS_SECONDS = 3600.0
+MOST_DOUBLINGS = 10
+
+AGENT_PHASES = phases.AGENTS_OWN | {Phase.REVIEW}
+
+
+def apply_event(state: RunState, event: Event) -> RunState:
+    """Return the state with the event recorded."""
+    return _RECORDERS[type(event)](state, event)
+
+
+def _start(state: RunState, event: RunStarted) -> RunState:
+    """Forget what was asked: results may precede the start, and no engine performed commands."""
+    landing = replace(state.landing, asked=PendingStep.NOTHING)
+    return replace(state, landing=landing, keeping=frozenset())
+
+
+def _resume(state: RunState, event: RunResumed) -> RunState:
+    return replace(
+        state,
+        tasks={key: forget_asking(record) for key, record in state.tasks.items()},
+        landing=replace(state.landing, asked=PendingStep.NOTHING, stuck=""),
+        base_green=state.base_green or None,
+        budget_usd=state.budget_usd if event.budget_usd is None else event.budget_usd,
+        cancelled=state.cancelled or event.cancelled,
+        keeping=frozenset(),
+        stopped="",
+        is_halted=False,
+        is_awaiting=False,
+        is_measuring=False,
+        failures=0,
+        finishing=False,
+        finished=False,
+    )
+
+
+def _note_base(state: RunState, event: BaseChecked) -> RunState:
+    landing = replace(
+        state.landing,
+        asked=PendingStep.NOTHING,
+        tip=event.tip,
+        tip_green=event.passed and event.tip == state.plan.base,
+        green=frozenset({event.tree} if event.passed else ()),
+    )
+    return replace(state, landing=landing, base_green=event.passed, base_reason=event.reason)
+
+
+def _finish_phase(state: RunState, event: PhaseFinished) -> RunState:
+    attempts = {key: record.attempt for key, record in state.tasks.items()}
+    if event.phase in AGENT_PHASES:
+        state = replace(state, pauses=0, failures=0)
+    return state.put(finish_phase(state.tasks[event.task], event, sources=attempts))
+
+
+def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
+    settings, failed = state.plan.settings, state.tasks[event.task]
+    state = replace(state, failures=state.failures + 1 if event.agent_failed else state.failures)
+    if event.outcome is Outcome.LIMITED and (until := _pause_until(state, event)):
+        state = replace(state, paused_until=max(state.paused_until, until))
+        return state.put(pause_attempt(failed, event))
+    ended = fail_phase(failed, event, limit=settings.attempts, fix_attempts=settings.fix_attempts)
+    state = state.put(ended)
+    if event.outcome in phases.STOPS_THE_RUN:
+        return replace(state, stopped=event.reason or event.outcome.value)
+    if event.outcome is Outcome.CANCELLED and state.cancelled:
+        return settle_task(state, event.task, TaskState.FAILED, reason="the run was cancelled")
+    return state
+
+
+def _receive(state: RunState, event: ResultReceived) -> RunState:
+    succeeded = event.state in _SUCCESSES
+    is_sensitive = bool(event.sensitive) and not event.lands_anyway
+    waits = event.state is TaskState.SUCCEEDED and is_sensitive
+    held = waits or event.state is TaskState.AWAITING_MERGE
+    attempt = Attempt(
+        number=1,
+        base=event.base,
+        built_on=event.built_on,
+        checkpoint=event.head,
+        outcome=Outcome.SUCCEEDED if succeeded else Outcome.FAILED,
+        reason=event.reason,
+        sensitive=event.sensitive,
+    )
+    received = replace(
+        state.tasks[event.task],
+        state=TaskState.AWAITING_MERGE if held else event.state,
+        reason=event.reason,
+        attempts=(attempt,),
+        held=held,
+    )
+    return state.put(received)
+
+
+def _pause_until(state: RunState, event: PhaseFailed) -> float:
+    """Return when the run may go on, in epoch seconds; 0 if the pause would be too long."""
+    doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(state.pauses, MOST_DOUBLINGS)
+    until = event.resumes_at or event.at + min(doubled, LONGEST_GUESS_SECONDS)
+    longest = state.plan.settings.longest_pause_seconds
+    is_too_late = longest is not None and until - event.at > longest
+    return 0.0 if is_too_late else max(until, event.at)
+
+
+def _end_pause(state: RunState, event: PauseEnded) -> RunState:
+    is_over = event.at >= state.paused_until
+    return replace(
+        state,
+        is_awaiting=False,
+        paused_until=0.0 if is_over else state.paused_until,
+        pauses=state.pauses + 1 if is_over else state.pauses,
+    )
+
+
+def _throttle(state: RunState, event: Throttled) -> RunState:
+    state = replace(state, throttled=event.reason, short=event.short)
+    if not event.is_answer:
+        return state
+    is_in_vain = event.short is Shortage.DISK and not state.is_working
+    stopped = state.stopped or (event.reason if is_in_vain else "")
+    return replace(state, is_measuring=False, stopped=stopped)
+
+
+def _comes_too_late(state: RunState) -> bool:
+    """Return whether the check was stopped and the prefix that had passed is already landing."""
+    return state.landing.asked is PendingStep.LAND
+
+
+def _note_check(state: RunState, event: BatchChecked) -> RunState:
+    if _comes_too_late(state):
+        return state
+    return replace(state, landing=merge_queue.record_check(state.landing, event))
+
+
+def _note_conflict(state: RunState, event: MergeConflicted) -> RunState:
+    if _comes_too_late(state):
+        return state
+    state = replace(state, landing=merge_queue.record_conflict(state.landing, event))
+    if event.behind:
+        return state
+    reason = f"does not merge onto the target: conflict in {', '.join(event.paths)}"
+    return settle_task(state, event.task, TaskState.LEFT_OUT, reason=reason)
+
+
+def _note_landed(state: RunState, event: BatchLanded) -> RunState:
+    reapplied = state.landing.reapplied
+    state = replace(state, landing=merge_queue.record_landed(state.landing, event))
+    end = TaskState.AWAITING_MERGE if event.branch else TaskState.LANDED
+    reason = f"on {event.branch}: {state.landing.diverted}" if event.branch else ""
+    for task in event.tasks:
+        state = settle_task(state, task, end, reason=reason)
+        state = state.put(replace(state.tasks[task], landed_as_it_is=task not in reapplied))
+    return state
+
+
+def _note_moved(state: RunState, event: TargetMoved) -> RunState:
+    return replace(state, landing=merge_queue.record_moved(state.landing, event))
+
+
+def _note_kept(state: RunState, event: WorkKept) -> RunState:
+    state = state.put(replace(state.tasks[event.task], kept_on=event.branch))
+    return replace(state, keeping=state.keeping - {event.task})
+
+
+def _cancel(state: RunState, event: CancelRequested) -> RunState:
+    return replace(state, cancelled=True)
+
+
+def _stop(state: RunState, event: StopRequested) -> RunState:
+    return replace(state, stopped=event.reason, is_halted=True)
+
+
+def _note_finished(state: RunState, event: RunFinished) -> RunState:
+    """Finish the run, unless a late cancellation has asked for work to be kept first."""
+    return replace(state, finished=not state.keeping, finishing=False)
+
+
+_RECORDERS: Mapping[type, Callable[..., RunState]] = {
+    RunStarted: _start,
+    RunResumed: _resume,
+    BaseChecked: _note_base,
+    PhaseFinished: _finish_phase,
+    PhaseFailed: _fail_phase,
+    ResultReceived: _receive,
+    BatchChecked: _note_check,
+    MergeConflicted: _note_conflict,
+    BatchLanded: _note_landed,
+    TargetMoved: _note_moved,
+    WorkKept: _note_kept,
+    PauseEnded: _end_pause,
+    Throttled: _throttle,
+    CancelRequested: _cancel,
+    StopRequested: _stop,
+    RunFinished: _note_finished,
+}
+
+
+def settle_task(state: RunState, task: str, end: TaskState, *, reason: str) -> RunState:
+    """Return the state with the task in the state `end`, for this reason."""
+    return state.put(replace(state.tasks[task], state=end, reason=reason))
