@@ -17,7 +17,7 @@ SOURCE = TESTS.parent / "src" / "concertmaster"
 # What each package may import, bottom up. Every package may import the ground floor and itself.
 # The model's Plan keeps the declared settings, so their declarations lie on the ground floor.
 GROUND = (
-    "model errors events commands graph retry clock templates"
+    "model errors events commands graph persistent retry clock templates"
     " settings.choices settings.declarations"
 )
 PACKAGES = {

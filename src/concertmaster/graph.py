@@ -5,6 +5,7 @@ A graph maps each task to the set of tasks that come before it.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
@@ -38,12 +39,12 @@ def sort(graph: Graph, *, rank: Mapping[str, int]) -> tuple[str, ...]:
     """
     sorter = TopologicalSorter({node: graph[node] & graph.keys() for node in graph})
     sorter.prepare()
-    free: list[str] = []
+    free: list[tuple[int, str]] = []
     ordered: list[str] = []
     while sorter.is_active():
-        free.extend(sorter.get_ready())
-        free.sort(key=lambda node: (rank.get(node, 0), node), reverse=True)
-        node = free.pop()
+        for node in sorter.get_ready():
+            heapq.heappush(free, (rank.get(node, 0), node))
+        node = heapq.heappop(free)[1]
         ordered.append(node)
         sorter.done(node)
     return tuple(ordered)

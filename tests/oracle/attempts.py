@@ -11,7 +11,7 @@ from concertmaster.graph import Graph
 from concertmaster.model import Built, Phase
 from concertmaster.run import phases
 from concertmaster.run.attempts import counts_as_attempt
-from concertmaster.run.state import TaskRecord
+from concertmaster.run.task_record import TaskRecord
 from tests.oracle.state import RunState
 
 

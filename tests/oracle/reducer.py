@@ -29,7 +29,7 @@ from concertmaster.landing.merge_queue import PendingStep
 from concertmaster.model import Outcome, Phase, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
-from concertmaster.run.state import Attempt
+from concertmaster.run.task_record import Attempt
 from tests.oracle.state import RunState
 
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from concertmaster.landing.merge_queue import Landing
 from concertmaster.model import Plan, Shortage
 from concertmaster.planning.scheduler import Network
-from concertmaster.run.state import TaskRecord
+from concertmaster.run.task_record import TaskRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

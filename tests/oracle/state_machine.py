@@ -25,7 +25,7 @@ from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask
 from concertmaster.model import LandingMode, Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.attempts import abandon_attempt, start_attempt
-from concertmaster.run.state import TaskRecord
+from concertmaster.run.task_record import TaskRecord
 from tests.oracle import merge_queue, scheduler
 from tests.oracle.attempts import (
     find_wanted_changes,

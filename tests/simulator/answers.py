@@ -148,7 +148,7 @@ class SimulatedEngine:
 
     # --- the answers ---------------------------------------------------------------------------
 
-    def _answer(self, command: Command) -> Answer | None:
+    def answer(self, command: Command) -> Answer | None:
         match command:
             case CheckBase():
                 return self._check_base()

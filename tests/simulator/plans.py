@@ -1,8 +1,8 @@
-"""Makes plans of tasks that are named by one letter."""
+"""Makes plans for simulated runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from concertmaster.model import (
     LEAN_PHASES,
@@ -19,11 +19,11 @@ BASE = "base"
 
 
 def make_plan(
-    tasks: str,
+    tasks: Iterable[str],
     *,
-    hard: Iterable[str] = (),
-    soft: Iterable[str] = (),
-    apart: Iterable[str] = (),
+    hard: Iterable[Sequence[str]] = (),
+    soft: Iterable[Sequence[str]] = (),
+    apart: Iterable[Sequence[str]] = (),
     slots: int = 8,
     attempts: int = 1,
     budget_usd: float | None = None,
@@ -32,7 +32,7 @@ def make_plan(
     fix_attempts: int = 3,
     longest_pause_seconds: float | None = None,
 ) -> Plan:
-    """Return a plan of tasks named by one letter; "ba" in `hard` or `soft` is b after a."""
+    """Return a plan of tasks; "ba" or ("b", "a") in `hard` or `soft` is b after a."""
     return Plan(
         run="run",
         base=BASE,

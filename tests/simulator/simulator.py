@@ -82,7 +82,7 @@ class Simulator(SimulatedEngine):
     def _answer_one(self) -> None:
         assert self.pending, "nothing is asked, and the run has not finished"
         command = self.pending.pop(next(self.order, 0) % len(self.pending))
-        event = self._answer(command)
+        event = self.answer(command)
         if event is not None:
             self._happen(event)
 
@@ -90,7 +90,7 @@ class Simulator(SimulatedEngine):
         """Kill the process and resume the run; a landing may be done that is not in the journal."""
         for command in self.pending:
             if isinstance(command, LandBatch) and next(self.order, 0) % 2:
-                self._answer(command)
+                self.answer(command)
         assert fold_events(self.plan, self.journal) == self.state
         self._resume()
 

@@ -30,7 +30,8 @@ from concertmaster.report.outcome import NextStep
 from concertmaster.report.summary import breakdown_markdown
 from concertmaster.rounds.documents import RESULTS_FILE
 from concertmaster.rounds.result import Result, ShareResults
-from concertmaster.run.state import Attempt, RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import Attempt, TaskRecord
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.text.redaction import REPLACEMENT
 

@@ -19,7 +19,8 @@ from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.model import TaskState
 from concertmaster.report.outcome import can_go_on
-from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import TaskRecord
 from concertmaster.sandbox import host
 from concertmaster.settings.process import find_cache
 from concertmaster.terminal.console import Console

@@ -60,6 +60,7 @@ class EventLoop:
         self, context: RunContext, *, journal: Journal, progress: ProgressListener
     ) -> None:
         self._site = context
+        self._tasks = {task.id: task for task in context.plan.tasks}
         self._journal = journal
         self._progress = progress
         self._inbox: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
@@ -163,7 +164,7 @@ class EventLoop:
 
     def _keep(self, command: KeepWork) -> WorkKept:
         """Put the commit on the task's branch, unless a branch of the user still holds it."""
-        task = next(one for one in self._site.plan.tasks if one.id == command.task)
+        task = self._tasks[command.task]
         if task.branch and branches.find_tip(self._site.repository, task.branch) == command.commit:
             return WorkKept(task=command.task, branch=task.branch, commit=command.commit)
         branch = f"concertmaster/{self._site.plan.run}/{command.task}"

@@ -142,9 +142,10 @@ def collect_queue(
     batch: dict[str, QueuedTask] = {}
     for task in graph.sort(before, rank=rank):
         contender = named[task]
-        at_hand = settled.landed | batch.keys()
-        may_build = {b.task for b in contender.built_on} <= at_hand | settled.lost
-        if task not in aside and may_build and contender.needs <= at_hand:
+        away = {on for on in before[task] | contender.needs if on not in batch}
+        away = {on for on in away if on not in settled.landed}
+        may_build = all(on in settled.lost for on in away)
+        if task not in aside and may_build and away.isdisjoint(contender.needs):
             batch[task] = contender
     return tuple(batch.values())
 
@@ -222,12 +223,14 @@ def _candidates(batch: Sequence[QueuedTask], settled: SettledTask) -> tuple[Merg
 
     One is merged as it is when all that it is built on landed or is merged unchanged.
     """
-    intact = dict(settled.intact)
+    ahead: dict[str, str] = {}
     found = []
     for c in batch:
-        as_it_is = all(intact.get(b.task) == b.head for b in c.built_on)
+        as_it_is = all(
+            b.head in (ahead.get(b.task), settled.intact.get(b.task)) for b in c.built_on
+        )
         if as_it_is:
-            intact[c.task] = c.head
+            ahead[c.task] = c.head
         found.append(
             MergeCandidate(task=c.task, title=c.title, base=c.base, head=c.head, as_it_is=as_it_is)
         )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from concertmaster import graph
 from concertmaster.model import Plan
+from concertmaster.persistent import Heap, PersistentMap, merge_heaps, push_heap
 
 # Part of the waiting imposed on excluded neighbours that counts in a task's rank. With it,
 # measured makespans are within 2 % of the optimum for 64 to 256 tasks.
@@ -54,38 +55,97 @@ class Network:
         return graph.sort(self.before, rank={})
 
     @cached_property
+    def position(self) -> dict[str, int]:
+        """Return the place of each task in the plan, from 0."""
+        return {task: number for number, task in enumerate(self.before)}
+
+    @cached_property
+    def order_position(self) -> dict[str, int]:
+        """Return the place of each task in `order`, from 0."""
+        return {task: number for number, task in enumerate(self.order)}
+
+    @cached_property
+    def after(self) -> graph.Graph:
+        """Return the tasks that come directly after each task."""
+        return graph.invert(self.before)
+
+    @cached_property
+    def hard_after(self) -> graph.Graph:
+        """Return the tasks that hard-need each task directly."""
+        return graph.invert(self.hard)
+
+    @cached_property
     def critical(self) -> dict[str, float]:
         """Seconds of the heaviest chain that starts with each task."""
         return graph.longest_paths(self.before, weight=self.estimates)
 
 
-def pick(
-    network: Network,
-    *,
-    ready: frozenset[str],
-    running: frozenset[str],
-    open_tasks: frozenset[str],
-    free_slots: int,
-) -> tuple[str, ...]:
-    """Return the tasks to start now, most urgent first.
+Urgency = tuple[float, float, str]  # the lowest is the most urgent; the task's id comes last
 
-    None of them is excluded with another or with a running one. `open_tasks` are all tasks that
-    have not ended: only they count as load of a neighbour.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agenda:
+    """The ready tasks of a run as a queue by urgency.
+
+    While a run goes on urgency only falls, because tasks that are over load nothing. So the queue
+    may hold a task too early, never too late, and a task's urgency is renewed when it comes up.
+    A task that is excluded with a running one waits with it in `held_by` until that has ended.
     """
-    chosen: list[str] = []
-    for task in sorted(ready, key=lambda task: _urgency(network, task, open_tasks)):
-        if len(chosen) == free_slots:
-            break
-        if not network.excluded[task] & (running | frozenset(chosen)):
-            chosen.append(task)
-    return tuple(chosen)
+
+    queue: Heap[Urgency] | None = None
+    held_by: PersistentMap[str, Heap[Urgency]] = field(default_factory=PersistentMap)
+
+    def add(self, urgency: Urgency) -> Agenda:
+        """Return the agenda with a further ready task."""
+        return replace(self, queue=push_heap(self.queue, urgency))
+
+    def release(self, ended: str) -> Agenda:
+        """Return the agenda with the tasks back in the queue that waited for the ended task."""
+        waiting = self.held_by.get(ended)
+        if waiting is None:
+            return self
+        queue = merge_heaps(self.queue, waiting)
+        return replace(self, queue=queue, held_by=self.held_by.discard(ended))
+
+    def pick(
+        self,
+        network: Network,
+        *,
+        ready: Container[str],
+        running: Collection[str],
+        is_open: Callable[[str], bool],
+        free_slots: int,
+    ) -> tuple[Agenda, tuple[str, ...]]:
+        """Return the tasks to start now, most urgent first, and the agenda without them.
+
+        None of them is excluded with another or with a running task. `is_open` says of a task that
+        it is not over: only such tasks still load what they share.
+        """
+        queue, held_by, chosen = self.queue, self.held_by, list[str]()
+        while queue and len(chosen) < free_slots:
+            urgency, queue = queue.first, queue.rest
+            task = urgency[-1]
+            if task not in ready or task in chosen:
+                continue
+            now = rank_task(network, task, is_open)
+            rival = _find_rival(network.excluded[task], (*running, *chosen))
+            if now != urgency:
+                queue = push_heap(queue, now)
+            elif rival:
+                held_by = held_by.insert(rival, push_heap(held_by.get(rival), urgency))
+            else:
+                chosen.append(task)
+        return Agenda(queue=queue, held_by=held_by), tuple(chosen)
 
 
-def _urgency(network: Network, task: str, open_tasks: frozenset[str]) -> tuple[float, float, str]:
-    """Return a sort key by priority, then by critical path and load, then by id."""
-    # A plain sum depends on the order of the set, which differs between processes. A resumed run
-    # must choose as before.
-    shared = math.fsum(network.estimates[other] for other in network.excluded[task] & open_tasks)
+def _find_rival(excluded: frozenset[str], at_work: Iterable[str]) -> str:
+    return next((task for task in at_work if task in excluded), "")
+
+
+def rank_task(network: Network, task: str, is_open: Callable[[str], bool]) -> Urgency:
+    """Return how urgent a task is: by priority, then by critical path and shared load."""
+    # A plain sum of a set depends on its order, which differs between processes; resume may not.
+    shared = math.fsum(network.estimates[on] for on in network.excluded[task] if is_open(on))
     rank = network.critical[task] + NEIGHBOUR_WEIGHT * shared
     return (-network.priority[task], -rank, task)
 
@@ -100,28 +160,33 @@ def simulate(network: Network, *, slots: int) -> tuple[tuple[str, ...], float]:
 
 
 def predict_ends(network: Network, *, slots: int) -> dict[str, float]:
-    """Return the seconds after which each task ends, in order of starts.
-
-    Tasks are assumed to take their estimates.
-    """
-    open_tasks, done, found = set(network.before), set[str](), dict[str, float]()
-    ends: list[tuple[float, str]] = []
-    now = 0.0
+    """Seconds after which each task ends if every one takes its estimate, in order of starts."""
+    open_tasks, found = set(network.before), dict[str, float]()
+    open_needs = {task: len(before) for task, before in network.before.items()}
+    ready = {task for task, count in open_needs.items() if not count}
+    agenda, ends, now = Agenda(), list[tuple[float, str]](), 0.0
+    for task in ready:
+        agenda = agenda.add(rank_task(network, task, open_tasks.__contains__))
     while open_tasks:
-        running = frozenset(task for _, task in ends)
-        ready = frozenset(t for t in open_tasks - running if network.before[t] <= done)
-        for task in pick(
+        agenda, chosen = agenda.pick(
             network,
             ready=ready,
-            running=running,
-            open_tasks=frozenset(open_tasks),
+            running=[task for _, task in ends],
+            is_open=open_tasks.__contains__,
             free_slots=slots - len(ends),
-        ):
+        )
+        for task in chosen:
+            ready.discard(task)
             found[task] = now + network.estimates[task]
             heapq.heappush(ends, (found[task], task))
         now, ended = heapq.heappop(ends)
         open_tasks.discard(ended)
-        done.add(ended)
+        agenda = agenda.release(ended)
+        for task in network.after[ended]:
+            open_needs[task] -= 1
+            if not open_needs[task]:
+                ready.add(task)
+                agenda = agenda.add(rank_task(network, task, open_tasks.__contains__))
     return found
 
 

@@ -37,7 +37,8 @@ from concertmaster.report.model import (
 )
 from concertmaster.report.outcome import find_ending, next_steps, sensitive_paths, suggest_drafts
 from concertmaster.run.phases import AGENTS_OWN
-from concertmaster.run.state import Attempt, RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import Attempt, TaskRecord
 
 
 def build_report(state: RunState, events: Sequence[Event]) -> Report:

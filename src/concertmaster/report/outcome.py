@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from concertmaster.model import LandingMode, Shortage, TaskState
-from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import TaskRecord
 from concertmaster.text.display import display
 
 MOST_PATHS_NAMED = 5

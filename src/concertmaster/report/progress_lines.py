@@ -56,9 +56,8 @@ def progress_lines(before: RunState, after: RunState, event: Event) -> Iterator[
 
 def _tell_left_out(before: RunState, after: RunState, event: Event) -> Iterator[str]:
     accused = isinstance(event, BatchChecked) and not after.landing.stuck
-    for key, record in after.tasks.items():
-        if record.state is before.tasks[key].state:
-            continue
+    for key in after.tasks.changed_since(before.tasks):
+        record = after.tasks[key]
         if record.state is TaskState.LEFT_OUT:
             word = "culprit" if accused else "left out"
             yield f"{word}: {key} {show_reason(record.reason)}"

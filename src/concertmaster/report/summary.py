@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from concertmaster.model import LandingMode, TaskState, Usage
 from concertmaster.planning.estimates import say_cost
@@ -22,7 +22,9 @@ def headline(report: Report) -> str:
     return f"run {report.run}{where}: {ended}{reason}; {states}"
 
 
-def count_states(states: Iterable[TaskState], ended: RunEnd = RunEnd.UNFINISHED) -> str:
+def count_states(
+    states: Iterable[TaskState] | Mapping[TaskState, int], ended: RunEnd = RunEnd.UNFINISHED
+) -> str:
     """Return the number of tasks in each state, such as "3 landed, 1 left out"."""
     found = Counter(states)
     told = ((found[state], say_state(state, ended)) for state in TaskState if found[state])

@@ -8,7 +8,8 @@ from dataclasses import replace
 from concertmaster.events import BaseChecked, BatchChecked, BatchLanded, Event, MergeConflicted
 from concertmaster.model import TaskState
 from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict, VerdictStep
-from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import TaskRecord
 from concertmaster.text.display import count, duration, shorten_id
 from concertmaster.text.markdown import as_cell, as_code, as_line
 

@@ -11,7 +11,8 @@ from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.graph import Graph
 from concertmaster.model import Built, Outcome, Phase, TaskState
 from concertmaster.run import phases
-from concertmaster.run.state import Attempt, RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import Attempt, TaskRecord
 
 
 def start_attempt(record: TaskRecord) -> TaskRecord:
@@ -76,8 +77,8 @@ def _wanted(state: RunState, record: TaskRecord) -> tuple[tuple[Built, ...], fro
     required = hard - _inherited(state, hard)
     optional = others - hard - _inherited(state, others | hard)
     wanted = [
-        *(k for k in state.tasks if k in required),
-        *(k for k in state.tasks if k in optional),
+        *state.tasks.in_order(required),
+        *state.tasks.in_order(optional),
     ]
     return tuple(Built(task=k, head=state.tasks[k].head) for k in wanted), required
 

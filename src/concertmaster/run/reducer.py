@@ -29,7 +29,9 @@ from concertmaster.landing.merge_queue import PendingStep
 from concertmaster.model import Outcome, Phase, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
-from concertmaster.run.state import Attempt, RunState
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import Attempt, TaskRecord
+from concertmaster.run.task_table import TaskTable
 
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 
@@ -52,18 +54,17 @@ def apply_event(state: RunState, event: Event) -> RunState:
 def _start(state: RunState, event: RunStarted) -> RunState:
     """Forget what was asked: results may precede the start, and no engine performed commands."""
     landing = replace(state.landing, asked=PendingStep.NOTHING)
-    return replace(state, landing=landing, keeping=frozenset())
+    return replace(state, landing=landing, tasks=_rebuild(state, state.tasks))
 
 
 def _resume(state: RunState, event: RunResumed) -> RunState:
     return replace(
         state,
-        tasks={key: forget_asking(apply_event) for key, apply_event in state.tasks.items()},
+        tasks=_rebuild(state, {key: forget_asking(one) for key, one in state.tasks.items()}),
         landing=replace(state.landing, asked=PendingStep.NOTHING, stuck=""),
         base_green=state.base_green or None,
         budget_usd=state.budget_usd if event.budget_usd is None else event.budget_usd,
         cancelled=state.cancelled or event.cancelled,
-        keeping=frozenset(),
         stopped="",
         is_halted=False,
         is_awaiting=False,
@@ -72,6 +73,12 @@ def _resume(state: RunState, event: RunResumed) -> RunState:
         finishing=False,
         finished=False,
     )
+
+
+def _rebuild(state: RunState, records: Mapping[str, TaskRecord]) -> TaskTable:
+    """Return the table of these records, in which no work is being kept."""
+    before = state.tasks
+    return TaskTable.build(before.network, records, mode=before.mode, changes=before.changes)
 
 
 def _note_base(state: RunState, event: BaseChecked) -> RunState:
@@ -86,7 +93,7 @@ def _note_base(state: RunState, event: BaseChecked) -> RunState:
 
 
 def _finish_phase(state: RunState, event: PhaseFinished) -> RunState:
-    attempts = {key: apply_event.attempt for key, apply_event in state.tasks.items()}
+    attempts = {built.task: state.tasks[built.task].attempt for built in event.built_on}
     if event.phase in AGENT_PHASES:
         state = replace(state, pauses=0, failures=0)
     return state.put(finish_phase(state.tasks[event.task], event, sources=attempts))
@@ -203,7 +210,7 @@ def _note_moved(state: RunState, event: TargetMoved) -> RunState:
 
 def _note_kept(state: RunState, event: WorkKept) -> RunState:
     state = state.put(replace(state.tasks[event.task], kept_on=event.branch))
-    return replace(state, keeping=state.keeping - {event.task})
+    return replace(state, tasks=state.tasks.end_keeping(event.task))
 
 
 def _cancel(state: RunState, event: CancelRequested) -> RunState:

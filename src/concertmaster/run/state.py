@@ -2,95 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 from concertmaster.landing.merge_queue import Landing
-from concertmaster.model import Built, Outcome, Phase, Plan, Shortage, Task, TaskState, Usage
+from concertmaster.model import Plan, Shortage
 from concertmaster.planning.scheduler import Network
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """A try of a task.
-
-    `asked` is the phase that has no answer yet. `usages` are those of the phases that met their
-    exit condition; `holds` are the phases whose exit condition is met for the tree as it is.
-    """
-
-    number: int
-    asked: Phase | None = None
-    redo: bool = False
-    base: str = ""
-    built_on: tuple[Built, ...] = ()
-    folder: str = ""
-    folder_released: bool = False
-    folder_stays: bool = False  # it holds work that could not be saved
-    checkpoint: str = ""
-    interrupted_at: str = ""  # the checkpoint at the start of a phase that a usage limit stopped
-    session: str = ""
-    no_op: str = ""
-    usages: tuple[Usage, ...] = ()
-    holds: tuple[Phase, ...] = ()
-    returned: tuple[Phase, ...] = ()  # the phases that sent the work back, each time
-    evidence: str = ""  # the failure that they want fixed
-    findings: str = ""
-    follow_ups: tuple[str, ...] = ()
-    outcome: Outcome | None = None
-    reason: str = ""
-    saved: str = ""
-    sensitive: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    lost_usage: Usage = Usage()
-    resumes_at: float = 0.0  # end of the usage limit that ended it, in epoch seconds
-    started_at: float = 0.0
-
-    @property
-    def head(self) -> str:
-        """Return the one commit of a succeeded attempt, "" if it changed nothing."""
-        return self.checkpoint if self.outcome is Outcome.SUCCEEDED and not self.no_op else ""
-
-    @property
-    def work(self) -> str:
-        """Return the newest commit that holds something beyond the base, "" if there is none."""
-        newest = self.saved or self.checkpoint
-        return newest if newest != self.base else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRecord:
-    """A task with its attempts and its state."""
-
-    task: Task
-    state: TaskState = TaskState.WAITING
-    reason: str = ""
-    attempts: tuple[Attempt, ...] = ()
-    stopping: bool = False
-    landed_as_it_is: bool = False
-    held: bool = False  # only a person may merge it
-    kept_on: str = ""
-
-    @property
-    def attempt(self) -> Attempt | None:
-        return self.attempts[-1] if self.attempts else None
-
-    @property
-    def is_busy(self) -> bool:
-        """Return whether the task occupies a slot."""
-        return self.state is TaskState.RUNNING
-
-    @property
-    def head(self) -> str:
-        return self.attempt.head if self.attempt else ""
-
-    @property
-    def has_change(self) -> bool:
-        """Return whether there is a commit that others may build on."""
-        return bool(self.head) and not self.state.is_lost
-
-    @property
-    def work(self) -> str:
-        return next((a.work for a in reversed(self.attempts) if a.work), "")
+from concertmaster.run.task_record import TaskRecord
+from concertmaster.run.task_table import TaskTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +17,7 @@ class RunState:
     """The state of a run; `stopped` is the reason why no further agent may start."""
 
     plan: Plan
-    network: Network
-    tasks: Mapping[str, TaskRecord]
+    tasks: TaskTable
     landing: Landing
     base_green: bool | None = None
     base_reason: str = ""
@@ -114,26 +32,29 @@ class RunState:
     failures: int = 0  # failures of agents themselves in a row, across tasks
     budget_usd: float | None = None
     is_halted: bool = False  # running phases end as well
-    keeping: frozenset[str] = field(default_factory=frozenset)
     finishing: bool = False
     finished: bool = False
 
     @property
+    def network(self) -> Network:
+        """Return the needs and exclusions of the tasks."""
+        return self.tasks.network
+
+    @property
+    def keeping(self) -> AbstractSet[str]:
+        """Return the tasks whose work is being put on a branch."""
+        return self.tasks.keeping
+
+    @property
     def is_working(self) -> bool:
         """Return whether an attempt or the train runs."""
-        return bool(self.landing.asked) or any(record.is_busy for record in self.tasks.values())
-
-    def put(self, record: TaskRecord) -> RunState:
-        """Return the state with this record in place of the task's old one."""
-        return replace(self, tasks={**self.tasks, record.task.id: record})
+        return bool(self.landing.asked) or bool(self.tasks.running)
 
     @property
     def cost_usd(self) -> float:
         """Return the sum of all costs that agents reported so far, in US dollars."""
-        usages = [
-            usage
-            for record in self.tasks.values()
-            for attempt in record.attempts
-            for usage in (*attempt.usages, attempt.lost_usage)
-        ]
-        return sum(usage.cost_usd or 0.0 for usage in usages)
+        return float(self.tasks.cost)
+
+    def put(self, record: TaskRecord) -> RunState:
+        """Return the state with this record in place of the task's old one."""
+        return replace(self, tasks=self.tasks.put(record))

@@ -6,6 +6,7 @@ resumed run forgets that they were asked, and asks again.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
@@ -25,7 +26,6 @@ from concertmaster.events import Event
 from concertmaster.landing import merge_queue
 from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTask
 from concertmaster.model import LandingMode, Plan, Shortage, TaskState
-from concertmaster.planning import scheduler
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.attempts import (
     abandon_attempt,
@@ -34,15 +34,15 @@ from concertmaster.run.attempts import (
     start_attempt,
 )
 from concertmaster.run.reducer import apply_event, settle_task
-from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import TaskRecord
+from concertmaster.run.task_table import TaskTable
 
 Moved = tuple[RunState, tuple[Command, ...]]
 
 # Failures of agents themselves in a row: first attempts run one at a time, then the run stops.
 FAILURES_THAT_SLOW = 5
 FAILURES_THAT_STOP = 8
-
-ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
 # The probability that a task breaks the check of a batch; higher after failed attempts.
 PRIOR_RISK = 0.05
@@ -51,10 +51,11 @@ RISK_PER_RETRY = 0.10
 
 def begin_run(plan: Plan) -> RunState:
     """Return the state before the first event."""
+    records = {task.id: TaskRecord(task=task) for task in plan.tasks}
+    network, mode = Network.from_plan(plan), plan.settings.landing
     return RunState(
         plan=plan,
-        network=Network.from_plan(plan),
-        tasks={task.id: TaskRecord(task=task) for task in plan.tasks},
+        tasks=TaskTable.build(network, records, mode=mode),
         landing=Landing(),
         budget_usd=plan.settings.budget_usd,
     )
@@ -117,17 +118,22 @@ def _pause(state: RunState) -> Moved:
 def _block(state: RunState) -> Moved:
     """Block the tasks whose hard need will not land."""
     commands: list[Command] = []
-    for key in state.network.order:
+    position, found = state.network.order_position, {*state.tasks.doomed}
+    queue = sorted((position[key], key) for key in found)
+    while queue:  # needs come first, so a task that is blocked here blocks what needs it
+        key = heapq.heappop(queue)[1]
         one = state.tasks[key]
-        lost = [on for on in state.network.hard[key] if state.tasks[on].state.is_lost]
-        if not lost or one.state.is_lost or _has_arrived(one):
-            continue
         if one.attempt and one.attempt.asked:
             state, more = _stop(state, one)
             commands.extend(more)
-        else:
-            reason = f"needs {min(lost)}, which did not land"
-            state = state.put(abandon_attempt(one, TaskState.BLOCKED, reason=reason))
+            continue
+        lost = min(on for on in state.network.hard[key] if state.tasks[on].state.is_lost)
+        reason = f"needs {lost}, which did not land"
+        state = state.put(abandon_attempt(one, TaskState.BLOCKED, reason=reason))
+        for further in state.network.hard_after[key]:
+            if further in state.tasks.doomed and further not in found:
+                found.add(further)
+                heapq.heappush(queue, (position[further], further))
     return state, tuple(commands)
 
 
@@ -141,8 +147,9 @@ def _stop(state: RunState, one: TaskRecord) -> Moved:
 def _go_on(state: RunState) -> Moved:
     """Ask for the next phase of every attempt whose last one is answered; on cancel, stop them."""
     commands: list[Command] = []
-    for one in state.tasks.values():
-        if not one.is_busy or one.attempt is None:
+    for key in state.tasks.in_order(state.tasks.running):
+        one = state.tasks[key]
+        if one.attempt is None:
             continue
         if one.attempt.asked is not None:
             if state.cancelled or state.is_halted:
@@ -167,18 +174,17 @@ def _start(state: RunState) -> Moved:
         return _check_base(state)
     if state.paused_until:
         return state, ()
-    busy = frozenset(key for key, one in state.tasks.items() if one.is_busy)
-    ready = frozenset(key for key in state.tasks if _is_ready(state, key))
-    slots = _usable_slots(state)
-    if not ready or len(busy) >= slots:
+    tasks, free_slots = state.tasks, _usable_slots(state) - len(state.tasks.running)
+    if not tasks.ready or free_slots <= 0:
         return state, ()
-    chosen = scheduler.pick(
+    agenda, chosen = tasks.agenda.pick(
         state.network,
-        ready=ready,
-        running=busy,
-        open_tasks=frozenset(k for k, one in state.tasks.items() if not one.state.is_over),
-        free_slots=slots - len(busy),
+        ready=tasks.ready,
+        running=tasks.running,
+        is_open=tasks.is_open,
+        free_slots=free_slots,
     )
+    state = replace(state, tasks=replace(tasks, agenda=agenda))
     commands: list[Command] = []
     for key in chosen:
         changed, command = next_command(start_attempt(state.tasks[key]), state)
@@ -205,12 +211,6 @@ def _check_base(state: RunState) -> Moved:
         return state, ()
     landing = replace(state.landing, asked=PendingStep.BASE)
     return replace(state, landing=landing), (CheckBase(),)
-
-
-def _is_ready(state: RunState, key: str) -> bool:
-    if state.tasks[key].state is not TaskState.WAITING:
-        return False
-    return all(state.tasks[on].state.is_over for on in state.network.before[key])
 
 
 def _halt_train(state: RunState) -> Moved:
@@ -244,84 +244,53 @@ def _drive_train(state: RunState) -> Moved:
 
 
 def _contenders(state: RunState) -> tuple[QueuedTask, ...]:
-    return tuple(
-        QueuedTask(
-            task=key,
-            title=one.task.title,
-            base=one.attempt.base,
-            head=one.head,
-            built_on=one.attempt.built_on,
-            needs=find_wanted_changes(state, key, state.network.hard),
-            risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
-            is_checked=not one.task.branch,
-        )
-        for key, one in state.tasks.items()
-        if one.state is TaskState.SUCCEEDED and one.attempt and one.head
+    tasks = state.tasks
+    return tuple(_queue_task(state, tasks[key]) for key in tasks.in_order(tasks.succeeded))
+
+
+def _queue_task(state: RunState, one: TaskRecord) -> QueuedTask:
+    assert one.attempt is not None, "a succeeded task has an attempt"
+    return QueuedTask(
+        task=one.task.id,
+        title=one.task.title,
+        base=one.attempt.base,
+        head=one.head,
+        built_on=one.attempt.built_on,
+        needs=find_wanted_changes(state, one.task.id, state.network.hard),
+        risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
+        is_checked=not one.task.branch,
     )
 
 
 def _settled(state: RunState) -> SettledTask:
-    landed = {key: one for key, one in state.tasks.items() if _has_arrived(one)}
-    return SettledTask(
-        intact={key: one.head for key, one in landed.items() if one.landed_as_it_is},
-        landed=frozenset(landed),
-        lost=frozenset(_absent(state)),
-    )
-
-
-def _absent(state: RunState) -> set[str]:
-    """Return the tasks that others land without: lost, held, or waiting for a held one."""
-    absent: set[str] = set()
-    for key in state.network.order:
-        one = state.tasks[key]
-        waits = not _has_arrived(one) and bool(absent & state.network.hard[key])
-        if one.state.is_lost or one.held or waits:
-            absent.add(key)
-    return absent
-
-
-def _has_arrived(one: TaskRecord) -> bool:
-    """Return whether the change is on the target, or on the branch of a diverted landing."""
-    return one.state in ARRIVED and not one.held
+    tasks = state.tasks
+    return SettledTask(intact=tasks.intact, landed=tasks.landed, lost=tasks.absent)
 
 
 def _keep_work(state: RunState) -> Moved:
     """Put work that will not land on its own branch in the user's repository."""
-    commands: list[Command] = []
-    for key, one in state.tasks.items():
-        commit = _work_to_keep(state, one)
-        if commit and not one.kept_on and key not in state.keeping:
-            state = replace(state, keeping=state.keeping | {key})
-            commands.append(KeepWork(task=key, commit=commit))
-    return state, tuple(commands)
-
-
-def _work_to_keep(state: RunState, one: TaskRecord) -> str:
-    mode = state.plan.settings.landing
-    if mode is LandingMode.NONE or one.is_busy or one.state in ARRIVED:
-        return ""
-    is_over = state.cancelled or state.base_green is False
-    if one.state.is_lost or (is_over and not state.landing.asked):
-        return one.work
-    done = one.state is TaskState.SUCCEEDED and mode is LandingMode.BRANCHES
-    return one.head if done else ""
+    tasks = state.tasks
+    is_over = (state.cancelled or state.base_green is False) and not state.landing.asked
+    keys = tasks.in_order(tasks.unkept if is_over else tasks.due)
+    if not keys:
+        return state, ()
+    commands = tuple(
+        KeepWork(task=key, commit=one.work if is_over or one.state.is_lost else one.head)
+        for key, one in ((key, tasks[key]) for key in keys)
+    )
+    return replace(state, tasks=tasks.keep(*keys)), commands
 
 
 def _release(state: RunState) -> Moved:
     """Remove the worktrees of attempts that are over, unless they hold unsaved work."""
     commands: list[Command] = []
-    for one in state.tasks.values():
-        due = [
-            a
-            for a in one.attempts
-            if a.outcome and a.folder and not (a.folder_released or a.folder_stays)
-        ]
-        if due:
-            commands.extend(RemoveWorktree(folder=attempt.folder) for attempt in due)
-            attempts = tuple(
-                replace(a, folder_released=True) if a in due else a for a in one.attempts
-            )
-            state = state.put(replace(one, attempts=attempts))
+    for key in state.tasks.in_order(state.tasks.removable):
+        one = state.tasks[key]
+        commands.extend(RemoveWorktree(folder=a.folder) for a in one.attempts if a.is_removable)
+        attempts = tuple(
+            replace(a, folder_released=True) if a.is_removable else a for a in one.attempts
+        )
+        state = state.put(replace(one, attempts=attempts))
     return state, tuple(commands)
 
 
@@ -333,15 +302,15 @@ def _measure(state: RunState) -> Moved:
     is_over = state.cancelled or state.stopped or not state.base_green or state.paused_until
     if state.short is not Shortage.DISK or is_over or state.is_working or state.is_measuring:
         return state, ()
-    if not any(_is_ready(state, key) for key in state.tasks):
+    if not state.tasks.ready:
         return state, ()
     return replace(state, is_measuring=True), (MeasureRoom(),)
 
 
 def _finish(state: RunState) -> Moved:
     """End the run when nothing is asked and nothing can be asked any more."""
-    busy = any(r.attempt and r.attempt.asked for r in state.tasks.values())
-    waiting = any(r.state in (TaskState.WAITING, TaskState.RUNNING) for r in state.tasks.values())
+    busy, counts = bool(state.tasks.asked), state.tasks.counts
+    waiting = bool(counts[TaskState.WAITING] or counts[TaskState.RUNNING])
     going_on = waiting and not (state.cancelled or state.stopped or state.base_green is False)
     pausing = state.is_awaiting and not (state.cancelled or state.stopped)
     idle = not (busy or going_on or pausing or state.landing.asked or state.keeping)

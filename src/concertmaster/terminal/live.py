@@ -12,7 +12,8 @@ from concertmaster.events import Event, PhaseFinished
 from concertmaster.report import summary
 from concertmaster.report.github_run import COLUMNS, RunView, tell_changes, view_headline, view_row
 from concertmaster.report.progress_lines import progress_lines, train_status
-from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.run.state import RunState
+from concertmaster.run.task_record import TaskRecord
 from concertmaster.text.display import display, duration
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Board:
     def update(self, state: RunState, event: Event) -> None:
         with self._lock:
             self._state = state
-            running = [key for key, record in state.tasks.items() if record.is_busy]
+            running = state.tasks.running
             now = time.monotonic()
             attempts = ((key, len(state.tasks[key].attempts)) for key in running)
             self._since = {key: self._since.get(key, now) for key in attempts}
@@ -156,7 +157,8 @@ class Board:
             state = self._state
             if state is None:
                 return Group()
-            rows = [self._row(record) for record in state.tasks.values() if record.is_busy]
+            keys = state.tasks.in_order(state.tasks.running)
+            rows = [self._row(state.tasks[key]) for key in keys]
         columns = ("task", "phase", "for", "last activity")
         lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in _board_lines(state)]
         return Group(*([rich_table(columns, rows)] if rows else []), *lines)
@@ -175,10 +177,9 @@ class Board:
 
 
 def _board_lines(state: RunState) -> Iterator[str]:
-    tasks = state.tasks.values()
-    busy = sum(record.is_busy for record in tasks)
+    busy = len(state.tasks.running)
     cost = f"; {summary.dollars(state.cost_usd)}" if state.cost_usd else ""
-    states = summary.count_states(record.state for record in tasks)
+    states = summary.count_states(state.tasks.counts)
     yield f"{states}; {busy} of {state.plan.slots} slots in use{cost}"
     yield f"train: {train_status(state)}"
     if state.paused_until:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from concertmaster import graph
 from concertmaster.planning import scheduler
-from concertmaster.planning.scheduler import Network
+from concertmaster.planning.scheduler import Agenda, Network
+from tests.oracle import scheduler as oracle
 
 Edges = list[tuple[str, str]]
 NAMES = [f"t{i}" for i in range(8)]
@@ -81,21 +82,31 @@ def schedule(found: Network, *, slots: int) -> dict[str, tuple[float, float]]:
 # --- pick --------------------------------------------------------------------
 
 
-def pick(found: Network, *, running: str = "", slots: int = 8) -> tuple[str, ...]:
-    every = frozenset(found.estimates)
-    busy = frozenset(running.split())
-    return scheduler.pick(
-        found, ready=every - busy, running=busy, open_tasks=every, free_slots=slots
-    )
+def pick(
+    found: Network,
+    *,
+    ready: str | None = None,
+    running: str = "",
+    slots: int = 8,
+    over: str = "",
+) -> tuple[str, ...]:
+    tasks = set(found.estimates) - set(running) if ready is None else set(ready)
+    agenda = Agenda()
+    for task in tasks:
+        agenda = agenda.add(scheduler.rank_task(found, task, lambda _: True))
+    return agenda.pick(
+        found,
+        ready=tasks,
+        running=running,
+        is_open=lambda task: task not in over,
+        free_slots=slots,
+    )[1]
 
 
 def test_the_longest_chain_starts_first() -> None:
     found = network({"a": 1, "b": 2, "c": 9}, after=[("c", "a")])
-    ready = frozenset("ab")
 
-    assert scheduler.pick(
-        found, ready=ready, running=frozenset(), open_tasks=frozenset("abc"), free_slots=1
-    ) == ("a",)
+    assert pick(found, ready="ab", slots=1) == ("a",)
 
 
 def test_the_hottest_file_starts_first() -> None:
@@ -106,11 +117,9 @@ def test_the_hottest_file_starts_first() -> None:
 
 def test_what_is_over_loads_nothing() -> None:
     found = network({"a": 6, "b": 5, "c": 5}, apart=[("b", "c")])
-    found_ready = frozenset("ab")
 
-    assert scheduler.pick(
-        found, ready=found_ready, running=frozenset(), open_tasks=found_ready, free_slots=1
-    ) == ("a",)
+    assert pick(found, ready="ab", slots=1) == ("b",)
+    assert pick(found, ready="ab", slots=1, over="c") == ("a",)
 
 
 def test_priority_goes_before_everything() -> None:
@@ -125,6 +134,36 @@ def test_neither_the_running_nor_the_chosen_are_excluded_with_a_chosen_one() -> 
     found = network(dict.fromkeys("abcd", 1.0), apart=[("a", "b"), ("c", "d")])
 
     assert pick(found, running="a") == ("c",)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_agenda_chooses_as_ranking_all_ready_tasks_anew_does(seed: int) -> None:
+    found, source = random_network(seed, tasks=40), random.Random(seed)
+    agenda, done, running = Agenda(), set[str](), list[str]()
+    ready, known = set[str](), set[str]()
+    while len(done) < len(found.before):
+        for task in found.before.keys() - known:
+            if found.before[task] <= done:
+                ready, known = ready | {task}, known | {task}
+                agenda = agenda.add(scheduler.rank_task(found, task, lambda t: t not in done))
+        slots = source.randrange(5)
+        expected = oracle.pick(
+            found,
+            ready=frozenset(ready),
+            running=frozenset(running),
+            open_tasks=frozenset(found.before.keys() - done),
+            free_slots=slots,
+        )
+        agenda, chosen = agenda.pick(
+            found, ready=ready, running=running, is_open=lambda t: t not in done, free_slots=slots
+        )
+        assert chosen == expected
+        ready -= {*chosen}
+        running += chosen
+        if running:
+            ended = running.pop(source.randrange(len(running)))
+            done.add(ended)
+            agenda = agenda.release(ended)
 
 
 # --- simulate and bound ----------------------------------------------------------

@@ -16,8 +16,9 @@ from concertmaster.run.attempts import (
     pause_attempt,
     start_attempt,
 )
-from concertmaster.run.state import RunState, TaskRecord
+from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run
+from concertmaster.run.task_record import TaskRecord
 from tests.simulator import make_plan
 
 STATE: RunState = begin_run(make_plan("a", phases=tuple(Phase)))

@@ -21,8 +21,9 @@ from concertmaster.run.attempts import (
     start_attempt,
 )
 from concertmaster.run.phases import AGENTS_OWN, JUDGES, STOPS_THE_RUN
-from concertmaster.run.state import Attempt, RunState, TaskRecord
+from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run
+from concertmaster.run.task_record import Attempt, TaskRecord
 from tests.simulator import make_plan
 
 ATTEMPTS, FIX_ATTEMPTS = 2, 1
