@@ -1,4 +1,4 @@
-"""What this process has of its machine: its environment, its processors and its cache folder."""
+"""Reads the environment, the processors and the cache folder of this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One edit adds a setting: a copy of the source declares one more, and every place knows it."""
+"""A single edit adds a setting: a copy of the source declares one more, and each place has it."""
 
 from __future__ import annotations
 

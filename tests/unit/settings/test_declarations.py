@@ -1,4 +1,4 @@
-"""What is declared of a setting is sound, and the README tells it."""
+"""The declarations of settings are sound, and README tells them."""
 
 from __future__ import annotations
 
