@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from concertmaster.agents.command import CommandReader
@@ -12,6 +13,7 @@ from concertmaster.agents.protocol import (
     AgentActivity,
     AgentReport,
     AgentRequest,
+    NoProgress,
     OutputReader,
     activity,
     classify_report,
@@ -38,7 +40,13 @@ _OPTIONS = (
 _EDIT = re.compile(r"Applied edit to (.+)")
 _TOKENS = re.compile(r"Tokens: ([\d.]+)(k?) sent,.*?([\d.]+)(k?) received\.")
 _COST = re.compile(r"Cost: \$[\d.]+ message, \$([\d.]+) session\.")
-_FAULT = re.compile(r"(litellm\.\w+|The API provider.*(?:rate limited|down|authenticate)).*")
+_FAULT = re.compile(r"litellm\.\w+.*|The API provider.*(?:rate limited|down|authenticate).*")
+_FAULT_END = re.compile(r"\s*|The API provider.*|Retrying in .*")
+_TOKEN_LIMIT = re.compile(r"Model (\S+) has hit a token limit!")
+_EMPTY = "Empty response received from LLM. Check your provider account?"
+_BANNER_END = re.compile(r"Repo-map: .*")
+# It would open a browser and wait there for five minutes.
+_LOGIN = "No LLM model was specified and no API keys were provided."
 # aider's own report lines, which it wraps at 80 characters.
 _REPORTS = re.compile(r"Tokens: [\d.]+k? sent|Cost: \$\d|message, \$\d|(\$[\d.]+ )?session\.$")
 
@@ -65,6 +73,10 @@ class Aider(Agent):
     def reader(self, request: AgentRequest) -> OutputReader:
         return AiderReader()
 
+    def variables(self, request: AgentRequest) -> Mapping[str, str]:
+        """Return variables that open no browser for an address, and show each line at once."""
+        return {"BROWSER": "true", "PYTHONUNBUFFERED": "1"}
+
 
 class AiderReader:
     """Reads the output of aider; an error that no later answer clears means failure."""
@@ -72,6 +84,9 @@ class AiderReader:
     def __init__(self) -> None:
         self._text = CommandReader()
         self._fault = ""
+        self._is_in_fault = False  # aider wraps its errors
+        self._is_empty = False  # the model answered with nothing
+        self._has_begun = False  # the banner is over
         self._line_before = ""
         self._input_tokens = 0
         self._output_tokens = 0
@@ -81,10 +96,28 @@ class AiderReader:
         words = line.decode("utf-8", "replace").rstrip()
         if edit := _EDIT.fullmatch(words):
             return activity("edit", edit[1])
-        if fault := _FAULT.match(words):
-            self._fault = f"{self._fault} {fault[0]}".strip()[-4 * REASON_LIMIT :]
+        if words == _LOGIN:
+            self._fault = words
+            raise NoProgress(words)
+        if _BANNER_END.fullmatch(words) and not self._has_begun:
+            self._has_begun, self._text = True, CommandReader()
+            return None
+        self._take_fault(words)
         self._take_report(words)
         return None if _REPORTS.match(words) else self._text.feed(line)
+
+    def _take_fault(self, words: str) -> None:
+        """Keep the last error, without the advice and the earlier tries around it."""
+        is_end = bool(_FAULT_END.fullmatch(words))
+        if _FAULT.fullmatch(words) and not (is_end and self._fault):
+            self._fault, self._is_in_fault = words, not is_end
+        elif is_end:
+            self._is_in_fault = False
+        elif self._is_in_fault:
+            self._fault = f"{self._fault} {words.strip()}"[: 4 * REASON_LIMIT]
+        if limit := _TOKEN_LIMIT.fullmatch(words):
+            self._fault, self._is_in_fault = f"{limit[1]} has hit its token limit", False
+        self._is_empty |= words == _EMPTY
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
         told = self._fault or ("" if exit_ok else exit_text)
@@ -104,7 +137,8 @@ class AiderReader:
     def _take_report(self, words: str) -> None:
         """Add the tokens of each message; the last reported cost covers the whole session."""
         if tokens := _TOKENS.match(words):
-            self._fault = ""  # the model answered after a retry
+            self._fault = _EMPTY if self._is_empty else ""  # the model answered after a retry
+            self._is_empty = self._is_in_fault = False
             self._input_tokens += _tokens(tokens[1], tokens[2])
             self._output_tokens += _tokens(tokens[3], tokens[4])
         if cost := _COST.search(f"{self._line_before} {words}"):

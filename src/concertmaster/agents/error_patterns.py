@@ -24,6 +24,7 @@ _NO_ACCESS = re.compile(
     r"|not logged in|please run /login|not signed in|token has expired|invalid auth method"
     r"|could not load (the )?(default )?credentials|unable to locate credentials"
     r"|credentials from any providers|credit balance is too low|insufficient_quota"
+    r"|no API keys were provided"
     r"|model_not_found|model .{1,80} does not exist|models/.{1,80} is not found",
     re.IGNORECASE,
 )

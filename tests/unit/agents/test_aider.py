@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concertmaster.agents.aider import Aider, AiderReader
-from concertmaster.agents.protocol import AgentActivity, AgentReport, AgentRequest, read_no_op
+from concertmaster.agents.protocol import (
+    AgentActivity,
+    AgentReport,
+    AgentRequest,
+    NoProgress,
+    read_no_op,
+)
 from concertmaster.model import Usage
 
 BANNER = ["Aider v0.86.1", "Main model: gpt-5 with diff edit format", "Git repo: .git with 3 files"]
@@ -56,6 +62,52 @@ def test_a_limit_is_no_overload() -> None:
 
     assert (limited.limited, limited.transient) == (True, False)
     assert (overloaded.limited, overloaded.transient) == (False, True)
+
+
+def test_an_error_is_told_once_and_whole_however_often_it_was_met() -> None:
+    wrapped = [
+        "litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your ",
+        "current quota, please check your plan and billing details. For more information ",
+        "on this error, read the docs: ",
+        "https://platform.openai.com/docs/guides/error-codes/api-errors.",
+        "The API provider has rate limited you. Try again later or check your quotas.",
+        "Retrying in 0.2 seconds...",
+    ]
+    report = read(*BANNER, *wrapped * 9, "", "https://platform.openai.com", "done")
+
+    assert report.reason == (
+        "litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your current "
+        "quota, please check your plan and billing details. For more information on this error, "
+        "read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
+    )
+    assert (report.no_access, report.limited) == (True, False)
+
+
+def test_a_token_limit_and_an_empty_answer_are_failures() -> None:
+    limit = ["Model openai/gpt-4o has hit a token limit!", "Token counts below are approximate."]
+    full = read(*BANNER, "", f"Tokens: 2.1k sent, 0 received. {COST}", "", *limit)
+    empty_line = "Empty response received from LLM. Check your provider account?"
+    empty = read(*BANNER, "", empty_line, "", f"{TOKENS} {COST}")
+
+    assert (full.ok, full.reason) == (False, "openai/gpt-4o has hit its token limit")
+    assert (empty.ok, empty.reason) == (False, empty_line)
+    assert read(*BANNER, empty_line, f"{TOKENS} {COST}", "Better.", f"{TOKENS} {COST}").ok
+
+
+def test_its_banner_is_no_part_of_the_answer() -> None:
+    lines = ["HTTPSConnectionPool(host='x')", *BANNER, "Repo-map: using 4096 tokens, auto refresh"]
+    report = read(*lines, "", "I changed it.", "Repo-map: is a word of mine.", f"{TOKENS} {COST}")
+
+    assert report.final_text == "\nI changed it.\nRepo-map: is a word of mine.\n"
+
+
+def test_it_never_waits_for_a_login_or_opens_a_browser() -> None:
+    reader = AiderReader()
+    with pytest.raises(NoProgress):
+        reader.feed(b"No LLM model was specified and no API keys were provided.\n")
+
+    assert reader.finish(exit_ok=False, exit_text="it was ended").no_access
+    assert Aider("aider").variables(AgentRequest(text=""))["BROWSER"] == "true"
 
 
 def test_a_bad_exit_is_a_failure() -> None:
