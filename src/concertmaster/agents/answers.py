@@ -172,6 +172,12 @@ def read_follow_ups(text: str) -> tuple[str, ...]:
     return _texts(next(lists, None))[:MOST_FOLLOW_UPS]
 
 
+def last_words(text: str, *, limit: int = 200) -> str:
+    """Return the end of an answer in one line of at most `limit` characters."""
+    words = display(text[-8 * limit :], limit=8 * limit)
+    return words if len(words) <= limit else f"…{words[1 - limit :]}"
+
+
 def _texts(value: Any) -> tuple[str, ...]:
     items: Sequence[Any] = value if isinstance(value, list) else []
     texts = (one for one in items if isinstance(one, str) and one.strip())

@@ -13,6 +13,7 @@ from concertmaster.agents.answers import (
     WorkPlan,
     describe_plan,
     describe_review,
+    last_words,
     read_follow_ups,
     read_plan,
     read_reason,
@@ -180,7 +181,9 @@ class PhaseRunner:
         is_first = place.began_at == command.base
         no_op = "" if changed or not is_first else read_no_op(report.final_text)
         if not changed and not no_op:
-            reason = "the agent ended without changing anything, and without saying why"
+            words = last_words(report.final_text)
+            reason = "the agent ended without changing anything, and gave no reason in the form"
+            reason += f" that it was asked for; its last words: {words}" if words else ""
             raise PhaseFailure(Outcome.FAILED, reason)
         return replace(
             self._finished(command),

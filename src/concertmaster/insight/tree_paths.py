@@ -25,8 +25,12 @@ class TreePaths:
 
     def could_hold(self, path: str) -> bool:
         """Return whether the path exists or could be created in an existing folder."""
-        folder = path.rstrip("/").rpartition("/")[0]
-        return path in self or self.has_directory(path.rstrip("/")) or self.has_directory(folder)
+        if path in self or self.has_directory(path.rstrip("/")):
+            return True
+        parts = path.removeprefix("./").rstrip("/").split("/")
+        if not {"", ".", "..", ".git"}.isdisjoint(parts):
+            return False
+        return not any("/".join(parts[:count]) in self for count in range(1, len(parts)))
 
     def under(self, directory: str) -> tuple[str, ...]:
         """Return the files below the directory."""

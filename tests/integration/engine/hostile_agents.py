@@ -99,6 +99,7 @@ LANDS = {
 # By name: the script, a part of the reason, and the file of its work that is kept.
 FAILS = {
     "no-diff": ("echo '{\"no_op\": 1'", "without changing anything", ""),
+    "last-words": ("echo I am; echo at a loss", "its last words: I am at a loss", ""),
     "exit-1": ("echo work > exit-1.txt; exit 1", "exit 1", "exit-1.txt"),
     "killed": ("echo work > killed.txt; kill -9 $$", "killed by SIGKILL", "killed.txt"),
     "red": (

@@ -155,6 +155,14 @@ def test_research_without_a_plan_is_asked_once_more_and_then_over(desk: Desk) ->
     assert not task["branch"]
 
 
+def test_a_plan_may_name_a_file_in_a_new_folder(desk: Desk) -> None:
+    plan = """answer '{"steps": ["write it"], "paths": ["new/folder/answer.txt"]}'; exit 0"""
+    task = desk.run("codex", "research", research=plan)
+
+    assert task["state"] == "landed", task
+    assert [phase for phase, *_ in desk.notes("told")] == ["research", "implement"]
+
+
 # --- document ----------------------------------------------------------------------------------
 
 DOCUMENTED = [(phase, True) for phase in ("prepare", "implement", "test", "document")]

@@ -16,6 +16,7 @@ from concertmaster.agents.answers import (
     ReviewDecision,
     UnreadableAnswer,
     describe_review,
+    last_words,
     read_follow_ups,
     read_plan,
     read_reason,
@@ -176,3 +177,10 @@ def test_a_plan_without_steps_or_paths_is_none(text: str) -> None:
 def test_reasons_and_further_work_are_read_from_anything(text: str) -> None:
     assert len(read_reason(text, "no_docs")) <= 500
     assert len(read_follow_ups(text)) <= MOST_FOLLOW_UPS
+
+
+def test_the_last_words_are_the_end_of_an_answer_in_one_line() -> None:
+    assert last_words("") == ""
+    assert last_words("I looked\nat it.\n") == "I looked at it."
+    long = last_words("a" * 9000 + " the end", limit=20)
+    assert (long[0], long[-7:], len(long)) == ("…", "the end", 20)
