@@ -21,7 +21,7 @@ help: ## show this list
 setup: $(READY) ## make .venv with the locked libraries
 
 test: lint types claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the two sweeps
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -37,11 +37,11 @@ types: setup ## mypy, strict
 fast: setup ## the unit tests only
 	$(BIN)/pytest tests/unit tests/test_architecture.py
 
-matrix: setup $(WEBHOOKS) ## the jobs on GitHub under every fault, order and odd input
-	$(BIN)/pytest -n 2 -m matrix tests/action tests/integration
+matrix: setup $(WEBHOOKS) ## every fault, order and odd input, and ten times the random examples
+	$(BIN)/pytest -n 2 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
-	$(BIN)/pytest -m crash tests/crash
+	$(BIN)/pytest -n 2 --dist worksteal -m crash
 
 e2e: setup $(ACT) ## the real image, runner and agent; docker, or podman as root; see build/e2e/
 	$(BIN)/pytest -m e2e -s -o faulthandler_timeout=2400 tests/e2e

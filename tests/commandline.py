@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from tests.conftest import Project
+from tests.preloaded import preloaded
 
 AGENTS = Path(__file__).parent / "agents"
 OBEDIENT = AGENTS / "obedient.py"
@@ -38,20 +40,34 @@ class Done:
 
 
 def concertmaster(
-    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None, seconds: float = 120
+    *arguments: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    is_fresh: bool = False,
 ) -> Done:
-    """Run the program as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "concertmaster", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=seconds,
-        check=False,
-    )
+    """Run the program as a process of its own.
+
+    It is forked from a process that has loaded it. With `is_fresh` it is started anew, so that
+    `/proc/PID/environ` shows the environment of the call.
+    """
+    words, whole = [*map(str, arguments)], {**os.environ, **(env or {})}
+    with TemporaryFile() as out, TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:
+        if is_fresh:
+            command = [sys.executable, "-m", "concertmaster", *words]
+            code = subprocess.run(
+                command, cwd=cwd, env=whole, stdin=nothing, stdout=out, stderr=err, check=False
+            ).returncode
+        else:
+            streams = [file.fileno() for file in (nothing, out, err)]
+            code = preloaded().run(words, cwd=cwd, env=whole, streams=streams)
+        told = [read_again(out), read_again(err)]
+    return Done(code=code, out=told[0], err=told[1])
+
+
+def read_again(file: IO[bytes]) -> str:
     # Universal newlines would hide a lone carriage return.
-    return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    file.seek(0)
+    return file.read().decode()
 
 
 def called(*arguments: str | Path) -> Done:

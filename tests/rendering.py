@@ -15,9 +15,11 @@ ACTIVE = re.compile(
 )
 
 
+PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
 def render(markdown: str) -> list[Token]:
-    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    return parser.parse(markdown)
+    return PARSER.parse(markdown)
 
 
 def faults(markdown: str) -> list[str]:

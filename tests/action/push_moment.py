@@ -1,7 +1,8 @@
-"""Runs a function at the moment a push arrives at the GitHub double."""
+"""Runs a function at the moment a push arrives at the GitHub double, and ends the time of a job."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,3 +27,16 @@ def at_first_push(patch: pytest.MonkeyPatch, branch: str, act: Callable[[], None
 
     patch.setattr(Hosting, "push", push)
     return came
+
+
+def end_the_time(patch: pytest.MonkeyPatch, *, when: Callable[[], object]) -> None:
+    """End the time of a job as soon as `when` is true, instead of after its minutes."""
+
+    class Bell(threading.Timer):
+        def run(self) -> None:
+            while not self.finished.wait(0.01):
+                if when():
+                    self.finished.set()
+                    self.function(*self.args, **self.kwargs)
+
+    patch.setattr(threading, "Timer", Bell)

@@ -26,9 +26,8 @@ def test_the_plan_job_is_a_program_that_reads_variables_and_writes_outputs(
 ) -> None:
     body = "- prompts/apple.md\n- prompts/pear.md\n"
     workflow = comment("/orchestrate parallel=1", issue_body=body)
-    done = concertmaster(
-        "action", "plan", cwd=workflow.folder.parent, env=variables(workflow, max_parallel="2")
-    )
+    given = variables(workflow, max_parallel="2")
+    done = concertmaster("action", "plan", cwd=workflow.folder.parent, env=given, is_fresh=True)
     assert done.code == 0, done.out + done.err
     assert workflow.outputs["shares"] == "[0, 1]"
     assert len(repository.issues) == 3

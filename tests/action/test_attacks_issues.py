@@ -128,14 +128,14 @@ def test_case_26_two_at_once_leave_one_set(scene: Scene) -> None:
     start = threading.Barrier(len(jobs))
 
     def run_beside(job: Job) -> None:
-        start.wait(timeout=60)
+        start.wait()
         run_plan(job)
 
     threads = [threading.Thread(target=run_beside, args=(job,)) for job in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join()
 
     assert all(run.outputs["count"] != "0" for run in (one, other))
     assert is_whole(scene)

@@ -152,7 +152,7 @@ def test_a_red_base_leaves_nothing(scene: Scene, count: Path) -> None:
 
 
 def test_each_setup_is_timed(scene: Scene, count: Path) -> None:
-    done = run(scene, {"one": "echo > one.txt"}, isolation="none", setup="sh setup.sh; sleep 0.3")
+    done = run(scene, {"one": "echo > one.txt"}, isolation="none", setup="sh setup.sh")
     events = Journal(done.run / "journal.jsonl").read()
     timed = [
         event
@@ -161,6 +161,6 @@ def test_each_setup_is_timed(scene: Scene, count: Path) -> None:
         or (isinstance(event, PhaseFinished) and event.phase is Phase.PREPARE)
     ]
     assert len(timed) == 3
-    assert all(0.3 <= event.setup_seconds < event.seconds for event in timed)
+    assert all(0 < event.setup_seconds < event.seconds for event in timed)
     others = [event for event in events if isinstance(event, PhaseFinished)]
     assert sum(event.setup_seconds > 0 for event in others) == 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from concertmaster.action.accept_results import ResultChecker, read_shares
@@ -35,14 +35,12 @@ from tests.action.finalize_attacks import PROMPTS, WORDS, begin, prose
 from tests.action.forged_results import Forger
 from tests.action.rounds import House
 from tests.action.test_fuzz import MARKDOWN, VALUES, bend, spots, written_with
+from tests.conftest import SHARED_FIXTURES
 from tests.github.double import Double
 
 pytestmark = pytest.mark.matrix
 
-CALM = settings(
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+CALM = settings(suppress_health_check=SHARED_FIXTURES)
 BY_GIT = settings(CALM, max_examples=40)
 RUN, BASE = "i1-c2", "b" * 40
 TEXTS = written_with(*MARKDOWN, "Closes #1", "/orchestrate", BEGIN, END, "### ") | st.just(WORDS)

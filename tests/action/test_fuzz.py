@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concertmaster.action.control import control
@@ -37,7 +37,7 @@ from concertmaster.text.marks import read_marks
 from tests.action import workflow as workflows
 from tests.action.conftest import PLAN_PERMISSIONS, SETTINGS
 from tests.action.repository import LIST, Scene
-from tests.conftest import Project
+from tests.conftest import SHARED_FIXTURES, Project
 from tests.github.double import Double
 from tests.github.people import Role
 from tests.github.state import Issue
@@ -100,11 +100,7 @@ ITEMS = st.sampled_from(["- prompts/apple.md\n", "* `prompts/pear.md`\n", "\n"])
 LISTS = st.lists(ITEMS, max_size=3).map("".join) | written_with(*MARKDOWN)
 
 
-# A slow machine must not fail these tests.
-CALM = settings(
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+CALM = settings(suppress_health_check=SHARED_FIXTURES)
 
 # --- the jobs ----------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from concertmaster.rounds.documents import (
 )
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import LandingFault, Verdict
+from tests.action.push_moment import end_the_time
 from tests.action.test_work import work
 from tests.action.workflow import Workflow
 from tests.github.double import Double
@@ -350,16 +351,17 @@ def test_a_commit_in_the_words_of_somebody_else_is_refused(worked: Worked) -> No
 
 
 def test_a_job_that_runs_out_of_time_leaves_the_steps_so_far(
-    worked: Worked, tmp_path: Path
+    worked: Worked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "never")
+    end_the_time(monkeypatch, when=(tmp_path / "hangs").exists)
     # The check fails for all three together. The second time it does not end.
     check = (
         "test -f apple.txt -a -f pear.txt -a -f plum.txt || exit 0\n"
-        f"mkdir {tmp_path}/seen && exit 1\ncat {tmp_path}/never\n"
+        f"mkdir {tmp_path}/seen && exit 1\ntouch {tmp_path}/hangs; cat {tmp_path}/never\n"
     )
     done = worked(FREE, check=check)
-    verdict = done.verify(job_minutes=0.2, isolation="none")
+    verdict = done.verify(isolation="none")
 
     assert "time of this job is over" in verdict.stopped
     assert not verdict.finished

@@ -68,7 +68,7 @@ def states(house: House, held: Round) -> dict[str, TaskState]:
 
 def run_program(house: House, held: Round, **inputs: Any) -> Done:
     given = variables(house, held, **inputs)
-    return concertmaster("action", "run", cwd=held.workflow.folder, env=given)
+    return concertmaster("action", "run", cwd=held.workflow.folder, env=given, is_fresh=True)
 
 
 def test_one_job_does_it_all_and_neither_agent_nor_check_finds_the_token(

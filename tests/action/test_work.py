@@ -13,6 +13,7 @@ import pytest
 from concertmaster.action.plan.job import plan as run_plan
 from concertmaster.action.work import work as perform_work
 from concertmaster.errors import EnvironmentFault, Error
+from tests.action.push_moment import end_the_time
 from tests.action.workflow import Workflow
 from tests.github.double import Double
 from tests.github.state import Repository
@@ -128,9 +129,15 @@ def test_a_red_base_starts_no_agent(
 
 
 def test_a_job_ends_in_time_with_what_it_has(
-    comment: Callable[..., Workflow], repository: Repository, double: Double
+    comment: Callable[..., Workflow],
+    repository: Repository,
+    double: Double,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slow = AGENT + 'echo begun > begun.txt; [ "$name" != plum.txt ] || sleep 600\n'
+    hangs = f"{{ touch {tmp_path}/hangs; sleep 600; }}"
+    slow = AGENT + f'echo begun > begun.txt; [ "$name" != plum.txt ] || {hangs}\n'
+    end_the_time(monkeypatch, when=(tmp_path / "hangs").exists)
     double.commit(repository, "main", {"agent.sh": slow, ".gitignore": "*.ignored\n"})
     workflow = comment("/orchestrate", issue_body=LIST)
     run_plan(workflow.job(slots=1))
@@ -140,7 +147,7 @@ def test_a_job_ends_in_time_with_what_it_has(
         if "plum" in json.dumps(json.loads(plan_text(workflow))["shares"][number])
     )
 
-    work(workflow, share, job_minutes=0.1)  # half of this time is usable
+    work(workflow, share)
 
     document = results(workflow, share)
     assert "time of this job is over" in document["stopped"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import set_home
-from tests.crash.world import World, adopt_orphans, is_reached, living, make_template
+from tests.conftest import set_home, wait_until
+from tests.crash.world import World, adopt_orphans, living, make_template
 
 MakeWorld = Callable[[], World]
 
@@ -76,5 +76,5 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Und
     world = World.make(tmp_path_factory.mktemp("undisturbed"), template=template)
     with own_machine(tmp_path_factory):
         code = world.do(*world.run_arguments())
-        assert is_reached(lambda: not living()), living()
+        wait_until(lambda: not living())
     return Undisturbed.see(world, code)

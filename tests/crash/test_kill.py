@@ -11,10 +11,10 @@ from itertools import count
 import pytest
 
 from concertmaster.model import Phase
+from tests.conftest import wait_until
 from tests.crash.conftest import MakeWorld, Undisturbed
-from tests.crash.world import Asked, Run, World, is_reached, living
+from tests.crash.world import Asked, Run, World, living
 
-GUARD_SECONDS = 10.0  # limit for the guards to end the processes of a killed run
 SHORT_STEP = 7
 
 
@@ -50,7 +50,7 @@ def check_end(world: World, undisturbed: Undisturbed, *, code: int) -> None:
     assert kept == f"refs/heads/concertmaster/{run.name}/{find_task(run, 'stubborn')}"
     assert "stubborn.txt" in world.git("ls-tree", "--name-only", kept)
     assert not list(world.cache.iterdir()), "an attempt's folder is left"
-    assert is_reached(lambda: not living(), seconds=GUARD_SECONDS), living()
+    wait_until(lambda: not living())
 
 
 def find_task(run: Run, name: str) -> str:
@@ -82,7 +82,7 @@ def check_recovery(
         return False
     assert code == -signal.SIGKILL
     if not torn:
-        assert is_reached(lambda: not living(), seconds=GUARD_SECONDS), living()
+        wait_until(lambda: not living())
     wrecks = [Wreck.see(world)]
     assert len(wrecks[0].run.events) == after - torn
     resume = ["resume", wrecks[0].run.name]

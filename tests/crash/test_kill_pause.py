@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -16,22 +15,21 @@ from concertmaster.events import PauseEnded, PhaseFailed, PhaseFinished, RunResu
 from concertmaster.model import Outcome, Phase
 from concertmaster.run.state_machine import begin_run, handle
 from tests.commandline import write_prompt
-from tests.conftest import Project
-from tests.crash.world import Run, World, is_reached, living
+from tests.conftest import Project, wait_until
+from tests.crash.world import Run, World, living
 
 AGENTS = Path(__file__).parents[1] / "agents"
 NAMES = ("one", "two", "three")
 STARTED, BASE_CHECKED = 1, 1  # events before the tasks'
-LONG_SECONDS, SHORT_SECONDS = 10, 2
-GUARD_SECONDS = 10.0
+LIMIT_SECONDS = 3600  # a resumed run gets a clock near the end of this time
 
 # No task hits the limit before all have begun. Each continues from its half-done work.
 STORY = """
 echo "{name} $SESSION $TURN" >> "$HOME/asked"
 until test "$(wc -l < "$HOME/asked")" -ge 3; do sleep 0.02; done
-( set -C; expr "$(date +%s)" + $(cat "$HOME/seconds") > "$HOME/reset" ) 2>> /dev/null || true
+( set -C; expr "$(date +%s)" + {limit} > "$HOME/reset" ) 2>> /dev/null || true
 until test -s "$HOME/reset"; do sleep 0.02; done
-if test "$(date +%s)" -lt "$(cat "$HOME/reset")"; then
+if ! test -e "$HOME/over"; then
   echo half > {name}.txt; echo "limit $(cat "$HOME/reset")" >> "$ORDERS"
 else
   echo whole >> {name}.txt
@@ -39,11 +37,21 @@ fi
 """
 
 
+AT_ITS_TIME = """
+import sys, time
+from concertmaster.cli.main import main
+ours, ahead = time.time, float(sys.argv[1]) - time.time()
+time.time = lambda: ours() + ahead
+sys.exit(main(sys.argv[2:]))
+"""
+
+
 @pytest.fixture(scope="module")
 def three_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = Project(tmp_path_factory.mktemp("pause") / "project")
     for name in NAMES:
-        write_prompt(project, name, STORY.format(name=name), head=f"touches: [{name}.txt]")
+        script = STORY.format(name=name, limit=LIMIT_SECONDS)
+        write_prompt(project, name, script, head=f"touches: [{name}.txt]")
     project.commit("Prompts", {"README.md": "# Three\n"})
     return project.root
 
@@ -56,9 +64,8 @@ def world(tmp_path: Path, three_tasks: Path, monkeypatch: pytest.MonkeyPatch) ->
     return World.make(tmp_path, template=three_tasks)
 
 
-def kill_in_the_pause(world: World, *, seconds: int, limited: int) -> float:
+def kill_in_the_pause(world: World, *, limited: int) -> float:
     """Kill the run after `limited` tasks recorded the limit; return when the limit ends."""
-    (world.folder / "home/seconds").write_text(str(seconds))
     prompts = [f"prompts/{name}.md" for name in NAMES]
     options = ("--agent", "claude", "--check", "true", "--phases", "lean", "--parallel", "3")
     after = STARTED + BASE_CHECKED + len(NAMES) + limited
@@ -66,7 +73,8 @@ def kill_in_the_pause(world: World, *, seconds: int, limited: int) -> float:
     assert code == -signal.SIGKILL, world.output()
     ended = [event for event in world.last_run().events if isinstance(event, PhaseFailed)]
     assert [event.outcome for event in ended] == [Outcome.LIMITED] * limited
-    assert is_reached(lambda: not living(), seconds=GUARD_SECONDS), living()
+    wait_until(lambda: not living())
+    (world.folder / "home/over").touch()
     return float((world.folder / "home/reset").read_text())
 
 
@@ -79,8 +87,9 @@ def asked(world: World) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def resume(world: World) -> Run:
-    assert world.do("resume") == 0, world.output()
+def resume(world: World, *, at: float) -> Run:
+    """Resume the run with a clock that starts at `at`, in seconds since the epoch."""
+    assert world.start(["-c", AT_ITS_TIME, str(at)], ["resume"]).wait() == 0, world.output()
     run = world.last_run()
     records = run.state.tasks.values()
     assert [(one.state, len(one.attempts)) for one in records] == [("landed", 1)] * len(NAMES)
@@ -113,23 +122,21 @@ def check_each_went_on_where_it_was(world: World) -> None:
 def test_resumed_before_the_limit_ends_it_goes_on_waiting_and_then_where_it_was(
     world: World,
 ) -> None:
-    reset = kill_in_the_pause(world, seconds=LONG_SECONDS, limited=len(NAMES))
+    reset = kill_in_the_pause(world, limited=len(NAMES))
 
-    run = resume(world)
+    run = resume(world, at=reset - 2)
 
-    (resumed,) = [event for event in run.events if isinstance(event, RunResumed)]
     (ended,) = [event for event in run.events if isinstance(event, PauseEnded)]
-    assert resumed.at < reset <= ended.at
+    assert ended.at >= reset
     assert min(worked_at(run)) >= reset
     assert pauses(run) == 1
     check_each_went_on_where_it_was(world)
 
 
 def test_resumed_after_the_limit_has_ended_it_goes_on_at_once(world: World) -> None:
-    reset = kill_in_the_pause(world, seconds=SHORT_SECONDS, limited=len(NAMES))
-    assert is_reached(lambda: time.time() > reset)
+    reset = kill_in_the_pause(world, limited=len(NAMES))
 
-    run = resume(world)
+    run = resume(world, at=reset + 1)
 
     kinds = [type(event) for event in run.events]
     at = kinds.index(RunResumed)
@@ -139,9 +146,9 @@ def test_resumed_after_the_limit_has_ended_it_goes_on_at_once(world: World) -> N
 
 
 def test_who_had_met_the_limit_and_not_yet_said_so_begins_anew_after_it(world: World) -> None:
-    reset = kill_in_the_pause(world, seconds=LONG_SECONDS, limited=1)
+    reset = kill_in_the_pause(world, limited=1)
 
-    run = resume(world)
+    run = resume(world, at=reset - 2)
 
     assert min(worked_at(run)) >= reset
     assert pauses(run) == 1

@@ -8,8 +8,9 @@ import signal
 import subprocess
 
 from concertmaster.events import TargetMoved
+from tests.conftest import wait_until
 from tests.crash.conftest import Undisturbed
-from tests.crash.world import PATIENCE_SECONDS, Run, World, is_reached, living
+from tests.crash.world import Run, World, living
 
 HALVES = (("slow", "alpha", "beta", "top"), ("bottom", "stubborn", "nothing", "daemon"))
 SLOW = ("slow", "alpha")  # slow waits halfway until a test writes the note `daemons`
@@ -32,7 +33,7 @@ exec {git} "$@"
 def start(world: World) -> subprocess.Popen[bytes]:
     """Start a run and wait until one task is half done and the other has landed."""
     process = world.start(["-m", "concertmaster"], world.run_arguments(*SLOW))
-    assert is_reached(lambda: bool(world.notes("halves")) and state_of(world, "alpha") == "landed")
+    wait_until(lambda: bool(world.notes("halves")) and state_of(world, "alpha") == "landed")
     return process
 
 
@@ -51,11 +52,12 @@ def branch_of(world: World, run: Run, name: str) -> str:
 
 def nothing_is_left_of(world: World) -> bool:
     assert "Traceback" not in world.output()
-    return is_reached(lambda: not living()) and not list(world.cache.iterdir())
+    wait_until(lambda: not living())
+    return not list(world.cache.iterdir())
 
 
 def end_of(process: subprocess.Popen[bytes]) -> int:
-    return process.wait(PATIENCE_SECONDS)
+    return process.wait()
 
 
 def test_ctrl_c_leaves_the_run_for_resume(world: World) -> None:
@@ -63,7 +65,7 @@ def test_ctrl_c_leaves_the_run_for_resume(world: World) -> None:
     process = start(world)
     process.send_signal(signal.SIGINT)
     assert end_of(process) == 130
-    assert is_reached(lambda: not living()), living()
+    wait_until(lambda: not living())
     assert not world.last_run().state.finished
     let_go_on(world)
     assert world.do("resume") == 0
@@ -80,7 +82,7 @@ def check_cancelled(world: World) -> None:
     assert run.state.finished
     assert run.state.cancelled
     assert (state_of(world, "slow"), state_of(world, "alpha")) == ("failed", "landed")
-    assert is_reached(lambda: not living()), living()
+    wait_until(lambda: not living())
     starts = world.notes("starts")
     assert world.do("resume") == 1
     assert world.notes("starts") == starts
@@ -156,7 +158,7 @@ def test_resume_waits_for_what_git_still_does_for_a_killed_run(
     slow_git.write_text(SLOW_GIT.format(outside=world.outside, git=shutil.which("git")))
     slow_git.chmod(0o755)
     first = world.start(["-m", "concertmaster"], world.run_arguments(), path=str(slow_git.parent))
-    assert is_reached(lambda: len(world.notes("read-tree")) > 1), "no task is being prepared"
+    wait_until(lambda: len(world.notes("read-tree")) > 1)
     os.killpg(first.pid, signal.SIGKILL)
     assert end_of(first) == -signal.SIGKILL
     let_go_on(world)
@@ -188,7 +190,7 @@ def test_a_run_is_killed_and_resumed_while_another_goes_on(
 ) -> None:
     before = world.users_own()
     first = world.start(["-m", "concertmaster"], world.run_arguments(*HALVES[0]))
-    assert is_reached(lambda: bool(world.notes("halves")))
+    wait_until(lambda: bool(world.notes("halves")))
     killed = world.last_run()
     second = world.start(["-m", "concertmaster"], world.run_arguments(*HALVES[1]))
     os.killpg(first.pid, signal.SIGKILL)

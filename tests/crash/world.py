@@ -8,8 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from concertmaster.run.state_machine import fold_events
 from tests.conftest import Project
 
 HERE = Path(__file__).parent
-PATIENCE_SECONDS = 60.0
 PR_SET_CHILD_SUBREAPER = 36
 
 # Front matter and heading of each prompt; agent.py chooses its work by the heading.
@@ -156,12 +154,12 @@ class World:
 
     def do(self, *arguments: str) -> int:
         """Run the command; return its exit code."""
-        return self.start(["-m", "concertmaster"], arguments).wait(PATIENCE_SECONDS)
+        return self.start(["-m", "concertmaster"], arguments).wait()
 
     def do_until_killed(self, arguments: Sequence[str], *, after: int, torn: bool = False) -> int:
         """Run the command and kill it after so many events; return its exit code."""
         program = [str(HERE / "driver.py"), str(after), "torn" if torn else "whole"]
-        return self.start(program, arguments).wait(PATIENCE_SECONDS)
+        return self.start(program, arguments).wait()
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
@@ -218,13 +216,3 @@ def living() -> list[psutil.Process]:
             elif process.ppid() == os.getpid():
                 os.waitpid(process.pid, os.WNOHANG)
     return found
-
-
-def is_reached(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> bool:
-    """Wait for the condition; return whether it became true within `seconds`."""
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > give_up_at:
-            return False
-        time.sleep(0.01)
-    return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.github import merging
@@ -242,13 +245,23 @@ def packet(data: bytes) -> bytes:
     return f"{len(data) + 4:04x}".encode() + data
 
 
-def create(folder: Path, *, default_branch: str, source: Path | None) -> None:
-    """Create a bare repository with all branches and tags of `source`."""
-    folder.mkdir(parents=True)
+@cache
+def empty() -> Path:
+    """Create an empty bare repository; all others are copies of it, which is faster."""
+    folder = Path(tempfile.mkdtemp(prefix="concertmaster-double-"))
+    atexit.register(shutil.rmtree, folder)
     bare = Bare(folder)
-    bare.text("init", "--quiet", "--bare", f"--initial-branch={default_branch}")
+    bare.text("init", "--quiet", "--bare")
     for key, value in CONFIG.items():
         bare.text("config", key, value)
+    return folder
+
+
+def create(folder: Path, *, default_branch: str, source: Path | None) -> None:
+    """Create a bare repository with all branches and tags of `source`."""
+    shutil.copytree(empty(), folder)
+    (folder / "HEAD").write_text(f"ref: refs/heads/{default_branch}\n")
+    bare = Bare(folder)
     if source:
         allowed = {"GIT_ALLOW_PROTOCOL": "file"}
         specs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]

@@ -31,14 +31,14 @@ def alone(project: Project) -> Iterator[dict[str, Any]]:
     ) as process:
         assert process.stdout
         yield json.loads(process.stdout.readline())
-        process.communicate(timeout=20)
+        process.communicate()
     assert process.returncode == 0
 
 
 @pytest.fixture
 def ask(alone: dict[str, Any]) -> Ask:
     def send(verb: str, **given: Any) -> Any:
-        answer = requests.post(f"{alone['url']}/_double/{verb}", json=given, timeout=20)
+        answer = requests.post(f"{alone['url']}/_double/{verb}", json=given)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -51,7 +51,7 @@ def test_it_starts_by_itself_with_the_repositories_of_the_command_line(
     head = {"Authorization": f"Bearer {alone['tokens']['ada']}"}
     url = f"{alone['url']}/repos/ada/opera/branches/main"
 
-    answer = requests.get(url, headers=head, timeout=20).json()
+    answer = requests.get(url, headers=head).json()
 
     assert answer["commit"]["sha"] == project.git("rev-parse", "HEAD")
 
@@ -65,18 +65,18 @@ def test_a_whole_story_can_be_told_over_http(alone: dict[str, Any], ask: Ask) ->
 
     head = {"Authorization": f"Bearer {token}"}
     url = f"{alone['url']}/repos/ada/opera/issues"
-    failed = requests.post(url, json={"title": "Child"}, headers=head, timeout=20)
+    failed = requests.post(url, json={"title": "Child"}, headers=head)
 
     assert event["comment"]["body"] == "/orchestrate"
     assert failed.status_code == 502
-    assert [one["title"] for one in requests.get(url, timeout=20).json()] == ["Child", "Parent"]
+    assert [one["title"] for one in requests.get(url).json()] == ["Child", "Parent"]
     assert [call["status"] for call in ask("log")["calls"]] == [502, 200]
     assert ask("violations") == {"violations": []}
 
 
 def test_a_wrong_word_is_told(alone: dict[str, Any]) -> None:
     def said(verb: str, **given: Any) -> tuple[int, str]:
-        answer = requests.post(f"{alone['url']}/_double/{verb}", json=given, timeout=20)
+        answer = requests.post(f"{alone['url']}/_double/{verb}", json=given)
         return answer.status_code, answer.json()["message"]
 
     assert said("comment", repository="no/where", login="ada") == (404, "no repository no/where")

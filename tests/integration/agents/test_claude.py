@@ -42,7 +42,6 @@ pytest_plugins = ["tests.agents.fixtures"]
 pytestmark = pytest.mark.claude
 
 TURN_INPUT_TOKENS = INPUT_TOKENS + CACHE_READ_TOKENS + CACHE_WRITE_TOKENS
-PATIENCE_SECONDS = 120
 STRANGER = 60001  # a user id that owns nothing
 
 
@@ -61,7 +60,7 @@ class Stage:
 
     def play_request(self, request: AgentRequest, **identity: Any) -> AgentReport:
         with self._process(request, **identity) as process:
-            output, _ = process.communicate(request.text.encode(), timeout=PATIENCE_SECONDS)
+            output, _ = process.communicate(request.text.encode())
         return self._read(output, process.returncode)
 
     def play_until(self, moment: Event, text: str) -> AgentReport:
@@ -71,9 +70,9 @@ class Stage:
             process.stdin.write(text.encode())
             process.stdin.close()
             process.stdin = None
-            assert moment.wait(PATIENCE_SECONDS)
+            assert moment.wait()
             process.kill()
-            output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+            output, _ = process.communicate()
         return self._read(output, process.returncode)
 
     @contextmanager
@@ -378,7 +377,7 @@ def test_an_agent_killed_midway_is_not_ok(stage: Stage, endpoint: Endpoint) -> N
 
     def think_for_ever(_: dict[str, Any]) -> Reply:
         asked.set()
-        over.wait(PATIENCE_SECONDS)
+        over.wait()
         return Say("Too late.")
 
     endpoint.script = think_for_ever

@@ -8,11 +8,10 @@ import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import wait_until
 from tests.integration.cli.split_desk import GOOD, WRITTEN, Desk
 
 # Ctrl-C only reaches a session whose leader has opened the terminal itself.
@@ -21,7 +20,6 @@ import os, runpy
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 runpy.run_module("concertmaster", run_name="__main__", alter_sys=True)
 """
-PATIENCE_SECONDS = 60
 INTERRUPT = "\x03"
 
 
@@ -47,7 +45,7 @@ def wait_for_agent(desk: Desk) -> tuple[subprocess.Popen[str], int]:
         text=True,
     )
     file = desk.folder / "agent.pid"
-    await_condition(lambda: file.exists() and file.read_text().endswith("\n"))
+    wait_until(lambda: file.exists() and file.read_text().endswith("\n"))
     return process, int(file.read_text())
 
 
@@ -56,7 +54,7 @@ def test_whoever_interrupts_it_finds_nothing_left(desk: Desk, number: signal.Sig
     process, agent = wait_for_agent(desk)
 
     process.send_signal(number)
-    _, told = process.communicate(timeout=PATIENCE_SECONDS)
+    _, told = process.communicate()
 
     assert process.returncode == 130
     assert "nothing was written" in told
@@ -70,8 +68,8 @@ def test_what_a_killed_one_leaves_goes_with_the_next_and_nobody_elses_does(desk:
     (desk.folder / "agent.pid").unlink()
     killed, agent = wait_for_agent(desk)
     killed.kill()
-    killed.communicate(timeout=PATIENCE_SECONDS)
-    await_condition(lambda: not is_alive(agent))
+    killed.communicate()
+    wait_until(lambda: not is_alive(agent))
     assert len(desk.traces) == 2
     desk.answer(GOOD)
 
@@ -79,7 +77,7 @@ def test_what_a_killed_one_leaves_goes_with_the_next_and_nobody_elses_does(desk:
 
     assert desk.traces == [kept]
     going_on.terminate()
-    going_on.communicate(timeout=PATIENCE_SECONDS)
+    going_on.communicate()
     assert desk.traces == []
 
 
@@ -109,13 +107,6 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def await_condition(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def on_terminal(desk: Desk, *, reply: str) -> tuple[int, str]:
     """Run a split on a terminal, give the reply, and return exit code and output."""
     ours, theirs = pty.openpty()
@@ -129,8 +120,7 @@ def on_terminal(desk: Desk, *, reply: str) -> tuple[int, str]:
     )
     os.close(theirs)
     shown = b""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
+    while True:
         if not select.select([ours], [], [], 1.0)[0]:
             if reply == INTERRUPT and b"files?" in shown:
                 # Python misses an interrupt that arrives just before it begins to read.
@@ -146,6 +136,6 @@ def on_terminal(desk: Desk, *, reply: str) -> tuple[int, str]:
         shown += piece
         if b"files?" in shown and not asked_before:
             os.write(ours, reply.encode())
-    code = process.wait(PATIENCE_SECONDS)  # closing the terminal first would send SIGHUP
+    code = process.wait()  # closing the terminal first would send SIGHUP
     os.close(ours)
     return code, shown.decode().replace("\r\n", "\n")

@@ -74,8 +74,8 @@ def test_a_command_agent_does_three_prompts_at_once_and_all_three_land(
     agent.write_text(
         'name=$(grep -o "Write [a-z]*" | cut -c7-)\n'
         f"touch {meeting}/$name\n"
-        f'for i in $(seq 600); do [ "$(ls {meeting} | wc -l)" = 3 ] && break; sleep 0.1; done\n'
-        f'[ "$(ls {meeting} | wc -l)" = 3 ] && echo $name > $name.txt\n'
+        f'until [ "$(ls {meeting} | wc -l)" = 3 ]; do sleep 0.02; done\n'
+        "echo $name > $name.txt\n"
     )
 
     done = concertmaster(

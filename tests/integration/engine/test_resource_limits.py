@@ -52,9 +52,8 @@ class Machine:
         self.console = Console(io.StringIO(), self.told, terminal=False, json=False)
 
     def wait_for(self, name: str) -> str:
-        """Return a shell line that waits for the file and fails if it never appears."""
-        file = self.outside / name
-        return f"for i in $(seq 3000); do test -e {file} && break; sleep 0.02; done; test -e {file}"
+        """Return a shell line that waits until the file exists."""
+        return f"until test -e {self.outside / name}; do sleep 0.02; done"
 
     def make(self, name: str) -> None:
         (self.outside / name).touch()
@@ -134,9 +133,8 @@ def test_with_little_memory_one_agent_runs_until_there_is_enough_and_the_run_say
     # All agents wait for each other, so one by one they would never end.
     script = (
         "touch {outside}/start-{name}\n"
-        "for i in $(seq 3000); do test $(ls {outside} | grep -c start-) = 3 && break; "
-        "sleep 0.02; done\n"
-        "test $(ls {outside} | grep -c start-) = 3 && echo {name} > {name}.txt"
+        "until test $(ls {outside} | grep -c start-) = 3; do sleep 0.02; done\n"
+        "echo {name} > {name}.txt"
     )
 
     def measure() -> FreeResources:

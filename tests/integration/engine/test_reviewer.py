@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.commandline import among_agents, concertmaster, write_prompt
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
 # $verdict is the correct verdict, taken from the prompt.
 STORY = """
@@ -53,28 +53,33 @@ def is_on_main(project: Project) -> bool:
     return "answer.txt" in project.git("ls-tree", "--name-only", "main").split("\n")
 
 
-@pytest.mark.parametrize(
-    ("review", "reason"),
-    [
-        ("echo 'It looks right to me, and I approve.'", NO_JSON),
-        ("echo LGTM", NO_JSON),
-        ("""echo '{"task": "answer", "verdict": "approve'""", NO_JSON),
-        ("echo '[]'", NO_JSON),
-        ('echo "$verdict" | sed "s/answer-/other-/"', "it is a verdict on other-"),
-        ('echo "$verdict" | sed "s/[0-9a-f]\\{40\\}/$(git rev-parse HEAD)/"', "another tree"),
-        ('cat "$PROMPT_FILE"', "the review gave no verdict that can be read"),
-        (f"echo mine > answer.txt; {APPROVE}", "the reviewer changed files"),
-        (f"rm a.txt; {APPROVE}", "the reviewer changed files"),
-        (f"git commit -q --allow-empty -m x; echo mine > new.txt; {APPROVE}", "changed files"),
-    ],
-    ids=[
-        *("prose", "LGTM", "broken", "empty list", "other task", "other tree", "echo"),
-        *("writes", "deletes", "commits"),
-    ],
-)
+REVIEWS = {
+    "prose": ("echo 'It looks right to me, and I approve.'", NO_JSON),
+    "LGTM": ("echo LGTM", NO_JSON),
+    "broken": ("""echo '{"task": "answer", "verdict": "approve'""", NO_JSON),
+    "empty list": ("echo '[]'", NO_JSON),
+    "other task": ('echo "$verdict" | sed "s/answer-/other-/"', "it is a verdict on other-"),
+    "other tree": (
+        'echo "$verdict" | sed "s/[0-9a-f]\\{40\\}/$(git rev-parse HEAD)/"',
+        "another tree",
+    ),
+    "echo": ('cat "$PROMPT_FILE"', "the review gave no verdict that can be read"),
+    "writes": (f"echo mine > answer.txt; {APPROVE}", "the reviewer changed files"),
+    "deletes": (f"rm a.txt; {APPROVE}", "the reviewer changed files"),
+    "commits": (
+        f"git commit -q --allow-empty -m x; echo mine > new.txt; {APPROVE}",
+        "changed files",
+    ),
+}
+# The unit tests of verdicts cover each unreadable answer; here is one of each kind.
+KINDS = ["prose", "other tree", "echo", "writes", "commits"]
+
+
+@pytest.mark.parametrize("name", [*KINDS, *in_matrix(sorted({*REVIEWS} - {*KINDS}))])
 def test_what_is_no_verdict_or_comes_from_a_writer_fails_the_review_and_says_so(
-    project: Project, tmp_path: Path, review: str, reason: str
+    project: Project, tmp_path: Path, name: str
 ) -> None:
+    review, reason = REVIEWS[name]
     task = run(project, tmp_path / "home", "claude", review)
 
     assert task["state"] == "failed"

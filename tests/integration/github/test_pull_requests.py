@@ -22,13 +22,7 @@ from tests.github.state import Repository
 
 BRANCH = "concertmaster/run/fruit"
 FINALIZE = dict.fromkeys(("contents", "issues", "pull_requests", "actions"), "write")
-WORKFLOW = """\
-on:
-  workflow_dispatch:
-    inputs:
-      run:
-      round:
-"""
+WORKFLOW = "on:\n  workflow_dispatch:\n    inputs:\n      run:\n      round:\n"
 ROUND = {"run": "x", "round": "2"}
 LOST = (Effect.BAD_GATEWAY_BEFORE, Effect.BAD_GATEWAY_AFTER, Effect.TIMEOUT_AFTER)
 

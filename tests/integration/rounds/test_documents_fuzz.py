@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concertmaster.errors import EnvironmentFault
@@ -18,6 +18,7 @@ from concertmaster.rounds.documents import (
     read_verdict,
     write_history,
 )
+from tests.conftest import SHARED_FIXTURES
 from tests.integration.rounds.job_documents import (
     BASE,
     BREAD,
@@ -41,9 +42,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-fuzz = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+fuzz = settings(suppress_health_check=SHARED_FIXTURES)
 
 
 def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

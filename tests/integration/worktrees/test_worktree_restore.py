@@ -93,10 +93,10 @@ def test_what_lies_beside_the_worktree_is_moved_away_and_kept(
 
 DEEPEN = """
 import os
-for number in range(3000):
+for number in range(1100):
     open("file", "w").close()
-    os.mkdir("d")
-    os.chdir("d")
+    os.mkdir("dddd")
+    os.chdir("dddd")
 os.chmod("..", 0o500)
 """
 
@@ -104,7 +104,7 @@ os.chmod("..", 0o500)
 def test_folders_that_lie_too_deep_for_anybody_are_removed(
     worktrees: Worktrees, worktree: Worktree, base: str, tmp_path: Path
 ) -> None:
-    """Folders nest deeper than calls can, with a path that is too long for calls."""
+    """Folders nest deeper than calls can (1000), with a path too long for calls (4096 bytes)."""
     (worktree.files / ".venv").mkdir()
     before = worktree.list_contents()
     for place in (worktree.files / ".venv", worktree.temporary):
@@ -120,7 +120,7 @@ def test_folders_are_removed_of_which_not_all_can_be_open_at_a_time(
     worktrees: Worktrees, worktree: Worktree, tmp_path: Path
 ) -> None:
     subprocess.run(
-        [sys.executable, "-c", DEEPEN.replace("3000", "400")], cwd=worktree.temporary, check=True
+        [sys.executable, "-c", DEEPEN.replace("1100", "400")], cwd=worktree.temporary, check=True
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))

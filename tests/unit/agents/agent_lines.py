@@ -1,4 +1,4 @@
-"""Generates lines of agent output: arbitrary bytes, and events with odd values."""
+"""Generates lines of agent output, with odd events among them, and checks how they are read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
+
+from concertmaster.agents.protocol import OutputReader
 
 _KEYS = st.sampled_from(
     """
@@ -32,3 +34,16 @@ def lines_of_events(kinds: Sequence[str]) -> st.SearchStrategy[list[bytes]]:
         st.dictionaries(_KEYS, _VALUES, max_size=4),
     )
     return st.lists(st.binary() | events, max_size=5)
+
+
+def check_reading(reader: OutputReader, lines: Sequence[bytes]) -> None:
+    """Assert that the reader shows and reports printable text, whatever the lines are."""
+    for line in lines:
+        shown = reader.feed(line)
+        assert shown is None or (shown.tool + shown.subject).isprintable()
+    report = reader.finish(exit_ok=True, exit_text="exit 0")
+
+    assert report.ok != bool(report.reason)
+    assert report.reason.isprintable()
+    assert 0 <= (report.usage.cost_usd or 0) < float("inf")
+    report.final_text.encode()

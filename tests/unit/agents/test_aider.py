@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.agents.aider import Aider, AiderReader
@@ -13,6 +13,7 @@ from concertmaster.agents.protocol import (
     read_no_op,
 )
 from concertmaster.model import Usage
+from tests.unit.agents.agent_lines import check_reading
 
 BANNER = ["Aider v0.86.1", "Main model: gpt-5 with diff edit format", "Git repo: .git with 3 files"]
 TOKENS = "Tokens: 2.5k sent, 300 received."
@@ -165,7 +166,6 @@ def test_a_reader_of_code_only_asks() -> None:
     assert argv[argv.index("--chat-history-file") + 1] == "/dev/null"
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.binary()
@@ -175,13 +175,4 @@ def test_a_reader_of_code_only_asks() -> None:
     )
 )
 def test_no_output_whatever_breaks_it(lines: list[bytes]) -> None:
-    reader = AiderReader()
-    for line in lines:
-        shown = reader.feed(line)
-        assert shown is None or (shown.tool + shown.subject).isprintable()
-    report = reader.finish(exit_ok=True, exit_text="exit 0")
-
-    assert report.ok != bool(report.reason)
-    assert report.reason.isprintable()
-    assert 0 <= (report.usage.cost_usd or 0) < float("inf")
-    report.final_text.encode()
+    check_reading(AiderReader(), lines)

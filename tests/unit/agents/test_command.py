@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.agents.command import CommandReader
@@ -37,7 +37,6 @@ class TestCommandReader:
         assert len(many) == FINAL_TEXT_LIMIT
         assert many.endswith("x\nthe end\n")
 
-    @settings(deadline=None)
     @given(st.lists(st.binary()))
     def test_no_output_whatever_breaks_it(self, lines: list[bytes]) -> None:
         self.read(*lines).final_text.encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.agents.protocol import one_line, read_no_op
@@ -43,13 +43,11 @@ class TestNoOp:
     def test_nothing_else_is_one(self, final_text: str) -> None:
         assert read_no_op(final_text) == ""
 
-    @settings(deadline=None)
     @given(st.text())
     def test_no_text_breaks_it(self, text: str) -> None:
         read_no_op(f"```json\n{text}\n```")
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_one_line_is_printable_and_within_its_limit(text: str, limit: int) -> None:
     line = one_line(text, limit)

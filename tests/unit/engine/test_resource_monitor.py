@@ -14,7 +14,6 @@ from concertmaster.model import Shortage
 from concertmaster.sandbox.resources import FreeResources
 
 GIB = 1 << 30
-PATIENCE_SECONDS = 20.0
 DISK, MEMORY = Shortage.DISK, Shortage.MEMORY
 
 
@@ -92,7 +91,7 @@ def test_it_looks_again_and_again_until_it_is_over() -> None:
 
     flapping = iter(lambda: free(memory=0.5 if len(told) % 2 == 0 else 9.0), None)
     with ResourceMonitor(lambda: next(flapping), post, seconds=0.0):
-        assert enough.wait(PATIENCE_SECONDS)
+        assert enough.wait()
 
     assert [event.short for event in told[:6]] == [MEMORY, None] * 3
 
@@ -102,14 +101,14 @@ def test_neither_its_beginning_nor_its_end_waits_for_a_measurement_that_hangs() 
 
     def measure() -> FreeResources:
         hangs.set()
-        lets_go.wait(PATIENCE_SECONDS)
+        lets_go.wait()
         return free()
 
     others = threading.enumerate()
     with ResourceMonitor(measure, lambda event: None, seconds=0.0):
-        assert hangs.wait(PATIENCE_SECONDS)
+        assert hangs.wait()
     (thread,) = [one for one in threading.enumerate() if one not in others]
     assert thread.daemon  # nor does the end of the program
     lets_go.set()
-    thread.join(PATIENCE_SECONDS)
+    thread.join()
     assert not thread.is_alive()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import unicodedata
 
 import pytest
@@ -228,12 +227,10 @@ def test_paths_of_an_input_are_judged_alike() -> None:
 @pytest.mark.parametrize(
     "piece", ["- a.md\n", "- [", "[a](", "- `", "<!--", "> - ", "a.md.", ".md", "\\"]
 )
-def test_a_hostile_list_is_read_soon(piece: str) -> None:
-    started = time.process_time()
+def test_a_hostile_list_is_read_to_its_end(piece: str) -> None:
+    found = read((piece * 65_536)[:65_536])
 
-    read((piece * 65_536)[:65_536])
-
-    assert time.process_time() - started < 10
+    assert len(found.paths) <= 1
 
 
 pieces = st.sampled_from(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.planning.detect_commands import (
@@ -202,7 +202,6 @@ CONTENT = st.binary(max_size=80) | st.sampled_from(
 OTHERS = ["uv.lock", "yarn.lock", "package-lock.json", "requirements.txt", "go.mod", "tests/test_a"]
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     files=st.dictionaries(st.sampled_from(FILES), CONTENT),
     others=st.sets(st.sampled_from(OTHERS) | st.text(max_size=20)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.errors import UsageError
@@ -236,7 +236,6 @@ def test_an_estimate_of_the_author_goes_before_the_guess() -> None:
 names = st.sampled_from("abcdef")
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(names, st.text("xyz ", max_size=5)),
     st.lists(st.tuples(names, names), max_size=4),

@@ -6,7 +6,7 @@ import random
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster import graph
@@ -169,7 +169,6 @@ def test_the_agenda_chooses_as_ranking_all_ready_tasks_anew_does(seed: int) -> N
 # --- simulate and bound ----------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(networks(), st.integers(1, 4))
 def test_a_simulated_run_keeps_needs_exclusions_and_slots(found: Network, slots: int) -> None:
     times = schedule(found, slots=slots)
@@ -185,7 +184,6 @@ def test_a_simulated_run_keeps_needs_exclusions_and_slots(found: Network, slots:
         assert len(together) <= slots
 
 
-@settings(deadline=None)
 @given(networks(), st.integers(1, 4))
 def test_no_run_beats_the_bound_and_none_is_slower_than_one_after_another(
     found: Network, slots: int
@@ -197,7 +195,6 @@ def test_no_run_beats_the_bound_and_none_is_slower_than_one_after_another(
     assert makespan <= sum(found.estimates.values()) + 1e-6
 
 
-@settings(deadline=None, max_examples=50)
 @given(networks(), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_no_order_of_starts_beats_the_bound(
     found: Network, slots: int, source: random.Random

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster import graph
@@ -232,7 +232,6 @@ def untouched(plan: Plan) -> Plan:
     )
 
 
-@settings(deadline=None)
 @given(plans(), st.integers(1, 6), st.integers(1, 20))
 def test_every_deal_keeps_every_rule(plan: Plan, jobs: int, hours: int) -> None:
     dealt = deal_shares(plan, jobs=jobs, job_seconds=hours * HOUR)
@@ -251,7 +250,6 @@ def test_every_deal_keeps_every_rule(plan: Plan, jobs: int, hours: int) -> None:
     assert untouched(dealt) == untouched(plan)
 
 
-@settings(deadline=None)
 @given(plans(), st.integers(1, 6), st.integers(1, 20))
 def test_every_cut_and_every_share_that_is_too_long_is_noted(
     plan: Plan, jobs: int, hours: int
@@ -269,7 +267,6 @@ def test_every_cut_and_every_share_that_is_too_long_is_noted(
     assert dealt.lower_bound_seconds <= dealt.makespan_seconds + 1e-6
 
 
-@settings(deadline=None)
 @given(plans(), st.integers(1, 6))
 def test_with_time_enough_no_plan_is_cut(plan: Plan, jobs: int) -> None:
     dealt = deal_shares(plan, jobs=jobs, job_seconds=64 * HOUR)
@@ -284,7 +281,6 @@ def test_with_time_enough_no_plan_is_cut(plan: Plan, jobs: int) -> None:
 # --- one share -------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(plans(), st.integers(1, 6), st.integers(1, 20))
 def test_a_share_refers_to_none_of_the_others(plan: Plan, jobs: int, hours: int) -> None:
     dealt = deal_shares(plan, jobs=jobs, job_seconds=hours * HOUR)

@@ -18,7 +18,6 @@ from tests.oracle.state import RunState as PlainState
 from tests.simulator import Changes, Disturbance, Simulator, World
 from tests.unit.run.test_received import Verified, calm_worlds, make
 from tests.unit.run.test_state_machine import (
-    EXAMPLES,
     disturbances,
     orders,
     own_changes,
@@ -52,7 +51,6 @@ def assert_same(state: RunState, plain: PlainState) -> None:
 modes = st.sampled_from([LandingMode.MERGE, *LandingMode])
 
 
-@EXAMPLES
 @given(modes.flatmap(lambda mode: plans(landing=mode)), worlds(), disturbances, orders)
 def test_both_answer_every_run_alike(
     plan: Plan, world: World, disturbance: Disturbance, order: list[int]
@@ -63,7 +61,6 @@ def test_both_answer_every_run_alike(
     assert_agree(plan, simulator.journal)
 
 
-@EXAMPLES
 @given(
     plans(budgets=[None]),
     calm_worlds,

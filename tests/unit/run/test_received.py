@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.commands import CheckBase, CheckBatch, FinishRun, KeepWork, RunPhase
@@ -16,8 +16,6 @@ from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, fold_events, handle
 from tests.simulator import Changes, Disturbance, Simulator, World, make_plan
 from tests.unit.run.test_state_machine import orders, own_changes, plans, steps, worlds
-
-EXAMPLES = settings(max_examples=150, deadline=None, derandomize=True)
 
 
 class Verified(Simulator):
@@ -186,7 +184,6 @@ calm_worlds = worlds().map(lambda world: replace(world, diverted_from=None))
 moves = st.builds(Disturbance, moves=st.frozensets(steps, max_size=2))
 
 
-@EXAMPLES
 @given(plans(budgets=[None]), calm_worlds, st.frozensets(own_changes), orders, orders)
 def test_a_held_change_never_lands_by_itself_or_through_another(
     plan: Plan, world: World, held: Changes, work_order: list[int], order: list[int]
@@ -216,7 +213,6 @@ def _behind(plan: Plan, held: Changes) -> Changes:
 # --- the time is over --------------------------------------------------------------------------
 
 
-@EXAMPLES
 @given(plans(budgets=[None]), calm_worlds, st.integers(0, 12), orders)
 def test_when_the_time_is_over_nothing_more_is_checked_and_what_passed_lands(
     plan: Plan, world: World, stop_at: int, order: list[int]

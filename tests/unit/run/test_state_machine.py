@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.commands import (
@@ -39,8 +39,6 @@ from tests.simulator import Disturbance, Simulator, World, make_plan
 
 NAMES = "abcdefg"
 OTHERS = "12"  # changes of other people
-EXAMPLES = settings(max_examples=100, deadline=None, derandomize=True)
-
 orders = st.lists(st.integers(0, 7), max_size=60)
 steps = st.integers(1, 60)
 
@@ -122,7 +120,6 @@ def play(plan: Plan, world: World | None = None, **given: object) -> Simulator:
 # --- every run of every plan in every world ------------------------------
 
 
-@EXAMPLES
 @given(plans(), worlds(), disturbances, orders)
 def test_every_run_ends_and_keeps_every_rule(
     plan: Plan, world: World, disturbance: Disturbance, order: list[int]
@@ -130,7 +127,6 @@ def test_every_run_ends_and_keeps_every_rule(
     play(plan, world, disturbance=disturbance, order=order)
 
 
-@EXAMPLES
 @given(plans(), worlds(), disturbances, orders)
 def test_what_is_lost_is_lost_for_a_reason(
     plan: Plan, world: World, disturbance: Disturbance, order: list[int]
@@ -151,7 +147,6 @@ def test_what_is_lost_is_lost_for_a_reason(
         assert blocked or task in in_trouble or tip_is_red or simulator.state.cancelled
 
 
-@EXAMPLES
 @given(plans(budgets=[None]), st.tuples(orders, orders), st.frozensets(steps, max_size=3))
 def test_a_crash_anywhere_changes_nothing_of_the_result(
     plan: Plan, order: tuple[list[int], list[int]], crashes: frozenset[int]
@@ -168,7 +163,6 @@ def test_a_crash_anywhere_changes_nothing_of_the_result(
     assert calm.landed == rough.landed
 
 
-@EXAMPLES
 @given(plans(), worlds(), disturbances, orders, st.integers(0, 200))
 def test_a_journal_that_ends_anywhere_can_be_gone_on_with(
     plan: Plan, world: World, disturbance: Disturbance, order: list[int], end: int
@@ -187,7 +181,6 @@ def test_a_journal_that_ends_anywhere_can_be_gone_on_with(
     assert state.finished or commands
 
 
-@EXAMPLES
 @given(
     st.sampled_from([LandingMode.BRANCHES, LandingMode.NONE, LandingMode.PULL_REQUESTS]).flatmap(
         lambda mode: plans(landing=mode)

@@ -24,7 +24,7 @@ from concertmaster.run.task_record import TaskRecord
 from concertmaster.run.task_table import TaskTable
 from tests.simulator import Disturbance, Simulator, World, make_plan
 from tests.simulator.answers import SimulatedEngine
-from tests.unit.run.test_state_machine import EXAMPLES, disturbances, orders, plans, worlds
+from tests.unit.run.test_state_machine import disturbances, orders, plans, worlds
 
 FEW, MANY = 100, 1000
 NOT_COMPARED = {"network", "mode", "counts", "changes", "agenda"}
@@ -43,7 +43,6 @@ def assert_indexed(tasks: TaskTable) -> None:
         assert queued[key] <= rank_task(tasks.network, key, tasks.is_open)
 
 
-@EXAMPLES
 @given(modes.flatmap(lambda mode: plans(landing=mode)), worlds(), disturbances, orders)
 def test_every_index_is_right_after_every_event(
     plan: Plan, world: World, disturbance: Disturbance, order: list[int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.commands import Command, MeasureRoom, RemoveWorktree, RunPhase
@@ -20,7 +20,7 @@ from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
 from tests import journals
 from tests.simulator import Disturbance, Simulator, make_plan
-from tests.unit.run.test_state_machine import EXAMPLES, orders, plans, steps
+from tests.unit.run.test_state_machine import orders, plans, steps
 
 DISK, MEMORY = Shortage.DISK, Shortage.MEMORY
 GREEN = BaseChecked(tree="t", passed=True, reason="", seconds=1.0, tip="base")
@@ -159,7 +159,6 @@ def test_a_run_without_room_ends_with_exit_code_4_and_says_what_to_do() -> None:
 # --- nothing waits for ever ------------------------------
 
 
-@EXAMPLES
 @given(plans(budgets=[None]), st.dictionaries(steps, st.just(MEMORY), min_size=1), orders)
 def test_little_memory_for_ever_only_makes_the_run_slower(
     plan: Plan, shortages: Mapping[int, Shortage], order: list[int]
@@ -173,7 +172,6 @@ def test_little_memory_for_ever_only_makes_the_run_slower(
     assert simulator.landed == calm.landed
 
 
-@EXAMPLES
 @given(plans(budgets=[None]), steps, orders)
 def test_a_full_disk_for_ever_ends_the_run_with_the_reason(
     plan: Plan, step: int, order: list[int]
@@ -187,7 +185,6 @@ def test_a_full_disk_for_ever_ends_the_run_with_the_reason(
     assert state.stopped == ("disk" if is_left else "")
 
 
-@EXAMPLES
 @given(
     plans(budgets=[None]),
     st.dictionaries(steps, st.sampled_from([*Shortage, None]), max_size=9),
@@ -231,7 +228,6 @@ def test_each_change_is_told_once_and_the_stop_with_its_reason() -> None:
     ]
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.sampled_from([None, *Shortage]), st.booleans())
 def test_the_journal_keeps_what_is_short(of: Shortage | None, is_answer: bool) -> None:
     event = short(of, is_answer=is_answer)

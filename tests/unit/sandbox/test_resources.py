@@ -5,14 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.model import Shortage
 from concertmaster.sandbox.resources import LIMITS, FreeResources, ResourceLimits, judge_resources
 
 GIB = 1 << 30
-CALM = settings(deadline=None)
 DISK, MEMORY = Shortage.DISK, Shortage.MEMORY
 
 
@@ -71,7 +70,6 @@ amounts = st.integers(0, 4 * GIB)
 rooms = st.builds(FreeResources, memory_bytes=amounts, disk_bytes=amounts, folder=st.just("/cache"))
 
 
-@CALM
 @given(rooms, st.sampled_from([None, *Shortage]), amounts, amounts)
 def test_more_room_never_makes_short(
     room: FreeResources, before: Shortage | None, memory: int, disk: int
@@ -86,7 +84,6 @@ def test_more_room_never_makes_short(
         assert judge_resources(roomier, before).short is None
 
 
-@CALM
 @given(rooms, st.sampled_from([None, *Shortage]))
 def test_the_same_room_gives_the_same_answer_however_often_it_is_measured(
     room: FreeResources, before: Shortage | None
@@ -96,7 +93,6 @@ def test_the_same_room_gives_the_same_answer_however_often_it_is_measured(
     assert judge_resources(room, strain.short) == strain
 
 
-@CALM
 @given(st.lists(amounts, max_size=30), st.sampled_from(["memory_bytes", "disk_bytes"]))
 def test_between_two_changes_more_comes_and_goes_than_noise(
     measured: list[int], resource: str

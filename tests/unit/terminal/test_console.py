@@ -18,6 +18,7 @@ from concertmaster.model import Outcome, Plan, Shortage
 from concertmaster.run import state_machine
 from concertmaster.terminal.console import Console, PlanForm
 from tests import journals
+from tests.conftest import wait_until
 from tests.journals import HOSTILE, START, make_plan, make_task
 
 TWO = make_plan(tasks=[make_task("one"), make_task("two")])
@@ -264,15 +265,13 @@ def test_a_reason_steers_nothing_while_it_is_told() -> None:
 def test_in_a_terminal_a_live_table_shows_what_runs() -> None:
     screen = Screen(terminal=True)
     state = state_machine.fold_events(TWO, journals.begin())
-    limit = time.monotonic() + 20
 
     with screen.console.progress() as progress:
         progress.update(state, journals.begin()[1])
         worker = threading.Thread(target=progress.activity, args=("one", f"edits {HOSTILE}"))
         worker.start()
         worker.join()
-        while "edits" not in screen.err and time.monotonic() < limit:
-            time.sleep(0.02)
+        wait_until(lambda: "edits" in screen.err)
 
     for word in ("prepare", "edits", "2 running", "2 of 3 slots in use", "train: "):
         assert word in screen.err
@@ -294,7 +293,7 @@ WAITING = {
             journals.succeed("one", at=2)[0],
             replace(
                 journals.fail("one", at=4, outcome=Outcome.LIMITED),
-                resumes_at=time.time() + 2.5 * 3600,
+                resumes_at=time.time() + 2.99 * 3600,
             ),
         ],
         "usage limit: the run goes on in 2h",
@@ -309,12 +308,10 @@ def test_the_live_table_shows_what_the_run_waits_for(events: list[Event], words:
     state = state_machine.begin_run(replace(TWO, settings=settings))
     for event in (*journals.begin(), *events):
         state, _ = state_machine.handle(state, event)
-    limit = time.monotonic() + 20
 
     with screen.console.progress() as progress:
         progress.update(state, journals.begin()[1])
-        while words not in screen.err and time.monotonic() < limit:
-            time.sleep(0.02)
+        wait_until(lambda: words in screen.err)
 
     assert words in screen.err
     assert "\u202e" not in screen.err

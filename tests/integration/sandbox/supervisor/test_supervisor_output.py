@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import psutil
@@ -12,7 +11,8 @@ import pytest
 
 from concertmaster.sandbox import output, supervisor
 from concertmaster.sandbox.supervisor import Guard
-from tests.integration.sandbox.supervisor.conftest import Run, is_running, wait_until
+from tests.conftest import wait_until
+from tests.integration.sandbox.supervisor.conftest import Clock, Run, is_running
 
 
 def test_output_goes_to_the_log_and_errors_beside_it(run: Run, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_an_error_of_the_listener_ends_the_command_and_is_raised(run: Run, tmp_p
 def test_a_flood_of_output_is_read_in_bounded_memory_and_logged_to_the_limit(
     run: Run, tmp_path: Path
 ) -> None:
-    flood, line = 200 << 20, 64
+    flood, line = output.LOG_LIMIT_BYTES + (32 << 20), 64
     counted = 0
 
     def count(_: bytes) -> None:
@@ -84,15 +84,13 @@ def test_an_endless_line_is_cut_and_garbage_passes_unharmed(run: Run, tmp_path: 
 
 
 def test_a_slow_listener_does_not_lose_the_answer(
-    guard: Guard, run: Run, mark: str, monkeypatch: pytest.MonkeyPatch
+    guard: Guard, run: Run, mark: str, clock: Clock
 ) -> None:
-    monkeypatch.setattr(supervisor, "ANSWER_SECONDS", 0.2)
-
     def linger(line: bytes) -> None:
         guard.stop(mark)
-        wait_until(lambda: not is_running(int(line)))
-        late = time.monotonic() + 2 * supervisor.ANSWER_SECONDS
-        wait_until(lambda: time.monotonic() > late)
+        guard_pid, main = map(int, line.split())
+        wait_until(lambda: not is_running(guard_pid) and not is_running(main))
+        clock.passed = 2 * supervisor.ANSWER_SECONDS
 
-    ended = run("echo $$; exec sleep 1000", on_line=linger)
+    ended = run("echo $PPID $$; exec sleep 1000", on_line=linger)
     assert (ended.stopped, ended.lost, ended.signal) == (True, False, signal.SIGTERM)

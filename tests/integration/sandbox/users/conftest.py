@@ -77,7 +77,7 @@ Do = Callable[..., Exit]
 def do(guard: Guard, tmp_path: Path) -> Do:
     """Return a function that runs a script in a worktree as its user and appends to the log."""
 
-    def do(worktree: Worktree, script: str, *, timeout_seconds: float = 60.0) -> Exit:
+    def do(worktree: Worktree, script: str, *, timeout_seconds: float | None = None) -> Exit:
         return guard.run(
             shell_argv(script),
             mark=f"isolation/{worktree.owner.uid}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from concertmaster.sandbox.exit_status import Exit
 from concertmaster.sandbox.guard_server import users_of_processes
 from concertmaster.sandbox.supervisor import Guard, end_users
 from concertmaster.worktrees.manager import Worktrees
+from tests.conftest import wait_until
 from tests.integration.sandbox.users.conftest import Do, Make
 from tests.isolation import needs_root
 
@@ -41,11 +41,10 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_ended_whole_and_in_time(make: Make, do: Do, name: str) -> None:
-    worktree, began = make(), time.monotonic()
+def test_a_bomb_is_ended_whole(make: Make, do: Do, name: str) -> None:
+    worktree = make()
     do(worktree, BOMBS[name], timeout_seconds=0.5)
     assert worktree.owner.uid not in users_of_processes()
-    assert time.monotonic() - began < 15
 
 
 def test_a_stop_ends_what_left_the_tree_of_the_command(make: Make, do: Do, guard: Guard) -> None:
@@ -54,9 +53,7 @@ def test_a_stop_ends_what_left_the_tree_of_the_command(make: Make, do: Do, guard
     script = DAEMONS["twice"] + "\ntouch ready; sleep 300"
     thread = threading.Thread(target=lambda: ended.append(do(worktree, script)))
     thread.start()
-    give_up_at = time.monotonic() + 20
-    while not (worktree.files / "ready").exists() and time.monotonic() < give_up_at:
-        time.sleep(0.01)
+    wait_until((worktree.files / "ready").exists)
     guard.stop(f"isolation/{worktree.owner.uid}")
     thread.join()
     assert ended[0].stopped

@@ -1,0 +1,402 @@
+"""The rules of the source. Each rule is a function from modules to violations."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src" / "concertmaster"
+
+# What each package may import, bottom up. Every package may import the ground floor and itself.
+# The model's Plan keeps the declared settings, so their declarations lie on the ground floor.
+GROUND = (
+    "model errors events commands graph persistent retry clock templates"
+    " settings.choices settings.declarations"
+)
+PACKAGES = {
+    "text": "",
+    "settings": "text",
+    "git": "text",
+    "agents": "text",
+    "github": "text",
+    "prompts": "text",
+    "sandbox": "text",
+    "files": "text",
+    "insight": "text git",
+    "landing": "text git",
+    "worktrees": "git sandbox files",
+    "planning": "text settings git prompts sandbox files insight",
+    "run": "landing planning",
+    "rounds": "text git prompts files landing planning run",
+    "report": "text prompts landing planning run",
+    "engine": "text git agents sandbox files insight landing worktrees planning run report",
+    "comments": "text git prompts planning rounds report",
+    "terminal": "text planning run report",
+    "action": (
+        "text settings git github prompts sandbox files landing planning run rounds report"
+        " engine comments terminal"
+    ),
+    "watch": "text settings git github report comments terminal",
+    "cli": (
+        "text settings git agents prompts sandbox files landing worktrees planning run report"
+        " engine terminal action watch"
+    ),
+    "__main__": "cli",
+}
+# The jobs of the Action. No job imports another; only these two modules join them.
+JOBS = ("action.plan", "action.work", "action.verify", "action.control", "action.finalize")
+JOINS_JOBS = {"action.registry", "action.single_job"}
+# Modules that touch the world, or import one that does. Every other module is pure.
+SHELL = frozenset(
+    """
+    __main__
+    action.accept_results action.artifact_files action.artifacts action.authorize
+    action.child_issues action.control action.dispatch action.due_rounds
+    action.find_plan
+    action.finalize.context action.finalize.deliver action.finalize.inputs action.finalize.job
+    action.finalize.memory action.finalize.publish_report action.finalize.pull_requests
+    action.finalize.replay_merges action.finalize.run_pull action.finalize.save_state
+    action.finalize.task_pulls action.finalize.tidy_branches action.isolation action.job
+    action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
+    action.plan.publish action.plan_artifact
+    action.reconcile action.registry action.single_job action.verify action.work
+    agents.aider agents.claude agents.codex agents.command agents.error_patterns agents.gemini
+    agents.json_events agents.prices agents.protocol agents.registry
+    cli.action cli.cancel cli.clean cli.demo cli.doctor cli.finish cli.init cli.land cli.main
+    cli.options cli.plan cli.report cli.resume cli.run cli.split cli.status cli.watch
+    clock
+    engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.event_loop
+    engine.integrator engine.journal engine.local_run engine.logs engine.phase_failure
+    engine.phase_runner engine.resource_monitor engine.reviewer engine.run_context
+    files.add_files files.atomic files.run_folder files.untrusted
+    git.branches git.command git.remote git.remote_errors git.repository git.run_repository
+    git.tree_size
+    github.client github.errors github.issue_batches github.issues github.pull_requests
+    github.rate_limit github.workflows
+    insight.footprint insight.mentions
+    landing.change_limits landing.merges landing.target_branch
+    planning.build_plan planning.checkout planning.past_runs planning.prose_order
+    planning.run_settings
+    prompts.files
+    report.html
+    retry
+    rounds.bundles rounds.check_result rounds.documents rounds.state_branch
+    sandbox.download_cache sandbox.exit_status sandbox.guard_server sandbox.host sandbox.output
+    sandbox.permissions sandbox.supervisor sandbox.users
+    settings.access settings.action_inputs settings.process settings.sources
+    templates
+    terminal.console terminal.live
+    watch.follow watch.poller
+    worktrees.file_listing worktrees.manager worktrees.owner worktrees.removal worktrees.strays
+    worktrees.worktree
+    """.split()
+)
+# Beyond "one module each", which holds for every outside library.
+# It gives outside data a shape, wherever such data comes in.
+SHARED = frozenset({"pydantic"})
+
+OWNERS = {
+    "click": "cli",
+    "git": "git.command",
+    "github3": "watch.poller",
+    "psutil": "sandbox.host",
+    "pydantic_settings": "settings",
+    "rich": "terminal",
+    "subprocess": "sandbox.supervisor",
+}
+STAND_ALONE = "sandbox.guard_server"  # a script, which imports none of our modules
+FORBIDDEN_NAMES = {"utils", "helpers", "manager", "service", "base", "common", "git", "github"}
+SPARED_NAMES = {"git", "github", "worktrees.manager"}
+IMPURE = set(
+    "asyncio getpass glob importlib io logging multiprocessing os pathlib platform random secrets"
+    " shutil signal socket subprocess sys tempfile threading time urllib uuid".split()
+)
+IMPURE_LIBRARIES = set(
+    "click git github github3 platformdirs psutil pydantic_settings requests rich tenacity".split()
+)
+PURE_NAMES = {"pathlib.PurePath", "pathlib.PurePosixPath"}
+ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb"}
+IMPURE_CALLS = {"open", "input", "now", "utcnow", "today"}
+LONGEST_FUNCTION = 50
+LONG_FUNCTION = 30
+SHARE_OF_SHORT_FUNCTIONS = 0.95
+LONGEST_MODULE = 350
+
+Modules = Mapping[str, ast.Module]
+Rule = Callable[[Modules], list[str]]
+
+
+def parse(sources: Mapping[str, str]) -> Modules:
+    """Name, relative to the package, to syntax tree."""
+    return {name: ast.parse(source) for name, source in sources.items()}
+
+
+@cache
+def read_source() -> Modules:
+    def name_of(file: Path) -> str:
+        parts = file.relative_to(SOURCE).with_suffix("").parts
+        return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+    return parse({name_of(file): file.read_text() for file in SOURCE.rglob("*.py")})
+
+
+def imported_names(tree: ast.Module) -> Iterator[str]:
+    """Absolute dotted names of all imports, also late ones and those for types only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_libraries(tree: ast.Module) -> set[str]:
+    return {name.partition(".")[0] for name in imported_names(tree)} - {"concertmaster"}
+
+
+def imported_modules(modules: Modules, name: str) -> set[str]:
+    """Those of our own modules that the module imports; a name in a module counts as the module."""
+    found = set()
+    for imported in imported_names(modules[name]):
+        package, _, ours = imported.partition(".")
+        if package == "concertmaster":
+            parent = ours.rpartition(".")[0]
+            found.add(ours if ours in modules else parent or "__init__")
+    return found
+
+
+def package_of(name: str) -> str:
+    """The package of a module; "" for the ground floor."""
+    is_ground = any(is_in(name, module) for module in (*GROUND.split(), "__init__"))
+    return "" if is_ground else name.partition(".")[0]
+
+
+def is_in(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines, without decorators."""
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def called_names(tree: ast.Module) -> Iterator[str]:
+    """The last part of each called name: `now` for `datetime.now()`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+                yield name
+            case _:
+                pass
+
+
+def used_names(tree: ast.Module) -> Iterator[str]:
+    """Dotted names of all imports, and of what is used of them as `module.name`."""
+    yield from imported_names(tree)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr=name):
+                yield f"{module}.{name}"
+            case _:
+                pass
+
+
+def every_module_has_a_package(modules: Modules) -> list[str]:
+    known = {"", *PACKAGES}
+    return [f"{name} is in no package" for name in modules if package_of(name) not in known]
+
+
+def imports_keep_the_order_of_packages(modules: Modules) -> list[str]:
+    return [
+        f"{name} imports {imported}"
+        for name in modules
+        for imported in imported_modules(modules, name)
+        if package_of(imported)
+        not in {"", package_of(name), *PACKAGES.get(package_of(name), "").split()}
+    ]
+
+
+def no_job_imports_another(modules: Modules) -> list[str]:
+    def job_of(name: str) -> str:
+        return next((job for job in JOBS if is_in(name, job)), "")
+
+    return [
+        f"{name} imports {imported}"
+        for name in modules
+        if package_of(name) == "action" and name not in JOINS_JOBS
+        for imported in imported_modules(modules, name)
+        if job_of(imported) not in {"", job_of(name)}
+    ]
+
+
+def imports_form_no_cycle(modules: Modules) -> list[str]:
+    graph = {name: imported_modules(modules, name) for name in modules}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" > ".join(error.args[1])]
+    return []
+
+
+def each_outside_library_has_one_owner(modules: Modules) -> list[str]:
+    users: dict[str, list[str]] = {}
+    for name, tree in modules.items():
+        for library in imported_libraries(tree):
+            users.setdefault(library, []).append(name)
+    return [
+        f"{library} is imported by {', '.join(names)}"
+        for library, names in users.items()
+        if (library in OWNERS and not all(is_in(name, OWNERS[library]) for name in names))
+        or (library not in {*sys.stdlib_module_names, *SHARED, *OWNERS} and len(names) > 1)
+    ]
+
+
+def the_stand_alone_script_imports_only_the_standard_library(modules: Modules) -> list[str]:
+    return [
+        f"{STAND_ALONE} imports {name}"
+        for name in (imported_names(modules[STAND_ALONE]) if STAND_ALONE in modules else ())
+        if name.partition(".")[0] not in sys.stdlib_module_names
+    ]
+
+
+def only_the_settings_of_the_process_read_the_environment(modules: Modules) -> list[str]:
+    return [
+        f"{name} reads {word}"
+        for name, tree in modules.items()
+        if name != "settings.process"
+        for word in ENVIRONMENT.intersection(used_names(tree))
+    ]
+
+
+def only_the_console_prints(modules: Modules) -> list[str]:
+    return [
+        f"{name} prints"
+        for name, tree in modules.items()
+        if not is_in(name, "terminal") and name != STAND_ALONE and "print" in called_names(tree)
+    ]
+
+
+def no_function_is_long(modules: Modules) -> list[str]:
+    return [
+        f"{name}.{function.name} has {length(function)} lines"
+        for name, tree in modules.items()
+        for function in functions(tree)
+        if length(function) > LONGEST_FUNCTION
+    ]
+
+
+def nearly_all_functions_are_short(modules: Modules) -> list[str]:
+    lengths = [length(function) for tree in modules.values() for function in functions(tree)]
+    short = sum(lines < LONG_FUNCTION for lines in lengths)
+    if short < SHARE_OF_SHORT_FUNCTIONS * len(lengths):
+        return [f"only {short} of {len(lengths)} functions are under {LONG_FUNCTION} lines"]
+    return []
+
+
+def modules_have_names_of_their_own(modules: Modules) -> list[str]:
+    libraries = {library for tree in modules.values() for library in imported_libraries(tree)}
+    return [
+        f"{name} is named like a library or like nothing"
+        for name in modules.keys() - SPARED_NAMES
+        if name.rpartition(".")[2] in FORBIDDEN_NAMES | (libraries - sys.stdlib_module_names)
+    ]
+
+
+def no_module_is_long(modules: Modules) -> list[str]:
+    return [
+        f"{name} ends at line {last_line(tree)}"
+        for name, tree in modules.items()
+        if last_line(tree) > LONGEST_MODULE
+    ]
+
+
+def last_line(tree: ast.Module) -> int:
+    return tree.body[-1].end_lineno or 0 if tree.body else 0
+
+
+def no_class_name_stands_twice(modules: Modules) -> list[str]:
+    places: dict[str, list[str]] = {}
+    for name, tree in modules.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name)
+    return [
+        f"{name} is a class in {' and '.join(found)}"
+        for name, found in places.items()
+        if len(found) > 1
+    ]
+
+
+def pure_modules_stay_pure(modules: Modules) -> list[str]:
+    """A pure module imports no shell module, so it reaches none through other pure modules."""
+    pure = {name: tree for name, tree in modules.items() if name not in SHELL}
+    libraries = [
+        f"{name} imports {imported}"
+        for name, tree in pure.items()
+        for imported in imported_names(tree)
+        if imported.partition(".")[0] in IMPURE | IMPURE_LIBRARIES and imported not in PURE_NAMES
+        if not imported.startswith("concertmaster")
+    ]
+    shell = [
+        f"{name} imports {imported}"
+        for name in pure
+        for imported in imported_modules(modules, name) & SHELL
+    ]
+    calls = [
+        f"{name} calls {called}"
+        for name, tree in pure.items()
+        for called in called_names(tree)
+        if called in IMPURE_CALLS
+    ]
+    return libraries + shell + calls
+
+
+def the_shell_lists_only_modules_that_need_it(modules: Modules) -> list[str]:
+    """A listed module that could be pure would hide the next impure import."""
+    if "__main__" not in modules or len(modules) < len(SHELL):
+        return []
+    gone = [f"{name} is listed and gone" for name in SHELL - modules.keys()]
+    idle = [
+        f"{name} is listed and pure"
+        for name in SHELL & modules.keys()
+        if not touches_the_world(modules[name]) and not imported_modules(modules, name) & SHELL
+    ]
+    return gone + idle
+
+
+def touches_the_world(tree: ast.Module) -> bool:
+    impure = IMPURE | IMPURE_LIBRARIES
+    return any(
+        name.partition(".")[0] in impure and name not in PURE_NAMES for name in imported_names(tree)
+    ) or bool(IMPURE_CALLS & {*called_names(tree)})
+
+
+def only_the_top_catches_everything(modules: Modules) -> list[str]:
+    return [
+        f"{name} catches everything"
+        for name, tree in modules.items()
+        if name not in {"cli.main", "__main__"} and any(map(catches_everything, ast.walk(tree)))
+    ]
+
+
+def catches_everything(node: ast.AST) -> bool:
+    match node:
+        case ast.ExceptHandler(type=None):
+            return True
+        case ast.ExceptHandler(type=ast.expr() as caught):
+            pass
+        case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=args):
+            caught = ast.Tuple(elts=args)
+        case _:
+            return False
+    everything = {"Exception", "BaseException"}
+    return any(isinstance(part, ast.Name) and part.id in everything for part in ast.walk(caught))
