@@ -48,7 +48,7 @@ def concertmaster(
     """Run the program as a process of its own.
 
     It is forked from a process that has loaded it. With `is_fresh` it is started anew, so that
-    `/proc/PID/environ` shows the environment of the call.
+    it loads the source that the environment names and `/proc/PID/environ` shows that environment.
     """
     words, whole = [*map(str, arguments)], {**os.environ, **(env or {})}
     with TemporaryFile() as out, TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:

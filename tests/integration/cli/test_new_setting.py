@@ -69,7 +69,9 @@ def plan(project: Project, *options: str, env: dict[str, str]) -> dict[str, Any]
     """Return the frozen settings of a plan."""
     project.commit("Prompt", {"one.md": "# Change a.txt\n"})
     agent = ("--agent-command", "true", "--check", "true")
-    done = concertmaster("plan", "one.md", *agent, *options, "--json", cwd=project.root, env=env)
+    done = concertmaster(
+        "plan", "one.md", *agent, *options, "--json", cwd=project.root, env=env, is_fresh=True
+    )
     assert done.code == 0, done.err
     settings: dict[str, Any] = done.document["settings"]
     return settings
@@ -78,7 +80,7 @@ def plan(project: Project, *options: str, env: dict[str, str]) -> dict[str, Any]
 def test_the_command_line_offers_it_and_the_plan_keeps_it(
     project: Project, env: dict[str, str]
 ) -> None:
-    help_text = concertmaster("run", "--help", cwd=project.root, env=env).out
+    help_text = concertmaster("run", "--help", cwd=project.root, env=env, is_fresh=True).out
     assert "--tint NAME" in help_text
     assert "The colour of the results." in help_text
     assert plan(project, "--tint", "red", env=env)["tint"] == "red"
