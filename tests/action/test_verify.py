@@ -309,7 +309,8 @@ def test_a_head_that_is_not_one_commit_on_its_base_is_refused(worked: Worked) ->
 def test_what_is_built_on_a_refused_result_lands_without_it_or_not_at_all(worked: Worked) -> None:
     done = worked()
     bundle = done.share_of("pear") / done.result("pear")["bundle"]
-    bundle.write_bytes(bundle.read_bytes()[:-1] + b"!")
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     verdict = done.verify()
 
     assert done.landing(verdict) == ["apple"]
