@@ -144,9 +144,14 @@ def read_source() -> Modules:
     return parse({name_of(file): file.read_text() for file in SOURCE.rglob("*.py")})
 
 
+@cache
+def walk(tree: ast.Module) -> tuple[ast.AST, ...]:
+    return (*ast.walk(tree),)
+
+
 def imported_names(tree: ast.Module) -> Iterator[str]:
     """Absolute dotted names of all imports, also late ones and those for types only."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -179,7 +184,7 @@ def is_in(name: str, package: str) -> bool:
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -191,7 +196,7 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def called_names(tree: ast.Module) -> Iterator[str]:
     """The last part of each called name: `now` for `datetime.now()`."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
                 yield name
@@ -202,7 +207,7 @@ def called_names(tree: ast.Module) -> Iterator[str]:
 def used_names(tree: ast.Module) -> Iterator[str]:
     """Dotted names of all imports, and of what is used of them as `module.name`."""
     yield from imported_names(tree)
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Attribute(value=ast.Name(id=module), attr=name):
                 yield f"{module}.{name}"
@@ -384,7 +389,7 @@ def only_the_top_catches_everything(modules: Modules) -> list[str]:
     return [
         f"{name} catches everything"
         for name, tree in modules.items()
-        if name not in {"cli.main", "__main__"} and any(map(catches_everything, ast.walk(tree)))
+        if name not in {"cli.main", "__main__"} and any(map(catches_everything, walk(tree)))
     ]
 
 

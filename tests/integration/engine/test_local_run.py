@@ -15,7 +15,6 @@ from tests.conftest import Project
 pytest_plugins = ["tests.agents.fixtures"]
 
 NAMES = ("apple", "pear", "plum")
-MEETING_SECONDS = 90  # far more than needed; a run that is not parallel breaks the barrier
 
 
 def write_prompts(project: Project) -> list[str]:
@@ -32,7 +31,7 @@ def script_of(name: str, barrier: Barrier) -> Script:
     def answer(body: dict[str, Any]) -> Reply:
         if turns_of(body):
             return Say("Done.")
-        barrier.wait(MEETING_SECONDS)
+        barrier.wait()
         return Use("Bash", {"command": f"echo {name} > {name}.txt", "description": "write"})
 
     return answer
