@@ -1,84 +1,19 @@
-"""PullRequests, IssueBatches and Workflows work against the double of GitHub."""
+"""PullRequests and branch rules work against the double of GitHub."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from concertmaster.github import client
-from concertmaster.github.connection import Connection
 from concertmaster.github.errors import Invalid, NotAllowed
 from concertmaster.github.issues import IssueClient
 from concertmaster.github.models import Comment, MergeState, Pull
-from concertmaster.github.workflows import NotDispatchable
 from tests.action.workflow import BentClock
 from tests.github.double import Double
 from tests.github.faults import Effect, Fault
 from tests.github.gatekeeper import DEFAULT_PARAMETERS
 from tests.github.merging import note_push
 from tests.github.state import Repository
-
-BRANCH = "concertmaster/run/fruit"
-FINALIZE = dict.fromkeys(("contents", "issues", "pull_requests", "actions"), "write")
-WORKFLOW = "on:\n  workflow_dispatch:\n    inputs:\n      run:\n      round:\n"
-ROUND = {"run": "x", "round": "2"}
-LOST = (Effect.BAD_GATEWAY_BEFORE, Effect.BAD_GATEWAY_AFTER, Effect.TIMEOUT_AFTER)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TIMEOUT_SECONDS", 1)
-
-
-@pytest.fixture
-def double(tmp_path: Path) -> Iterator[Double]:
-    """Run the double; a test fails if it leaves violations of GitHub's description."""
-    with Double(tmp_path) as running:
-        yield running
-    assert running.violations == []
-
-
-@pytest.fixture
-def repository(double: Double) -> Repository:
-    made = double.add_repository("ada/opera")
-    double.commit(made, "main", {"a.txt": "a\n", ".github/workflows/orchestrate.yml": WORKFLOW})
-    return made
-
-
-@pytest.fixture
-def head(double: Double, repository: Repository) -> str:
-    """Push one commit to our branch and return its id."""
-    return push(double, repository, BRANCH, {"fruit.txt": "apple\n"})
-
-
-@pytest.fixture
-def clock(double: Double) -> BentClock:
-    return BentClock(double.clock)
-
-
-@pytest.fixture
-def issue_client(double: Double, repository: Repository, clock: BentClock) -> IssueClient:
-    return make_forge(double, repository, clock)
-
-
-def make_forge(double: Double, repository: Repository, clock: BentClock) -> IssueClient:
-    return IssueClient(
-        Connection(
-            url=double.url,
-            repository=repository.full_name,
-            token=double.workflow_token(repository, FINALIZE),
-        ),
-        clock=clock,
-    )
-
-
-def push(double: Double, repository: Repository, branch: str, files: dict[str, str | None]) -> str:
-    git = double.git(repository)
-    if git.branch(branch) is None:
-        git.update({f"refs/heads/{branch}": (git.branch("main") or "", None)})
-    return double.commit(repository, branch, files)
+from tests.integration.github.conftest import BRANCH, LOST, push
 
 
 @pytest.fixture
@@ -410,88 +345,3 @@ def test_the_rules_tell_whether_a_push_makes_sense(
     assert [rule.type for rule in issue_client.rules("release/1")] == [kind]
     assert bool(issue_client.forbids_push("release/1")) == forbids
     assert issue_client.rules("main") == ()
-
-
-# --- issues -------------------------------------------------------------------------------------
-
-
-def test_issues_are_closed_together(
-    double: Double, repository: Repository, issue_client: IssueClient
-) -> None:
-    issues = [
-        double.open_issue(repository, user=repository.owner, title=str(number))
-        for number in range(25)
-    ]
-    double.close(issues[0], user=repository.owner, reason="not_planned")
-    double.log.clear()
-
-    issue_client.batches.close([issue_client.issue(one.number) for one in issues])
-
-    assert {one.state for one in issues} == {"closed"}
-    assert (issues[0].state_reason, issues[2].state_reason) == ("not_planned", "completed")
-    assert len(double.log.matching("POST", "*/graphql")) == 2
-
-
-# --- starting the next round --------------------------------------------------------------------
-
-
-def dispatch(
-    issue_client: IssueClient, inputs: dict[str, str] | None = None, ref: str = "main"
-) -> None:
-    issue_client.workflows.dispatch("orchestrate.yml", ref=ref, inputs=inputs or ROUND)
-
-
-def test_a_round_is_started_with_its_inputs(
-    issue_client: IssueClient, repository: Repository
-) -> None:
-    dispatch(issue_client)
-
-    assert [run.inputs for run in repository.runs] == [ROUND]
-
-
-@pytest.mark.parametrize("effect", LOST)
-def test_one_round_is_started_whatever_becomes_of_the_answer(
-    double: Double, repository: Repository, issue_client: IssueClient, effect: Effect
-) -> None:
-    path = ".github/workflows/orchestrate.yml"
-    double.add_run(repository, path, event="workflow_dispatch", actor=repository.owner)
-    double.fail(Fault(effect=effect, method="POST", path="*/dispatches", nth=1))
-
-    dispatch(issue_client)
-
-    assert [run.inputs for run in repository.runs] == [{}, ROUND]
-
-
-@pytest.mark.parametrize(
-    ("inputs", "ref", "reason"),
-    [
-        ({**ROUND, "colour": "red"}, "main", "Unexpected inputs"),
-        (ROUND, "old", "does not have 'workflow_dispatch' trigger"),
-        (ROUND, "nowhere", "No ref found"),
-    ],
-)
-def test_a_workflow_that_takes_no_such_round_is_told(
-    double: Double,
-    repository: Repository,
-    issue_client: IssueClient,
-    *,
-    inputs: dict[str, str],
-    ref: str,
-    reason: str,
-) -> None:
-    push(double, repository, "old", {".github/workflows/orchestrate.yml": "on:\n  push:\n"})
-
-    with pytest.raises(NotDispatchable) as told:
-        dispatch(issue_client, inputs, ref)
-
-    assert reason in told.value.why
-    assert repository.runs == []
-
-
-def test_a_workflow_file_that_is_gone_is_told(
-    double: Double, repository: Repository, issue_client: IssueClient
-) -> None:
-    double.commit(repository, "main", {".github/workflows/orchestrate.yml": None})
-
-    with pytest.raises(NotDispatchable):
-        dispatch(issue_client)
