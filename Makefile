@@ -37,7 +37,7 @@ types: setup ## mypy, strict
 fast: setup ## the unit tests only
 	$(BIN)/pytest tests/unit tests/test_architecture.py
 
-matrix: setup $(WEBHOOKS) ## every fault, order and odd input, and ten times the random examples
+matrix: setup $(WEBHOOKS) ## every fault, order and odd input, and three times the random examples
 	$(BIN)/pytest -n 2 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
