@@ -19,7 +19,7 @@ from concertmaster.text.display import shorten_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettledTask:
+class SettledTasks:
     """The tasks whose end is decided: heads that landed unchanged, all that landed, all lost."""
 
     intact: Mapping[str, str]
@@ -28,7 +28,7 @@ class SettledTask:
 
 
 def advance_queue(
-    landing: Landing, contenders: Sequence[QueuedTask], *, settled: SettledTask
+    landing: Landing, contenders: Sequence[QueuedTask], *, settled: SettledTasks
 ) -> QueueStep:
     """What to do now. `contenders` come in the plan's order."""
     if landing.asked or landing.stuck:
@@ -48,7 +48,7 @@ def end_queue(landing: Landing) -> QueueStep:
 
 
 def _gather_batch(
-    landing: Landing, contenders: Sequence[QueuedTask], settled: SettledTask
+    landing: Landing, contenders: Sequence[QueuedTask], settled: SettledTasks
 ) -> Landing:
     """Those that were put aside come back when nothing else is left to try."""
     batch = collect_queue(contenders, settled=settled, aside=landing.aside)
@@ -58,7 +58,7 @@ def _gather_batch(
 
 
 def collect_queue(
-    contenders: Sequence[QueuedTask], *, settled: SettledTask, aside: frozenset[str]
+    contenders: Sequence[QueuedTask], *, settled: SettledTasks, aside: frozenset[str]
 ) -> tuple[QueuedTask, ...]:
     """The largest batch whose every member finds what it needs and is built on landed, lost or
     before it; needs first, then the safest."""
@@ -90,24 +90,24 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
     )
 
 
-def _move(landing: Landing, settled: SettledTask) -> QueueStep:
+def _move(landing: Landing, settled: SettledTasks) -> QueueStep:
     length, passed, failed = len(landing.batch), landing.passed, landing.failed
     if passed == length:
         return _land(replace(landing, searching=False))
     if failed is None and not landing.searching:
-        return _probe(landing, length, settled=settled)
+        return _check_prefix(landing, length, settled=settled)
     if failed is not None and passed == 0 and not landing.tip_green:
-        return _probe(landing, 0, settled=settled, known_red=frozenset())
+        return _check_prefix(landing, 0, settled=settled, known_red=frozenset())
     if failed is None or failed - passed > 1:
         size = choose_prefix([c.risk for c in landing.batch], passed=passed, failed=failed)
-        return _probe(landing, size, settled=settled)
+        return _check_prefix(landing, size, settled=settled)
     if landing.confirmations < CONFIRMATIONS:
-        return _probe(landing, failed, settled=settled, known_red=frozenset())
-    return _accuse(replace(landing, searching=True))
+        return _check_prefix(landing, failed, settled=settled, known_red=frozenset())
+    return _name_culprit(replace(landing, searching=True))
 
 
-def _probe(
-    landing: Landing, length: int, *, settled: SettledTask, known_red: frozenset[str] | None = None
+def _check_prefix(
+    landing: Landing, length: int, *, settled: SettledTasks, known_red: frozenset[str] | None = None
 ) -> QueueStep:
     command = CheckBatch(
         tip=landing.tip,
@@ -128,7 +128,7 @@ def _land(landing: Landing) -> QueueStep:
     return QueueStep(landing=replace(landing, asked=PendingStep.LAND), command=command)
 
 
-def _accuse(landing: Landing) -> QueueStep:
+def _name_culprit(landing: Landing) -> QueueStep:
     culprit = landing.batch[landing.passed]
     company = landing.batch[: landing.passed]
     behind = f" with {', '.join(c.task for c in company)}" if company else ""
@@ -138,7 +138,7 @@ def _accuse(landing: Landing) -> QueueStep:
     return replace(rest, culprits={culprit.task: reason})
 
 
-def _candidates(batch: Sequence[QueuedTask], settled: SettledTask) -> tuple[MergeCandidate, ...]:
+def _candidates(batch: Sequence[QueuedTask], settled: SettledTasks) -> tuple[MergeCandidate, ...]:
     intact = dict(settled.intact)
     found = []
     for c in batch:

@@ -38,6 +38,7 @@ _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 # The pause if nobody says when a usage limit ends; doubled while no phase finishes.
 FIRST_PAUSE_SECONDS = 60.0
 LONGEST_GUESS_SECONDS = 3600.0
+LEAST_SECOND_PAUSE_SECONDS = 15.0
 MOST_DOUBLINGS = 10
 
 AGENT_PHASES = phases.AGENTS_OWN | {Phase.REVIEW}
@@ -100,7 +101,7 @@ def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
     ended = fail_phase(failed, event, limit=settings.attempts, fix_attempts=settings.fix_attempts)
     state = state.put(ended)
     if event.outcome in phases.STOPS_THE_RUN:
-        return replace(state, stopped=event.reason or event.outcome.value)
+        return replace(state, stopped=state.stopped or event.reason or event.outcome.value)
     if event.outcome is Outcome.CANCELLED and state.cancelled:
         return settle_task(state, event.task, TaskState.FAILED, reason="the run was cancelled")
     return state
@@ -132,8 +133,11 @@ def _receive(state: RunState, event: ResultReceived) -> RunState:
 
 def _pause_until(state: RunState, event: PhaseFailed) -> float:
     """Return when the run may go on, in epoch seconds; 0 if the pause would be too long."""
-    doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(state.pauses, MOST_DOUBLINGS)
-    until = event.resumes_at or event.at + min(doubled, LONGEST_GUESS_SECONDS)
+    doubled = 2.0 ** min(state.pauses, MOST_DOUBLINGS)
+    guess = min(FIRST_PAUSE_SECONDS * doubled, LONGEST_GUESS_SECONDS)
+    least = min(LEAST_SECOND_PAUSE_SECONDS * doubled / 2, LONGEST_GUESS_SECONDS)
+    told = max(event.resumes_at, event.at + least) if state.pauses else event.resumes_at
+    until = told if event.resumes_at else event.at + guess
     longest = state.plan.settings.longest_pause_seconds
     is_too_late = longest is not None and until - event.at > longest
     return 0.0 if is_too_late else max(until, event.at)

@@ -31,7 +31,7 @@ from tests.oracle.attempts import (
     find_wanted_changes,
     next_command,
 )
-from tests.oracle.merge_queue import SettledTask
+from tests.oracle.merge_queue import SettledTasks
 from tests.oracle.reducer import apply_event, settle_task
 from tests.oracle.state import RunState
 
@@ -259,9 +259,9 @@ def _contenders(state: RunState) -> tuple[QueuedTask, ...]:
     )
 
 
-def _settled(state: RunState) -> SettledTask:
+def _settled(state: RunState) -> SettledTasks:
     landed = {key: one for key, one in state.tasks.items() if _has_arrived(one)}
-    return SettledTask(
+    return SettledTasks(
         intact={key: one.head for key, one in landed.items() if one.landed_as_it_is},
         landed=frozenset(landed),
         lost=frozenset(_absent(state)),
