@@ -220,14 +220,14 @@ class Forger:
         objects = RunRepository.create(self.folder / "gate.git", user=user, base=self.base)
         plan_artifact = PlanArtifact(plan=self.plan, history=self.history, texts={})
         shares = read_shares(self.plan, self.artifacts, round_number=self.history.round)
-        gate = ResultChecker(
+        checker = ResultChecker(
             plan_artifact=plan_artifact,
             shares=shares,
             artifacts=self.artifacts,
             objects=objects,
             fetched={},
         )
-        return {one.task.rpartition("-")[0] for one in gate.accept().events if one.head}
+        return {one.task.rpartition("-")[0] for one in checker.accept().events if one.head}
 
     @property
     def bare(self) -> Bare:

@@ -68,14 +68,14 @@ def plan_artifact(forger: Forger) -> PlanArtifact:
 def accept(forger: Forger, plan_artifact: PlanArtifact, artifacts: Path) -> dict[str, str]:
     """Return the accepted heads by task."""
     shares = read_shares(plan_artifact.plan, artifacts, round_number=1)
-    gate = ResultChecker(
+    checker = ResultChecker(
         plan_artifact=plan_artifact,
         shares=shares,
         artifacts=artifacts,
         objects=forger.objects,
         fetched={},
     )
-    return {one.task: one.head for one in gate.accept().events if one.head}
+    return {one.task: one.head for one in checker.accept().events if one.head}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from concertmaster.action.job import Job
 from concertmaster.engine import local_run as runs
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.repository import Repository
-from concertmaster.landing.path_policy import TreePath
+from concertmaster.landing.path_policy import RunPlace
 from concertmaster.planning.build_plan import make_plan
 from concertmaster.planning.checkout import PlanRequest
 from concertmaster.report.model import Report
@@ -158,7 +158,7 @@ def perform(
         home = runs.RunHome(
             cache=job.folder / ATTEMPTS,
             environment=job.environment,
-            place=TreePath.GITHUB,
+            place=RunPlace.GITHUB,
             accounts=accounts,
         )
         runs.start_run(planned, home, progress=told, guard=guard)

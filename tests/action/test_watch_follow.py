@@ -62,11 +62,11 @@ def test_pauses_grow_to_a_minute_and_shrink_when_something_happens(stage: Stage)
 def test_a_pipe_gets_a_line_for_each_change_and_the_table_at_the_end(stage: Stage) -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
     console = Console(stdout, stderr, terminal=False, json=False)
-    lookout = stage.lookout(console)
+    watcher = stage.watcher(console)
     apple = stage.children[0]
     stage.clock.scenes[:] = [lambda: stage.label(apple, "running"), stage.finish]
 
-    console.show_view(lookout.stay(interval_seconds=10), now=stage.clock.now())
+    console.show_view(watcher.stay(interval_seconds=10), now=stage.clock.now())
 
     lines = stderr.getvalue().splitlines()
     assert len(lines) == 5 + 1 + 3
@@ -84,7 +84,7 @@ def test_a_terminal_gets_a_live_table(stage: Stage) -> None:
     stage.double.fail(Fault(effect=Effect.SECONDARY_LIMIT, path="*/jobs", nth=2))
     stage.clock.scenes.append(nothing)
 
-    view = stage.lookout(console).stay(interval_seconds=10)
+    view = stage.watcher(console).stay(interval_seconds=10)
 
     assert view.has_landed
     assert view.run in stderr.getvalue()
@@ -95,11 +95,11 @@ def test_a_terminal_gets_a_live_table(stage: Stage) -> None:
 def test_hostile_titles_do_nothing_to_the_terminal(stage: Stage) -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
     console = Console(stdout, stderr, terminal=False, json=False)
-    lookout = stage.lookout(console)
+    watcher = stage.watcher(console)
     for issue in (*stage.children, stage.parent):
         issue.title = HOSTILE
 
-    console.show_view(lookout.look(), now=0.0)
+    console.show_view(watcher.look(), now=0.0)
 
     assert len(stdout.getvalue().splitlines()) == 6
     assert not {"\x1b", "\u202e", "\u200b"} & set(stdout.getvalue())

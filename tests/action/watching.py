@@ -70,7 +70,7 @@ class Stage:
         usual = {"issue": self.parent.number, "clock": self.clock, "told": self.said.append}
         return RunPoller(Connection(**access), **{**usual, **given})
 
-    def lookout(self, console: Console) -> RunWatcher:
+    def watcher(self, console: Console) -> RunWatcher:
         address = IssueReference(repository=self.repository.full_name, number=self.parent.number)
         access = AccessSettings(GITHUB_TOKEN=self.token, GITHUB_API_URL=self.double.url)
         return RunWatcher(issue=address, access=access, console=console, clock=self.clock)

@@ -12,7 +12,7 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.events import ResultReceived
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing import change_limits
-from concertmaster.landing.path_policy import PathVerdict, TreePath, judge_paths
+from concertmaster.landing.path_policy import PathVerdict, RunPlace, judge_paths
 from concertmaster.model import Plan, TaskState
 from concertmaster.rounds import bundles, documents
 from concertmaster.rounds.check_result import find_base_fault, find_head_fault
@@ -174,7 +174,7 @@ class ResultChecker:
             return PathVerdict(refused=odd)
         return judge_paths(
             self.objects.changes(base, head),
-            place=TreePath.GITHUB,
+            place=RunPlace.GITHUB,
             protected=plan.settings.protected,
             prompts={
                 *(one.prompt for one in history.tasks),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from concertmaster.action.job import Job, usable_seconds
 from concertmaster.engine import local_run as runs
-from concertmaster.landing.path_policy import TreePath
+from concertmaster.landing.path_policy import RunPlace
 from concertmaster.sandbox import permissions
 from concertmaster.sandbox.users import Accounts, disable_ptrace, is_root
 from concertmaster.settings.action_inputs import Isolation
@@ -68,6 +68,6 @@ def home(job: Job, accounts: Accounts | None) -> runs.RunHome:
         cache=job.folder / ATTEMPTS,
         accounts=accounts,
         environment=job.environment,
-        place=TreePath.GITHUB,
+        place=RunPlace.GITHUB,
         seconds=usable_seconds(job),
     )

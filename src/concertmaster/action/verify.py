@@ -62,14 +62,14 @@ def verify(job: Job) -> int:
     ).accept()
     start = _start(plan_artifact, repository.branch_tip(plan.target))
     opening = _opening(plan, shares, accepted, tree=objects.tree(plan.base), tip=start.tip)
-    clerk = VerifyRecorder(job=job, plan=plan, start=start, accepted=accepted, events=opening)
+    recorder = VerifyRecorder(job=job, plan=plan, start=start, accepted=accepted, events=opening)
     try:
         if plan_artifact.plan.settings.landing in _TOGETHER and shares.base_green is not False:
-            _run_train(job, clerk, repository, run_folder, began=began)
+            _run_train(job, recorder, repository, run_folder, began=began)
         else:
-            clerk.finish()
+            recorder.finish()
     finally:
-        clerk.leave(run_folder)
+        recorder.leave(run_folder)
     return 0
 
 
@@ -136,19 +136,19 @@ def _opening(
 
 
 def _run_train(
-    job: Job, clerk: VerifyRecorder, repository: Repository, run_folder: Path, *, began: float
+    job: Job, recorder: VerifyRecorder, repository: Repository, run_folder: Path, *, began: float
 ) -> None:
     """Run the merge queue until all is settled or the job's time is over."""
-    write_plan(run_folder, clerk.plan)
-    Journal(run_folder / "journal.jsonl").append(clerk.events)
+    write_plan(run_folder, recorder.plan)
+    Journal(run_folder / "journal.jsonl").append(recorder.events)
     with (
         isolated_users(job) as accounts,
         Guard() as guard,
-        job.console.progress() as clerk.progress,
+        job.console.progress() as recorder.progress,
     ):
         left = usable_seconds(job) - (time.monotonic() - began)
         place = replace(home(job, accounts), seconds=max(left, 0.0))
-        runs.settle_run(run_folder, repository, place, progress=clerk, guard=guard)
+        runs.settle_run(run_folder, repository, place, progress=recorder, guard=guard)
 
 
 @dataclass(kw_only=True)

@@ -64,7 +64,7 @@ class _EndedRun:
             return "it is being worked on"
         if can_go_on(self.state):
             return f"it can go on: concertmaster resume {self.folder.name}"
-        only_here = [key for key, one in self.state.tasks.items() if _lies_only_here(one)]
+        only_here = [key for key, one in self.state.tasks.items() if _is_only_copy(one)]
         if only_here:
             return f"the work of {', '.join(only_here)} lies only here"
         edited = _find_edited_draft(self.folder)
@@ -81,7 +81,7 @@ def _find_edited_draft(folder: Path) -> Path | None:
     return None
 
 
-def _lies_only_here(record: TaskRecord) -> bool:
+def _is_only_copy(record: TaskRecord) -> bool:
     """Return whether work of the task would be lost with the run."""
     stays = any(attempt.folder_stays for attempt in record.attempts)
     safe = record.state in _ARRIVED or record.kept_on or not record.work

@@ -117,10 +117,10 @@ def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
     )
 
 
-def write_init_files(groundwork: InitFiles) -> None:
+def write_init_files(init_files: InitFiles) -> None:
     """Write the missing files, all or none. Existing files are never overwritten."""
-    if groundwork.missing:
-        add_files(groundwork.root, groundwork.missing, way_out="mend this, and begin again")
+    if init_files.missing:
+        add_files(init_files.root, init_files.missing, way_out="mend this, and begin again")
 
 
 def _settings_file(asked: PlanRequest, repository: Repository) -> bytes:
@@ -174,7 +174,7 @@ def init(console: Console, /, repo: Path, github: bool, json: bool, **given: str
     No file is written over and nothing is committed; what remains to be done is told.
     """
     asked = PlanRequest(repository=repo, prompts=(), options=given_settings(given))
-    groundwork = plan_init_files(asked, github=github)
-    write_init_files(groundwork)
-    console.result("\n".join(groundwork.sentences()), groundwork.document())
+    init_files = plan_init_files(asked, github=github)
+    write_init_files(init_files)
+    console.result("\n".join(init_files.sentences()), init_files.document())
     return 0

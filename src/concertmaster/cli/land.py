@@ -21,7 +21,7 @@ from concertmaster.files import run_folder
 from concertmaster.git import branches
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.landing.path_policy import TreePath, judge_paths
+from concertmaster.landing.path_policy import RunPlace, judge_paths
 from concertmaster.model import LandingMode, Need, Plan, RunSettings, Skipped, Task, TaskState
 from concertmaster.planning.build_plan import new_run
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
@@ -62,7 +62,7 @@ def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
     checkout = open_checkout(asked)
     found = [_read_branch(checkout, name) for name in names]
     branches = tuple(one for one in found if one.commits)
-    _refuse_twins(branches)
+    _refuse_duplicates(branches)
     draft = draft_plan(checkout, run=new_run(), requester=checkout.repository.requester())
     plan = replace(
         draft,
@@ -95,7 +95,7 @@ def _read_branch(checkout: Checkout, name: str) -> GivenBranch:
     return GivenBranch(name=name, task=task_id(name), head=head, base=base, commits=commits)
 
 
-def _refuse_twins(branches: Sequence[GivenBranch]) -> None:
+def _refuse_duplicates(branches: Sequence[GivenBranch]) -> None:
     """Raise UsageError if two branches have the same commit or task id."""
     seen: dict[str, GivenBranch] = {}
     for one in branches:
@@ -158,7 +158,7 @@ def land_branches(
 
 
 def _receive(
-    one: GivenBranch, objects: RunRepository, *, plan: Plan, place: TreePath
+    one: GivenBranch, objects: RunRepository, *, plan: Plan, place: RunPlace
 ) -> ResultReceived:
     """Return the branch as the result of its task, refused by the path policy or not."""
     protected = plan.settings.protected

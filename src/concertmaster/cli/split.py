@@ -148,10 +148,10 @@ def split_prompt(
     _check(prompt, path)
     plan = _plan(prompt, asked, repository)
     agents, _ = prepare_agents(plan, home, guard)
-    with _hideout(home) as hideout:
-        inside = replace(home, cache=hideout / "attempts")
+    with _temporary_folder(home) as temporary:
+        inside = replace(home, cache=temporary / "attempts")
         context = make_context(
-            plan, hideout / "run", repository, inside, guard=guard, agents=agents
+            plan, temporary / "run", repository, inside, guard=guard, agents=agents
         )
         (context.folder / PROMPTS).mkdir()
         (context.folder / PROMPTS / _BLOB).write_bytes(data)
@@ -198,7 +198,7 @@ def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository) -> Plan:
 
 
 @contextmanager
-def _hideout(home: RunHome) -> Iterator[Path]:
+def _temporary_folder(home: RunHome) -> Iterator[Path]:
     """Yield a temporary folder that is removed, even after an interrupt or a signal to end.
 
     It lies among the attempts, below a folder that other users cannot write to. Runs leave it
@@ -244,7 +244,7 @@ def _ask(context: RunContext, prompt: Prompt) -> tuple[SplitAnswer, Usage]:
     worktree = context.worktrees.create(
         context.plan.base, task=task.id, attempt=1, branch="concertmaster/split"
     )
-    talk = AgentSession(context=context, command=command, worktree=worktree, tell=_hush)
+    talk = AgentSession(context=context, command=command, worktree=worktree, tell=_ignore_activity)
     try:
         split, _ = talk.ask_for(
             AgentQuestion(
@@ -260,7 +260,7 @@ def _ask(context: RunContext, prompt: Prompt) -> tuple[SplitAnswer, Usage]:
     return split, talk.bill.usage
 
 
-def _hush(task: str, activity: str) -> None:
+def _ignore_activity(task: str, activity: str) -> None:
     """Ignore the activity of the agent."""
 
 

@@ -39,7 +39,7 @@ def watch(
 
     access = load_access_settings()
     found = find_issue(issue, repository=repo, folder=Path(), server=access.server_url)
-    lookout = RunWatcher(issue=found, access=access, console=console)
-    view = lookout.look() if once or json else lookout.stay(interval_seconds=interval)
-    console.show_view(view, now=lookout.clock.now())
+    watcher = RunWatcher(issue=found, access=access, console=console)
+    view = watcher.look() if once or json else watcher.stay(interval_seconds=interval)
+    console.show_view(view, now=watcher.clock.now())
     return 0 if view.has_landed else Error.exit_code

@@ -59,13 +59,13 @@ class EventLoop:
     def __init__(
         self, context: RunContext, *, journal: Journal, progress: ProgressListener
     ) -> None:
-        self._site = context
+        self._context = context
         self._tasks = {task.id: task for task in context.plan.tasks}
         self._journal = journal
         self._progress = progress
         self._inbox: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
-        self._worker = PhaseRunner(context=context, tell=progress.activity)
-        self._train = Integrator(context=context, discard=self._discard)
+        self._phase_runner = PhaseRunner(context=context, tell=progress.activity)
+        self._integrator = Integrator(context=context, discard=self._discard)
 
     def post(self, event: Event) -> None:
         """Put an event into the inbox, stamped with the time."""
@@ -73,7 +73,7 @@ class EventLoop:
 
     def interrupt(self) -> None:
         """End the loop with Interrupted; `resume` can go on with the run."""
-        run = self._site.plan.run
+        run = self._context.plan.run
         what = f"run {run} was interrupted"
         self._inbox.put(Interrupted(what, next_step=f"go on with `concertmaster resume {run}`"))
 
@@ -82,13 +82,13 @@ class EventLoop:
 
         Raises the error of a thread, after all processes of the run were ended.
         """
-        state = fold_events(self._site.plan, past)
+        state = fold_events(self._context.plan, past)
         self.post(opening)
         with ExitStack() as stack:
             self._chores = stack.enter_context(ThreadPoolExecutor(1, "chores"))
-            self._slots = stack.enter_context(ThreadPoolExecutor(self._site.plan.slots, "slot"))
-            self._rails = stack.enter_context(ThreadPoolExecutor(1, "train"))
-            stack.callback(self._site.guard.stop_all)
+            self._slots = stack.enter_context(ThreadPoolExecutor(self._context.plan.slots, "slot"))
+            self._integration_thread = stack.enter_context(ThreadPoolExecutor(1, "train"))
+            stack.callback(self._context.guard.stop_all)
             self._monitor = stack.enter_context(self._make_monitor(state))
             while True:  # the opening event counts even if the past run had finished
                 state = self._turn(state, self._take())
@@ -96,7 +96,7 @@ class EventLoop:
                     return state
 
     def _make_monitor(self, state: RunState) -> ResourceMonitor:
-        context = self._site
+        context = self._context
         return ResourceMonitor(
             context.measure, self.post, seconds=context.measure_seconds, short=state.short
         )
@@ -128,15 +128,15 @@ class EventLoop:
     def _perform(self, command: Command) -> None:  # noqa: C901, PLR0912  one case for each command
         match command:
             case RunPhase():
-                self._submit(self._slots, self._worker.perform, command)
+                self._submit(self._slots, self._phase_runner.perform, command)
             case CheckBase():
-                self._submit(self._rails, self._train.check_base, command)
+                self._submit(self._integration_thread, self._integrator.check_base, command)
             case CheckBatch():
-                self._submit(self._rails, self._train.check_batch, command)
+                self._submit(self._integration_thread, self._integrator.check_batch, command)
             case StopCheck():
-                self._site.guard.stop(self._train.marks)
+                self._context.guard.stop(self._integrator.marks)
             case LandBatch():
-                self._submit(self._rails, self._train.land_batch, command)
+                self._submit(self._integration_thread, self._integrator.land_batch, command)
             case KeepWork():
                 self._submit(self._chores, self._keep, command)
             case RemoveWorktree():
@@ -146,7 +146,7 @@ class EventLoop:
             case AwaitTime():
                 self._await(command.until)
             case StopAttempt():
-                self._site.guard.stop(self._site.mark(command.task, command.attempt))
+                self._context.guard.stop(self._context.mark(command.task, command.attempt))
             case FinishRun():
                 self.post(RunFinished())
 
@@ -165,11 +165,14 @@ class EventLoop:
     def _keep(self, command: KeepWork) -> WorkKept:
         """Put the commit on the task's branch, unless a branch of the user still holds it."""
         task = self._tasks[command.task]
-        if task.branch and branches.find_tip(self._site.repository, task.branch) == command.commit:
+        if (
+            task.branch
+            and branches.find_tip(self._context.repository, task.branch) == command.commit
+        ):
             return WorkKept(task=command.task, branch=task.branch, commit=command.commit)
-        branch = f"concertmaster/{self._site.plan.run}/{command.task}"
-        self._site.repository.fetch(
-            self._site.objects.path, command.commit, ref=f"refs/heads/{branch}"
+        branch = f"concertmaster/{self._context.plan.run}/{command.task}"
+        self._context.repository.fetch(
+            self._context.objects.path, command.commit, ref=f"refs/heads/{branch}"
         )
         return WorkKept(task=command.task, branch=branch, commit=command.commit)
 
@@ -182,4 +185,4 @@ class EventLoop:
         self._perform(RemoveWorktree(folder=str(worktree.folder)))
 
     def _remove(self, command: RemoveWorktree) -> None:
-        self._site.worktrees.remove(Path(command.folder))
+        self._context.worktrees.remove(Path(command.folder))

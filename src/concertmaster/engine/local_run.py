@@ -31,7 +31,7 @@ from concertmaster.files import atomic, run_folder
 from concertmaster.git.command import OWNER
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.landing.path_policy import TreePath
+from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
 from concertmaster.report.build import build_report
@@ -63,7 +63,7 @@ class RunHome:
 
     cache: Path
     environment: Mapping[str, str]
-    place: TreePath = TreePath.MACHINE
+    place: RunPlace = RunPlace.MACHINE
     seconds: float | None = None
     accounts: Accounts | None = None
     measure: Callable[[Collection[Path]], FreeResources] = host.measure
@@ -249,7 +249,7 @@ def _close(folder: Path) -> None:
     """Close the run's folder to other users, except the objects that attempts build on."""
     for name in ("tasks", "indexes", "strays"):
         (folder / name).mkdir(exist_ok=True)
-    permissions.leave_ajar(folder, shown=["repository.git"])
+    permissions.restrict_folder(folder, shown=["repository.git"])
 
 
 def _perform(

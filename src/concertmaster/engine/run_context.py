@@ -9,7 +9,7 @@ from pathlib import Path
 from concertmaster.agents.protocol import Agent
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.landing.path_policy import TreePath
+from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Plan
 from concertmaster.sandbox import download_cache
 from concertmaster.sandbox.environment import allowed_environment, shell_argv
@@ -51,7 +51,7 @@ class RunContext:
     environment: Mapping[str, str]
     measure: Callable[[], FreeResources]
     measure_seconds: float
-    place: TreePath = TreePath.MACHINE
+    place: RunPlace = RunPlace.MACHINE
 
     def attempt_folder(self, task: str, attempt: int) -> Path:
         """Return the folder of an attempt's transcript and logs; creates it."""
@@ -94,7 +94,7 @@ class RunContext:
         are wanted there.
         """
         found = allowed_environment(self.environment, names)
-        if self.place is TreePath.GITHUB:
+        if self.place is RunPlace.GITHUB:
             home = worktree.folder / "home"
             home.mkdir(exist_ok=True)
             found["HOME"] = str(home)
@@ -110,7 +110,7 @@ class RunContext:
 
         Call it only if nothing but trusted code ever ran in the worktree, and all of it has ended.
         """
-        if self.place is not TreePath.GITHUB:
+        if self.place is not RunPlace.GITHUB:
             return ()
         note = download_cache.keep(worktree.home, self.folder / DOWNLOADS)
         return (note,) if note else ()
@@ -120,7 +120,7 @@ class RunContext:
 
         Call it before anything runs in the worktree.
         """
-        if self.place is not TreePath.GITHUB:
+        if self.place is not RunPlace.GITHUB:
             return ()
         kept = self.folder / DOWNLOADS
         note = download_cache.hand_out(kept, worktree.home, account=worktree.account)

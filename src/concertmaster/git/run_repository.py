@@ -67,7 +67,7 @@ class RunRepository:
             *("init", "--quiet", "--bare", "--template=", "--initial-branch=unborn"),
             f"--object-format={user.object_format}",
         )
-        borrow(draft, user.git_dir / "objects")
+        add_alternates(draft, user.git_dir / "objects")
         shallow = user.git_dir / "shallow"
         if shallow.exists():
             shutil.copyfile(shallow, draft / "shallow")
@@ -254,7 +254,7 @@ class RunRepository:
         return found
 
 
-def borrow(git_dir: Path, *objects: Path) -> None:
+def add_alternates(git_dir: Path, *objects: Path) -> None:
     """Let the repository find the objects in these folders; it keeps no earlier ones.
 
     The paths must be absolute. Raises EnvironmentFault when one of them has a line break.

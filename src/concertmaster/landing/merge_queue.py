@@ -51,7 +51,7 @@ class QueuedTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettledTask:
+class SettledTasks:
     """The tasks that need no further decision.
 
     `intact` gives the heads of the tasks that landed unchanged; `landed` are all that landed;
@@ -97,7 +97,7 @@ class QueueStep:
 
 
 def advance_queue(
-    landing: Landing, contenders: Sequence[QueuedTask], *, settled: SettledTask
+    landing: Landing, contenders: Sequence[QueuedTask], *, settled: SettledTasks
 ) -> QueueStep:
     """Return the next step. `contenders` are the open tasks in the plan's order."""
     if landing.asked or landing.stuck:
@@ -117,7 +117,7 @@ def end_queue(landing: Landing) -> QueueStep:
 
 
 def _gather_batch(
-    landing: Landing, contenders: Sequence[QueuedTask], settled: SettledTask
+    landing: Landing, contenders: Sequence[QueuedTask], settled: SettledTasks
 ) -> Landing:
     """Start a batch. The tasks that were set aside come back when no other task can join."""
     batch = collect_queue(contenders, settled=settled, aside=landing.aside)
@@ -127,7 +127,7 @@ def _gather_batch(
 
 
 def collect_queue(
-    contenders: Sequence[QueuedTask], *, settled: SettledTask, aside: frozenset[str]
+    contenders: Sequence[QueuedTask], *, settled: SettledTasks, aside: frozenset[str]
 ) -> tuple[QueuedTask, ...]:
     """Return the largest batch that can be checked, in the order of its merges.
 
@@ -164,25 +164,25 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
     )
 
 
-def _move(landing: Landing, settled: SettledTask) -> QueueStep:
+def _move(landing: Landing, settled: SettledTasks) -> QueueStep:
     """Return the next step for the current batch: land, check a prefix or name the culprit."""
     length, passed, failed = len(landing.batch), landing.passed, landing.failed
     if passed == length:
         return _land(replace(landing, searching=False))
     if failed is None and not landing.searching:
-        return _probe(landing, length, settled=settled)
+        return _check_prefix(landing, length, settled=settled)
     if failed is not None and passed == 0 and not landing.tip_green:
-        return _probe(landing, 0, settled=settled, known_red=frozenset())
+        return _check_prefix(landing, 0, settled=settled, known_red=frozenset())
     if failed is None or failed - passed > 1:
         size = choose_prefix([c.risk for c in landing.batch], passed=passed, failed=failed)
-        return _probe(landing, size, settled=settled)
+        return _check_prefix(landing, size, settled=settled)
     if landing.confirmations < CONFIRMATIONS:
-        return _probe(landing, failed, settled=settled, known_red=frozenset())
-    return _accuse(replace(landing, searching=True))
+        return _check_prefix(landing, failed, settled=settled, known_red=frozenset())
+    return _name_culprit(replace(landing, searching=True))
 
 
-def _probe(
-    landing: Landing, length: int, *, settled: SettledTask, known_red: frozenset[str] | None = None
+def _check_prefix(
+    landing: Landing, length: int, *, settled: SettledTasks, known_red: frozenset[str] | None = None
 ) -> QueueStep:
     """Return the step that checks the first `length` tasks of the batch.
 
@@ -207,7 +207,7 @@ def _land(landing: Landing) -> QueueStep:
     return QueueStep(landing=replace(landing, asked=PendingStep.LAND), command=command)
 
 
-def _accuse(landing: Landing) -> QueueStep:
+def _name_culprit(landing: Landing) -> QueueStep:
     """Return the step that names the first task behind the green prefix as the culprit."""
     culprit = landing.batch[landing.passed]
     company = landing.batch[: landing.passed]
@@ -218,7 +218,7 @@ def _accuse(landing: Landing) -> QueueStep:
     return replace(rest, culprits={culprit.task: reason})
 
 
-def _candidates(batch: Sequence[QueuedTask], settled: SettledTask) -> tuple[MergeCandidate, ...]:
+def _candidates(batch: Sequence[QueuedTask], settled: SettledTasks) -> tuple[MergeCandidate, ...]:
     """Return the tasks as merge candidates.
 
     One is merged as it is when all that it is built on landed or is merged unchanged.

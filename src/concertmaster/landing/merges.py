@@ -12,7 +12,7 @@ from concertmaster.model import Built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MergedBase:
+class MergedTip:
     """The tip with a candidate's change on it; the tip itself if it had the change already.
 
     When it is not `as_it_is`, only the candidate's own change was applied.
@@ -24,7 +24,7 @@ class MergedBase:
 
 def merge_changes(
     objects: RunRepository, tip: str, candidate: MergeCandidate, *, run: str, made_at: int
-) -> MergedBase | Conflict:
+) -> MergedTip | Conflict:
     """Return the tip with the candidate's change on it, or the conflict.
 
     `made_at` is epoch seconds. The head is merged if the candidate is `as_it_is`, else its change
@@ -44,8 +44,8 @@ def merge_changes(
         return result
     there = result.tree == objects.tree(tip)
     if there and (not as_it_is or objects.is_ancestor(candidate.head, tip)):
-        return MergedBase(commit=tip, as_it_is=as_it_is)
-    return MergedBase(commit=result.commit, as_it_is=as_it_is)
+        return MergedTip(commit=tip, as_it_is=as_it_is)
+    return MergedTip(commit=result.commit, as_it_is=as_it_is)
 
 
 def build_base(

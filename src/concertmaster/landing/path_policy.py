@@ -14,7 +14,7 @@ from concertmaster.text import globs
 SYMLINK = "120000"
 GITLINK = "160000"
 
-STEERS_THE_PLATFORM = (
+REFUSED_ON_GITHUB = (
     "/.github/workflows/**",
     "/.github/actions/**",
     "CODEOWNERS",
@@ -22,7 +22,7 @@ STEERS_THE_PLATFORM = (
     "/concertmaster.yml",
     "/.github/concertmaster.yml",
 )
-STEERS_CHECKS_AND_AGENTS = (
+SENSITIVE_PATHS = (
     "Makefile",
     "makefile",
     "GNUmakefile",
@@ -50,7 +50,7 @@ def is_document(path: str) -> bool:
     return globs.match(DOCUMENTS, path)
 
 
-class TreePath(StrEnum):
+class RunPlace(StrEnum):
     """The place of a run; on one machine the user wrote the prompts and watches the run."""
 
     MACHINE = "machine"
@@ -72,7 +72,7 @@ class PathVerdict:
 def judge_paths(
     changes: Sequence[PathChange],
     *,
-    place: TreePath,
+    place: RunPlace,
     protected: Collection[str] = (),
     prompts: Collection[str] = (),
     touches: Collection[str] = (),
@@ -94,14 +94,14 @@ def judge_paths(
     return PathVerdict(refused=tuple(refused), sensitive=tuple(sensitive))
 
 
-def _refusal(change: PathChange, *, place: TreePath, protected: Collection[str]) -> str:
+def _refusal(change: PathChange, *, place: RunPlace, protected: Collection[str]) -> str:
     if change.new_mode == GITLINK:
         return "a repository inside the repository (submodules are not accepted from tasks)"
     if change.new_mode == SYMLINK and _leaves_the_tree(change):
         return f"a symbolic link to {change.link_target!r}, outside the repository"
     if globs.match(protected, change.path):
         return "protected by concertmaster.yml"
-    if place is TreePath.GITHUB and _steers(STEERS_THE_PLATFORM, change.path):
+    if place is RunPlace.GITHUB and _steers(REFUSED_ON_GITHUB, change.path):
         return "steers workflows, ownership or Concertmaster itself"
     return ""
 
@@ -123,7 +123,7 @@ def _climbs_late(target: str) -> bool:
 
 
 def _is_sensitive(path: str, *, prompts: Collection[str]) -> bool:
-    return path in prompts or _steers(STEERS_THE_PLATFORM + STEERS_CHECKS_AND_AGENTS, path)
+    return path in prompts or _steers(REFUSED_ON_GITHUB + SENSITIVE_PATHS, path)
 
 
 def _steers(patterns: tuple[str, ...], path: str) -> bool:

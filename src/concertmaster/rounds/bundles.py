@@ -83,7 +83,7 @@ def _read_head(head: bytes, *, what: str) -> tuple[set[str], Mapping[str, str]]:
     return needs, refs
 
 
-class _Arriving:
+class _QuarantinedObjects:
     """Received objects in a folder of their own, on top of those of the run's repository."""
 
     def __init__(self, objects: RunRepository, folder: Path) -> None:
@@ -116,17 +116,17 @@ class _Arriving:
 
 
 @contextmanager
-def _quarantine(objects: RunRepository) -> Iterator[_Arriving]:
+def _quarantine(objects: RunRepository) -> Iterator[_QuarantinedObjects]:
     folder = Path(tempfile.mkdtemp(prefix="arriving-", dir=objects.path))
     try:
         (folder / "pack").mkdir()
-        yield _Arriving(objects, folder)
+        yield _QuarantinedObjects(objects, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_commit(
-    arriving: _Arriving, result: Result, commit: str, *, base: str, what: str
+    arriving: _QuarantinedObjects, result: Result, commit: str, *, base: str, what: str
 ) -> None:
     """Check that the commit is complete and builds on the run's base.
 

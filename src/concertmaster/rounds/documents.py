@@ -33,7 +33,9 @@ def read_results(
     """Return the results of a work job. Raises EnvironmentFault if they are not valid."""
     what = f"what share {share} left in {RESULTS_FILE}"
     results = untrusted.read_file(folder / RESULTS_FILE, ShareResults, what=what)
-    _believe(what, validation.find_result_fault(results, plan=plan, number=round, share=share))
+    _require_no_fault(
+        what, validation.find_result_fault(results, plan=plan, number=round, share=share)
+    )
     return untrusted.shorten(results)
 
 
@@ -41,20 +43,20 @@ def read_verdict(folder: Path, *, history: History) -> Verdict:
     """Return the verdict of the verify job. Raises EnvironmentFault if it is not valid."""
     what = "the verdict of the verify job"
     verdict = untrusted.read_file(folder / VERDICT_FILE, Verdict, what=what)
-    _believe(what, validation.find_verdict_fault(verdict, history=history))
+    _require_no_fault(what, validation.find_verdict_fault(verdict, history=history))
     return untrusted.shorten(verdict)
 
 
 def read_history(data: bytes) -> History:
     """Return the history of a run. Raises EnvironmentFault if it is not valid."""
     what = "the history of the run"
-    return _credible(untrusted.read_document(data, History, what=what), what)
+    return _checked_history(untrusted.read_document(data, History, what=what), what)
 
 
 def read_history_file(folder: Path) -> History:
     """Return the history in this folder. Raises EnvironmentFault if it is not valid."""
     what = f"the history of the run in {HISTORY_FILE}"
-    return _credible(untrusted.read_file(folder / HISTORY_FILE, History, what=what), what)
+    return _checked_history(untrusted.read_file(folder / HISTORY_FILE, History, what=what), what)
 
 
 def write_history(history: History) -> bytes:
@@ -63,12 +65,12 @@ def write_history(history: History) -> bytes:
     return written.encode("utf-8", "replace") + b"\n"
 
 
-def _credible(history: History, what: str) -> History:
-    _believe(what, validation.find_history_fault(history))
+def _checked_history(history: History, what: str) -> History:
+    _require_no_fault(what, validation.find_history_fault(history))
     return history
 
 
-def _believe(what: str, doubts: Iterator[str]) -> None:
+def _require_no_fault(what: str, doubts: Iterator[str]) -> None:
     """Raise EnvironmentFault with the first doubt, if there is one."""
     for one in doubts:
         raise unfit_file(what, one)

@@ -24,7 +24,7 @@ from concertmaster.commands import (
 )
 from concertmaster.events import Event
 from concertmaster.landing import merge_queue
-from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTask
+from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTasks
 from concertmaster.model import LandingMode, Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.attempts import (
@@ -262,9 +262,9 @@ def _queue_task(state: RunState, one: TaskRecord) -> QueuedTask:
     )
 
 
-def _settled(state: RunState) -> SettledTask:
+def _settled(state: RunState) -> SettledTasks:
     tasks = state.tasks
-    return SettledTask(intact=tasks.intact, landed=tasks.landed, lost=tasks.absent)
+    return SettledTasks(intact=tasks.intact, landed=tasks.landed, lost=tasks.absent)
 
 
 def _keep_work(state: RunState) -> Moved:

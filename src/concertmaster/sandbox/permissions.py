@@ -88,7 +88,7 @@ def _check_passable(way: Path) -> None:
     )
 
 
-def leave_ajar(folder: Path, *, shown: Collection[str]) -> None:
+def restrict_folder(folder: Path, *, shown: Collection[str]) -> None:
     """Let others enter the folder but not list it, and close all its entries except `shown`."""
     folder.chmod(_mode(folder) & ~_OF_OTHERS | _PASSAGE)
     for entry in folder.iterdir():

@@ -61,7 +61,7 @@ class RunPoller:
         self._tries = tries
         self._told = told
         self._session = _open_session(connection.token)
-        self._sheets: dict[str, _Sheet] = {}
+        self._sheets: dict[str, _ConditionalPage] = {}
         self._not_shown: set[str] = set()
 
     def look(self) -> RunView:
@@ -118,7 +118,7 @@ class RunPoller:
         action = f"read {path.removeprefix('/')}"
 
         def read(number: int) -> list[Any]:
-            sheet = self._sheets.pop(name, None) or _Sheet(
+            sheet = self._sheets.pop(name, None) or _ConditionalPage(
                 self._session, self._url + path, shape=shape, within=within, parameters=parameters
             )
             found = self._ask(sheet, action, needs=missing_permission("GET", path))
@@ -140,7 +140,7 @@ class RunPoller:
                 next_step="watch again when GitHub can be reached; the run goes on without it",
             ) from error
 
-    def _ask(self, sheet: _Sheet, action: str, *, needs: str) -> list[Any]:
+    def _ask(self, sheet: _ConditionalPage, action: str, *, needs: str) -> list[Any]:
         try:
             with _translated(action, needs=needs, now=self._clock.now()):
                 return sheet.read()
@@ -156,7 +156,7 @@ class RunPoller:
             raise type(error)(error.what, why=error.why, next_step=advice) from error
 
 
-class _Sheet:
+class _ConditionalPage:
     """A page of a list, or an object, that is read again with a conditional request.
 
     The library keeps only the tag of a list's first page, so each page is a list of its own here.

@@ -13,7 +13,7 @@ from pathlib import Path
 from concertmaster.errors import Error
 from concertmaster.git.command import OUR_EMAIL, OUR_NAME, Git
 from concertmaster.git.repository import Repository
-from concertmaster.git.run_repository import RunRepository, borrow, quoted
+from concertmaster.git.run_repository import RunRepository, add_alternates, quoted
 from concertmaster.sandbox.supervisor import end_users
 from concertmaster.sandbox.users import Accounts
 from concertmaster.worktrees.owner import (
@@ -145,7 +145,7 @@ def _make_template(template: Path, repository: RunRepository, user: Repository) 
     format_option = f"--object-format={user.object_format}"
     Git(draft, private=True).run("init", "--quiet", "--template=", format_option)
     git_dir = draft / ".git"
-    borrow(git_dir, repository.path / "objects", user.git_dir / "objects")
+    add_alternates(git_dir, repository.path / "objects", user.git_dir / "objects")
     (git_dir / "info").mkdir(exist_ok=True)
     for name in ("info/exclude", "shallow"):
         if (repository.path / name).exists():

@@ -83,5 +83,5 @@ def test_a_folder_that_is_ajar_shows_only_what_it_is_told_to(tmp_path: Path) -> 
     folder = make(tmp_path / "run", 0o755, folder=True)
     shown = make(folder / "shown", 0o755, folder=True)
     journal = make(folder / "journal", 0o644)
-    permissions.leave_ajar(folder, shown=["shown"])
+    permissions.restrict_folder(folder, shown=["shown"])
     assert (mode(folder), mode(shown), mode(journal)) == (0o751, 0o755, 0o640)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from concertmaster.commands import CheckBatch, LandBatch
 from concertmaster.events import BatchChecked, BatchLanded, MergeConflicted, TargetMoved
 from concertmaster.landing import merge_queue
-from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTask
+from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTasks
 from concertmaster.model import Built
 
 NAMES = "abcdefgh"
-NOTHING = SettledTask(intact={}, landed=frozenset(), lost=frozenset())
+NOTHING = SettledTasks(intact={}, landed=frozenset(), lost=frozenset())
 START = Landing(tip="tip", tip_green=True)
 Bad = Callable[[frozenset[str]], bool]
 
@@ -38,8 +38,8 @@ def contender(
     )
 
 
-def settled(*, intact: str = "", reapplied: str = "", lost: str = "") -> SettledTask:
-    return SettledTask(
+def settled(*, intact: str = "", reapplied: str = "", lost: str = "") -> SettledTasks:
+    return SettledTasks(
         intact={task: f"head {task}" for task in intact},
         landed=frozenset(intact + reapplied),
         lost=frozenset(lost),
@@ -68,7 +68,7 @@ GATHERED = {
 
 
 @pytest.mark.parametrize(("found", "known", "batch"), GATHERED.values(), ids=GATHERED)
-def test_a_batch_gathers(found: list[QueuedTask], known: SettledTask, batch: str) -> None:
+def test_a_batch_gathers(found: list[QueuedTask], known: SettledTasks, batch: str) -> None:
     assert names(merge_queue.collect_queue(found, settled=known, aside=frozenset())) == batch
 
 
@@ -79,7 +79,7 @@ def test_who_stands_aside_keeps_back_those_built_on_it() -> None:
 
 
 @st.composite
-def contenders(draw: st.DrawFn) -> tuple[list[QueuedTask], SettledTask]:
+def contenders(draw: st.DrawFn) -> tuple[list[QueuedTask], SettledTasks]:
     """Draw open tasks that are built on open, landed and lost ones."""
     kinds = {name: draw(st.sampled_from(["open", "open", "landed", "lost"])) for name in NAMES}
     found: list[QueuedTask] = []
@@ -96,7 +96,7 @@ def contenders(draw: st.DrawFn) -> tuple[list[QueuedTask], SettledTask]:
 
 @given(contenders(), st.frozensets(st.sampled_from(NAMES)))
 def test_every_member_finds_all_it_is_built_on_before_it_landed_or_lost(
-    given_ones: tuple[list[QueuedTask], SettledTask], aside: frozenset[str]
+    given_ones: tuple[list[QueuedTask], SettledTasks], aside: frozenset[str]
 ) -> None:
     found, known = given_ones
     seen: set[str] = set()
@@ -109,7 +109,7 @@ def test_every_member_finds_all_it_is_built_on_before_it_landed_or_lost(
 
 @given(contenders())
 def test_only_what_is_built_on_unchanged_heads_lands_as_it_is(
-    given_ones: tuple[list[QueuedTask], SettledTask],
+    given_ones: tuple[list[QueuedTask], SettledTasks],
 ) -> None:
     found, known = given_ones
     command = merge_queue.advance_queue(START, found, settled=known).command
@@ -151,7 +151,7 @@ class Track:
 
     def run(self) -> Track:
         while True:
-            known = SettledTask(
+            known = SettledTasks(
                 intact={task: f"head {task}" for task in self.landed},
                 landed=frozenset(self.landed),
                 lost=frozenset(self.culprits),

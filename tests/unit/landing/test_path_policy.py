@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.landing.path_policy import GITLINK, SYMLINK, PathVerdict, TreePath, judge_paths
+from concertmaster.landing.path_policy import GITLINK, SYMLINK, PathVerdict, RunPlace, judge_paths
 from concertmaster.model import PathChange
 
 FILE = "100644"
@@ -18,10 +18,10 @@ def change(path: str, *, mode: str = FILE, link: str = "") -> PathChange:
 
 
 def judge_path(path: str, **given: object) -> PathVerdict:
-    return judge_paths([change(path)], **{"place": TreePath.GITHUB, **given})  # type: ignore[arg-type]
+    return judge_paths([change(path)], **{"place": RunPlace.GITHUB, **given})  # type: ignore[arg-type]
 
 
-STEERS_THE_PLATFORM = [
+REFUSED_ON_GITHUB = [
     ".github/workflows/ci.yml",
     ".github/workflows/nested/ci.yml",
     ".github/actions/x/action.yml",
@@ -34,11 +34,11 @@ STEERS_THE_PLATFORM = [
 ]
 
 
-@pytest.mark.parametrize("path", STEERS_THE_PLATFORM)
+@pytest.mark.parametrize("path", REFUSED_ON_GITHUB)
 def test_what_steers_the_platform_is_refused_on_github_and_named_on_a_machine(path: str) -> None:
     assert judge_path(path).refused
     assert judge_path(path, touches=[path]).refused
-    assert judge_path(path, place=TreePath.MACHINE) == PathVerdict(sensitive=(path,))
+    assert judge_path(path, place=RunPlace.MACHINE) == PathVerdict(sensitive=(path,))
 
 
 SENSITIVE = [
@@ -59,9 +59,9 @@ SENSITIVE = [
 ]
 
 
-@pytest.mark.parametrize("place", TreePath)
+@pytest.mark.parametrize("place", RunPlace)
 @pytest.mark.parametrize("path", SENSITIVE)
-def test_what_steers_checks_and_agents_is_sensitive_everywhere(path: str, place: TreePath) -> None:
+def test_what_steers_checks_and_agents_is_sensitive_everywhere(path: str, place: RunPlace) -> None:
     assert judge_path(path, place=place) == PathVerdict(sensitive=(path,))
 
 
@@ -84,8 +84,8 @@ def test_only_a_literal_touch_opens_a_sensitive_path(
     assert judge_path("Makefile", touches=touches).sensitive == sensitive
 
 
-@pytest.mark.parametrize("place", TreePath)
-def test_protected_globs_refuse_everywhere_and_no_touch_opens_them(place: TreePath) -> None:
+@pytest.mark.parametrize("place", RunPlace)
+def test_protected_globs_refuse_everywhere_and_no_touch_opens_them(place: RunPlace) -> None:
     judgement = judge_path("db/x.sql", place=place, protected=["db/**"], touches=["db/x.sql"])
 
     assert judgement.refused == ("db/x.sql: protected by concertmaster.yml",)
@@ -94,11 +94,11 @@ def test_protected_globs_refuse_everywhere_and_no_touch_opens_them(place: TreePa
 def test_a_removed_path_is_judged_like_a_changed_one() -> None:
     removed = PathChange(path=".github/workflows/ci.yml", old_mode=FILE, new_mode=ABSENT)
 
-    assert judge_paths([removed], place=TreePath.GITHUB).refused
+    assert judge_paths([removed], place=RunPlace.GITHUB).refused
 
 
-@pytest.mark.parametrize("place", TreePath)
-def test_a_repository_in_the_repository_is_refused(place: TreePath) -> None:
+@pytest.mark.parametrize("place", RunPlace)
+def test_a_repository_in_the_repository_is_refused(place: RunPlace) -> None:
     assert judge_paths([change("lib", mode=GITLINK)], place=place).refused
 
 
@@ -119,10 +119,10 @@ LINKS = {
 }
 
 
-@pytest.mark.parametrize("place", TreePath)
+@pytest.mark.parametrize("place", RunPlace)
 @pytest.mark.parametrize(("link", "refused"), LINKS.items(), ids=str)
 def test_a_link_that_may_leave_the_tree_is_refused(
-    link: tuple[str, str], refused: bool, place: TreePath
+    link: tuple[str, str], refused: bool, place: RunPlace
 ) -> None:
     path, target = link
     judgement = judge_paths([change(path, mode=SYMLINK, link=target)], place=place)
@@ -133,7 +133,7 @@ def test_a_link_that_may_leave_the_tree_is_refused(
 @given(st.lists(st.sampled_from(["..", ".", "a", "b", ""]), min_size=1, max_size=6))
 def test_an_accepted_link_climbs_first_and_not_above_the_tree(target: list[str]) -> None:
     link = change("d/e/link", mode=SYMLINK, link="/".join(target))
-    if not judge_paths([link], place=TreePath.MACHINE).refused:
+    if not judge_paths([link], place=RunPlace.MACHINE).refused:
         climbs = [i for i, part in enumerate(target) if part == ".."]
         names = [i for i, part in enumerate(target) if part in ("a", "b")]
         assert len(climbs) <= 2

@@ -100,7 +100,7 @@ def _land(
     is_moved = tip != verdict.tip
     is_rewritten = is_moved and not context.objects.is_ancestor(verdict.tip, tip)
     if is_moved and (is_rewritten or not last):
-        return _give_way(context, history)
+        return _moved_delivery(context, history)
     mode = context.plan.settings.landing
     reason = "the run lands by one pull request" if mode is LandingMode.SINGLE_PULL_REQUEST else ""
     reason = reason or ("the target kept moving while results were checked" if is_moved else "")
@@ -111,7 +111,7 @@ def _land(
     return deliver_run_pull(context, history, verdict, made, reason=reason, may_merge=may_merge)
 
 
-def _give_way(context: FinalizeContext, history: History) -> Delivery:
+def _moved_delivery(context: FinalizeContext, history: History) -> Delivery:
     """Return a delivery of nothing, for a target that moved while results were checked."""
     target = as_code(context.plan.target)
     note = f"Somebody moved {target} while results were checked, so none of them has landed yet."
@@ -133,7 +133,7 @@ def _push(
         return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
     history = _unland(landed, made)
     if pushed.state is PushState.MOVED:
-        return _give_way(context, history).note(*notes)
+        return _moved_delivery(context, history).note(*notes)
     return deliver_run_pull(context, history, verdict, made, reason=pushed.reason, may_merge=True)
 
 

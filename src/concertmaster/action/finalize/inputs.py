@@ -43,7 +43,7 @@ def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
     context = _prepare(job, plan_artifact)
     shares = read_shares(plan_artifact.plan, job.artifacts, round_number=history.round)
     carried = [one.head for one in history.tasks if one.head and not one.is_done]
-    gate = ResultChecker(
+    checker = ResultChecker(
         plan_artifact=plan_artifact,
         shares=shares,
         artifacts=job.artifacts,
@@ -53,7 +53,7 @@ def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
     held = RoundInputs(
         plan_artifact=plan_artifact,
         shares=shares,
-        accepted=gate.accept(),
+        accepted=checker.accept(),
         verdict=None if job.settings.cancelled else _read_verdict(job, plan_artifact),
         state=state_branch.read(context.repository, job.remote, history.run),
     )

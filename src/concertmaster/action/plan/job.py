@@ -38,25 +38,25 @@ def plan(job: Job) -> int:
     """
     received = authorize(job)
     if isinstance(received, RejectedRequest):
-        return _turn_away(job, received)
+        return _reject(job, received)
     if received.order.verb not in _STARTS:
         job.console.note(f"{received.order.verb} is not for the plan job")
         job.write_outputs(NOTHING)
         return 0
     if received.order.verb is CommandVerb.RETRY or received.trigger.is_further:
         return _go_on(job, received)
-    with _saying_why(job, job.write_summary):
+    with _report_errors(job, job.write_summary):
         request = read_parent(job, received)
     if request.prompts.problems:
-        return _turn_away(job, _unreadable(request, request.prompts))
+        return _reject(job, _unreadable(request, request.prompts))
     _react(job, request)
-    with _saying_why(job, partial(answer_event, job, request.trigger)):
+    with _report_errors(job, partial(answer_event, job, request.trigger)):
         planned = _make_plan(job, request)
     return publish.publish_plan(job, request, planned)
 
 
 @contextmanager
-def _saying_why(job: Job, tell: Callable[[str], None]) -> Iterator[None]:
+def _report_errors(job: Job, tell: Callable[[str], None]) -> Iterator[None]:
     """Tell people about an Error of the block with `tell`, then raise it again.
 
     A NotDue goes to the job summary only.
@@ -82,7 +82,7 @@ def _unreadable(request: AuthorizedRequest, prompts: PromptList) -> RejectedRequ
     return RejectedRequest(reason=reason, trigger=request.trigger, replies=prompts.problems)
 
 
-def _turn_away(job: Job, rejected: RejectedRequest) -> int:
+def _reject(job: Job, rejected: RejectedRequest) -> int:
     """Reject the request; only people who may start a run get a reply."""
     job.console.note(f"nothing to do: {rejected.reason}")
     for reply in rejected.replies:
@@ -108,7 +108,7 @@ def _go_on(job: Job, request: AuthorizedRequest) -> int:
     """Plan the next round of an existing run on the present tip of the target."""
     trigger = request.trigger
     try:
-        with _saying_why(job, partial(answer_event, job, trigger)):
+        with _report_errors(job, partial(answer_event, job, trigger)):
             planned, history = plan_next_round(job, request)
     except NotDue as error:
         job.console.note(f"nothing to do: {error.what}")

@@ -32,7 +32,7 @@ def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
     made = plan_comment.without_secrets(planned.plan, job.redact)
     viewer = job.issue_client.viewer()
     parent = request.parent or create_parent(job.issue_client, made, viewer=viewer)
-    family = _family(job, made, parent, viewer=viewer)
+    family = _child_issues(job, made, parent, viewer=viewer)
     if request.order.verb is CommandVerb.PLAN:
         family.publish_plan({}, ("This is a dry run: nothing was started.",))
         job.write_outputs(NOTHING)
@@ -66,7 +66,7 @@ def publish_next_round(job: Job, planned: Planned, history: History) -> int:
     summary = f"Round {history.round} of run `{history.run}` only lands what is there."
     if made.tasks:
         parent = job.issue_client.issue(history.parent)
-        family = _family(job, made, parent, viewer=viewer)
+        family = _child_issues(job, made, parent, viewer=viewer)
         issues = family.raise_children()
         _queue_again(job, issues)
         children = _numbers(issues)
@@ -78,7 +78,7 @@ def publish_next_round(job: Job, planned: Planned, history: History) -> int:
     return _hand_out(job, planned, history, summary=summary)
 
 
-def _family(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildIssues:
+def _child_issues(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildIssues:
     renew_folder(_folder(job))
     keep = partial(_keep_text, job)
     return ChildIssues(
