@@ -174,6 +174,10 @@ def shown_of(repository: Repository) -> dict[str, Any]:
 
     def plain(text: str) -> str:
         text = re.sub(r"#(\d+)", lambda found: f"#<{titles.get(int(found[1]))}>", text)
+        # A row of the hidden data of a plan: the task, the number of its issue, its share.
+        text = re.sub(
+            r'(\["[\w-]+", ?)(\d+),', lambda row: f"{row[1]}<{titles.get(int(row[2]))}>,", text
+        )
         return CHANCE.sub("…", text)
 
     def shown(issue: Issue) -> dict[str, Any]:
