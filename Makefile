@@ -51,7 +51,6 @@ image: setup ## the container image, and its size by layer
 
 bench: setup ## every benchmark
 	set -e; for name in makespan overhead worktrees downloads; do $(BIN)/python benchmarks/$$name.py; done
-	$(BIN)/python benchmarks/scale.py --sizes 100 400
 
 demo: setup ## a whole run with a pretend agent; no account, no token
 	$(BIN)/concertmaster demo
