@@ -76,3 +76,7 @@ def commands() -> None:
     concertmaster plan prompts/*.md --check 'pytest -q'     what would run, and why
     concertmaster run prompts/*.md --check 'pytest -q'      do it
     """
+
+
+# For an unknown name click suggests the nearest of these keys. `get_command` finds the commands.
+commands.commands = dict.fromkeys(NAMES)  # type: ignore[assignment, attr-defined, unused-ignore]

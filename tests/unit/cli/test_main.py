@@ -8,9 +8,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import click
+import pytest
 
 from concertmaster import cli
 from concertmaster.cli import main
+from concertmaster.errors import UsageError
 
 
 def test_every_module_with_a_command_of_its_name_is_listed() -> None:
@@ -40,3 +42,8 @@ def test_the_version_is_told_without_any_command() -> None:
     )
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_nearest_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["statu"]) == UsageError.exit_code
+    assert "Did you mean 'status'?" in capsys.readouterr().err
