@@ -125,6 +125,14 @@ LONGEST_FUNCTION = 50
 LONG_FUNCTION = 30
 SHARE_OF_SHORT_FUNCTIONS = 0.95
 LONGEST_MODULE = 350
+MANY_PARAMETERS = 6  # without self and cls
+MOST_FUNCTIONS_WITH_MANY_PARAMETERS = 6
+# Values are frozen. These change, and the reason says why.
+CHANGING_DATACLASSES = {
+    "action.single_job._SingleJob": "it goes from one job to the next, also where one fails",
+    "action.verify.VerifyRecorder": "it hears of each event and keeps the verdict up to date",
+    "engine.agent_session.UsageTotal": "what was used counts, also where the phase raises",
+}
 
 Modules = Mapping[str, ast.Module]
 Rule = Callable[[Modules], list[str]]
@@ -305,6 +313,52 @@ def nearly_all_functions_are_short(modules: Modules) -> list[str]:
     if short < SHARE_OF_SHORT_FUNCTIONS * len(lengths):
         return [f"only {short} of {len(lengths)} functions are under {LONG_FUNCTION} lines"]
     return []
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return [one.arg for one in named if one is not None and one.arg not in {"self", "cls"}]
+
+
+def few_functions_have_many_parameters(modules: Modules) -> list[str]:
+    """What travels together is a value of its own."""
+    found = [
+        f"{name}.{function.name} has {len(parameters(function))} parameters"
+        for name, tree in modules.items()
+        for function in functions(tree)
+        if len(parameters(function)) >= MANY_PARAMETERS
+    ]
+    return found if len(found) > MOST_FUNCTIONS_WITH_MANY_PARAMETERS else []
+
+
+def dataclasses_are_frozen(modules: Modules) -> list[str]:
+    changing = {
+        f"{name}.{node.name}"
+        for name, tree in modules.items()
+        for node in walk(tree)
+        if isinstance(node, ast.ClassDef) and any(map(is_changing, node.decorator_list))
+    }
+    listed = {one for one in CHANGING_DATACLASSES if one.rpartition(".")[0] in modules}
+    return [f"{one} is not frozen" for one in changing - listed] + [
+        f"{one} is listed and frozen" for one in listed - changing
+    ]
+
+
+def is_changing(decorator: ast.expr) -> bool:
+    """Whether it is `dataclass` without `frozen=True`."""
+    call = decorator if isinstance(decorator, ast.Call) else ast.Call(decorator, [], [])
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            pass
+        case _:
+            return False
+    frozen = (
+        isinstance(one.value, ast.Constant) and one.value.value is True
+        for one in call.keywords
+        if one.arg == "frozen"
+    )
+    return name == "dataclass" and not any(frozen)
 
 
 def modules_have_names_of_their_own(modules: Modules) -> list[str]:

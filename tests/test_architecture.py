@@ -10,8 +10,10 @@ from tests.source_rules import (
     SHELL,
     STAND_ALONE,
     Rule,
+    dataclasses_are_frozen,
     each_outside_library_has_one_owner,
     every_module_has_a_package,
+    few_functions_have_many_parameters,
     imports_form_no_cycle,
     imports_keep_the_order_of_packages,
     modules_have_names_of_their_own,
@@ -85,6 +87,16 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
     only_the_console_prints: [{"cli.main": "print()"}],
     no_function_is_long: [{"cli.main": "def f():\n" + " pass\n" * 50}],
     nearly_all_functions_are_short: [{"cli.main": "async def f():\n" + " pass\n" * 29}],
+    few_functions_have_many_parameters: [
+        {"cli.main": "def f(a, b, /, c, *d, e, **f): ...\n" * 7},
+        {"cli.main": "class A:\n" + " async def f(self, a, b, c, *, d, e, f=1): ...\n" * 7},
+    ],
+    dataclasses_are_frozen: [
+        {"model": "@dataclass\nclass A: ..."},
+        {"model": "@dataclasses.dataclass(slots=True)\nclass A: ..."},
+        {"model": "def f():\n @dataclass(frozen=False)\n class A: ..."},
+        {"engine.agent_session": "@dataclass(frozen=True)\nclass UsageTotal: ..."},
+    ],
     no_module_is_long: [{"cli.main": "x = 1\n" * 351}],
     no_class_name_stands_twice: [{"text.marks": "class A: ...", "model": "class A: ..."}],
     modules_have_names_of_their_own: [
@@ -128,7 +140,11 @@ KEPT = {
     "graph": "from pathlib import PurePosixPath\nfrom concertmaster.model import Task",
     "model": "from concertmaster import __version__\nclass A: ...\ndef f():\n" + " pass\n" * 28,
     "run.state": "from concertmaster.landing.merge_queue import Landing",
-    "landing.merge_queue": "class B: ...",
+    "landing.merge_queue": (
+        "@dataclass(frozen=True, slots=True)\nclass B:\n"
+        + " def f(self, a, b, c, d, e): ...\n" * 9
+        + " def f(self, a, b, c, d, e, f): ...\n" * 6
+    ),
     "sandbox.guard_server": "import os, sys\nprint()",
     "sandbox.supervisor": "import subprocess\ntry: process.environ()\nexcept OSError: ...",
     "github.slash_command": "from concertmaster.settings.declarations import SETTINGS",

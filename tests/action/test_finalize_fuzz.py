@@ -192,7 +192,7 @@ def test_any_change_of_a_verdict_is_a_clear_stop_or_lands_the_merge_of_true_head
     (tmp_path / "verdict.json").write_text(json.dumps(document))
     try:
         verdict = read_verdict(tmp_path, history=landing)
-        made = replay_merges(forger.objects, verdict, landing, plan=forger.plan)
+        made = replay_merges(forger.objects, verdict, landing, plan=forger.plan).made
     except EnvironmentFault as error:
         assert error.why and error.next_step  # noqa: PT017, PT018 - either way is fine
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from concertmaster.action.artifacts import share_folder
@@ -58,6 +58,18 @@ class AcceptedResults:
         return {one.task: one.sensitive for one in self.events if one.sensitive}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RefusedResult:
+    """A result that may never land."""
+
+    task: str
+    reason: str
+
+    @property
+    def event(self) -> ResultReceived:
+        return ResultReceived(task=self.task, state=TaskState.FAILED, reason=self.reason)
+
+
 def read_shares(plan: Plan, artifacts: Path, *, round_number: int) -> ShareFiles:
     """Return what the work jobs left below `artifacts`.
 
@@ -91,17 +103,18 @@ class ResultChecker:
     artifacts: Path
     objects: RunRepository
     fetched: Mapping[str, str]
-    refused: dict[str, str] = field(default_factory=dict)
 
     def accept(self) -> AcceptedResults:
         """Return one event for each task.
 
         A fault in a share's files never raises; it is the reason to refuse the result.
         """
-        events = tuple(self._answer(one) for one in self.plan_artifact.history.tasks)
-        return AcceptedResults(events=events, refused=self.refused)
+        answers = [self._answer(one) for one in self.plan_artifact.history.tasks]
+        refused = {one.task: one.reason for one in answers if isinstance(one, _RefusedResult)}
+        events = (one.event if isinstance(one, _RefusedResult) else one for one in answers)
+        return AcceptedResults(events=tuple(events), refused=refused)
 
-    def _answer(self, one: TaskHistory) -> ResultReceived:
+    def _answer(self, one: TaskHistory) -> ResultReceived | _RefusedResult:
         key = one.task
         if key in self.shares.lost:
             reason = self.shares.lost[key]
@@ -112,7 +125,7 @@ class ResultChecker:
             return self._answer_carried(one)
         return replace(_without_change(key, one.state, one.reason), head=one.head)
 
-    def _answer_result(self, result: Result) -> ResultReceived:
+    def _answer_result(self, result: Result) -> ResultReceived | _RefusedResult:
         if not result.head:
             return _without_change(result.task, result.state, result.reason)
         touches = {task.id: task.touches for task in self.plan_artifact.plan.tasks}[result.task]
@@ -120,7 +133,7 @@ class ResultChecker:
         judgement = PathVerdict() if reason else self._judge(result.base, result.head, touches)
         reason = reason or "; ".join(judgement.refused)
         if reason:
-            return self._refuse(result.task, reason)
+            return _RefusedResult(task=result.task, reason=reason)
         return ResultReceived(
             task=result.task,
             state=TaskState.SUCCEEDED,
@@ -130,16 +143,18 @@ class ResultChecker:
             sensitive=judgement.sensitive,
         )
 
-    def _answer_carried(self, one: TaskHistory) -> ResultReceived:
+    def _answer_carried(self, one: TaskHistory) -> ResultReceived | _RefusedResult:
         """Check only the paths of a result that an earlier round accepted.
 
         The list of protected paths may have changed since then.
         """
         if one.head not in self.fetched:
-            return self._refuse(one.task, f"its commit {one.head} is gone from the server")
+            return _RefusedResult(
+                task=one.task, reason=f"its commit {one.head} is gone from the server"
+            )
         reason = "; ".join(self._judge(one.base, one.head, ()).refused)
         if reason:
-            return self._refuse(one.task, reason)
+            return _RefusedResult(task=one.task, reason=reason)
         return ResultReceived(
             task=one.task,
             state=TaskState.SUCCEEDED,
@@ -148,10 +163,6 @@ class ResultChecker:
             head=one.head,
             sensitive=one.sensitive,
         )
-
-    def _refuse(self, task: str, reason: str) -> ResultReceived:
-        self.refused[task] = reason
-        return ResultReceived(task=task, state=TaskState.FAILED, reason=reason)
 
     def _doubt(self, result: Result) -> str:
         """Return why the result is not what it says; "" if it is."""

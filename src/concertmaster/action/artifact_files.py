@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from concertmaster.action.job import Job
 from concertmaster.files import atomic
+from concertmaster.text.display import writable
 from concertmaster.text.redaction import redact_lines
 
 MOST_LOG_BYTES = 4 << 20  # for each log, of which the end is kept
@@ -34,7 +35,7 @@ def _clean(job: Job, value: Any) -> Any:
     """
     match value:
         case str():
-            return job.redact(value.encode("utf-8", "replace").decode())
+            return job.redact(writable(value))
         case list() | tuple():
             return [_clean(job, one) for one in value]
         case dict():
@@ -86,10 +87,9 @@ def _logs(run_folder: Path) -> Iterator[tuple[Path, str]]:
 def _copy_redacted(job: Job, source: Path, copy: Path) -> None:
     """Copy a log line by line without secrets; only its end if it is too long."""
     copy.parent.mkdir(parents=True, exist_ok=True)
-    secrets = [value for value in (job.token, *job.agent_secrets()) if value]
     with source.open("rb") as lines, copy.open("wb") as file:
         left_out = source.stat().st_size - MOST_LOG_BYTES
         if left_out > 0 and source.name != "journal.jsonl":
             lines.seek(left_out)
             lines.readline()
-        file.writelines(redact_lines(lines, secrets=secrets))
+        file.writelines(redact_lines(lines, secrets=job.secrets))

@@ -24,6 +24,23 @@ from concertmaster.terminal.console import Console
 from concertmaster.text.redaction import redact
 
 
+class JobOutputs:
+    """The outputs that were written so far.
+
+    They change: where one process does several jobs, all of them share the outputs, as on GitHub.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[str, str] = {}
+
+    def keep(self, outputs: Mapping[str, str]) -> None:
+        self._written.update(outputs)
+
+    def get(self, name: str) -> str:
+        """Return the newest value; "" if there is none."""
+        return self._written.get(name, "")
+
+
 @dataclass(frozen=True)
 class Job:
     """A job of the workflow.
@@ -35,7 +52,7 @@ class Job:
     console: Console
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
-    outputs: dict[str, str] = field(default_factory=dict)  # the outputs written so far
+    outputs: JobOutputs = field(default_factory=JobOutputs)
 
     def __post_init__(self) -> None:
         self.console.keep_secrets(self.redact)
@@ -96,19 +113,20 @@ class Job:
         """The URL of this workflow run's page."""
         return f"{self.repository_url}/actions/runs/{self.settings.workflow_run}"
 
-    def agent_secrets(self) -> tuple[str, ...]:
-        """Return the values of variables that look like keys. Agents get some of them."""
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The token, and the values of variables that look like keys. Agents get some of those."""
         names = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-        return tuple(
+        keys = (
             value
             for name, value in self.environment.items()
-            if value and any(word in name.upper() for word in names)
+            if any(word in name.upper() for word in names)
         )
+        return tuple(value for value in (self.token, *keys) if value)
 
     def redact(self, text: str) -> str:
         """Return the text without anything that looks like a secret."""
-        secrets = [value for value in (self.token, *self.agent_secrets()) if value]
-        return redact(text, secrets=secrets)
+        return redact(text, secrets=self.secrets)
 
     def trigger(self) -> Trigger | Ignored:
         """Return the event that started the workflow, or why it is ignored."""
@@ -135,7 +153,7 @@ class Job:
 
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Write the outputs. The random delimiter keeps a value from setting another name."""
-        self.outputs.update(outputs)
+        self.outputs.keep(outputs)
         delimiter = f"concertmaster-{secrets.token_hex(16)}"
         text = "".join(
             format_output(name, value, delimiter=delimiter) for name, value in outputs.items()

@@ -94,13 +94,13 @@ class _SingleJob:
         return next((code for code in self.codes if code), 0)
 
     def work(self) -> None:
-        for share in json.loads(self.job.outputs["shares"]):
+        for share in json.loads(self.job.outputs.get("shares")):
             if not self.cancelled:
                 self._hold(work, share=share, job_minutes=self.minutes_for_work())
 
     def verify(self) -> None:
         """Run the verify job if there is anything to land and the run is not cancelled."""
-        if not self.cancelled and json.loads(self.job.outputs["verify"]):
+        if not self.cancelled and json.loads(self.job.outputs.get("verify")):
             self._hold(verify, job_minutes=self._minutes_left())
 
     def finalize(self) -> None:
@@ -108,9 +108,7 @@ class _SingleJob:
 
     def part(self, **more: Any) -> Job:
         """Return the job with the settings that this part of the workflow gets."""
-        handed = {
-            name: self.job.outputs.get(name, "") for name in ("plan_sha256", "verdict_sha256")
-        }
+        handed = {name: self.job.outputs.get(name) for name in ("plan_sha256", "verdict_sha256")}
         return replace(self.job, settings=self.job.settings.model_copy(update={**handed, **more}))
 
     def minutes_for_work(self) -> float:

@@ -23,7 +23,6 @@ from concertmaster.action.isolation import home, isolated_users
 from concertmaster.action.job import Job, renew_folder, usable_seconds
 from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.event_loop import ProgressListener
 from concertmaster.engine.journal import Journal
 from concertmaster.events import BaseChecked, Event, RunStarted
 from concertmaster.files.run_folder import write_plan
@@ -31,6 +30,7 @@ from concertmaster.git.command import git_version
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import LandingMode, Plan, Task
+from concertmaster.report.progress import ProgressListener
 from concertmaster.rounds.build_verdict import build_verdict, verdict_summary
 from concertmaster.rounds.documents import VERDICT_FILE
 from concertmaster.rounds.history import History, TaskHistory
@@ -148,7 +148,8 @@ def _run_train(
     ):
         left = usable_seconds(job) - (time.monotonic() - began)
         place = replace(home(job, accounts), seconds=max(left, 0.0))
-        runs.settle_run(run_folder, repository, place, progress=recorder, guard=guard)
+        run = runs.LocalRun(repository=repository, folder=run_folder)
+        runs.settle_run(run, place, progress=recorder, guard=guard)
 
 
 @dataclass(kw_only=True)
@@ -180,7 +181,7 @@ class VerifyRecorder:
         if found != self.verdict:
             self._write(found)
 
-    def activity(self, task: str, words: str) -> None:
+    def activity(self, task: str, text: str) -> None:
         """Ignore the activity, because no agent works here."""
 
     def finish(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from concertmaster.text.display import display
+from concertmaster.text.display import display, writable
 
 MOST_COMMENTS = 50
 LONGEST_COMMENT = 2000
@@ -131,7 +131,7 @@ def _read_comment(found: Any) -> ReviewComment:
     return ReviewComment(
         file=display(file, limit=200),
         line=line if type(line) is int and line > 0 else 0,
-        comment=_writable(comment[:LONGEST_COMMENT]),
+        comment=writable(comment[:LONGEST_COMMENT]),
         severity=display(str(fields.get("severity") or "major"), limit=20),
     )
 
@@ -181,9 +181,4 @@ def last_words(text: str, *, limit: int = 200) -> str:
 def _texts(value: Any) -> tuple[str, ...]:
     items: Sequence[Any] = value if isinstance(value, list) else []
     texts = (one for one in items if isinstance(one, str) and one.strip())
-    return tuple(_writable(one[:LONGEST_COMMENT]) for one in texts)
-
-
-def _writable(text: str) -> str:
-    """Replace lone surrogates, which JSON can contain but UTF-8 files cannot."""
-    return text.encode("utf-8", "replace").decode()
+    return tuple(writable(one[:LONGEST_COMMENT]) for one in texts)

@@ -11,6 +11,7 @@ import click
 from concertmaster.cli.finish import run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument
 from concertmaster.engine import local_run as runs
+from concertmaster.events import RunResumed
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.report.outcome import can_go_on
@@ -36,7 +37,11 @@ def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
     else:
         with Guard() as guard, console.progress() as progress:
             runs.resume_run(
-                folder, repository, run_home(), progress=progress, guard=guard, cancel=True
+                runs.LocalRun(repository=repository, folder=folder),
+                run_home(),
+                progress=progress,
+                guard=guard,
+                opening=RunResumed(cancelled=True),
             )
         words = "is cancelled"
     console.result(f"run {folder.name} {words}", {"run": folder.name, "answer": words})

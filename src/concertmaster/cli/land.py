@@ -13,7 +13,6 @@ import click
 from concertmaster.cli.finish import finish, run_home
 from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.event_loop import ProgressListener
 from concertmaster.engine.journal import Journal
 from concertmaster.errors import UsageError
 from concertmaster.events import ResultReceived, RunStarted
@@ -27,6 +26,7 @@ from concertmaster.planning.build_plan import new_run
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
 from concertmaster.planning.run_settings import draft_plan
 from concertmaster.prompts.parser import task_id
+from concertmaster.report.progress import ProgressListener
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
 
@@ -153,7 +153,8 @@ def land_branches(
     # The plan makes the folder a run. Without the results, `resume` would start agents.
     run_folder.write_plan(folder, plan)
     opening = RunStarted(run=plan.run)
-    runs.settle_run(folder, repository, home, progress=progress, guard=guard, opening=opening)
+    run = runs.LocalRun(repository=repository, folder=folder)
+    runs.settle_run(run, home, progress=progress, guard=guard, opening=opening)
     return folder
 
 

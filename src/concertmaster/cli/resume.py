@@ -9,6 +9,7 @@ import click
 from concertmaster.cli.finish import finish, run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument, setting_option
 from concertmaster.engine import local_run as runs
+from concertmaster.events import RunResumed
 from concertmaster.git.repository import Repository
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
@@ -27,6 +28,10 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     runs.read_run(folder)  # raises before anything changes if the run cannot be read
     with Guard() as guard, console.progress() as progress:
         runs.resume_run(
-            folder, repository, run_home(), progress=progress, guard=guard, budget_usd=budget
+            runs.LocalRun(repository=repository, folder=folder),
+            run_home(),
+            progress=progress,
+            guard=guard,
+            opening=RunResumed(budget_usd=budget),
         )
     return finish(console, folder)

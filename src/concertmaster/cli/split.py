@@ -27,7 +27,7 @@ from concertmaster.cli.split_answer import (
 )
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession
-from concertmaster.engine.local_run import RunHome, make_context, prepare_agents
+from concertmaster.engine.local_run import LocalRun, RunHome, make_context, prepare_agents
 from concertmaster.engine.phase_failure import PhaseFailure
 from concertmaster.engine.run_context import PROMPTS, RunContext
 from concertmaster.errors import Error, Interrupted, Stopped, UsageError
@@ -150,9 +150,8 @@ def split_prompt(
     agents, _ = prepare_agents(plan, home, guard)
     with _temporary_folder(home) as temporary:
         inside = replace(home, cache=temporary / "attempts")
-        context = make_context(
-            plan, temporary / "run", repository, inside, guard=guard, agents=agents
-        )
+        run = LocalRun(repository=repository, folder=temporary / "run")
+        context = make_context(plan, run, inside, guard=guard, agents=agents)
         (context.folder / PROMPTS).mkdir()
         (context.folder / PROMPTS / _BLOB).write_bytes(data)
         split, usage = _ask(context, prompt)

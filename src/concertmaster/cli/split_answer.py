@@ -18,7 +18,7 @@ from concertmaster.model import PathChange
 from concertmaster.prompts.parser import MAX_SLUG, as_title, parse_prompt
 from concertmaster.prompts.writer import render_prompt
 from concertmaster.text import globs
-from concertmaster.text.display import count, display
+from concertmaster.text.display import count, display, writable
 
 LONGEST_PROMPT = 48_000  # characters; an answer repeats all of them
 FEWEST_PIECES, MOST_PIECES = 2, 50
@@ -211,7 +211,7 @@ def _texts(found: Any, what: str) -> tuple[str, ...]:
     items = [] if found is None else found
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise UnreadableAnswer(f"{what} are no list of texts")
-    return tuple(_writable(item) for item in items)
+    return tuple(writable(item) for item in items)
 
 
 def _text(found: Any, what: str, *, limit: int) -> str:
@@ -219,12 +219,4 @@ def _text(found: Any, what: str, *, limit: int) -> str:
         raise UnreadableAnswer(f"{what} is missing or empty")
     if len(found) > limit:
         raise UnreadableAnswer(f"{what} has {len(found)} characters, more than {limit}")
-    return _writable(found)
-
-
-def _writable(text: str) -> str:
-    """Return the text without lone surrogates.
-
-    JSON can hold them, but a file in UTF-8 cannot.
-    """
-    return text.encode("utf-8", "replace").decode()
+    return writable(found)

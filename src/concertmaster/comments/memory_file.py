@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from concertmaster.comments.round_report import commit_link, is_commit, known_cost, read_clock
+from concertmaster.comments.round_report import commit_link, known_cost, read_clock
 from concertmaster.model import TaskState
 from concertmaster.report.summary import say_state
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.text.display import count, duration
 from concertmaster.text.markdown import as_line
+from concertmaster.text.object_ids import is_object_id
 
 BEGIN, END = "<!-- concertmaster:begin -->", "<!-- concertmaster:end -->"
 MOST_ENTRIES = 60
@@ -164,7 +165,7 @@ def _write_entry(history: History, *, at: int) -> _MemoryEntry:
 
 def _write_task(one: TaskHistory) -> str:
     pull = f" #{one.pull}" if one.pull > 0 else ""
-    commit = f" {commit_link(one.landed_as)}" if is_commit(one.landed_as) else ""
+    commit = f" {commit_link(one.landed_as)}" if is_object_id(one.landed_as) else ""
     title = as_line(one.title, limit=80) or as_line(one.task)
     reason = as_line("" if one.is_done else one.reason, limit=160)
     text = as_line(f"{title}; {reason}" if reason else title, limit=_LONGEST_TEXT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +14,12 @@ from concertmaster.rounds.verdict import Verdict
 from concertmaster.text.display import count, duration, shorten_id
 from concertmaster.text.markdown import BODY_LIMIT, as_cell, as_code, as_line, clip
 from concertmaster.text.marks import mark
+from concertmaster.text.object_ids import is_object_id
 
 SUMMARY_LIMIT = 500_000  # characters; the summary of a job's step may have 1 MiB
 MOST_LINES = 40  # of each list
 MOST_FOLLOW_UPS = 10
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _REASONS = (200, 60, 0)  # characters of each; the first that leaves room for all tasks counts
 _LATEST = 253_402_300_799  # 9999-12-31
 
@@ -162,12 +161,7 @@ def commit_link(commit: str) -> str:
     """
     if not commit:
         return ""
-    return shorten_id(commit) if is_commit(commit) else as_code(commit, limit=40)
-
-
-def is_commit(text: str) -> bool:
-    """Return whether the text is a whole commit id."""
-    return bool(_COMMIT.fullmatch(text))
+    return shorten_id(commit) if is_object_id(commit) else as_code(commit, limit=40)
 
 
 def known_cost(tasks: Iterable[TaskHistory]) -> str:

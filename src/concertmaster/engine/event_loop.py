@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from concertmaster.commands import (
     AwaitTime,
@@ -38,19 +38,12 @@ from concertmaster.engine.run_context import RunContext
 from concertmaster.errors import Interrupted
 from concertmaster.events import Event, PauseEnded, RunFinished, WorkKept
 from concertmaster.git import branches
+from concertmaster.report.progress import ProgressListener
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events, handle
 from concertmaster.worktrees.worktree import Worktree
 
 C = TypeVar("C", bound=Command)
-
-
-class ProgressListener(Protocol):
-    """A listener to the events of a run; `activity` may be called from any thread."""
-
-    def update(self, state: RunState, event: Event) -> None: ...
-
-    def activity(self, task: str, words: str) -> None: ...
 
 
 class EventLoop:

@@ -15,7 +15,7 @@ from types import FrameType
 from concertmaster.agents.protocol import Agent
 from concertmaster.agents.registry import find_agent
 from concertmaster.engine.agent_sandbox import replace_unsandboxed
-from concertmaster.engine.event_loop import EventLoop, ProgressListener
+from concertmaster.engine.event_loop import EventLoop
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.run_context import PROMPTS, RunContext
 from concertmaster.errors import EnvironmentFault, Error, UsageError
@@ -37,6 +37,7 @@ from concertmaster.planning.build_plan import Planned
 from concertmaster.report.build import build_report
 from concertmaster.report.model import Report
 from concertmaster.report.outcome import can_go_on
+from concertmaster.report.progress import ProgressListener
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events
 from concertmaster.sandbox import host, permissions
@@ -68,6 +69,14 @@ class RunHome:
     accounts: Accounts | None = None
     measure: Callable[[Collection[Path]], FreeResources] = host.measure
     measure_seconds: float = MEASURE_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalRun:
+    """A run on this machine: the repository that it works on, and the folder that is its own."""
+
+    repository: Repository
+    folder: Path
 
 
 def runs_folder(repository: Repository) -> Path:
@@ -117,40 +126,38 @@ def start_run(planned: Planned, home: RunHome, *, progress: ProgressListener, gu
         (folder / PROMPTS / blob).write_bytes(data)
     planned.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
     run_folder.write_plan(folder, plan)
-    context = make_context(plan, folder, planned.repository, home, guard=guard, agents=agents)
+    run = LocalRun(repository=planned.repository, folder=folder)
+    context = make_context(plan, run, home, guard=guard, agents=agents)
     with run_folder.lock_run(folder):
         _perform(context, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
     return folder
 
 
 def resume_run(
-    folder: Path,
-    repository: Repository,
+    run: LocalRun,
     home: RunHome,
     *,
     progress: ProgressListener,
     guard: Guard,
-    budget_usd: float | None = None,
-    cancel: bool = False,
+    opening: RunResumed = _GOES_ON,
 ) -> None:
     """Go on with a run whose process died, was interrupted or had stopped.
 
-    `cancel` only ends the run in good order. `budget_usd` replaces the plan's budget.
+    With `cancelled` the opening only ends the run in good order. Its `budget_usd` replaces the
+    plan's budget.
     """
-    plan = run_folder.read_plan(folder)
-    agents = {} if cancel else prepare_agents(plan, home, guard)[0]
-    dead = run_folder.read_owner(folder)
-    with run_folder.lock_run(folder):
+    plan = run_folder.read_plan(run.folder)
+    agents = {} if opening.cancelled else prepare_agents(plan, home, guard)[0]
+    dead = run_folder.read_owner(run.folder)
+    with run_folder.lock_run(run.folder):
         host.sweep(f"{plan.run}/")
         _await_git_of(dead)
-        context = make_context(plan, folder, repository, home, guard=guard, agents=agents)
-        opening = RunResumed(budget_usd=budget_usd, cancelled=cancel)
+        context = make_context(plan, run, home, guard=guard, agents=agents)
         _perform(context, opening, progress=progress, seconds=home.seconds)
 
 
 def settle_run(
-    folder: Path,
-    repository: Repository,
+    run: LocalRun,
     home: RunHome,
     *,
     progress: ProgressListener,
@@ -158,9 +165,9 @@ def settle_run(
     opening: RunStarted | RunResumed = _GOES_ON,
 ) -> None:
     """Land the results at the start of the run's journal; no agent runs."""
-    plan = run_folder.read_plan(folder)
-    context = make_context(plan, folder, repository, home, guard=guard, agents={})
-    with run_folder.lock_run(folder):
+    plan = run_folder.read_plan(run.folder)
+    context = make_context(plan, run, home, guard=guard, agents={})
+    with run_folder.lock_run(run.folder):
         _perform(context, opening, progress=progress, seconds=home.seconds)
 
 
@@ -215,15 +222,10 @@ def add_notes(plan: Plan, notes: Sequence[str]) -> Plan:
 
 
 def make_context(
-    plan: Plan,
-    folder: Path,
-    repository: Repository,
-    home: RunHome,
-    *,
-    guard: Guard,
-    agents: Mapping[str, Agent],
+    plan: Plan, run: LocalRun, home: RunHome, *, guard: Guard, agents: Mapping[str, Agent]
 ) -> RunContext:
-    """Return the tools of a run whose files lie in `folder`; creates the run's repository."""
+    """Return the tools of a run; creates the run's repository."""
+    folder, repository = run.folder, run.repository
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
     worktrees = Worktrees(
         objects, user=repository, cache=home.cache, run=plan.run, accounts=home.accounts

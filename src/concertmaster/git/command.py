@@ -13,6 +13,7 @@ from git.cmd import Git as Runner
 from git.exc import GitCommandNotFound
 
 from concertmaster.errors import EnvironmentFault, GitFault
+from concertmaster.text.object_ids import is_object_id
 
 OUR_NAME = "Concertmaster"
 OUR_EMAIL = "concertmaster@users.noreply.github.com"
@@ -22,7 +23,6 @@ SYMLINK = "120000"
 OWNER = "CONCERTMASTER_OWNER"  # environment variable of each git process: the pid of our process
 _PIPE = -1  # subprocess.PIPE; only sandbox.supervisor may import subprocess
 STDERR_TAIL = 2000
-OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ALWAYS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -138,7 +138,7 @@ def split_records(data: bytes | str) -> list[str]:
 
 def parse_object_id(value: str) -> str:
     """Return the value itself. Raises GitFault when it is not a full object id."""
-    if not OBJECT_ID.fullmatch(value):
+    if not is_object_id(value):
         raise GitFault(f"not an object id: {value[:80]!r}")
     return value
 

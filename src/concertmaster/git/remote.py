@@ -17,6 +17,7 @@ from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.retry import TransientFault, retry_on_transient
 from concertmaster.text.display import display
+from concertmaster.text.object_ids import is_object_id
 
 PATIENCE_SECONDS = 60  # until git gives up a connection on which nothing comes
 TRIES = 4
@@ -133,7 +134,7 @@ class Remote:
         git = _git(repository)
         for name in commits_or_branches:
             _check_name(name)
-        branches = {name for name in commits_or_branches if not remote_errors.is_commit(name)}
+        branches = {name for name in commits_or_branches if not is_object_id(name)}
         there = self._tips(git, BRANCHES).keys() if branches else set()
         wanted = (set(commits_or_branches) - branches) | (branches & there)
         return self._fetch(git, wanted)
@@ -314,4 +315,4 @@ def _patiently(what: str, call: Callable[[], T]) -> T:
 
 
 def _source(name: str) -> str:
-    return name if remote_errors.is_commit(name) else BRANCHES + name
+    return name if is_object_id(name) else BRANCHES + name

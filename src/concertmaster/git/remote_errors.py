@@ -9,7 +9,6 @@ from concertmaster.text.display import display
 
 LONGEST_REASON = 1000
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|^-|^$|\.\.|@\{|//")
 _MISSING = re.compile(r"couldn't find remote ref (\S+)|not our ref ([0-9a-f]{40,64})")
 _PASSING = re.compile(
@@ -25,11 +24,6 @@ _MOVED = re.compile(
 _FORBIDDEN = re.compile(r"returned error: 403|HTTP 403")
 _TOLD = re.compile(r"(?:remote:(?:\s*error:)?+|(?=fatal:)|(?=error: RPC))\s*(.*\S)\s*")
 _REJECTED = re.compile(r"\[[a-z ]+\] \((.*)\)")
-
-
-def is_commit(name: str) -> bool:
-    """Return whether the name is a full object id."""
-    return _COMMIT.fullmatch(name) is not None
 
 
 def is_branch(name: str) -> bool:

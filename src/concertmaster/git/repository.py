@@ -9,7 +9,6 @@ from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.git.command import (
-    OBJECT_ID,
     OUR_EMAIL,
     OUR_NAME,
     STDERR_TAIL,
@@ -21,6 +20,7 @@ from concertmaster.git.command import (
     parse_object_id,
     split_records,
 )
+from concertmaster.text.object_ids import is_object_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def _check_found(path: Path, found: list[str], answer: GitAnswer) -> None:
             why=answer.err.strip()[-STDERR_TAIL:],
             next_step="run inside a git repository, or name one with --repo",
         )
-    if len(found) < 4 or not OBJECT_ID.fullmatch(found[3]):
+    if len(found) < 4 or not is_object_id(found[3]):
         raise EnvironmentFault(
             f"the repository {path} has no commit yet",
             why="every task starts from a commit",

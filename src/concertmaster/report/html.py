@@ -77,10 +77,10 @@ def _phase_bars(report: Report, task: TaskRow) -> Iterator[TimelineBar]:
     for attempt in task.attempts:
         for row in attempt.phases:
             failed = "" if row.finished else ", did not pass"
-            yield _bar(
-                report,
-                start=row.started_at,
-                end=row.ended_at,
+            left, width = _place(report, row.started_at, row.ended_at)
+            yield TimelineBar(
+                left=left,
+                width=width,
                 kind=row.phase,
                 finished=row.finished,
                 title=f"attempt {attempt.number}: {row.phase}, {duration(row.seconds)}{failed}",
@@ -91,21 +91,20 @@ def _check_bars(report: Report) -> Iterator[TimelineBar]:
     for row in report.checks.rows:
         if not row.cached:
             verdict = "green" if row.passed else "red"
-            yield _bar(
-                report,
-                start=row.at - row.seconds,
-                end=row.at,
+            left, width = _place(report, row.at - row.seconds, row.at)
+            yield TimelineBar(
+                left=left,
+                width=width,
                 kind=verdict,
                 finished=row.passed,
                 title=f"{', '.join(row.tasks) or 'target'}: {verdict}, {duration(row.seconds)}",
             )
 
 
-def _bar(
-    report: Report, start: float, *, end: float, kind: str, finished: bool, title: str
-) -> TimelineBar:
-    left, right = _percent(report, start), _percent(report, end)
-    return TimelineBar(left=left, width=right - left, kind=kind, finished=finished, title=title)
+def _place(report: Report, start: float, end: float) -> tuple[float, float]:
+    """Return the left edge and the width of a bar, in percent."""
+    left = _percent(report, start)
+    return left, _percent(report, end) - left
 
 
 def _percent(report: Report, at: float) -> float:

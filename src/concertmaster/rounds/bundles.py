@@ -17,12 +17,13 @@ from concertmaster.git.command import OUR_EMAIL, OUR_NAME, GitAnswer, decode, pa
 from concertmaster.git.run_repository import RunRepository, quoted
 from concertmaster.rounds.result import Result
 from concertmaster.text.display import display
+from concertmaster.text.object_ids import OBJECT_ID
 
 RECEIVED = "refs/concertmaster/received/"
 MOST_BUNDLE_BYTES = 500 << 20
 MOST_HEAD_BYTES = 1 << 16  # the header before the pack
-_PREREQUISITE = re.compile(rb"-([0-9a-f]{40}(?:[0-9a-f]{24})?)(?: .*)?")
-_REF = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) (refs/\S+)")
+_PREREQUISITE = re.compile(f"-({OBJECT_ID})(?: .*)?".encode())
+_REF = re.compile(rf"({OBJECT_ID}) (refs/\S+)".encode())
 
 
 def receive_bundle(

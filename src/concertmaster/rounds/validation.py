@@ -13,10 +13,10 @@ from concertmaster.rounds.history import HISTORY_VERSION, History, TaskHistory
 from concertmaster.rounds.result import RESULT_VERSION, Result, ShareResults
 from concertmaster.rounds.verdict import VERDICT_VERSION, Verdict, VerdictStep
 from concertmaster.text.display import display
+from concertmaster.text.object_ids import is_object_id
 
 NEVER_FROM_WORK = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|[._](?![._]|$)){0,99}")  # the id of a run or a task
 _GIT_VERSION = re.compile(r"[\w .()-]{0,100}")
@@ -140,7 +140,7 @@ def _doubt_names(names: Iterable[str], *, known: Collection[str]) -> Iterator[st
 
 def _doubt_commits(*values: str) -> Iterator[str]:
     for value in values:
-        if value and not _COMMIT.fullmatch(value):
+        if value and not is_object_id(value):
             yield f"{display(value)!r} is no object id"
 
 

@@ -17,13 +17,13 @@ from concertmaster.planning import explain
 from concertmaster.report import summary
 from concertmaster.report.github_run import COLUMNS, RunView, view_headline, view_row
 from concertmaster.report.model import Report, TaskRow
+from concertmaster.report.progress import ProgressListener
 from concertmaster.report.progress_lines import name_tasks
 from concertmaster.terminal.live import (
     LONGEST_LINE,
     Board,
     Changes,
     Lines,
-    ProgressView,
     Screen,
     Silence,
     WatchView,
@@ -203,7 +203,7 @@ class Console:
             yield Changes(self._tell)
 
     @contextmanager
-    def progress(self) -> Iterator[ProgressView]:
+    def progress(self) -> Iterator[ProgressListener]:
         """Show the progress of a run for as long as the context lasts."""
         if self._json:
             yield Silence()

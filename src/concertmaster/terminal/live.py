@@ -36,16 +36,6 @@ _STATE_STYLES = {
 }
 
 
-class ProgressView(Protocol):
-    """A view of a run that goes on. `activity` may be called from any thread."""
-
-    def update(self, state: RunState, event: Event) -> None:
-        """Show that the event happened and left the run in this state."""
-
-    def activity(self, task: str, text: str) -> None:
-        """Show what the agent of the task does now."""
-
-
 class WatchView(Protocol):
     """A view of a run on GitHub."""
 

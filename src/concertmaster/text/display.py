@@ -33,6 +33,11 @@ _DURATION = re.compile(
 )
 
 
+def writable(text: str) -> str:
+    """Return the text without halves of characters, which JSON can hold and no file can."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def display(text: str, *, limit: int = 200) -> str:
     """Return the text as one line of at most `limit` characters that is safe to print.
 

@@ -95,7 +95,8 @@ class Machine:
     def resume(self, folder: Path, measure: Measure) -> None:
         with Guard() as guard, self.console.progress() as progress:
             home, repository = self.home(measure), self.project.open()
-            runs.resume_run(folder, repository, home, progress=progress, guard=guard)
+            run = runs.LocalRun(repository=repository, folder=folder)
+            runs.resume_run(run, home, progress=progress, guard=guard)
 
     def home(self, measure: Measure) -> runs.RunHome:
         def measure_folders(folders: Collection[Path]) -> FreeResources:

@@ -16,6 +16,24 @@ from concertmaster.rounds.history import History
 from concertmaster.text.markdown import as_code, as_line
 
 
+class SeenBranches:
+    """The branches of a run on the server, as this job found and moved them.
+
+    They change with each push, because only this job moves them and a list costs a call.
+    """
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        self._tips = dict(found)
+
+    def tip(self, branch: str) -> str:
+        """Return the commit of the branch; "" if the server does not have it."""
+        return self._tips.get(branch, "")
+
+    def move(self, branch: str, commit: str) -> None:
+        """Note that we moved the branch, or removed it ("")."""
+        self._tips[branch] = commit
+
+
 @dataclass(frozen=True)
 class FinalizeContext:
     """The plan, the clone and the objects of one finalize job.
@@ -31,13 +49,10 @@ class FinalizeContext:
     viewer: str
 
     @cached_property
-    def seen(self) -> dict[str, str]:
-        """Return the commits of the run's branches on the server, by full branch name.
-
-        The server is asked once; `set_branches` keeps the answer up to date.
-        """
+    def seen(self) -> SeenBranches:
+        """Return the run's branches on the server, for which the server is asked once."""
         prefix = f"{BRANCHES}{self.branch('')}"
-        return dict(self.job.remote.tips(self.repository, prefix=prefix))
+        return SeenBranches(self.job.remote.tips(self.repository, prefix=prefix))
 
     def branch(self, name: str) -> str:
         """A branch of this run."""
@@ -74,7 +89,7 @@ class FinalizeContext:
         left = dict(history.tips)
         moves = {}
         for name, commit in wanted.items():
-            there = self.seen.get(self.branch(name), "")
+            there = self.seen.tip(self.branch(name))
             if there != commit:
                 old = left.get(name, "") if there else ""  # a removed one is made again
                 moves[name] = BranchMove(branch=self.branch(name), old=old, new=commit)
@@ -85,7 +100,8 @@ class FinalizeContext:
             if pushed[move.branch].state is not PushState.DONE
         }
         for name in wanted.keys() - failed.keys():
-            left[name] = self.seen[self.branch(name)] = wanted[name]
+            left[name] = wanted[name]
+            self.seen.move(self.branch(name), wanted[name])
         kept = tuple(sorted((name, commit) for name, commit in left.items() if commit))
         return replace(history, tips=kept), failed
 

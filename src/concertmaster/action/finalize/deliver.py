@@ -21,6 +21,7 @@ from concertmaster.action.finalize.pull_requests import (
     propose_whole,
     set_fault,
 )
+from concertmaster.action.finalize.replay_merges import ReplayedVerdict
 from concertmaster.action.finalize.run_pull import deliver_run_pull
 from concertmaster.action.finalize.task_pulls import deliver_task_pulls
 from concertmaster.git.remote import BranchMove, PushState
@@ -43,15 +44,13 @@ _AS_ASKED = {
 def deliver(
     context: FinalizeContext,
     history: History,
-    verdict: Verdict,
+    replayed: ReplayedVerdict,
     *,
-    made: Mapping[str, str],
     last: bool,
 ) -> Delivery:
     """Bring the tasks that passed to where the run's landing mode wants them.
 
-    `made` is the commit of each task that passed, from the repeated merges of the verdict. In the
-    `last` round of our own, a target that moved on is no reason to try again.
+    In the `last` round of our own, a target that moved on is no reason to try again.
     """
     mode = context.plan.settings.landing
     if mode in (LandingMode.NONE, LandingMode.BRANCHES):
@@ -59,11 +58,11 @@ def deliver(
         history = set_fault(history, _ready(history), LandingFault.UNASKED, reason)
         return Delivery(history=history, notes=(_AS_ASKED[mode],))
     if mode is LandingMode.PULL_REQUESTS:
-        return deliver_task_pulls(context, history, [*made, *_held(history)])
+        return deliver_task_pulls(context, history, [*replayed.made, *_held(history)])
     # Sensitive tasks come first, so that Memory.md, which lands in the push, can name their pull
     # requests.
     offered = deliver_task_pulls(context, history, _held(history))
-    delivery = _land(context, offered.history, verdict, made, last=last).note(*offered.notes)
+    delivery = _land(context, offered.history, replayed, last=last).note(*offered.notes)
     if delivery.reached is Reached.MOVED:
         return delivery
     rest = deliver_task_pulls(context, delivery.history, _held(delivery.history))
@@ -83,22 +82,21 @@ def _held(history: History) -> list[str]:
 def _land(
     context: FinalizeContext,
     history: History,
-    verdict: Verdict,
-    made: Mapping[str, str],
+    replayed: ReplayedVerdict,
     *,
     last: bool,
 ) -> Delivery:
     """Land the commits by a push, or by one pull request where a push is not wanted or possible."""
-    tip = context.tip()
+    made, tip = replayed.made, context.tip()
     landed = history
     for task, commit in made.items():
         landed = transitions.land(landed, task, landed_as=commit)
-    if made and context.objects.is_ancestor(verdict.commit, tip):  # an earlier try did it
+    if made and context.objects.is_ancestor(replayed.verdict.commit, tip):  # an earlier try did it
         return _remember(context, _recall(context, landed, made, tip=tip))
     if not made:
         return Delivery(history=history)
-    is_moved = tip != verdict.tip
-    is_rewritten = is_moved and not context.objects.is_ancestor(verdict.tip, tip)
+    is_moved = tip != replayed.verdict.tip
+    is_rewritten = is_moved and not context.objects.is_ancestor(replayed.verdict.tip, tip)
     if is_moved and (is_rewritten or not last):
         return _moved_delivery(context, history)
     mode = context.plan.settings.landing
@@ -106,9 +104,9 @@ def _land(
     reason = reason or ("the target kept moving while results were checked" if is_moved else "")
     reason = reason or context.job.issue_client.forbids_push(context.plan.target)
     if not reason:
-        return _push(context, landed, verdict, made)
+        return _push(context, landed, replayed)
     may_merge = mode is LandingMode.MERGE and not is_moved
-    return deliver_run_pull(context, history, verdict, made, reason=reason, may_merge=may_merge)
+    return deliver_run_pull(context, history, replayed, reason=reason, may_merge=may_merge)
 
 
 def _moved_delivery(context: FinalizeContext, history: History) -> Delivery:
@@ -118,23 +116,22 @@ def _moved_delivery(context: FinalizeContext, history: History) -> Delivery:
     return Delivery(history=history, reached=Reached.MOVED, notes=(note,))
 
 
-def _push(
-    context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
-) -> Delivery:
+def _push(context: FinalizeContext, landed: History, replayed: ReplayedVerdict) -> Delivery:
     """Move the target to the tested commit with Memory.md on top.
 
     Falls back to a pull request when the push is forbidden.
     """
-    landed, notes = _show(context, landed, verdict, made)
-    final = memory.write_memory_commit(context, verdict.commit, landed)
+    landed, notes = _show(context, landed, replayed)
+    final = memory.write_memory_commit(context, replayed.verdict.commit, landed)
     target = context.plan.target
-    pushed = context.push([BranchMove(branch=target, old=verdict.tip, new=final.commit)])[target]
+    move = BranchMove(branch=target, old=replayed.verdict.tip, new=final.commit)
+    pushed = context.push([move])[target]
     if pushed.state is PushState.DONE:
         return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
-    history = _unland(landed, made)
+    history = _unland(landed, replayed.made)
     if pushed.state is PushState.MOVED:
         return _moved_delivery(context, history).note(*notes)
-    return deliver_run_pull(context, history, verdict, made, reason=pushed.reason, may_merge=True)
+    return deliver_run_pull(context, history, replayed, reason=pushed.reason, may_merge=True)
 
 
 def _unland(history: History, made: Mapping[str, str]) -> History:
@@ -157,10 +154,10 @@ def _recall(
     whole = numbers.get(WHOLE, landed.pull)
     for task in made:
         landed = landed.put(replace(landed.task(task), pull=numbers.get(task, whole)))
-    there = {name: context.seen[branch] for name, branch in names.items() if branch in context.seen}
+    there = {name: context.seen.tip(branch) for name, branch in names.items()}
     # A branch counts as ours only if the target holds its commit: its removal then loses nothing.
     # A branch with further commits was changed by somebody else.
-    mine = {name: at for name, at in there.items() if context.objects.is_ancestor(at, tip)}
+    mine = {name: at for name, at in there.items() if at and context.objects.is_ancestor(at, tip)}
     tips = tuple(sorted({**dict(landed.tips), **mine}.items()))
     return replace(landed, pull=whole, tips=tips)
 
@@ -172,20 +169,21 @@ def _remember(context: FinalizeContext, landed: History) -> Delivery:
 
 
 def _show(
-    context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
+    context: FinalizeContext, landed: History, replayed: ReplayedVerdict
 ) -> tuple[History, tuple[str, ...]]:
     """Open pull requests before the push, which GitHub then shows as merged.
 
     Returns the history with their numbers, and notes (Markdown) on those that could not be opened.
     """
     if len(landed.tasks) >= FEW_TASKS:
-        return _show_whole(context, landed, verdict, made)
+        return _show_whole(context, landed, replayed)
+    made = replayed.made
     history, failed = context.set_branches(landed, made)
     closes = closes_issues(context)
     proposals = [
         propose_task(history, task, closes=closes, together=made)
         for task in made
-        if task not in failed and not _is_there(context, made[task], verdict)
+        if task not in failed and not _is_there(context, made[task], replayed.verdict)
     ]
     proposed = open_pull_requests(context, proposals, since=history.created_at)
     for task, pull in proposed.pulls.items():
@@ -199,17 +197,16 @@ def _is_there(context: FinalizeContext, commit: str, verdict: Verdict) -> bool:
 
 
 def _show_whole(
-    context: FinalizeContext, landed: History, verdict: Verdict, made: Mapping[str, str]
+    context: FinalizeContext, landed: History, replayed: ReplayedVerdict
 ) -> tuple[History, tuple[str, ...]]:
     """Open one pull request for all tasks before the push."""
-    history, failed = context.set_branches(landed, {WHOLE: verdict.commit})
+    history, failed = context.set_branches(landed, {WHOLE: replayed.verdict.commit})
     if failed:
         return history, tuple(failed.values())
     reason = f"a run of {len(history.tasks)} tasks has one pull request for all of them"
-    proposed = open_pull_requests(
-        context, [propose_whole(history, verdict, made, reason=reason)], since=history.created_at
-    )
+    proposal = propose_whole(history, replayed.verdict, replayed.made, reason=reason)
+    proposed = open_pull_requests(context, [proposal], since=history.created_at)
     number = next((pull.number for pull in proposed.pulls.values()), 0)
-    for task in made:
+    for task in replayed.made:
         history = history.put(replace(history.task(task), pull=number))
     return replace(history, pull=number), proposed.notes

@@ -80,10 +80,10 @@ def _deliver(context: FinalizeContext, held: RoundInputs, history: History) -> D
     verdict = held.verdict
     if verdict is None or verdict.base_green is False:
         return Delivery(history=history).note(*_explain(context.job, verdict, history))
-    made = replay_merges(context.objects, verdict, history, plan=context.plan)
+    replayed = replay_merges(context.objects, verdict, history, plan=context.plan)
     settings = context.plan.settings
     last = history.own_rounds >= settings.rounds
-    delivery = deliver(context, history, verdict, made=made, last=last)
+    delivery = deliver(context, history, replayed, last=last)
     return replace(delivery, history=transitions.block(delivery.history))
 
 

@@ -79,7 +79,7 @@ def _carries(context: FinalizeContext, merged: Pull) -> bool:
 
     Commits that came onto the branch later are another change.
     """
-    return merged.is_merged and merged.head_commit == context.seen.get(merged.head)
+    return merged.is_merged and merged.head_commit == context.seen.tip(merged.head)
 
 
 def _compare(context: FinalizeContext, one: Proposal, error: NotAllowed | Invalid) -> str:

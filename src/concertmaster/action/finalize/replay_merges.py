@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from concertmaster.commands import MergeCandidate
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.command import git_version
@@ -13,12 +16,22 @@ from concertmaster.rounds.verdict import Verdict, VerdictStep
 from concertmaster.text.display import shorten_id
 
 
-def replay_merges(
-    objects: RunRepository, verdict: Verdict, history: History, *, plan: Plan
-) -> dict[str, str]:
-    """Repeat the merges of the verdict and return the commit of each task in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedVerdict:
+    """A verdict whose merges were repeated, with the commit of each task in it.
 
     The commit is the task's head, or the re-applied change where the change alone was merged.
+    """
+
+    verdict: Verdict
+    made: Mapping[str, str]
+
+
+def replay_merges(
+    objects: RunRepository, verdict: Verdict, history: History, *, plan: Plan
+) -> ReplayedVerdict:
+    """Repeat the merges of the verdict.
+
     Raises EnvironmentFault when a merge differs from the verdict or a task may not land.
     """
     version = git_version()
@@ -28,7 +41,7 @@ def replay_merges(
     made: dict[str, str] = {}
     for step in verdict.steps:
         made |= _repeat_step(objects, step, history, plan=plan, made=made)
-    return made
+    return ReplayedVerdict(verdict=verdict, made=made)
 
 
 def _check_needs(verdict: Verdict, history: History) -> None:

@@ -15,18 +15,18 @@ from concertmaster.action.finalize.pull_requests import (
     propose_whole,
     set_fault,
 )
+from concertmaster.action.finalize.replay_merges import ReplayedVerdict
 from concertmaster.github.models import MergeResult, MergeState, Pull
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
-from concertmaster.rounds.verdict import LandingFault, Verdict
+from concertmaster.rounds.verdict import LandingFault
 from concertmaster.text.markdown import as_line
 
 
 def deliver_run_pull(
     context: FinalizeContext,
     history: History,
-    verdict: Verdict,
-    made: Mapping[str, str],
+    replayed: ReplayedVerdict,
     *,
     reason: str,
     may_merge: bool,
@@ -36,15 +36,15 @@ def deliver_run_pull(
     It is merged if `may_merge` and GitHub allows it; otherwise its tasks wait for a person.
     `reason` says why nothing was pushed.
     """
-    landed = history
+    landed, made = history, replayed.made
     for task, commit in made.items():
         landed = transitions.land(landed, task, landed_as=commit)
-    final = memory.write_memory_commit(context, verdict.commit, landed)
+    final = memory.write_memory_commit(context, replayed.verdict.commit, landed)
     history, failed = context.set_branches(history, {WHOLE: final.commit})
     if failed:
         held_back = set_fault(history, made, LandingFault.STUCK, f"{reason}, and it has no branch")
         return Delivery(history=held_back, notes=tuple(failed.values()))
-    proposal = propose_whole(history, verdict, made, reason=reason)
+    proposal = propose_whole(history, replayed.verdict, made, reason=reason)
     proposed = open_pull_requests(context, [proposal], since=history.created_at)
     pull = proposed.pulls.get(WHOLE)
     history = replace(history, pull=pull.number if pull else 0)
