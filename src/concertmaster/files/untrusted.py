@@ -9,11 +9,15 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.text.display import display
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MOST_DOCUMENT_BYTES = 8 << 20
 MOST_CHARACTERS = 1 << 20  # of one text; a longer one is refused
@@ -57,18 +61,24 @@ def read_file(path: Path, kind: type[T], *, what: str) -> T:
 
 def read_document(data: bytes, kind: type[T], *, what: str) -> T:
     """Return the document in these bytes. Raises EnvironmentFault if it is not of this kind."""
-    from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
-
     try:
         if len(data) > MOST_DOCUMENT_BYTES:
             raise ValueError(f"{len(data)} bytes are more than {MOST_DOCUMENT_BYTES}")
         tree = json.loads(data.decode("utf-8"))
         _check_values(tree)
+        adapter = _adapter(kind)  # type: ignore[arg-type]  # mypy: type[T] is not Hashable
         # Serialized again, so that pydantic reads exactly the values that were checked.
-        found: T = TypeAdapter(kind).validate_json(json.dumps(tree), strict=True)
+        found: T = adapter.validate_json(json.dumps(tree), strict=True)
     except (ValueError, RecursionError) as error:
         raise unfit_file(what, str(error)) from error
     return found
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # noqa: PLC0415  slow to load, and only readers need it
+
+    return TypeAdapter(kind)
 
 
 def _check_values(tree: object) -> None:

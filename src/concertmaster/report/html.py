@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from concertmaster.report import summary
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.text.display import display, duration, shorten_id
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,17 @@ class TimelineLane:
 
 def render_report(report: Report) -> str:
     """Return the report as one HTML page."""
+    return _template().render(
+        report=report,
+        headline=summary.headline(report),
+        facts=tuple(summary.facts(report)),
+        lanes=_lanes(report),
+        pauses=tuple(_percent(report, pause.started_at) for pause in report.pauses),
+    )
+
+
+@cache
+def _template() -> Template:
     # Slow to load: a run needs it at its end, and should not wait for it before agents start.
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
 
@@ -51,14 +67,7 @@ def render_report(report: Report) -> str:
         "cost": summary.cost,
     }
     source = resources.files("concertmaster").joinpath("templates", "report.html")
-    template = environment.from_string(source.read_text(encoding="utf-8"))
-    return template.render(
-        report=report,
-        headline=summary.headline(report),
-        facts=tuple(summary.facts(report)),
-        lanes=_lanes(report),
-        pauses=tuple(_percent(report, pause.started_at) for pause in report.pauses),
-    )
+    return environment.from_string(source.read_text(encoding="utf-8"))
 
 
 def _moment(at: float) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def find_heading(text: str, *, limit: int) -> tuple[tuple[str, str], ...]:
     return tuple((part.type, part.content) for part in inline[0].children or ())
 
 
+@cache
 def _parser(*, html: bool) -> MarkdownIt:
     from markdown_it import MarkdownIt  # noqa: PLC0415 - 43 ms
 
