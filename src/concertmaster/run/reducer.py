@@ -222,8 +222,12 @@ def _stop(state: RunState, event: StopRequested) -> RunState:
 
 
 def _note_finished(state: RunState, event: RunFinished) -> RunState:
-    """Finish the run, unless a late cancellation has asked for work to be kept first."""
-    return replace(state, finished=not state.keeping, finishing=False)
+    """Finish the run, unless a late event has asked for something first.
+
+    A late cancellation asks for work to be kept, and the late answer of a check for a landing.
+    """
+    is_asked = bool(state.keeping) or state.landing.asked is PendingStep.LAND
+    return replace(state, finished=not is_asked, finishing=False)
 
 
 _RECORDERS: Mapping[type, Callable[..., RunState]] = {

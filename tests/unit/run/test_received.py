@@ -213,6 +213,16 @@ def _behind(plan: Plan, held: Changes) -> Changes:
 # --- the time is over --------------------------------------------------------------------------
 
 
+def test_a_check_that_answers_after_the_run_asked_for_its_end_lands_what_passed() -> None:
+    verified = Verified(make(make_plan("a"), World()), held=frozenset(), order=[1, 1])
+    verified.run(stop_at=1)
+
+    names = [type(event).__name__ for event in verified.journal]
+    late = ["StopRequested", "BatchChecked", "RunFinished", "BatchLanded", "RunFinished"]
+    assert names[-5:] == late
+    assert verified.on_target == frozenset("a")
+
+
 @given(plans(budgets=[None]), calm_worlds, st.integers(0, 12), orders)
 def test_when_the_time_is_over_nothing_more_is_checked_and_what_passed_lands(
     plan: Plan, world: World, stop_at: int, order: list[int]
