@@ -91,8 +91,8 @@ SHELL = frozenset(
     templates
     terminal.console terminal.live
     watch.follow watch.poller
-    worktrees.file_listing worktrees.manager worktrees.owner worktrees.removal worktrees.strays
-    worktrees.worktree
+    worktrees.file_listing worktrees.manager worktrees.owner worktrees.removal worktrees.staging
+    worktrees.strays worktrees.worktree
     """.split()
 )
 # Beyond "one module each", which holds for every outside library.

@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.errors import GitFault
-from concertmaster.git.command import Git, GitAnswer, git_fault, parse_object_id, split_records
+from concertmaster.git.command import Git, parse_object_id
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.sandbox.users import Account, give_ownership
 from concertmaster.worktrees.file_listing import FileListing
@@ -34,6 +33,7 @@ from concertmaster.worktrees.removal import (
     remove_special,
     walk_folders,
 )
+from concertmaster.worktrees.staging import Staging
 from concertmaster.worktrees.strays import put_aside, undo_strays_above
 
 _BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # also a path below the attempt's refs
@@ -80,6 +80,13 @@ class Worktree:
             index=self._index,
             private=True,
         )
+        self._staging = Staging(
+            self._git,
+            repository=repository.path,
+            files=self.files,
+            index=self._index,
+            account=self.account,
+        )
 
     def check_out(self, commit: str) -> None:
         """Write the files of the commit and make the attempt's own repository.
@@ -125,10 +132,9 @@ class Worktree:
         `at` is epoch seconds. Raises GitFault when the worktree was removed or replaced.
         """
         self._check_place()
-        notes = self._stage(parent)
-        tree = self._git.run("write-tree")
-        commit = self._repository.commit(tree, parents=(parent,), message=message, at=at)
-        return Snapshot(commit=commit, tree=tree, notes=notes)
+        staged = self._staging.write_tree(parent)
+        commit = self._repository.commit(staged.tree, parents=(parent,), message=message, at=at)
+        return Snapshot(commit=commit, tree=staged.tree, notes=staged.notes)
 
     def forget_index(self) -> None:
         """Remove our index after a crash: a half-written one would show files as deleted."""
@@ -144,84 +150,6 @@ class Worktree:
             raise GitFault(what, why=str(self.files))
         allow_entry(self.files)
         self._index.with_name(f"{self._index.name}.lock").unlink(missing_ok=True)
-
-    def _stage(self, parent: str) -> tuple[str, ...]:
-        """Update our index from the files and return notes on what is left out.
-
-        `git add` is not used: it runs `git status` in embedded repositories, and with it the
-        programs that their configuration names.
-        """
-        found = self._list_changes() if self._index.exists() else None
-        if found is None or found.code != 0:
-            self._index.unlink(missing_ok=True)
-            self._git.run("read-tree", parse_object_id(parent))
-            found = self._list_changes()
-        if "Permission denied" in found.err:
-            walk_folders(self.files)
-            found = self._list_changes()
-        if found.code != 0:
-            raise git_fault("ls-files", found)
-        paths = list(dict.fromkeys(split_records(found.out)))
-        notes = [
-            f"{path} is a repository of its own; its files are not part of the change"
-            for path in paths
-            if path.endswith("/")
-        ]
-        foreign = {path for path in paths if self._is_foreign(self.files / path)}
-        notes += [f"{path} is left out: it is another user's" for path in sorted(foreign)]
-        own = [path.removesuffix("/") for path in paths if path not in foreign]
-        return (*notes, *self._update(own))
-
-    def _is_foreign(self, place: Path) -> bool:
-        """Return whether the path is a hard link to a file of another user.
-
-        We could read that file even if the attempt's user cannot.
-        """
-        try:
-            owner = place.lstat().st_uid
-        except OSError:
-            return False  # deleted
-        if self.account is None or owner == self.account.uid:
-            return False
-        return place.parent.resolve().is_relative_to(self.files.resolve())
-
-    def _list_changes(self) -> GitAnswer:
-        options = ("--others", "--modified", "--deleted", "--exclude-standard")
-        return self._git.ask("ls-files", "-z", *options)
-
-    def _update(self, paths: Sequence[str]) -> list[str]:
-        """Stage the paths and return notes on those left out.
-
-        One path that git refuses makes it refuse all, so the paths are halved until it is alone.
-        """
-        if not paths:
-            return []
-        answer = self._update_index(paths)
-        if answer.code == 0:
-            ignored = (line.removeprefix("Ignoring path ") for line in _ignored(answer))
-            return [f"{path} is no name that git takes" for path in ignored]
-        if len(paths) == 1:
-            return self._update_stubborn(paths[0])
-        middle = len(paths) // 2
-        return self._update(paths[:middle]) + self._update(paths[middle:])
-
-    def _update_stubborn(self, path: str) -> list[str]:
-        """Stage a path after making it readable, or leave it out and return a note."""
-        for place in (*reversed((self.files / path).parents), self.files / path):
-            if place.is_relative_to(self.files):
-                allow_entry(place)
-        answer = self._update_index([path])
-        if answer.code == 0:
-            return []
-        self._git.run("update-index", "-z", "--force-remove", "--stdin", stdin=_lines([path]))
-        if is_folder(self.files / path) or "beyond a symbolic link" in answer.err:
-            return []  # no longer a file; its replacement is listed on its own
-        reason = answer.err.partition("\n")[0].removeprefix("error: ")
-        return [f"{path} is left out: {reason}"]
-
-    def _update_index(self, paths: Sequence[str]) -> GitAnswer:
-        options = ("--add", "--remove", "--replace", "-z", "--stdin")
-        return self._git.ask("update-index", *options, stdin=_lines(paths))
 
     def list_contents(self) -> FileListing:
         """Return everything in the worktree, ignored files included."""
@@ -273,11 +201,3 @@ class Worktree:
         """Remove all of the attempt. Safe to repeat."""
         remove_attempt(self.folder, self.owner.run)
         remove_folder(self._index)
-
-
-def _lines(paths: Sequence[str]) -> bytes:
-    return b"".join(os.fsencode(path) + b"\0" for path in paths)
-
-
-def _ignored(answer: GitAnswer) -> list[str]:
-    return [line for line in answer.err.split("\n") if line.startswith("Ignoring path ")]

@@ -82,6 +82,11 @@ LANDS = {
         """,
     "owner": "echo '{}' > ../owner.json; rm -rf ../tmp; echo owner > owner.txt",
     "inside-link": "echo changed > alias/file.txt",
+    "embedded": """
+        mkdir sub; cd sub; git init --quiet; echo embedded > embedded.txt
+        git -c user.name=a -c user.email=b commit --quiet --allow-empty -m 1
+        cp embedded.txt ..
+        """,
     "newline": """
         echo newline > "$(printf 'new\\nline.txt')"
         mkdir -p .github/workflows
@@ -111,14 +116,6 @@ FAILS = {
         """echo '{"type":"system","session_id":"s"}'; echo work > no-end.txt""",
         "ended without its final event",
         "no-end.txt",
-    ),
-    "embedded": (
-        """
-        echo work > embedded.txt; git init --quiet sub; cd sub
-        git -c user.name=a -c user.email=b commit --quiet --allow-empty -m 1
-        """,
-        "sub: a repository inside the repository",
-        "embedded.txt",
     ),
     "link": (
         "mkdir links; ln -s OUTSIDE links/out; echo work > link.txt",

@@ -147,18 +147,38 @@ def test_nothing_that_the_agent_configures_is_run(
     assert run.git.run("cat-file", "blob", f"{snapshot.commit}:a.txt") == "changed"
 
 
-def test_a_repository_inside_is_seen_and_told(
+def make_repository(folder: Path, *, commits: bool) -> None:
+    """Make a repository with the file `x` and an ignored one."""
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    (folder / "x").write_text("x")
+    (folder / ".gitignore").write_text("*.own\n")
+    for name in ("a.ignored", "a.own"):
+        (folder / name).touch()
+    who = ("-c", "user.name=a", "-c", "user.email=b")
+    if commits:
+        subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
+        subprocess.run(["git", *who, "commit", "--quiet", "-m", "x"], cwd=folder, check=True)
+
+
+def test_the_files_of_a_repository_inside_are_part_of_the_change(
     worktree: Worktree, run: RunRepository, base: str
 ) -> None:
-    for name in ("full", "empty"):
-        subprocess.run(["git", "init", "--quiet", str(worktree.files / name)], check=True)
-        (worktree.files / name / "x").touch()
-    commit = ("-c", "user.name=a", "-c", "user.email=b", "commit", "--allow-empty", "-qm", "x")
-    subprocess.run(["git", *commit], cwd=worktree.files / "full", check=True)
-    (worktree.files / "a.txt").write_text("changed\n")
+    make_repository(worktree.files / "full", commits=True)
+    make_repository(worktree.files / "full" / "inner", commits=False)
+    make_repository(worktree.files / "empty", commits=False)
+    places = ("empty", "full", "full/inner")
+    expected = {f"{place}/{name}": "100644" for place in places for name in (".gitignore", "x")}
     snapshot = snap(worktree, base)
-    assert changed(run, base, snapshot) == {"a.txt": "100644", "full": "160000"}
-    assert [note.split(" ")[0] for note in snapshot.notes] == ["empty/", "full/"]
+    assert changed(run, base, snapshot) == expected
+    assert [note.split(" ")[0] for note in snapshot.notes] == ["empty/", "full/", "full/inner/"]
+
+    (worktree.files / "full" / "x").write_text("changed")
+    (worktree.files / "full" / "inner" / "new").touch()
+    (worktree.files / "empty" / "x").unlink()
+    snapshot = snap(worktree, base)
+    assert run.git.run("cat-file", "blob", f"{snapshot.commit}:full/x") == "changed"
+    del expected["empty/x"]
+    assert changed(run, base, snapshot) == expected | {"full/inner/new": "100644"}
 
 
 def test_what_is_no_file_is_left_out_and_told(
@@ -185,6 +205,7 @@ def test_a_file_that_git_cannot_take_costs_only_itself(
     worktree: Worktree, run: RunRepository, base: str
 ) -> None:
     (worktree.files / ".gitattributes").write_text("*.bad working-tree-encoding=UTF-16\n")
+    (worktree.files / "a.txt").rename(worktree.files / "moved.bad")
     for number in range(5):
         (worktree.files / f"{number}.txt").touch()
     (worktree.files / "x.bad").write_bytes(b"odd")
@@ -192,10 +213,37 @@ def test_a_file_that_git_cannot_take_costs_only_itself(
     (worktree.files / "deep" / ".GIT" / "config").touch()
     snapshot = snap(worktree, base)
     assert set(changed(run, base, snapshot)) == {
+        "a.txt",
         ".gitattributes",
         *(f"{number}.txt" for number in range(5)),
     }
-    assert {note.split(" ")[0] for note in snapshot.notes} == {"x.bad", "deep/.GIT/config"}
+    assert {note.split(" ")[0] for note in snapshot.notes} == {
+        "moved.bad",
+        "x.bad",
+        "deep/.GIT/config",
+    }
+
+
+ENCODINGS = {
+    "a rewritten file": ("UTF-16", "odd"),
+    "an encoding that nobody knows": ("NONE-SUCH", "plain text"),
+    "a mark that is missing": ("UTF-32", "plain"),
+}
+
+
+@pytest.mark.parametrize("case", ENCODINGS)
+def test_a_file_that_git_cannot_take_any_more_is_not_deleted(
+    worktree: Worktree, run: RunRepository, base: str, case: str
+) -> None:
+    encoding, content = ENCODINGS[case]
+    (worktree.files / ".gitattributes").write_text(f"a.txt working-tree-encoding={encoding}\n")
+    (worktree.files / "a.txt").write_text(content)
+    for _ in range(2):
+        snapshot = snap(worktree, base)
+        assert changed(run, base, snapshot) == {".gitattributes": "100644"}
+        assert [note.split(" ")[0] for note in snapshot.notes] == ["a.txt"]
+    (worktree.files / "a.txt").unlink()
+    assert changed(run, base, snap(worktree, base))["a.txt"] == "000000"
 
 
 def test_what_lost_its_rights_is_read_all_the_same(

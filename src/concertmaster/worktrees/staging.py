@@ -1,0 +1,201 @@
+"""Writes the files of a worktree to an index of ours and says what git does not take.
+
+`git add` is not used: it runs `git status` in embedded repositories, and with it the programs that
+their configuration names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.errors import GitFault
+from concertmaster.git.command import Git, GitAnswer, git_fault, parse_object_id, split_records
+from concertmaster.sandbox.users import Account
+from concertmaster.worktrees.removal import allow_entry, is_folder, walk_folders
+
+DEEPEST_REPOSITORY = 10  # repositories inside each other
+_CHANGED = ("--others", "--modified", "--deleted", "--exclude-standard")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """The files of a worktree as a tree.
+
+    A refused path is not in it as it is on disk: git does not take its name or its content. What
+    the index had there before stays. `repositories` are the folders that have a `.git` of their
+    own. Each note names such a path.
+    """
+
+    tree: str
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+
+
+class Staging:
+    """The index of one worktree, brought up to date from its files."""
+
+    def __init__(
+        self, git: Git, *, repository: Path, files: Path, index: Path, account: Account | None
+    ) -> None:
+        self._git = git
+        self._repository = repository
+        self._files = files
+        self._index = index
+        self._account = account
+
+    def write_tree(self, parent: str) -> Staged:
+        """Return the tree of all files but the ignored ones.
+
+        An index that is missing or damaged is made anew from the commit `parent`. Raises GitFault
+        when not all of the worktree can be read.
+        """
+        listed = self._list_changes(parent)
+        inner = [path for path in listed if path.endswith("/")]
+        plain = [path for path in listed if not path.endswith("/")]
+        repositories, more = self._open_repositories(inner)
+        paths = list(dict.fromkeys((*plain, *more)))
+        foreign = [path for path in paths if self._is_foreign(self._files / path)]
+        refused: dict[str, str] = {}
+        self._update(sorted({*paths} - {*foreign}), refused)
+        notes = (
+            *(f"{path} is left out: it is another user's" for path in sorted(foreign)),
+            *(f"{path} is left out: {reason}" for path, reason in sorted(refused.items())),
+            *(
+                f"{path} is a repository of its own; its files are part of the change, its history "
+                "is not"
+                for path in repositories
+            ),
+        )
+        tree = self._git.run("write-tree")
+        return Staged(
+            tree=tree, notes=notes, refused=tuple(sorted(refused)), repositories=repositories
+        )
+
+    def _list_changes(self, parent: str) -> list[str]:
+        found = self._git.ask("ls-files", "-z", *_CHANGED) if self._index.exists() else None
+        if found is None or found.code != 0:
+            self._index.unlink(missing_ok=True)
+            self._git.run("read-tree", parse_object_id(parent))
+            found = self._git.ask("ls-files", "-z", *_CHANGED)
+        if "Permission denied" in found.err:
+            walk_folders(self._files)
+            found = self._git.ask("ls-files", "-z", *_CHANGED)
+        # A folder that stays closed would show its files as deleted.
+        if found.code != 0 or "Permission denied" in found.err:
+            raise git_fault("ls-files", found)
+        return split_records(found.out)
+
+    def _open_repositories(self, folders: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+        """Return the repositories in the folders and inside them, and all their files."""
+        found, paths, waiting = list[str](), list[str](), list(folders)
+        for _ in range(DEEPEST_REPOSITORY):
+            found += waiting
+            listed = [path for folder in waiting for path in self._list_inside(folder)]
+            paths += [path for path in listed if not path.endswith("/")]
+            waiting = [path for path in listed if path.endswith("/")]
+        if waiting:
+            raise GitFault(
+                "the worktree cannot be saved as a whole",
+                why=f"{waiting[0]} lies in more than {DEEPEST_REPOSITORY} repositories",
+            )
+        return tuple(found), self._drop_ignored(paths)
+
+    def _list_inside(self, folder: str) -> Iterator[str]:
+        """Yield the files in a repository inside the worktree, and the repositories in it.
+
+        Git is told another repository, so that it does not open this one.
+        """
+        inside = self._files / folder
+        git = Git(
+            self._files,
+            git_dir=self._repository,
+            work_tree=inside,
+            index=self._index.with_name(f"{self._index.name}.none"),
+            private=True,
+        )
+        found = git.ask("-C", str(inside), "ls-files", "-z", "--others", "--exclude-standard")
+        if found.code != 0 or "Permission denied" in found.err:
+            raise git_fault("ls-files", found)
+        yield from (f"{folder}{path}" for path in split_records(found.out))
+
+    def _drop_ignored(self, paths: list[str]) -> list[str]:
+        """Return the paths that the ignore files around their repository do not name."""
+        if not paths:
+            return []
+        answer = self._git.ask("check-ignore", "-z", "--no-index", "--stdin", stdin=_lines(paths))
+        if answer.code not in (0, 1):
+            raise git_fault("check-ignore", answer)
+        ignored = {*split_records(answer.out)}
+        return [path for path in paths if path not in ignored]
+
+    def _is_foreign(self, place: Path) -> bool:
+        """Return whether the path is a hard link to a file of another user.
+
+        We could read that file even if the attempt's user cannot.
+        """
+        try:
+            owner = place.lstat().st_uid
+        except OSError:
+            return False  # deleted
+        if self._account is None or owner == self._account.uid:
+            return False
+        return place.parent.resolve().is_relative_to(self._files.resolve())
+
+    def _update(self, paths: Sequence[str], refused: dict[str, str]) -> None:
+        """Stage the paths and add those that git does not take to `refused`, with the reason.
+
+        One path that git refuses makes it refuse all, so the paths are halved until it is alone.
+        """
+        if not paths:
+            return
+        answer = self._update_index(paths)
+        if answer.code == 0:
+            refused |= dict.fromkeys(_ignored(answer), "git takes no such name")
+        elif len(paths) == 1:
+            refused |= self._update_stubborn(paths[0])
+        else:
+            middle = len(paths) // 2
+            self._update(paths[:middle], refused)
+            self._update(paths[middle:], refused)
+
+    def _update_stubborn(self, path: str) -> dict[str, str]:
+        """Stage a path after making it readable; return it with the reason if git refuses it.
+
+        What was there before stays, since nobody removed it, unless something else took its place.
+        """
+        place = self._files / path
+        for way in (*reversed(place.parents), place):
+            if way.is_relative_to(self._files):
+                allow_entry(way)
+        answer = self._update_index([path])
+        if answer.code == 0:
+            return {}
+        is_replaced = is_folder(place) or "beyond a symbolic link" in answer.err
+        if is_replaced or _is_special(place):
+            self._git.run("update-index", "-z", "--force-remove", "--stdin", stdin=_lines([path]))
+        if is_replaced:  # what took its place is listed on its own
+            return {}
+        return {path: answer.err.partition("\n")[0].removeprefix("error: ")}
+
+    def _update_index(self, paths: Sequence[str]) -> GitAnswer:
+        options = ("--add", "--remove", "--replace", "-z", "--stdin")
+        return self._git.ask("update-index", *options, stdin=_lines(paths))
+
+
+def _is_special(place: Path) -> bool:
+    """Return whether a pipe, a socket or a device lies there."""
+    return os.path.lexists(place) and not place.is_symlink() and not place.is_file()
+
+
+def _lines(paths: Sequence[str]) -> bytes:
+    return b"".join(os.fsencode(path) + b"\0" for path in paths)
+
+
+def _ignored(answer: GitAnswer) -> list[str]:
+    start = "Ignoring path "
+    lines = answer.err.split("\n")
+    return [line.removeprefix(start) for line in lines if line.startswith(start)]
