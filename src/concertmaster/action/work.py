@@ -25,8 +25,8 @@ from concertmaster.planning.shares import take_share
 from concertmaster.prompts.follow_ups import PromptDraft, carry_follow_ups
 from concertmaster.report.build import build_report
 from concertmaster.report.html import render_report
-from concertmaster.report.model import Report, TaskRow, exit_code
-from concertmaster.report.outcome import NextStep
+from concertmaster.report.model import Report, TaskRow
+from concertmaster.report.outcome import NextStep, exit_code
 from concertmaster.report.summary import breakdown_markdown
 from concertmaster.rounds.documents import RESULTS_FILE
 from concertmaster.rounds.result import Result, ShareResults
@@ -182,7 +182,7 @@ def _conclude(job: Job, run_folder: Path) -> int:
             why=state.base_reason,
             next_step="mend the target branch, then write `/orchestrate` again",
         )
-    return 0 if _has_results(state) else exit_code(report)
+    return 0 if _has_results(state) else exit_code(report.ended)
 
 
 def _has_results(state: RunState) -> bool:

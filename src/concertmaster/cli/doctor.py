@@ -14,7 +14,7 @@ from concertmaster.agents.registry import KNOWN, find_agent
 from concertmaster.cli.options import json_option, repo_option
 from concertmaster.errors import EnvironmentFault, Error
 from concertmaster.git.repository import Repository
-from concertmaster.sandbox.resources import LIMITS
+from concertmaster.sandbox.resource_limits import LIMITS
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.declarations import FILE_NAMES
 from concertmaster.settings.process import find_cache, read_environment

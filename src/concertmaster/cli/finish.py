@@ -8,7 +8,7 @@ from concertmaster.engine import local_run as runs
 from concertmaster.files import run_folder
 from concertmaster.planning.build_plan import Planned
 from concertmaster.report.html import render_report
-from concertmaster.report.model import exit_code
+from concertmaster.report.outcome import exit_code
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.process import find_cache, read_environment
 from concertmaster.terminal.console import Console
@@ -32,4 +32,4 @@ def finish(console: Console, folder: Path, *, is_full: bool = False) -> int:
     runs.write_report(folder, render_report(found), found)
     running = run_folder.is_locked(folder)
     console.show_report(found, folder, is_full=is_full, running=running)
-    return exit_code(found)
+    return exit_code(found.ended)

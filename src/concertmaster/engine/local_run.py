@@ -41,7 +41,7 @@ from concertmaster.report.progress import ProgressListener
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events
 from concertmaster.sandbox import host, permissions
-from concertmaster.sandbox.resources import FreeResources
+from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.sandbox.users import Accounts
 from concertmaster.text.display import duration

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concertmaster.commands import MeasureRoom
 from concertmaster.events import Throttled
 from concertmaster.model import Shortage
-from concertmaster.sandbox.resources import FreeResources, ResourceState, judge_resources
+from concertmaster.sandbox.resource_limits import FreeResources, ResourceState, judge_resources
 
 
 class ResourceMonitor:

@@ -14,7 +14,7 @@ from concertmaster.model import Plan
 from concertmaster.sandbox import download_cache
 from concertmaster.sandbox.environment import allowed_environment, shell_argv
 from concertmaster.sandbox.exit_status import Exit
-from concertmaster.sandbox.resources import FreeResources
+from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.templates import Template, load_template
 from concertmaster.worktrees.manager import Worktrees

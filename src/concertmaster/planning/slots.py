@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from concertmaster.planning import scheduler
 from concertmaster.planning.scheduler import Network
-from concertmaster.sandbox.resources import AGENT_BYTES
+from concertmaster.sandbox.resource_limits import AGENT_BYTES
 from concertmaster.text.display import count, size
 
 MOST_SLOTS = 8

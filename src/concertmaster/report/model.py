@@ -21,8 +21,6 @@ from concertmaster.planning.estimates import Profile
 from concertmaster.prompts.follow_ups import PromptDraft
 from concertmaster.report.outcome import NextStep, RunEnd
 
-_EXIT_CODES = {RunEnd.LANDED: 0, RunEnd.BASE_IS_RED: 3, RunEnd.STOPPED: 4}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseRow:
@@ -202,14 +200,6 @@ class Report:
     follow_ups: tuple[PromptDraft, ...]
     next_steps: tuple[NextStep, ...]
     notes: tuple[str, ...]
-
-
-def exit_code(report: Report) -> int:
-    """Return the exit code of a run.
-
-    0: all tasks landed, 1: some did not, 3: the base is red, 4: stopped by budget or limit.
-    """
-    return _EXIT_CODES.get(report.ended, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,17 @@ class RunEnd(StrEnum):
     UNFINISHED = "unfinished"
 
 
+_EXIT_CODES = {RunEnd.LANDED: 0, RunEnd.BASE_IS_RED: 3, RunEnd.STOPPED: 4}
+
+
+def exit_code(ended: RunEnd) -> int:
+    """Return the exit code of a run.
+
+    0: all tasks landed, 1: some did not, 3: the base is red, 4: stopped by budget or limit.
+    """
+    return _EXIT_CODES.get(ended, 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
     """A piece of advice and the command that follows it, "" if there is none.

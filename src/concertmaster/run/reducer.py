@@ -29,19 +29,12 @@ from concertmaster.landing.merge_queue import PendingStep
 from concertmaster.model import Outcome, Phase, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
+from concertmaster.run.pauses import end_of_pause
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
 from concertmaster.run.task_table import TaskTable
 
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
-
-
-# The pause if nobody says when a usage limit ends; doubled while no phase finishes.
-FIRST_PAUSE_SECONDS = 60.0
-LONGEST_GUESS_SECONDS = 3600.0
-MOST_DOUBLINGS = 10
-# Where somebody does, and is wrong: the least for the second pause in a row, doubled as well.
-LEAST_SECOND_PAUSE_SECONDS = 15.0
 
 AGENT_PHASES = phases.AGENTS_OWN | {Phase.REVIEW}
 
@@ -102,7 +95,7 @@ def _finish_phase(state: RunState, event: PhaseFinished) -> RunState:
 def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
     settings, failed = state.plan.settings, state.tasks[event.task]
     state = replace(state, failures=state.failures + 1 if event.agent_failed else state.failures)
-    if event.outcome is Outcome.LIMITED and (until := _pause_until(state, event)):
+    if event.outcome is Outcome.LIMITED and (until := end_of_pause(state, event)):
         state = replace(state, paused_until=max(state.paused_until, until))
         return state.put(pause_attempt(failed, event))
     ended = fail_phase(failed, event, limit=settings.attempts, fix_attempts=settings.fix_attempts)
@@ -136,21 +129,6 @@ def _receive(state: RunState, event: ResultReceived) -> RunState:
         held=held,
     )
     return state.put(received)
-
-
-def _pause_until(state: RunState, event: PhaseFailed) -> float:
-    """Return when the run may go on, in epoch seconds; 0 if the pause would be too long.
-
-    A limit that is met again right after a pause did not end at the time it was said to.
-    """
-    doubled = 2.0 ** min(state.pauses, MOST_DOUBLINGS)
-    guess = min(FIRST_PAUSE_SECONDS * doubled, LONGEST_GUESS_SECONDS)
-    least = min(LEAST_SECOND_PAUSE_SECONDS * doubled / 2, LONGEST_GUESS_SECONDS)
-    told = max(event.resumes_at, event.at + least) if state.pauses else event.resumes_at
-    until = told if event.resumes_at else event.at + guess
-    longest = state.plan.settings.longest_pause_seconds
-    is_too_late = longest is not None and until - event.at > longest
-    return 0.0 if is_too_late else max(until, event.at)
 
 
 def _end_pause(state: RunState, event: PauseEnded) -> RunState:

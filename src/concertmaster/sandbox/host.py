@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from concertmaster.sandbox.resources import FreeResources
+from concertmaster.sandbox.resource_limits import FreeResources
 
 if TYPE_CHECKING:
     import psutil

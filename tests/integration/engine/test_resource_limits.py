@@ -16,8 +16,9 @@ from concertmaster.events import Throttled
 from concertmaster.model import Shortage
 from concertmaster.planning.build_plan import make_plan
 from concertmaster.planning.checkout import PlanRequest
-from concertmaster.report.model import Report, exit_code
-from concertmaster.sandbox.resources import FreeResources
+from concertmaster.report.model import Report
+from concertmaster.report.outcome import exit_code
+from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.process import read_environment
 from concertmaster.terminal.console import Console
@@ -175,7 +176,7 @@ def test_on_a_full_disk_what_runs_lands_then_the_run_stops_and_is_resumed_later(
     folder = machine.begin(script, measure, slots=1)
 
     report = runs.build_run_report(folder)
-    assert exit_code(report) == 4
+    assert exit_code(report.ended) == 4
     assert sorted(states(report)) == ["landed", "waiting", "waiting"]
     words = "0.2 GiB of the disk of /cache is free, new agents wait until it is 1.5 GiB"
     assert report.reason == words
@@ -184,13 +185,13 @@ def test_on_a_full_disk_what_runs_lands_then_the_run_stops_and_is_resumed_later(
 
     machine.resume(folder, lambda: free(disk=0.27))
 
-    assert exit_code(runs.build_run_report(folder)) == 4
+    assert exit_code(runs.build_run_report(folder).ended) == 4
     assert machine.starts == 1
 
     machine.resume(folder, free)
 
     report = runs.build_run_report(folder)
-    assert (exit_code(report), states(report)) == (0, ["landed"] * 3)
+    assert (exit_code(report.ended), states(report)) == (0, ["landed"] * 3)
     assert [len(task.attempts) for task in report.tasks] == [1] * 3
 
 
@@ -232,7 +233,7 @@ def test_a_run_that_stopped_on_a_full_disk_goes_on_where_nothing_can_be_measured
         raise OSError("the disk has gone")
 
     folder = machine.begin("echo {name} > {name}.txt", lambda: free(disk=0.1), slots=3)
-    assert exit_code(runs.build_run_report(folder)) == 4
+    assert exit_code(runs.build_run_report(folder).ended) == 4
     machine.resume(folder, measure)
 
     assert states(runs.build_run_report(folder)) == ["landed"] * 3

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from concertmaster.sandbox.host import measure, measure_memory
-from concertmaster.sandbox.resources import judge_resources
+from concertmaster.sandbox.resource_limits import judge_resources
 
 MIB = 1 << 20
 WITHOUT_LIMIT = (1 << 63) - 4096  # how control groups v1 say it

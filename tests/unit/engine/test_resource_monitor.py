@@ -11,7 +11,7 @@ from concertmaster.commands import MeasureRoom
 from concertmaster.engine.resource_monitor import ResourceMonitor
 from concertmaster.events import Throttled
 from concertmaster.model import Shortage
-from concertmaster.sandbox.resources import FreeResources
+from concertmaster.sandbox.resource_limits import FreeResources
 
 GIB = 1 << 30
 DISK, MEMORY = Shortage.DISK, Shortage.MEMORY

@@ -11,7 +11,7 @@ from concertmaster.planning import scheduler
 from concertmaster.planning.planner import make_plan
 from concertmaster.planning.scheduler import Network
 from concertmaster.planning.slots import MOST_SLOTS, SLACK, SlotCapacity, choose_slots
-from concertmaster.sandbox.resources import AGENT_BYTES
+from concertmaster.sandbox.resource_limits import AGENT_BYTES
 from tests.unit.planning.test_planner import candidate, draft
 from tests.unit.planning.test_scheduler import network, networks, random_network
 

@@ -20,8 +20,8 @@ from concertmaster.events import (
 from concertmaster.model import Built, LandingMode, Outcome, Phase, Plan, TaskState, Usage
 from concertmaster.report.build import build_report
 from concertmaster.report.html import render_report
-from concertmaster.report.model import Report, exit_code
-from concertmaster.report.outcome import RunEnd
+from concertmaster.report.model import Report
+from concertmaster.report.outcome import RunEnd, exit_code
 from concertmaster.report.summary import facts, headline, phase_rows
 from tests import journals
 from tests.journals import RUN, START, make_plan, make_task
@@ -50,7 +50,7 @@ def test_a_run_whose_every_task_landed_ends_well() -> None:
         )
     )
 
-    assert (report.ended, report.reason, exit_code(report)) == (RunEnd.LANDED, "", 0)
+    assert (report.ended, report.reason, exit_code(report.ended)) == (RunEnd.LANDED, "", 0)
     assert report.tip == "c" * 40
     assert [row.tasks for row in report.landed] == [("one",)]
     assert report.next_steps == ()
@@ -115,7 +115,7 @@ def test_what_an_attempt_was_built_on_is_told() -> None:
 def test_work_that_did_not_land_comes_with_the_command_that_shows_it() -> None:
     report = report_on(journals.one_lands_two_breaks_the_check(), make_plan())
 
-    assert (report.ended, exit_code(report)) == (RunEnd.INCOMPLETE, 1)
+    assert (report.ended, exit_code(report.ended)) == (RunEnd.INCOMPLETE, 1)
     texts = [step.text for step in report.next_steps]
     assert f"two: its work is on branch concertmaster/{RUN}/two" in texts
     assert f"git diff two-prepare concertmaster/{RUN}/two" in commands(report)
@@ -207,14 +207,14 @@ def test_a_check_that_failed_and_then_passed_is_reported_as_flaky() -> None:
 
     assert report.flaky == ("one",)
     assert "one" in dict(facts(report))["flaky"]
-    assert exit_code(report) == 0
+    assert exit_code(report.ended) == 0
 
 
 def test_a_red_base_is_the_users_to_mend() -> None:
     report = report_on((*journals.begin(red="2 tests fail"), journals.finish(at=3)))
 
     assert (report.ended, report.reason) == (RunEnd.BASE_IS_RED, "2 tests fail")
-    assert exit_code(report) == 3
+    assert exit_code(report.ended) == 3
     assert commands(report) == ["make check"]
 
 
@@ -225,7 +225,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on() -> None:
     report = report_on(events)
 
     assert (report.ended, report.reason) == (RunEnd.STOPPED, "usage limit until 5 pm")
-    assert exit_code(report) == 4
+    assert exit_code(report.ended) == 4
     assert commands(report) == [f"concertmaster resume {RUN}"]
 
 
@@ -239,7 +239,7 @@ def test_a_used_up_budget_says_to_raise_it() -> None:
 
     report = report_on(events, plan)
 
-    assert (report.ended, exit_code(report)) == (RunEnd.STOPPED, 4)
+    assert (report.ended, exit_code(report.ended)) == (RunEnd.STOPPED, 4)
     assert commands(report) == [f"concertmaster resume {RUN} --budget 3"]
 
 
@@ -257,13 +257,13 @@ def test_a_budget_used_up_by_the_last_task_stopped_nothing() -> None:
 
     report = report_on(events, plan)
 
-    assert (report.ended, exit_code(report)) == (RunEnd.LANDED, 0)
+    assert (report.ended, exit_code(report.ended)) == (RunEnd.LANDED, 0)
 
 
 def test_a_run_without_its_last_word_is_unfinished() -> None:
     report = report_on((*journals.begin(), *journals.succeed("one", at=2)[:2]))
 
-    assert (report.ended, exit_code(report)) == (RunEnd.UNFINISHED, 1)
+    assert (report.ended, exit_code(report.ended)) == (RunEnd.UNFINISHED, 1)
     assert commands(report) == [f"concertmaster resume {RUN}"]
     assert report.tasks[0].attempts[0].outcome is None
 
@@ -281,7 +281,7 @@ def test_a_cancelled_run_says_so() -> None:
         )
     )
 
-    assert (report.ended, exit_code(report)) == (RunEnd.CANCELLED, 1)
+    assert (report.ended, exit_code(report.ended)) == (RunEnd.CANCELLED, 1)
     assert commands(report) == [f"git diff one-prepare {BRANCH}"]
 
 
@@ -298,7 +298,7 @@ def test_a_diverted_landing_comes_with_the_command_that_completes_it() -> None:
 
     assert report.tasks[0].state is TaskState.AWAITING_MERGE
     assert report.tip == "b" * 40
-    assert exit_code(report) == 1
+    assert exit_code(report.ended) == 1
     assert commands(report) == [f"git merge --ff-only {LANDED_BRANCH}"]
     assert "a.txt has changes" in headline(report)
 
@@ -315,7 +315,7 @@ def test_landing_on_branches_is_done_when_each_task_succeeded() -> None:
 
     report = report_on((*events, journals.finish(at=8)), plan)
 
-    assert (report.ended, exit_code(report)) == (RunEnd.LANDED, 0)
+    assert (report.ended, exit_code(report.ended)) == (RunEnd.LANDED, 0)
     assert commands(report) == [f"git diff one-prepare {BRANCH}"]
 
 
@@ -325,7 +325,7 @@ def test_without_landing_the_work_can_be_fetched_from_the_run() -> None:
 
     report = report_on(events, plan)
 
-    assert exit_code(report) == 0
+    assert exit_code(report.ended) == 0
     assert commands(report)[0].endswith('/repository.git" one-deliver')
 
 
@@ -348,7 +348,7 @@ def test_a_run_without_tasks_ends_well() -> None:
 
     report = report_on((*journals.begin(), journals.finish(at=3)), plan)
 
-    assert (report.ended, exit_code(report)) == (RunEnd.LANDED, 0)
+    assert (report.ended, exit_code(report.ended)) == (RunEnd.LANDED, 0)
     assert [skipped.prompt for skipped in report.skipped] == ["prompts/old.md"]
 
 

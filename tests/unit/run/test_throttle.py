@@ -13,8 +13,7 @@ from concertmaster.engine.journal import dump_event, load_event
 from concertmaster.events import BaseChecked, Event, RunResumed, RunStarted, Throttled
 from concertmaster.model import LandingMode, Phase, Plan, Shortage
 from concertmaster.report.build import build_report
-from concertmaster.report.model import exit_code
-from concertmaster.report.outcome import RunEnd
+from concertmaster.report.outcome import RunEnd, exit_code
 from concertmaster.report.progress_lines import progress_lines
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
@@ -151,7 +150,7 @@ def test_a_run_without_room_ends_with_exit_code_4_and_says_what_to_do() -> None:
     report = build_report(state, simulator.journal)
 
     assert (report.ended, report.reason) == (RunEnd.STOPPED, "disk")
-    assert exit_code(report) == 4
+    assert exit_code(report.ended) == 4
     assert [step.text for step in report.next_steps] == ["make room on the disk, then go on"]
     assert report.next_steps[0].command == "concertmaster resume run"
 

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.model import Shortage
-from concertmaster.sandbox.resources import LIMITS, FreeResources, ResourceLimits, judge_resources
+from concertmaster.sandbox.resource_limits import (
+    LIMITS,
+    FreeResources,
+    ResourceLimits,
+    judge_resources,
+)
 
 GIB = 1 << 30
 DISK, MEMORY = Shortage.DISK, Shortage.MEMORY
