@@ -51,6 +51,7 @@ image: setup ## the container image, and its size by layer
 
 bench: setup ## every benchmark
 	set -e; for name in makespan overhead worktrees downloads; do $(BIN)/python benchmarks/$$name.py; done
+	$(BIN)/python benchmarks/landing.py --runs 200 --sizes 16 64
 
 demo: setup ## a whole run with a pretend agent; no account, no token
 	$(BIN)/concertmaster demo

@@ -13,7 +13,8 @@ from concertmaster.landing.merge_queue import (
     PendingStep,
     QueuedTask,
     QueueStep,
-    choose_prefix,
+    choose_size,
+    count_decided,
 )
 from concertmaster.text.display import shorten_id
 
@@ -93,17 +94,14 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
 def _move(landing: Landing, settled: SettledTasks) -> QueueStep:
     length, passed, failed = len(landing.batch), landing.passed, landing.failed
     if passed == length:
-        return _land(replace(landing, searching=False))
-    if failed is None and not landing.searching:
-        return _check_prefix(landing, length, settled=settled)
+        return _land(landing)
     if failed is not None and passed == 0 and not landing.tip_green:
         return _check_prefix(landing, 0, settled=settled, known_red=frozenset())
     if failed is None or failed - passed > 1:
-        size = choose_prefix([c.risk for c in landing.batch], passed=passed, failed=failed)
-        return _check_prefix(landing, size, settled=settled)
+        return _check_prefix(landing, choose_size(landing), settled=settled)
     if landing.confirmations < CONFIRMATIONS:
         return _check_prefix(landing, failed, settled=settled, known_red=frozenset())
-    return _name_culprit(replace(landing, searching=True))
+    return _name_culprit(landing)
 
 
 def _check_prefix(
@@ -134,6 +132,7 @@ def _name_culprit(landing: Landing) -> QueueStep:
     behind = f" with {', '.join(c.task for c in company)}" if company else ""
     verdict = "passes on its own base, but not" if culprit.is_checked else "does not pass"
     reason = f"{verdict} on the target at {shorten_id(landing.tip)}{behind}: {landing.red_reason}"
+    landing = count_decided(landing, (culprit,), found=1)
     rest = _land(landing) if company else QueueStep(landing=_with_batch(landing, ()))
     return replace(rest, culprits={culprit.task: reason})
 

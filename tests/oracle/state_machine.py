@@ -44,7 +44,7 @@ FAILURES_THAT_STOP = 8
 ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
 # The probability that a task breaks the check of a batch; higher after failed attempts.
-PRIOR_RISK = 0.05
+PRIOR_RISK = 0.02
 RISK_PER_RETRY = 0.10
 
 

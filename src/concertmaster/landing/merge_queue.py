@@ -1,8 +1,9 @@
 """Decides which succeeded tasks are checked together and what lands.
 
-The union of a batch is checked first. When it fails and the base passes, some prefix of the batch
-passes and fails with one task more, however the tasks affect each other. A search over the prefixes
-finds that task, the culprit. Each prefix that passes may land as it was tested.
+The longest prefix that is likely to pass is checked first; it is the whole batch unless that is
+large. When it fails and the base passes, some prefix passes and fails with one task more, however
+the tasks affect each other. A search over the prefixes finds that task, the culprit. Each prefix
+that passes may land as it was tested.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import accumulate
-from operator import mul
+from math import log2
 
 from concertmaster import graph
 from concertmaster.commands import CheckBatch, LandBatch, MergeCandidate
 from concertmaster.events import BatchChecked, BatchLanded, MergeConflicted, TargetMoved
+from concertmaster.landing.prefix_plan import choose_prefix
 from concertmaster.model import Built
 from concertmaster.text.display import shorten_id
 
 # How often a single suspect is checked again before it is the culprit, in case of a flaky check.
 CONFIRMATIONS = 2
+# So many culprits have to be found, or expected in vain, until the risks change by much.
+TRUST = 2.0
+MOST_CHECKS_PER_TASK = 1.5
 
 
 class PendingStep(StrEnum):
@@ -76,7 +80,6 @@ class Landing:
     confirmations: int = 0
     red_reason: str = ""
     red_tips: int = 0  # how often the tip itself failed the check
-    searching: bool = False  # after a culprit, the optimal plan chooses every prefix
     commit: str = ""  # the tested commit of the prefix that passed
     reapplied: frozenset[str] = frozenset()
     aside: frozenset[str] = frozenset()  # conflicted behind others; tried again on the next tip
@@ -85,6 +88,10 @@ class Landing:
     flaky: tuple[str, ...] = ()
     diverted: str = ""  # why results land on our own branch instead of the target
     stuck: str = ""  # why nothing can land any more
+    checks: int = 0  # that ran, without those of the tip and without confirmations
+    decided: int = 0  # tasks that landed or were culprits
+    found: int = 0  # culprits
+    expected: float = 0.0  # culprits among the decided tasks, by their risks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,17 +175,29 @@ def _move(landing: Landing, settled: SettledTasks) -> QueueStep:
     """Return the next step for the current batch: land, check a prefix or name the culprit."""
     length, passed, failed = len(landing.batch), landing.passed, landing.failed
     if passed == length:
-        return _land(replace(landing, searching=False))
-    if failed is None and not landing.searching:
-        return _check_prefix(landing, length, settled=settled)
+        return _land(landing)
     if failed is not None and passed == 0 and not landing.tip_green:
         return _check_prefix(landing, 0, settled=settled, known_red=frozenset())
     if failed is None or failed - passed > 1:
-        size = choose_prefix([c.risk for c in landing.batch], passed=passed, failed=failed)
-        return _check_prefix(landing, size, settled=settled)
+        return _check_prefix(landing, choose_size(landing), settled=settled)
     if landing.confirmations < CONFIRMATIONS:
         return _check_prefix(landing, failed, settled=settled, known_red=frozenset())
-    return _name_culprit(replace(landing, searching=True))
+    return _name_culprit(landing)
+
+
+def choose_size(landing: Landing) -> int:
+    """Return the length of the prefix to check next.
+
+    The tasks are checked one by one when the risks were so wrong that more checks than that were
+    spent.
+    """
+    left, total = len(landing.batch) - landing.passed, landing.decided + len(landing.batch)
+    if landing.checks + left + 1 > MOST_CHECKS_PER_TASK * total:
+        return landing.passed + 1
+    ratio = (TRUST + landing.found) / (TRUST + landing.expected)
+    scale = 2.0 ** (round(2.0 * log2(ratio)) / 2.0)  # in few steps, so that plans are used again
+    risks = [min(c.risk * scale, 1.0) for c in landing.batch]
+    return choose_prefix(risks, passed=landing.passed, failed=landing.failed)
 
 
 def _check_prefix(
@@ -214,8 +233,19 @@ def _name_culprit(landing: Landing) -> QueueStep:
     behind = f" with {', '.join(c.task for c in company)}" if company else ""
     verdict = "passes on its own base, but not" if culprit.is_checked else "does not pass"
     reason = f"{verdict} on the target at {shorten_id(landing.tip)}{behind}: {landing.red_reason}"
+    landing = count_decided(landing, (culprit,), found=1)
     rest = _land(landing) if company else QueueStep(landing=_with_batch(landing, ()))
     return replace(rest, culprits={culprit.task: reason})
+
+
+def count_decided(landing: Landing, tasks: Sequence[QueuedTask], *, found: int) -> Landing:
+    """Return the state with these tasks counted as decided, `found` of them as culprits."""
+    return replace(
+        landing,
+        decided=landing.decided + len(tasks),
+        found=landing.found + found,
+        expected=landing.expected + sum(task.risk for task in tasks),
+    )
 
 
 def _candidates(batch: Sequence[QueuedTask], settled: SettledTasks) -> tuple[MergeCandidate, ...]:
@@ -240,7 +270,8 @@ def _candidates(batch: Sequence[QueuedTask], settled: SettledTasks) -> tuple[Mer
 def record_check(landing: Landing, event: BatchChecked) -> Landing:
     """Return the state after the check of a prefix."""
     length = len(event.tasks)
-    landing = replace(landing, asked=PendingStep.NOTHING)
+    is_new = length > 0 and not event.cached and landing.failed != length
+    landing = replace(landing, asked=PendingStep.NOTHING, checks=landing.checks + is_new)
     if event.passed:
         return _record_green(landing, event, length)
     if length == 0:
@@ -290,6 +321,8 @@ def record_conflict(landing: Landing, event: MergeConflicted) -> Landing:
 
 def record_landed(landing: Landing, event: BatchLanded) -> Landing:
     """Return the state after a landing; the tested commit is the new tip."""
+    landed = tuple(task for task in landing.batch if task.task in event.tasks)
+    landing = count_decided(landing, landed, found=0)
     return replace(
         _with_batch(landing, ()),
         asked=PendingStep.NOTHING,
@@ -311,37 +344,3 @@ def record_moved(landing: Landing, event: TargetMoved) -> Landing:
         red_tips=0,
         aside=frozenset(),
     )
-
-
-def choose_prefix(risks: Sequence[float], *, passed: int, failed: int | None) -> int:
-    """Return the length of the prefix to check next, by the optimal nested plan.
-
-    It lies between the green prefix `passed` and the red prefix `failed`. When `failed` is None,
-    nothing is known of the tasks after `passed`.
-
-    The plan is the group testing of Sobel and Groll, cubic in the number of tasks. `expected[i]` is
-    the expected number of checks that settle all tasks from i on; `bad[i][j]` is the same when the
-    tasks from i to j are known to hold a culprit.
-    """
-    n = len(risks)
-    fine = [1.0 - min(max(r, 0.001), 0.999) for r in risks]
-    ok = [list(accumulate(fine[i:], mul, initial=1.0)) for i in range(n + 1)]
-    expected = [0.0] * (n + 1)
-    bad: list[dict[int, float]] = [{} for _ in range(n + 1)]
-
-    def cost(i: int, x: int, j: int) -> float:
-        p_green = (ok[i][x - i] - ok[i][j - i]) / (1.0 - ok[i][j - i])
-        return 1.0 + p_green * bad[x][j] + (1.0 - p_green) * bad[i][x]
-
-    def fresh(i: int, x: int) -> float:
-        p_green = ok[i][x - i]
-        return 1.0 + p_green * expected[x] + (1.0 - p_green) * bad[i][x]
-
-    for i in range(n - 1, passed - 1, -1):
-        bad[i][i + 1] = expected[i + 1]
-        for j in range(i + 2, n + 1):
-            bad[i][j] = min(cost(i, x, j) for x in range(i + 1, j))
-        expected[i] = min(fresh(i, x) for x in range(i + 1, n + 1))
-    if failed is None:
-        return min(range(passed + 1, n + 1), key=lambda x: fresh(passed, x))
-    return min(range(passed + 1, failed), key=lambda x: cost(passed, x, failed))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cache
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from concertmaster.events import BatchChecked, BatchLanded, MergeConflicted, Tar
 from concertmaster.landing import merge_queue
 from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTasks
 from concertmaster.model import Built
+from tests.unit.landing.test_prefix_plan import count_checks
 
 NAMES = "abcdefgh"
 NOTHING = SettledTasks(intact={}, landed=frozenset(), lost=frozenset())
@@ -303,67 +303,26 @@ def test_a_diverted_train_stays_diverted(reason: str) -> None:
     assert command.diverted
 
 
-@given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=10), st.data())
-def test_the_next_prefix_lies_between_the_green_and_the_red_one(
-    risks: list[float], data: st.DataObject
-) -> None:
-    passed = data.draw(st.integers(0, len(risks) - 2))
-    failed = data.draw(st.integers(passed + 2, len(risks)))
-
-    assert passed < merge_queue.choose_prefix(risks, passed=passed, failed=failed) < failed
-    assert passed < merge_queue.choose_prefix(risks, passed=passed, failed=None) <= len(risks)
-
-
-def test_the_likely_culprit_is_cut_off_first() -> None:
-    risks = [0.02, 0.02, 0.02, 0.9, 0.02]
-
-    assert merge_queue.choose_prefix(risks, passed=0, failed=5) == 3
-
-
-@cache
-def choose(count: int, failed: int | None, risk: float) -> int:
-    return merge_queue.choose_prefix([risk] * count, passed=0, failed=failed)
-
-
-def count_checks(bad: list[bool], *, risk: float) -> int:
-    """Return how many checks the queue makes without confirmations.
-
-    It checks the union first, then follows the optimal plan.
-    """
-    count, first, last = 1, 0, len(bad)
-    failed = last if any(bad) else None
-    while any(bad[first:]) or (failed is None and first < last and count > 1):
-        if failed is not None and failed - first == 1:
-            first, failed = failed, None
-            continue
-        known = None if failed is None else failed - first
-        size = first + choose(last - first, known, risk)
-        count += 1
-        if any(bad[first:size]):
-            failed = size
-        else:
-            first = size
-    return count
-
-
-# The optimal nested plan needs 4.75 and 18.59 checks; with the union of 64 first, it needs 19.36.
-@pytest.mark.parametrize(("tasks", "least"), [(16, 4.75), (64, 19.36)])
-def test_the_number_of_checks_is_near_the_optimum(tasks: int, least: float) -> None:
-    source, runs, risk = random.Random(7), 1500, 0.05
-    counts = [
-        count_checks([source.random() < risk for _ in range(tasks)], risk=risk) for _ in range(runs)
-    ]
-
-    assert sum(counts) / runs == pytest.approx(least, rel=0.03)
-
-
-@pytest.mark.parametrize("risk", [0.05, 0.2])
-def test_the_train_itself_needs_as_many(risk: float) -> None:
-    source = random.Random(7)
-    tasks = [f"t{i:02}" for i in range(16)]
-    for _ in range(30):
+@pytest.mark.parametrize("risk", [0.02, 0.05, 0.2])
+def test_the_queue_needs_about_as_many_checks_as_the_optimal_plan(risk: float) -> None:
+    source, tasks = random.Random(7), [f"t{i:02}" for i in range(16)]
+    queue = plan = 0
+    for _ in range(60):
         bad = {task for task in tasks if source.random() < risk}
         found = [contender(task, risk=risk) for task in tasks]
         track = Track(found, bad=has_one_of(bad)).run()
-        expected = count_checks([task in bad for task in tasks], risk=risk)
-        assert len(track.checks) - track.confirmed == expected
+        queue += len(track.checks) - track.confirmed
+        plan += count_checks([task in bad for task in tasks], risk=risk)
+
+    assert queue == pytest.approx(plan, rel=0.06)
+
+
+@pytest.mark.parametrize("fail_every", [1, 2, 3])
+def test_wrong_risks_never_cost_more_than_half_again_of_one_by_one(fail_every: int) -> None:
+    tasks = [f"t{i:02}" for i in range(48)]
+    bad = set(tasks[::fail_every])
+    found = [contender(task, risk=0.02) for task in tasks]
+    track = Track(found, bad=has_one_of(bad)).run()
+
+    assert set(track.culprits) == bad
+    assert len(track.checks) - track.confirmed <= 1.5 * len(tasks) + 2

@@ -287,3 +287,11 @@ def test_a_run_without_tasks_is_over_at_once() -> None:
     )
     assert commands == (FinishRun(),)
     assert handle(state, RunFinished())[0].finished
+
+
+def test_a_check_that_passes_as_the_time_ends_lands_before_the_run_ends() -> None:
+    """The answer of the check was in the inbox before the check was stopped."""
+    verified = Verified(make(make_plan("a")), held=frozenset(), order=[0, 1])
+    verified.run(stop_at=1)
+
+    assert verified.landed == verified.on_target == frozenset("a")
