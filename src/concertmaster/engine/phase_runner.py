@@ -24,6 +24,7 @@ from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
 from concertmaster.engine.logs import describe_failure, read_end
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
+from concertmaster.engine.reading_tree import reading_tree, tells_agents_more
 from concertmaster.engine.reviewer import run_review
 from concertmaster.engine.run_context import RunContext
 from concertmaster.errors import Error
@@ -138,16 +139,16 @@ class PhaseRunner:
 
     def research(self, command: RunPhase) -> Answer:
         """Ask the agent for a plan; the exit condition is a plan that names existing places."""
+        if tells_agents_more(self.context, command.base):
+            with reading_tree(self.context, command, command.base) as tree:
+                plan, _ = self._ask_for_plan(command, self._talk(command, tree.worktree))
+            return replace(self._finished(command), findings=describe_plan(plan))
         place = self._place(command)
         worktree, notes = place.enter()
-        talk = self._talk(command, worktree)
         before = worktree.list_contents()
         try:
-            plan, report = talk.ask_for(
-                AgentQuestion(text=talk.say("research"), reads_only=True),
-                partial(self._read_plan, command),
-                otherwise="research gave no plan that can be used",
-                session=command.session,
+            plan, session = self._ask_for_plan(
+                command, self._talk(command, worktree), session=command.session
             )
         except PhaseFailure as failure:
             if failure.outcome is Outcome.LIMITED:  # any other failure removes the worktree
@@ -158,8 +159,20 @@ class PhaseRunner:
             self._finished(command),
             findings=describe_plan(plan),
             notes=(*notes, *strays),
-            session=report.session,
+            session=session,
         )
+
+    def _ask_for_plan(
+        self, command: RunPhase, talk: AgentSession, *, session: str = ""
+    ) -> tuple[WorkPlan, str]:
+        """Return the plan and the session that made it. Raises PhaseFailure if there is none."""
+        plan, report = talk.ask_for(
+            AgentQuestion(text=talk.say("research"), reads_only=True),
+            partial(self._read_plan, command),
+            otherwise="research gave no plan that can be used",
+            session=session,
+        )
+        return plan, report.session
 
     def _read_plan(self, command: RunPhase, report: AgentReport) -> WorkPlan:
         plan = read_plan(report.final_text)

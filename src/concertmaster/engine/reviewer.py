@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from concertmaster.agents.answers import (
@@ -15,12 +16,17 @@ from concertmaster.agents.protocol import AgentReport
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
 from concertmaster.engine.phase_failure import PhaseFailure
+from concertmaster.engine.reading_tree import ReadingTree, reading_tree
 from concertmaster.engine.run_context import RunContext
 from concertmaster.model import Outcome
 from concertmaster.text.display import display
-from concertmaster.worktrees.worktree import Worktree
 
 MOST_DIFF = 60_000  # characters; the reviewer can read the rest in the worktree
+MOST_PATHS = 20
+_LEFT_OUT = """
+These files of the repository are left out of the current directory, as they would instruct you.
+That is no fault of the change: {paths}
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,24 +45,18 @@ def run_review(
     Raises PhaseFailure: with evidence if the reviewer requests changes, without evidence if it
     gave no usable verdict or changed files.
     """
-    worktree = context.worktrees.create(
-        command.checkpoint,
-        task=command.task.id,
-        attempt=command.attempt,
-        branch=f"concertmaster/{context.plan.run}/review",
-    )
-    try:
+    with reading_tree(context, command, command.checkpoint) as tree:
         talk = AgentSession(
-            context=context, command=command, worktree=worktree, tell=tell, bill=bill
+            context=context, command=command, worktree=tree.worktree, tell=tell, bill=bill
         )
-        return _judge(context, command, talk)
-    finally:
-        context.worktrees.remove(worktree.folder)
+        return _judge(context, command, talk, tree)
 
 
-def _judge(context: RunContext, command: RunPhase, talk: AgentSession) -> ReviewResult:
-    found = _ask(talk, command, tree=context.objects.tree(command.checkpoint))
-    _check_untouched(context, command, talk.worktree)
+def _judge(
+    context: RunContext, command: RunPhase, talk: AgentSession, tree: ReadingTree
+) -> ReviewResult:
+    found = _ask(talk, command, left_out=tree.left_out)
+    _check_untouched(context, command, tree)
     if found.review.decision is ReviewDecision.APPROVE:
         return found
     comments = describe_review(found.review)
@@ -69,11 +69,18 @@ def _judge(context: RunContext, command: RunPhase, talk: AgentSession) -> Review
     )
 
 
-def _ask(talk: AgentSession, command: RunPhase, *, tree: str) -> ReviewResult:
+def _ask(talk: AgentSession, command: RunPhase, *, left_out: Sequence[str]) -> ReviewResult:
     """Ask for the verdict, and once more if the answer cannot be read."""
     objects = talk.context.objects
+    tree = objects.tree(command.checkpoint)
     change = objects.show_change(command.base, command.checkpoint, limit=MOST_DIFF)
-    text = talk.say("review", task=command.task.id, tree=tree, change=change)
+    text = talk.say(
+        "review",
+        task=command.task.id,
+        tree=tree,
+        change=change,
+        evidence=_LEFT_OUT.format(paths=", ".join(left_out[:MOST_PATHS])) if left_out else "",
+    )
 
     def read(report: AgentReport) -> Review:
         return read_review(report.final_text, task=command.task.id, tree=tree)
@@ -86,10 +93,10 @@ def _ask(talk: AgentSession, command: RunPhase, *, tree: str) -> ReviewResult:
     return ReviewResult(review=found, session=report.session)
 
 
-def _check_untouched(context: RunContext, command: RunPhase, worktree: Worktree) -> None:
-    snapshot = worktree.snapshot(
-        parent=command.checkpoint, message="review\n", at=context.plan.settings.made_at
+def _check_untouched(context: RunContext, command: RunPhase, tree: ReadingTree) -> None:
+    snapshot = tree.worktree.snapshot(
+        parent=tree.commit, message="review\n", at=context.plan.settings.made_at
     )
-    if snapshot.tree != context.objects.tree(command.checkpoint):
+    if snapshot.tree != context.objects.tree(tree.commit):
         reason = "the reviewer changed files, so its verdict counts for nothing"
         raise PhaseFailure(Outcome.FAILED, reason, saved=command.checkpoint)

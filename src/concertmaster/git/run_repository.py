@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,6 +200,21 @@ class RunRepository:
             git = Git(self.path, git_dir=self.path, index=index, private=True)
             git.run("read-tree", parse_object_id(commit))
             git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+            tree = git.run("write-tree")
+        return self.commit(tree, parents=(commit,), message=message, at=at)
+
+    def without_files(self, commit: str, paths: Collection[str], *, message: str, at: int) -> str:
+        """Return a new commit on top of `commit` that lacks these files."""
+        with tempfile.TemporaryDirectory(dir=self.path) as folder:
+            git = Git(self.path, git_dir=self.path, index=Path(folder) / "index", private=True)
+            git.run("read-tree", parse_object_id(commit))
+            removals = "".join(f"{ABSENT} {'0' * len(commit)}\t{path}\0" for path in paths)
+            git.run(
+                "update-index",
+                "-z",
+                "--index-info",
+                stdin=removals.encode("utf-8", "surrogateescape"),
+            )
             tree = git.run("write-tree")
         return self.commit(tree, parents=(commit,), message=message, at=at)
 

@@ -14,6 +14,16 @@ from concertmaster.text import globs
 SYMLINK = "120000"
 GITLINK = "160000"
 
+# What the known agents read from a tree by themselves: instructions, settings, hooks, variables.
+AGENT_FILES = (
+    *("AGENTS.md", "AGENTS.override.md", "CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "QWEN.md"),
+    *(".agents", ".claude", ".claude-plugin", ".codex", ".copilot", ".gemini", ".opencode", ".pi"),
+    *(".qwen", ".mcp.json", "opencode.json", "opencode.jsonc", ".geminiignore", ".aider*"),
+    *(".cursor", ".cursorrules", ".windsurfrules", ".clinerules", ".goosehints", ".vscode"),
+    *(".env", ".env.*", "/.github/copilot-instructions.md", "/.github/instructions"),
+    *("/.github/agents", "/.github/hooks", "/.github/prompts", "/.github/skills"),
+    *("/.github/copilot", "/.github/mcp.json"),
+)
 REFUSED_ON_GITHUB = (
     "/.github/workflows/**",
     "/.github/actions/**",
@@ -32,10 +42,7 @@ SENSITIVE_PATHS = (
     "action.yml",
     "action.yaml",
     ".gitattributes",
-    "**/.claude/**",
-    "CLAUDE.md",
-    "AGENTS.md",
-    ".mcp.json",
+    *AGENT_FILES,
 )
 
 
@@ -120,6 +127,11 @@ def _climbs_late(target: str) -> bool:
     """
     rest = dropwhile(lambda part: part in ("", ".", ".."), target.split("/"))
     return ".." in rest
+
+
+def steers_agents(path: str) -> bool:
+    """Return whether an agent reads the file by itself, before it is told to."""
+    return _steers(AGENT_FILES, path)
 
 
 def _is_sensitive(path: str, *, prompts: Collection[str]) -> bool:

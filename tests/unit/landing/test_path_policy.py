@@ -56,6 +56,17 @@ SENSITIVE = [
     "CLAUDE.md",
     "sub/AGENTS.md",
     ".mcp.json",
+    "sub/Gemini.md",
+    ".gemini/.env",
+    ".CODEX/config.toml",
+    "sub/.agents/skills/x/SKILL.md",
+    ".opencode/plugin/x.js",
+    "opencode.json",
+    ".pi/extensions/x.ts",
+    ".github/copilot-instructions.md",
+    ".github/agents/x.agent.md",
+    ".aider.conf.yml",
+    ".env",
 ]
 
 
