@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from concertmaster.agents.error_patterns import tells_missing_session
@@ -33,6 +35,15 @@ _ENVIRONMENT = frozenset(
     """.split()
 )
 _SUBJECTS = ("file_path", "absolute_path", "path", "dir_path", "command", "pattern", "query", "url")
+_CLOUDS = ("GOOGLE_GENAI_USE_GCA", "GOOGLE_GENAI_USE_VERTEXAI")
+_SYSTEM_DEFAULTS = Path("/etc/gemini-cli/system-defaults.json")
+# Gemini ignores this file unless it and all folders above it belong to root, as in the image.
+_KEY_SETTINGS = Path(__file__).with_name("gemini-key-settings.json")
+_WRONG_TYPE = "Invalid auth method selected"
+_CHOOSE_TYPE = (
+    "; gemini takes GOOGLE_GEMINI_BASE_URL only if ~/.gemini/settings.json has"
+    ' {"security": {"auth": {"selectedType": "gemini-api-key"}}}'
+)
 _EXIT = re.compile(r"exit (\d+)")
 _MEANINGS = {
     "41": "it is not signed in",
@@ -65,6 +76,18 @@ class Gemini(Agent):
 
     def reader(self, request: AgentRequest) -> OutputReader:
         return GeminiReader(model=self.model)
+
+    def variables(self, request: AgentRequest) -> Mapping[str, str]:
+        """Return the path of settings that choose the key, where gemini would choose a gateway.
+
+        GOOGLE_GEMINI_BASE_URL makes it choose the type `gateway`, which it then refuses.
+        """
+        given = request.environment
+        is_cloud = "true" in (given.get(name) for name in _CLOUDS)
+        has_both = given.get("GOOGLE_GEMINI_BASE_URL") and given.get("GEMINI_API_KEY")
+        if is_cloud or not has_both or _SYSTEM_DEFAULTS.exists():
+            return {}
+        return {"GEMINI_CLI_SYSTEM_DEFAULTS_PATH": str(_KEY_SETTINGS)}
 
 
 class GeminiReader:
@@ -159,4 +182,5 @@ def _usage_of(model: str, counts: Any) -> Usage:
 def _explain(exit_text: str) -> str:
     found = _EXIT.match(exit_text)
     meaning = _MEANINGS.get(found[1]) if found else None
+    exit_text += _CHOOSE_TYPE if _WRONG_TYPE in exit_text else ""
     return f"{meaning} ({exit_text})" if meaning else exit_text

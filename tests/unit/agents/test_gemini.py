@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,6 +228,38 @@ def test_its_command_line() -> None:
     )
     assert reading[reading.index("--approval-mode") + 1] == "default"
     assert not any("--resume" in word or "SECRET" in word for word in reading)
+
+
+KEY = {"GEMINI_API_KEY": "x"}
+URL = {"GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize(
+    ("given", "is_chosen"),
+    [
+        (KEY | URL, True),
+        (KEY, False),
+        (URL, False),
+        (KEY | URL | {"GOOGLE_GENAI_USE_VERTEXAI": "true"}, False),
+        (KEY | URL | {"GOOGLE_GENAI_USE_GCA": "true"}, False),
+    ],
+)
+def test_a_key_is_chosen_where_an_address_would_hide_it(
+    given: dict[str, str], is_chosen: bool
+) -> None:
+    told = Gemini("gemini").variables(AgentRequest(text="", environment=given))
+
+    assert [*told] == ["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] * is_chosen
+    for path in told.values():
+        settings = json.loads(Path(path).read_text())
+        assert settings["security"]["auth"]["selectedType"] == "gemini-api-key"
+
+
+def test_a_refused_address_is_told_with_the_way_out() -> None:
+    report = read(exit_ok=False, exit_text="exit 41: Invalid auth method selected.")
+
+    assert report.no_access
+    assert "~/.gemini/settings.json" in report.reason
 
 
 @given(lines_of_events("init message tool_use error result".split()))
