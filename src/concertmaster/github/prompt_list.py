@@ -7,25 +7,36 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from concertmaster.github.file_address import is_address, names_host, read_address
+from concertmaster.github.list_lines import BoxMeaning, ListLine, find_lines
 from concertmaster.github.slash_command import CommandReply
-from concertmaster.text.display import is_visible
+from concertmaster.text.display import count, is_visible
 from concertmaster.text.markdown import as_code
-from concertmaster.text.markdown_parser import Block, BlockKind, Span, read_blocks
+from concertmaster.text.markdown_parser import Span, read_blocks
 
 MAX_PROMPTS = 256  # GitHub's limit on the jobs of one matrix
 MAX_PATH = 400  # characters
 
-_BOX = re.compile(r"\s*\[([ xX])\](?:\s+|$)")
-_STRUCK = re.compile(r"\s*~~")
-_PATH = re.compile(r"[\s*(\"'<]*(\S*?\.md)(?=[*_)\"'>,;:.!?]*(?:\s|$))", re.IGNORECASE)
-_MENTION = re.compile(r"[^\s`()\[\]<>]{1,400}\.md\b", re.IGNORECASE)
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}:|//", re.IGNORECASE)
-_OLDER_FORM = re.compile(
-    r"\bexecute (?:these|the following)\b.{0,99}\bprompts?\b|\bprompts in parallel\b", re.IGNORECASE
+_PATH = re.compile(
+    r"[\s*(\"'<]*(\S*?\.md)(?=(?:[?#][^\s>]{0,400})?[*_)\"'>,;:.!?]*(?:\s|$))", re.IGNORECASE
 )
+_FURTHER = re.compile(r"[^\s`()\[\]<>,;]{1,400}?\.md(?=[\s`*_)\"'>,;:.!?]|\Z)", re.IGNORECASE)
+_MENTION = re.compile(r"[^\s`()\[\]<>]{1,400}\.md\b", re.IGNORECASE)
+_SEPARATED = re.compile(r"[\s,;&+/*_)]{1,20}+(?:and\b\s*)?[`*_(\"'<]{0,4}", re.IGNORECASE)
+_END = re.compile(r"[\s.,;:!*_)`\"'>]{0,20}\Z")
+# Words that look like files, and are not taken as they do not end in `.md`.
+_OTHER_FILE = re.compile(
+    r"[\s*(\"'<`]*([^\s`()<>|]{1,400}\.(?:markdown|mdown|mkdn?|mdx|rst|adoc|txt))(?=\W|\Z)"
+    r"|[\s*(\"'<`]*([\w.-]{1,99}(?:/[\w.-]{1,99}){1,20}/?)\W*\Z",
+    re.IGNORECASE,
+)
+_ISSUE = re.compile(r"\s*((?:[\w.-]{1,99}/[\w.-]{1,99})?#[1-9][0-9]{0,17})\s*\Z")
+_MARKERS = "-*_\"'\u2010\u2011\u2012\u2013\u2014\u2022\u00b7"  # that people write before an item
+_MOST_MENTIONS = 5  # of one line
+_MOST_NOTES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +51,6 @@ class PromptList:
     problems: tuple[CommandReply, ...] = ()
     notes: tuple[str, ...] = ()
     is_given: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ListLine:
-    """A line that may name a prompt; `spans` hold its text without the check box."""
-
-    number: int
-    spans: tuple[Span, ...]
-    is_skipped: bool = False
-
-    @property
-    def text(self) -> str:
-        return "".join(span.text for span in self.spans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +73,10 @@ def read_prompt_list(body: str, *, repository_url: str = "") -> PromptList:
     """Read the list in a comment or an issue: the items that begin with an `.md` file.
 
     Links may lead to `repository_url` (such as https://github.com/o/r); the branch in a link is
-    ignored. Items that are ticked or struck out are skipped with a note.
+    ignored. Items that are ticked or struck out are skipped with a note, and so is every other line
+    that looks like an entry. In the answer of an issue form, [X] means chosen.
     """
-    lines = _find_lines(read_blocks(body, html=True))
+    lines = find_lines(read_blocks(body, html=True))
     return _collect(entry for line in lines for entry in _read_line(line, repository_url))
 
 
@@ -106,6 +105,9 @@ def _collect(entries: Iterable[_ListEntry]) -> PromptList:
                 problems.append(_too_many(entry))
             paths.setdefault(key, entry.path)
     chosen = tuple(paths.values())[:MAX_PROMPTS]
+    if len(notes) > _MOST_NOTES:
+        more = len(notes) - _MOST_NOTES
+        notes = [*notes[:_MOST_NOTES], f"{count(more, 'more line')} of the list were not taken."]
     return PromptList(paths=chosen, problems=tuple(problems), notes=tuple(notes), is_given=is_given)
 
 
@@ -115,92 +117,91 @@ def _too_many(entry: _ListEntry) -> CommandReply:
     return CommandReply(line=entry.number, written=entry.path, why=why, fix=fix)
 
 
-def _find_lines(blocks: Iterable[Block]) -> Iterator[_ListLine]:
-    """Yield the first line of each item, and the plain lines after "Execute these prompts"."""
-    is_list = False
-    for block in blocks:
-        if block.kind is BlockKind.LIST:
-            for item in block.blocks:
-                yield from _find_item(item)
-        elif block.kind is BlockKind.PARAGRAPH:
-            for number, spans in enumerate(block.lines, start=block.number):
-                line = _ListLine(number=number, spans=spans)
-                is_list = is_list and bool(_find_path(spans))
-                if is_list:
-                    yield line
-                is_list = is_list or bool(_OLDER_FORM.search(line.text))
+def _find_path(spans: Sequence[Span]) -> tuple[str, str]:
+    """Return the path or address of the `.md` file that a line begins with, and the rest.
 
-
-def _find_item(item: Block) -> Iterator[_ListLine]:
-    """Yield the first line of the item's first paragraph, and the lines of nested lists."""
-    rest = item.blocks
-    if rest and rest[0].kind is BlockKind.PARAGRAPH:
-        yield _without_box(_ListLine(number=rest[0].number, spans=rest[0].lines[0]))
-        rest = rest[1:]
-    yield from _find_lines(rest)
-
-
-def _without_box(line: _ListLine) -> _ListLine:
-    """Remove check box and strike-through; mark the line as skipped if either says so."""
-    if not line.spans or line.spans[0].is_code or line.spans[0].target:
-        return line
-    first, *rest = line.spans
-    box = _BOX.match(first.text)
-    text = first.text[box.end() :] if box else first.text
-    struck = _STRUCK.match(text)
-    text = text[struck.end() :].replace("~~", "") if struck else text
-    spans = (replace(first, text=text), *rest)
-    is_ticked = bool(box and box[1] != " ")
-    return replace(line, spans=spans, is_skipped=is_ticked or bool(struck))
-
-
-def _find_path(spans: Iterable[Span]) -> str:
-    """Return the path or address of the `.md` file that a line begins with, or ""."""
-    for span in spans:
+    The path is "" if the line begins with anything else.
+    """
+    for number, span in enumerate(spans):
+        rest = "".join(one.target or one.text for one in spans[number + 1 :])
         if span.target:
             target = re.split(r"[?#]", span.target, maxsplit=1)[0]
-            return target if target.lower().endswith(".md") else ""
+            return target if target.lower().endswith(".md") else "", rest
         if span.is_code:
-            return span.text.strip() if span.text.strip().lower().endswith(".md") else ""
+            return span.text.strip() if span.text.strip().lower().endswith(".md") else "", rest
         found = _PATH.match(span.text)
         if found:
-            return found[1]
+            return found[1], span.text[found.end() :] + rest
         if span.text.strip(" \t*_(\"'"):
-            return ""
-    return ""
+            return "", rest
+    return "", ""
 
 
-def _read_line(line: _ListLine, repository_url: str) -> Iterator[_ListEntry]:
-    path = _find_path(line.spans)
-    if _ADDRESS.match(path):
-        path = _path_of_address(path, repository_url)
+def _read_line(line: ListLine, repository_url: str) -> Iterator[_ListEntry]:
+    if line.passed:
+        yield from _note_mentions(line, line.text_with_targets, why=line.passed)
+        return
+    path, rest = _find_path(line.spans)
+    path = read_address(path, repository_url) if is_address(path) else path
     if not path:
-        yield from _note_mention(line)
-    elif line.is_skipped:
-        note = f"{as_code(path)} is ticked or struck out, and was skipped."
-        yield _ListEntry(number=line.number, path=path, note=note)
-    else:
-        label = next((span.text for span in line.spans if span.target), "")
-        yield _read_path(path, number=line.number, written=line.text, label=label)
+        why = "an item of the list begins with the path of a file of this repository"
+        yield from _note_mentions(line, line.text_with_targets, why=why)
+        yield from _note_other(line)
+        return
+    more, rest = _split_further(rest)
+    label = next((span.text for span in line.spans if span.target), "")
+    yield _read_entry(line, path, label=label)
+    yield from (_read_entry(line, one, label="") for one in more)
+    yield from _note_mentions(line, rest, why="give it an item of its own if it is to run")
 
 
-def _note_mention(line: _ListLine) -> Iterator[_ListEntry]:
-    texts = " ".join(f"{span.text} {span.target}" for span in line.spans)
-    mention = _MENTION.search(texts)
-    if mention:
-        note = (
-            f"{as_code(mention[0])} in line {line.number} was not taken: an item of the list "
-            "begins with the path of a file of this repository."
-        )
-        yield _ListEntry(number=line.number, note=note)
+def _read_entry(line: ListLine, path: str, *, label: str) -> _ListEntry:
+    shown = as_code(path)
+    match line.mark:
+        case BoxMeaning.DONE:
+            note = f"{shown} is ticked or struck out, and was skipped."
+        case BoxMeaning.NOT_CHOSEN:
+            note = f"{shown} is not chosen in the form ([X] means chosen), and was skipped."
+        case BoxMeaning.UNCLEAR:
+            why = f"{shown} has [x] in the answer of an issue form, in which [X] means chosen."
+            fix = "Write [X] to run it, or [ ] to leave it out."
+            problem = CommandReply(line=line.number, written=line.text, why=why, fix=fix)
+            return _ListEntry(number=line.number, problem=problem)
+        case _:
+            return _read_path(path, number=line.number, written=line.text, label=label)
+    return _ListEntry(number=line.number, path=path, note=note)
 
 
-def _path_of_address(address: str, repository_url: str) -> str:
-    """Return the path in `<repository>/blob/<ref>/<path>`, or "" for any other address."""
-    start = f"{repository_url.rstrip('/')}/blob/"
-    if not repository_url or not address.lower().startswith(start.lower()):
-        return ""
-    return address[len(start) :].partition("/")[2]
+def _split_further(rest: str) -> tuple[list[str], str]:
+    """Return the paths that follow the first with nothing but separators, and what is left.
+
+    There are none if other words follow: they may say something else about these files.
+    """
+    paths: list[str] = []
+    place = 0
+    while (gap := _SEPARATED.match(rest, place)) and (path := _FURTHER.match(rest, gap.end())):
+        paths.append(path[0])
+        place = path.end()
+    return (paths, "") if paths and _END.match(rest, place) else ([], rest)
+
+
+def _note_mentions(line: ListLine, text: str, *, why: str) -> Iterator[_ListEntry]:
+    found = dict.fromkeys(mention[0].lstrip(_MARKERS) for mention in _MENTION.finditer(text))
+    for mention in list(found)[:_MOST_MENTIONS]:
+        yield _note(line, mention, why)
+
+
+def _note_other(line: ListLine) -> Iterator[_ListEntry]:
+    """Note an item that names a file of another kind, a path without an ending, or an issue."""
+    if issue := _ISSUE.match(line.text):
+        yield _note(line, issue[1], "it is an issue; list the prompt file that describes the work")
+    elif not _MENTION.search(line.text_with_targets) and (found := _OTHER_FILE.match(line.text)):
+        yield _note(line, found[1] or found[2], "a prompt is a file that ends in `.md`")
+
+
+def _note(line: ListLine, name: str, why: str) -> _ListEntry:
+    note = f"{as_code(name)} in line {line.number} was not taken: {why}."
+    return _ListEntry(number=line.number, note=note)
 
 
 def _read_path(path: str, *, number: int, written: str, label: str = "") -> _ListEntry:
@@ -223,7 +224,7 @@ def _find_fault(path: str) -> tuple[str, str] | None:
 def _find_disguise(label: str, path: str) -> tuple[str, str] | None:
     """Return why a link's text shows another path than its target, and the fix, or None."""
     shown = label.removeprefix("./")
-    if not shown.lower().endswith(".md") or _ADDRESS.match(shown):
+    if not shown.lower().endswith(".md") or names_host(shown):
         return None
     if f"/{path}".endswith(f"/{shown}"):
         return None

@@ -154,6 +154,8 @@ def _write_block(block: Block) -> Iterator[str]:
             yield from _write(block.blocks, is_tight=block.is_tight)
         case BlockKind.ITEM:
             yield from _indent(_write(block.blocks, is_tight=True), marker=block.marker)
+        case BlockKind.HTML:
+            yield from _fence(block.code)
 
 
 def _indent(lines: Sequence[str], *, marker: str) -> Iterator[str]:

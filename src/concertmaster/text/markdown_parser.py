@@ -18,7 +18,7 @@ _HTML_RULES = ("html_block", "html_inline")
 
 
 class BlockKind(StrEnum):
-    """The kind of a block. HTML blocks have none; they are left out."""
+    """The kind of a block."""
 
     PARAGRAPH = "paragraph"
     HEADING = "heading"
@@ -27,6 +27,7 @@ class BlockKind(StrEnum):
     QUOTE = "quote"
     LIST = "list"
     ITEM = "item"
+    HTML = "html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Block:
     """A block and the blocks in it.
 
     `number` is its first line, from 1. `marker` is `-` or `1.` of an item and `##` of a heading.
-    `lines` are those of a paragraph or heading. `code` is the content of a code block.
+    `lines` are those of a paragraph or heading. `code` is the content of a code or HTML block.
     """
 
     kind: BlockKind
@@ -56,6 +57,7 @@ class Block:
     code: str = ""
     blocks: tuple[Block, ...] = ()
     is_tight: bool = False
+    is_fenced: bool = False
 
 
 _KINDS = {
@@ -68,6 +70,7 @@ _KINDS = {
     "bullet_list": BlockKind.LIST,
     "ordered_list": BlockKind.LIST,
     "list_item": BlockKind.ITEM,
+    "html_block": BlockKind.HTML,
 }
 
 
@@ -125,8 +128,8 @@ def _read_blocks(parent: SyntaxTreeNode) -> Iterator[Block]:
             case BlockKind.PARAGRAPH | BlockKind.HEADING:
                 lines = tuple(_read_lines(node.children[0]))
                 yield replace(block, marker=node.markup, lines=lines)
-            case BlockKind.CODE:
-                yield replace(block, code=node.content)
+            case BlockKind.CODE | BlockKind.HTML:
+                yield replace(block, code=node.content, is_fenced=node.type == "fence")
             case _:
                 marker = node.info + node.markup if kind is BlockKind.ITEM else ""
                 blocks = tuple(_read_blocks(node))

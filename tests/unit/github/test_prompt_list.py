@@ -54,11 +54,24 @@ def read(body: str) -> PromptList:
         ("<details>\n\n- a.md\n\n</details>", ["a.md"]),
         ("Execute these specific prompts in parallel:\n- a.md\n- b.md", ["a.md", "b.md"]),
         ("Execute these specific prompts in parallel:\na.md\n`b.md`\nthanks", ["a.md", "b.md"]),
-        ("/agent:x\n\nExecute these prompts:\n\na.md\nb.md\n\nbye\n\nc.md", ["a.md", "b.md"]),
+        ("/agent:x\n\nExecute these prompts:\n\na.md\nb.md\n\nbye\n\nc", ["a.md", "b.md"]),
         ("/orchestrate\r\n\r\n- a.md\r\n- b.md\r\n", ["a.md", "b.md"]),
         ("- fix the login\n- write tests", []),
         ("Read a.md and b.md.", []),
-        ("a.md\nb.md", []),
+        ("- a.md, b.md", ["a.md", "b.md"]),
+        ("- a.md and b.md", ["a.md", "b.md"]),
+        ("- `a.md`, `b.md` & c.md.", ["a.md", "b.md", "c.md"]),
+        ("- [the login](a.md), b.md", ["a.md", "b.md"]),
+        (f"- {REPOSITORY}/blob/main/prompts/a.md#L3-L9", ["prompts/a.md"]),
+        (f"- {REPOSITORY}/raw/main/prompts/a.md", ["prompts/a.md"]),
+        (f"- [x]({REPOSITORY}/edit/main/prompts/a.md)", ["prompts/a.md"]),
+        ("- [x](../blob/main/prompts/a.md)", ["prompts/a.md"]),
+        ("- [x](/Ada/engine/blob/main/prompts/a.md)", ["prompts/a.md"]),
+        ("- https://raw.githubusercontent.com/Ada/engine/main/prompts/a.md", ["prompts/a.md"]),
+        (
+            "- https://raw.githubusercontent.com/Ada/engine/refs/heads/main/prompts/a.md",
+            ["prompts/a.md"],
+        ),
     ],
 )
 def test_a_list_is_read_in_every_form_that_people_write(body: str, paths: list[str]) -> None:
@@ -173,6 +186,93 @@ def test_an_item_that_only_mentions_a_file_is_noted_and_not_taken(item: str) -> 
     assert (found.paths, found.problems, found.is_given) == ((), (), False)
     assert "docs/a.md" in found.notes[0]
     assert "was not taken" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "why"),
+    [
+        ("a.md.", "a.md", "no item of a list"),
+        ("-prompts/b.md", "prompts/b.md", "no item of a list"),
+        ("\u2022 prompts/i.md", "prompts/i.md", "no item of a list"),
+        ("\u2013 **prompts/i.md**", "prompts/i.md", "no item of a list"),
+        ("\u2022 Login: prompts/i.md", "prompts/i.md", "no item of a list"),
+        ("1.prompts/i.md", "1.prompts/i.md", "no item of a list"),
+        ("`prompts/i.md`", "prompts/i.md", "no item of a list"),
+        ("[login](prompts/i.md)", "prompts/i.md", "no item of a list"),
+        ("| task | file |\n|---|---|\n| login | `prompts/l.md` |", "prompts/l.md", "no item"),
+        ("- prompts/j.md\n  prompts/k.md", "prompts/k.md", "continues the item above"),
+        ("- prompts/j.md\n\n  prompts/k.md", "prompts/k.md", "no item of a list"),
+        ("- prompts/j.md (needs prompts/k.md)", "prompts/k.md", "item of its own"),
+        ("- prompts/j.md and prompts/k.md stay as they are", "prompts/k.md", "item of its own"),
+        ("> - prompts/q.md", "prompts/q.md", "stands in a quote"),
+        ("```\n- prompts/c.md\n```", "prompts/c.md", "stands in a code block"),
+        ("Text.\n\n    prompts/c.md", "prompts/c.md", "stands in a code block"),
+        ("### prompts/h.md", "prompts/h.md", "is a heading"),
+        ("<details>\n- prompts/d.md\n</details>", "prompts/d.md", "blank line"),
+        ("<ul>\n<li>prompts/d.md</li>\n</ul>", "prompts/d.md", "blank line"),
+        ("- prompts/g.markdown", "prompts/g.markdown", "ends in `.md`"),
+        ("- prompts/g.txt: the first", "prompts/g.txt", "ends in `.md`"),
+        ("- prompts/h", "prompts/h", "ends in `.md`"),
+        ("- [ ] T002 [P] prompts/b.md", "prompts/b.md", "begins with the path"),
+        ("- [-] prompts/b.md", "prompts/b.md", "begins with the path"),
+        ("- #12", "#12", "is an issue"),
+        ("- Ada/engine#12", "Ada/engine#12", "is an issue"),
+    ],
+)
+def test_a_line_that_looks_like_an_entry_is_never_dropped_without_a_note(
+    line: str, name: str, why: str
+) -> None:
+    found = read(f"- prompts/first.md\n\n{line}\n")
+
+    told = [note for note in found.notes if f"`{name}` in line" in note]
+    assert [why in note for note in told] == [True]
+    assert name not in found.paths
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<!--\n- a.md\n-->", "<!-- a.md -->\n- b.md", "See\na.md is the file", "Fix and/or it"],
+)
+def test_what_nobody_sees_as_an_entry_makes_no_note(body: str) -> None:
+    assert all("a.md" not in note or "See" in body for note in read(body).notes)
+
+
+def test_very_many_notes_are_counted_and_not_shown() -> None:
+    notes = read("\n".join(["- see docs/a.md"] * 500)).notes
+
+    assert len(notes) == 101
+    assert notes[-1] == "400 more lines of the list were not taken."
+
+
+FORM = "### Which prompts?\n\n{}\n\n### Anything else?\n\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (FORM.format("- [X] a.md\n- [ ] b.md", "_No response_"), ["a.md"]),
+        (FORM.format("- [X] a.md\n- [ ] b.md\n- [X] c.md", "Soon, please."), ["a.md", "c.md"]),
+        (FORM.format("- [ ] a.md\n- [ ] b.md", "_No response_"), []),
+        (FORM.format("- [ ] a.md\n- [ ] b.md", "Soon."), ["a.md", "b.md"]),
+        (FORM.format("- a.md\n- [X] b.md", "_No response_"), ["a.md"]),
+        ("Prompts\n\n- [X] a.md\n- [ ] b.md", ["b.md"]),
+        ("### Prompts\n\n- [x] a.md\n- [ ] b.md", ["b.md"]),
+        ("# Epic\n\n### Prompts\n\n- [X] a.md\n- [ ] b.md", ["b.md"]),
+    ],
+)
+def test_in_the_answer_of_an_issue_form_the_boxes_choose(body: str, paths: list[str]) -> None:
+    found = read(body)
+
+    assert list(found.paths) == paths
+    assert found.problems == ()
+    told = " ".join(found.notes)
+    assert all(name in told for name in ("a.md", "b.md") if name not in paths)
+
+
+def test_a_box_that_may_mean_two_things_starts_nothing() -> None:
+    (problem,) = read(FORM.format("- [X] a.md\n- [x] b.md", "_No response_")).problems
+
+    assert "`b.md` has [x]" in problem.why
 
 
 @pytest.mark.parametrize(

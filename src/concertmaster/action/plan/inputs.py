@@ -14,7 +14,9 @@ from concertmaster.planning.checkout import Checkout, read_checkout
 from concertmaster.prompts.files import PromptFile
 from concertmaster.prompts.parser import MAX_BYTES
 from concertmaster.settings.declarations import Settings
-from concertmaster.text.display import display
+from concertmaster.text.display import count, display
+
+_MOST_SHOWN = 10  # lines that were passed over
 
 
 def open_target(job: Job, repository: Repository, options: Mapping[str, Any]) -> Checkout:
@@ -71,14 +73,23 @@ def read_prompts(checkout: Checkout, prompts: PromptList) -> list[PromptFile]:
     Raises UsageError if none is listed, or if one is a link, a folder or missing.
     """
     if not prompts.paths:
-        raise UsageError(
-            "no prompt files are listed",
-            why="neither the comment nor the issue has a bullet that names an .md file",
-            next_step="list them, one bullet each, for example `- prompts/add-login.md`",
-        )
+        raise _nothing_listed(prompts)
     modes = checkout.repository.modes(checkout.commit)
     paths = dict.fromkeys(_find_prompt(path, modes, checkout.commit) for path in prompts.paths)
     return [PromptFile(path=path, data=_read_start(checkout, path)) for path in paths]
+
+
+def _nothing_listed(prompts: PromptList) -> UsageError:
+    """Return the error for a list without prompts; it says what was passed over, and why."""
+    nothing = "neither the comment nor the issue has a bullet that names an .md file"
+    shown = " ".join(prompts.notes[:_MOST_SHOWN])
+    more = len(prompts.notes) - _MOST_SHOWN
+    rest = f" And {count(more, 'more line')} like these." if more > 0 else ""
+    return UsageError(
+        "no prompt files are listed" if not prompts.notes else "no prompt of the list can be taken",
+        why=f"{shown}{rest}" if shown else nothing,
+        next_step="list them, one bullet each, for example `- prompts/add-login.md`",
+    )
 
 
 def _read_start(checkout: Checkout, path: str) -> bytes:
