@@ -70,6 +70,10 @@ class Prompt:
     agent: str = ""
     priority: int = 0
     phases: tuple[Phase, ...] = ()
+    id: str = ""  # under which prompts of another tool name it
+    dependencies: tuple[str, ...] = ()  # ids of other tools; those that no prompt has are passed
+    ignored: tuple[str, ...] = ()  # keys of other tools
+    tasks: int = 0  # open tasks of a list, as spec-kit and Kiro write them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

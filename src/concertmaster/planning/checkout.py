@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,10 @@ from typing import Any
 from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.settings.declarations import FILE_NAMES, Settings
+
+_MISNAMED = re.compile(
+    r"(?:\.github/|\.config/)?\.?concertmaster(?:\.config)?\.(?:ya?ml|toml|json)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +33,7 @@ class PlanRequest:
 class Checkout:
     """The commit that a plan is made on: its paths, and the settings that hold there.
 
-    Later commits on the target do not change the plan.
+    Later commits on the target do not change the plan. `notes` tell of files that are not read.
     """
 
     repository: Repository
@@ -35,6 +41,7 @@ class Checkout:
     commit: str
     paths: tuple[str, ...]
     settings: Settings
+    notes: tuple[str, ...] = ()
 
 
 def open_checkout(asked: PlanRequest) -> Checkout:
@@ -72,7 +79,24 @@ def read_checkout(
     paths = repository.paths(commit)
     files = ((name, repository.read_file(commit, name)) for name in FILE_NAMES if name in paths)
     name, data = next(((name, data) for name, data in files if data is not None), ("", b""))
-    settings = load_settings(options, file=data, name=name)
+    passed = find_misnamed(paths)
+    if passed and not name:
+        raise UsageError(
+            f"{passed[0]} is not read: the settings are in concertmaster.yml",
+            why="a file of another name would be passed over with all its settings",
+            next_step=f"rename it and commit it: git mv {shlex.quote(passed[0])} concertmaster.yml",
+        )
+    others = [*passed, *(other for other in FILE_NAMES if other in paths and other != name)]
     return Checkout(
-        repository=repository, target=target, commit=commit, paths=paths, settings=settings
+        repository=repository,
+        target=target,
+        commit=commit,
+        paths=paths,
+        settings=load_settings(options, file=data, name=name),
+        notes=tuple(f"{other} is not read, because the settings are in {name}" for other in others),
     )
+
+
+def find_misnamed(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the files that are meant as settings and have a name that is not read."""
+    return tuple(path for path in paths if path not in FILE_NAMES and _MISNAMED.fullmatch(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -25,10 +25,13 @@ from concertmaster.planning import estimates, scheduler
 from concertmaster.planning.collisions import meet
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.slots import SlotCapacity, choose_slots
+from concertmaster.prompts.other_tools import same_task
+from concertmaster.text.display import count
 
 # An exclusion costs half of the shorter task in expected waiting; a collision costs repeating the
 # shorter task. Therefore a pair is excluded if a collision is likelier than not.
 EXCLUDE_ABOVE = 0.5
+_MOST_KEYS = 20  # of other tools, that a note names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +74,14 @@ def make_plan(
     )
     active = [c for c in candidates if not c.prompt.completed]
     tasks = tuple(_estimated(c, draft.settings, past=past) for c in active)
-    hard = _hard_needs(candidates, active)
+    hard, absent = _hard_needs(candidates, active)
     soft, dropped = _soft_needs(active, hints, hard)
     filled = replace(
         draft,
         tasks=tasks,
         needs=hard + soft,
         skipped=skipped,
-        notes=(*draft.notes, *dropped),
+        notes=(*draft.notes, *_note_other_tools(candidates), *absent, *dropped),
     )
     return _scheduled(replace(filled, exclusions=_exclusions(filled)), capacity)
 
@@ -113,19 +116,55 @@ def _task(candidate: Candidate) -> Task:
     )
 
 
-def _hard_needs(candidates: Sequence[Candidate], active: Sequence[Candidate]) -> tuple[Need, ...]:
+def _hard_needs(
+    candidates: Sequence[Candidate], active: Sequence[Candidate]
+) -> tuple[tuple[Need, ...], tuple[str, ...]]:
+    """Return the needs, and notes on the ids of other tools that no listed prompt has."""
     found: dict[tuple[str, str], Need] = {}
+    notes = []
     running = {c.id for c in active}
     for candidate in active:
-        for name in candidate.prompt.needs:
-            on = _find(name, candidate, candidates)
+        needed = candidate.prompt.needs
+        named = [("needs", name, _find(name, candidate, candidates)) for name in needed]
+        for name in candidate.prompt.dependencies:
+            if on := _find_id(name, candidate, candidates):
+                named.append(("dependencies", name, on))
+            else:
+                why = "no listed prompt has this id, so it is taken as done"
+                notes.append(f"{candidate.prompt.path} depends on {name}: {why}")
+        for key, name, on in named:
             if on.id in running:
-                reason = f"{candidate.prompt.path} says needs: {name}"
+                reason = f"{candidate.prompt.path} says {key}: {name}"
                 need = Need(task=candidate.id, on=on.id, hard=True, reason=reason)
                 found.setdefault((need.task, need.on), need)
     needs = tuple(found.values())
     _refuse_cycle(needs, {c.id: c.prompt.path for c in active})
-    return needs
+    return needs, tuple(notes)
+
+
+def _find_id(name: str, source: Candidate, candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the other prompt that another tool calls so: by its id, or by its file name."""
+    others = [c for c in candidates if c is not source]
+    by_id = (c for c in others if c.prompt.id and same_task(c.prompt.id, name))
+    stems = {c.id: posixpath.basename(c.prompt.path).partition(".md")[0] for c in others}
+    by_file = (c for c in others if stems[c.id] == posixpath.basename(name).removesuffix(".md"))
+    return next(by_id, None) or next(by_file, None)
+
+
+def _note_other_tools(candidates: Sequence[Candidate]) -> Iterator[str]:
+    """Yield one note on all keys of other tools, and one on prompts that hold lists of tasks."""
+    ignored = sorted({key for c in candidates for key in c.prompt.ignored}, key=str.lower)
+    if ignored:
+        number = sum(bool(c.prompt.ignored) for c in candidates)
+        shown = ", ".join(ignored[:_MOST_KEYS]) + (", …" if ignored[_MOST_KEYS:] else "")
+        yield f"front matter of other tools is ignored in {count(number, 'prompt')}: {shown}"
+    lists = [c.prompt for c in candidates if c.prompt.tasks and not c.prompt.completed]
+    if lists:
+        shown = ", ".join(f"{prompt.path} ({prompt.tasks})" for prompt in lists[:5])
+        yield (
+            f"{shown}: lists of open tasks, each run as one task; `concertmaster split FILE` makes "
+            "a prompt of each part"
+        )
 
 
 def _find(name: str, source: Candidate, candidates: Sequence[Candidate]) -> Candidate:

@@ -24,7 +24,7 @@ def draft_plan(checkout: Checkout, *, run: str, requester: str, notes: Sequence[
         slots=checkout.settings.parallel or 1,
         settings=freeze_settings(filled, requester=requester),
         tasks=(),
-        notes=(*notes, *filled.notes),
+        notes=(*notes, *checkout.notes, *filled.notes),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.errors import UsageError
-from concertmaster.prompts.parser import MAX_BYTES
+from concertmaster.prompts.encoding import MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,19 +11,19 @@ from typing import NoReturn
 
 from concertmaster.errors import UsageError
 from concertmaster.model import LEAN_PHASES, Phase, Prompt
+from concertmaster.prompts import other_tools
+from concertmaster.prompts.encoding import decode
 from concertmaster.text import globs, markdown_parser
 from concertmaster.text.display import closest_word, read_duration
 from concertmaster.text.redaction import redact
 
-MAX_BYTES = 1 << 20
 MAX_FRONT_MATTER = 16 << 10  # characters; deeply nested YAML takes long to refuse
 MAX_TITLE = 120
 MAX_SLUG = 48
 MAX_ESTIMATE_SECONDS = 30 * 86400.0
 
 KEYS = ("title", "status", "needs", "touches", "check", "estimate", "agent", "priority", "phases")
-METADATA = ("issue_number", "created_by", "date", "description")  # seen in real prompts; ignored
-DONE = ("implemented", "completed")
+_READ = (*KEYS, "id", "dependencies")  # the last two are of other tools
 
 _TITLE_WINDOW = 8 << 10  # characters in which the first heading is looked for
 _MAY_BE_HEADING = re.compile(r"#|^ {0,3}[=-]", re.MULTILINE)
@@ -31,6 +31,13 @@ _BREAKS = {"softbreak": " ", "hardbreak": " ", "html_inline": ""}
 _TRIMMINGS = " \t-:|\N{EN DASH}\N{EM DASH}\N{WHITE HEAVY CHECK MARK}"
 _NULL = ("", "~", "null")  # the spellings of null in YAML
 _MARK = re.compile(r"(?<![\w.`-])[(\[]?\b(IMPLEMENTED|COMPLETED)\b(?![\w`-]|\.\w)[)\]]?")
+# A word of a sentence that needs the next one, as in "is set to COMPLETED".
+_LEADS_ON = frozenset(
+    """a an the to as is are was were be been being of in into on onto at by for from with than like
+    or and when while until if after before status state states value becomes become turns stays
+    called named equals handle handles support supports show shows add adds treat ignore skip
+    filter hide mark marked set sets return returns send sends""".split()
+)
 _NEGATED = re.compile(
     r"\b(?:not|never|yet|be|being|until|when|if|un|non|almost|nearly|half|part\w*)\W*$",
     re.IGNORECASE,
@@ -43,23 +50,29 @@ def parse_prompt(data: bytes, *, path: str) -> Prompt:
     Blank lines replace the front matter in its `text`, so that line numbers are those of the file.
     Raises UsageError, which names the path and, if one is at fault, the line.
     """
-    text = _decode(data, path)
+    text = decode(data, path)
     settings, text = _FrontMatter.split(text, path)
     if not text.strip():
         _refuse(path, "it describes no work", "write what shall be done below the front matter")
     heading, mark = _first_heading(text)
+    tasks = other_tools.count_tasks(text)
+    ticked = "all its tasks are ticked" if tasks.ticked > 1 and not tasks.open else ""
     return Prompt(
         path=path,
         title=as_title(settings.text("title") or heading) or PurePosixPath(path).name,
         text=text,
-        completed=settings.completed() or mark,
+        completed=settings.completed() or mark or ticked,
         needs=settings.texts("needs"),
         touches=settings.touches(),
         check=settings.text("check"),
         estimate_seconds=settings.estimate_seconds(),
-        agent=settings.text("agent"),
+        agent=settings.agent(),
         priority=settings.priority(),
         phases=settings.phases(),
+        id=settings.text("id"),
+        dependencies=settings.texts("dependencies"),
+        ignored=settings.ignored,
+        tasks=tasks.open if tasks.open > 1 else 0,
     )
 
 
@@ -101,22 +114,6 @@ def task_id(path: str) -> str:
     return f"{as_slug(plain.stem) or 'task'}-{digest[:4]}"
 
 
-def _decode(data: bytes, path: str) -> str:
-    """Return the text with `\\n` as its only line end. Raises UsageError."""
-    if len(data) > MAX_BYTES:
-        _refuse(path, "it is larger than 1 MiB", "split the work into several prompts")
-    if b"\0" in data:
-        _refuse(path, "it is a binary file", "list Markdown files only")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        _refuse(path, f"line {line} is not UTF-8", "save the file as UTF-8")
-    if not text.strip():
-        _refuse(path, "it is empty", "write what shall be done, or take it off the list")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 class _FrontMatter:
     """The front matter of one prompt file.
 
@@ -124,17 +121,16 @@ class _FrontMatter:
     """
 
     def __init__(self, values: Mapping[str, object], *, path: str, lines: Mapping[str, int]):
-        self._values = values
+        self._values = {other_tools.as_ours(key): value for key, value in values.items()}
         self._path = path
         self._lines = lines
-        for key in values:
-            self._know(key)
+        self.ignored = tuple(key for key, value in values.items() if self._passes(key, value))
 
     @classmethod
     def split(cls, text: str, path: str) -> tuple[_FrontMatter, str]:
         """Split a file into its front matter and its text, with blank lines instead of it."""
         if not text.lstrip("\n").startswith("---"):
-            return cls({}, path=path, lines={}), text
+            return cls._split_header(text, path)
         # Imported here because it takes 36 ms and few prompts have front matter.
         from frontmatter.default_handlers import YAMLHandler  # noqa: PLC0415
 
@@ -147,9 +143,16 @@ class _FrontMatter:
             advice = "End it with a line ---, or remove the --- at the top."
             _refuse(path, "its front matter is not closed", advice)
         head = text[: len(text) - len(body)]
-        values = _load(block, path, first_line=text.count("\n", 0, text.index(block)) + 1)
+        first_line = text.count("\n", 0, text.index(block)) + 1
+        values = _load(other_tools.blank_ignored(block), path, first_line=first_line)
         settings = cls(values, path=path, lines=_key_lines(head, path))
         return settings, "\n" * head.count("\n") + body
+
+    @classmethod
+    def _split_header(cls, text: str, path: str) -> tuple[_FrontMatter, str]:
+        """Read the header of a task-master file, if there is one; it stays in the text."""
+        header = other_tools.read_header(text)
+        return cls(header.values if header else {}, path=path, lines={}), text
 
     def text(self, key: str) -> str:
         value = self._values.get(key, "")
@@ -182,7 +185,13 @@ class _FrontMatter:
     def completed(self) -> str:
         """Return the reason to skip the prompt, "" if its status gives none."""
         status = self.text("status")
-        return f"status: {status}" if status.lower() in DONE else ""
+        is_over = status.lower() in other_tools.DONE | other_tools.DROPPED
+        return f"status: {status}" if is_over else ""
+
+    def agent(self) -> str:
+        """Return the agent, "" for a mode of Copilot."""
+        agent = self.text("agent")
+        return "" if other_tools.is_mode(agent) else agent
 
     def estimate_seconds(self) -> float | None:
         written = self.text("estimate")
@@ -195,8 +204,10 @@ class _FrontMatter:
 
     def priority(self) -> int:
         written = self.text("priority")
+        if written.lower() in other_tools.PRIORITIES:
+            return other_tools.PRIORITIES[written.lower()]
         if written and not re.fullmatch(r"[+-]?[0-9]{1,6}", written):
-            self._refuse("priority", "must be a whole number")
+            self._refuse("priority", "must be a whole number, or high, medium or low")
         return int(written or 0)
 
     def phases(self) -> tuple[Phase, ...]:
@@ -212,16 +223,14 @@ class _FrontMatter:
                 self._refuse("phases", f"has no {_shown(name)}{_guess(name, tuple(Phase))}")
         return tuple(phase for phase in Phase if phase in names or phase in LEAN_PHASES)
 
-    def _know(self, key: object) -> None:
-        """Raise UsageError for an unknown key."""
-        if key in KEYS or key in METADATA:
-            return
-        _refuse(
-            self._path,
-            f"its front matter has an unknown key {_shown(str(key))}{self._at(str(key))}"
-            f"{_guess(str(key), KEYS)}",
-            f"known keys: {', '.join(KEYS)}",
-        )
+    def _passes(self, key: str, value: object) -> bool:
+        """Return whether a key has no meaning here. Raises UsageError if it is unknown."""
+        if other_tools.as_ours(key) in _READ:
+            return key == "agent" and isinstance(value, str) and other_tools.is_mode(value)
+        if not other_tools.is_ignored(key, value):
+            why = f"its front matter has an unknown key {_shown(key)}{self._at(key)}"
+            _refuse(self._path, why + _guess(key, KEYS), f"known keys: {', '.join(KEYS)}")
+        return True
 
     def _cleaned(self, key: str, value: str) -> str:
         if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
@@ -255,7 +264,7 @@ def _load(block: str, path: str, *, first_line: int) -> Mapping[str, object]:
         _refuse(path, "its front matter is not YAML", advice)
     if values is not None and not isinstance(values, dict):
         _refuse(path, "its front matter is not made of `key: value` lines", advice)
-    return values or {}
+    return {str(key): value for key, value in (values or {}).items()}
 
 
 def _key_lines(block: str, path: str) -> dict[str, int]:
@@ -265,7 +274,7 @@ def _key_lines(block: str, path: str) -> dict[str, int]:
     """
     lines: dict[str, int] = {}
     for number, line in enumerate(block.split("\n"), start=1):
-        key = re.match(r"[\"']?(\w{1,60})[\"']?[ \t]*:(?:\s|$)", line)
+        key = re.match(r"[\"']?([\w-]{1,60})[\"']?[ \t]*:(?:\s|$)", line)
         if key and lines.setdefault(key[1], number) != number:
             _refuse(
                 path,
@@ -287,23 +296,30 @@ def _first_heading(text: str) -> tuple[str, str]:
 
 
 def _without_mark(parts: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    title = found = ""
+    title = ""
+    texts: list[range] = []
     for kind, content in parts:
-        mark = _find_mark(title, content) if kind == "text" and not found else None
-        if mark:
-            found = mark[1]
-            title += content[: mark.start()] + content[mark.end() :]
-        else:
-            title += _BREAKS.get(kind, content)
-    return title.strip(_TRIMMINGS) if found else title, found
+        start = len(title)
+        title += _BREAKS.get(kind, content)
+        texts += [range(start, len(title))] if kind == "text" else []
+    marks = (m for m in _MARK.finditer(title) if any(m.start() in text for text in texts))
+    found = next((mark for mark in marks if _is_mark(title, mark)), None)
+    if found is None:
+        return title, ""
+    return (title[: found.start()] + title[found.end() :]).strip(_TRIMMINGS), found[1]
 
 
-def _find_mark(before: str, text: str) -> re.Match[str] | None:
-    """Return the first IMPLEMENTED or COMPLETED in the text that is not negated."""
-    for mark in _MARK.finditer(text):
-        if not _NEGATED.search((before + text[: mark.start()])[-20:]):
-            return mark
-    return None
+def _is_mark(title: str, found: re.Match[str]) -> bool:
+    """Return whether the word is set apart at an end of the title, and no word of a sentence."""
+    before, after = title[: found.start()].rstrip(), title[found.end() :].lstrip()
+    if _NEGATED.search(before[-20:]):
+        return False
+    if found[0][0] in "([" or not before.strip(_TRIMMINGS):
+        return found[0][0] in "([" or not after or not after[0].islower()
+    if after.strip(_TRIMMINGS + "."):
+        return before[-1] in _TRIMMINGS and after[0] in _TRIMMINGS
+    last = re.split(r"[\s(\[\"'`]", before)[-1]
+    return before[-1] in _TRIMMINGS or not (last.isupper() or last.lower() in _LEADS_ON)
 
 
 def _guess(name: str, known: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ PROMPTS: dict[str, str | bytes] = {
     "blank.md": "\n \n\t\n",
     "latin.md": b"# Caf\xe9\n",
     "binary.md": b"# A\0B\n",
+    "utf16.md": "# A\r\n".encode("utf-16"),
     "huge.md": b"x" * (10 << 20),
     "endless.md": "---\ntitle: A\n",
     "only-front.md": "---\ntitle: A\n---\n",
@@ -95,6 +96,7 @@ def refuse(call: Call, project: Project, *arguments: str | Path, code: int, word
         (["good.md", "missing.md"], "there is no prompt file prompts/missing.md"),
         (["."], "is a directory"),
         (["binary.md"], "binary"),
+        (["utf16.md"], "it is UTF-16 text"),
         (["latin.md"], "line 1 is not UTF-8"),
         (["empty.md"], "it is empty"),
         (["blank.md"], "it is empty"),
@@ -168,6 +170,21 @@ def test_odd_file_names_are_as_good_as_others(call: Call, shop: Project) -> None
     assert all((shop.root / f"done-{number}.txt").exists() for number in range(len(names)))
     assert call("report", "--json", cwd=shop.root).code == 0
     assert call("plan", "--format=mermaid", "--", *prompts, cwd=shop.root).code == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["concertmaster.yaml", ".github/concertmaster.yaml", ".concertmaster.yml"]
+)
+def test_settings_of_another_name_are_never_passed_over_in_silence(
+    call: Call, shop: Project, name: str
+) -> None:
+    shop.git("stash")
+    shop.commit("More settings", {name: "check: 'false'\n"})
+    both = call("plan", "prompts/good.md", "--json", cwd=shop.root).document
+    assert f"{name} is not read, because the settings are in concertmaster.yml" in both["notes"]
+    shop.git("rm", "-q", "concertmaster.yml")
+    shop.git("commit", "-qm", "One file")
+    refuse(call, shop, "plan", "prompts/good.md", code=2, words=f"git mv {name} concertmaster.yml")
 
 
 def test_a_directory_is_only_read_where_that_was_asked_for(call: Call, shop: Project) -> None:

@@ -11,8 +11,8 @@ from concertmaster.git.repository import Repository
 from concertmaster.github.prompt_list import PromptList, read_paths
 from concertmaster.github.slash_command import read_branch
 from concertmaster.planning.checkout import Checkout, read_checkout
+from concertmaster.prompts.encoding import MAX_BYTES
 from concertmaster.prompts.files import PromptFile
-from concertmaster.prompts.parser import MAX_BYTES
 from concertmaster.settings.declarations import Settings
 from concertmaster.text.display import count, display
 
