@@ -71,7 +71,8 @@ SHELL = frozenset(
     clock
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.event_loop
     engine.integrator engine.journal engine.local_run engine.logs engine.phase_failure
-    engine.phase_runner engine.reading_tree engine.resource_monitor engine.reviewer
+    engine.phase_runner engine.reading_tree engine.recorded_run engine.resource_monitor
+    engine.reviewer
     engine.run_context
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.remote git.remote_errors git.repository git.run_repository

@@ -161,8 +161,8 @@ def perform(
             place=RunPlace.GITHUB,
             accounts=accounts,
         )
-        runs.start_run(planned, home, progress=told, guard=guard)
-    return Outcome(run=run, report=runs.build_run_report(run), users=users_of_processes())
+        ran = runs.start_run(planned, home, progress=told, guard=guard)
+    return Outcome(run=run, report=ran.report, users=users_of_processes())
 
 
 @needs_root

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from concertmaster.engine import local_run as runs
+from concertmaster.engine.recorded_run import read_run
 from concertmaster.files import run_folder
 from concertmaster.planning.shares import take_share
 from concertmaster.report.html import render_report
@@ -64,4 +64,4 @@ def _report(artifacts: Path, share: Path) -> str:
     with TemporaryDirectory() as place:
         run_folder.write_plan(Path(place), take_share(plan, number, slots=plan.slots))
         shutil.copyfile(share / "journal.jsonl", Path(place) / "journal.jsonl")
-        return render_report(runs.build_run_report(Path(place)))
+        return render_report(read_run(Path(place)).report)

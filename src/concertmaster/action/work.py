@@ -17,13 +17,13 @@ from concertmaster.action.isolation import home, isolated_users
 from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import read_plan_artifact
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run, write_report
 from concertmaster.errors import Error
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import Outcome, Plan, TaskState, Usage
 from concertmaster.planning.build_plan import Planned
 from concertmaster.planning.shares import take_share
 from concertmaster.prompts.follow_ups import PromptDraft, carry_follow_ups
-from concertmaster.report.build import build_report
 from concertmaster.report.html import render_report
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.outcome import NextStep, exit_code
@@ -50,26 +50,26 @@ def work(job: Job) -> int:
     repository = job.clone(branch=plan.target)
     repository.resolve(plan.base)
     planned = Planned(plan=share, repository=repository, texts=plan_artifact.texts)
-    run_folder = runs.runs_folder(repository) / share.run
+    folder, ran = runs.runs_folder(repository) / share.run, None
     try:
         with isolated_users(job) as accounts, Guard() as guard, job.console.progress() as progress:
-            runs.start_run(planned, home(job, accounts), progress=progress, guard=guard)
+            ran = runs.start_run(planned, home(job, accounts), progress=progress, guard=guard)
     finally:
-        if (run_folder / "journal.jsonl").exists():
-            _leave(job, share, run_folder, round_number=plan_artifact.history.round)
-    return _conclude(job, run_folder)
+        if (folder / JOURNAL).exists():
+            ran = ran or read_run(folder)
+            _leave(job, share, ran, round_number=plan_artifact.history.round)
+    return _conclude(job, ran)
 
 
-def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> None:
+def _leave(job: Job, share: Plan, run: RecordedRun, *, round_number: int) -> None:
     """Write the artifact of this share."""
     folder = renew_folder(share_folder(job.artifacts, job.settings.share))
-    state, events = runs.read_run(run_folder)
-    objects = RunRepository.open(run_folder / "repository.git")
-    report = build_report(state, events)
-    rows = {row.id: row for row in report.tasks}
+    state = run.state
+    objects = RunRepository.open(run.folder / "repository.git")
+    rows = {row.id: row for row in run.report.tasks}
     results = [
         _bundled(
-            _result(one, rows[one.task.id], evidence=_find_evidence(job, run_folder, one)),
+            _result(one, rows[one.task.id], evidence=_find_evidence(job, run.folder, one)),
             objects,
             folder,
             share,
@@ -87,8 +87,8 @@ def _leave(job: Job, share: Plan, run_folder: Path, *, round_number: int) -> Non
         tasks=tuple(results),
     )
     write_document(job, folder / RESULTS_FILE, asdict(document))
-    copy_logs(job, run_folder, folder)
-    _write_page(job, folder, report)
+    copy_logs(job, run.folder, folder)
+    _write_page(job, folder, run.report)
 
 
 def _write_page(job: Job, folder: Path, report: Report) -> None:
@@ -98,7 +98,7 @@ def _write_page(job: Job, folder: Path, report: Report) -> None:
     # Rendering drops invisible characters, which may split a secret. So the page is redacted again.
     html = job.redact(render_report(told))
     if len(html) <= MOST_LOG_BYTES:
-        runs.write_report(folder, html, told)
+        write_report(folder, html, told)
 
 
 def _renamed(draft: PromptDraft) -> PromptDraft:
@@ -169,9 +169,8 @@ def _find_evidence(job: Job, run_folder: Path, one: TaskRecord) -> str:
     return next((tail for tail in tails if tail), one.attempt.reason or one.reason)
 
 
-def _conclude(job: Job, run_folder: Path) -> int:
-    state, events = runs.read_run(run_folder)
-    report = build_report(state, events)
+def _conclude(job: Job, run: RecordedRun) -> int:
+    state, report = run.state, run.report
     artifact = share_folder(Path(), job.settings.share)
     job.console.show_report(_as_share(report), artifact)
     if table := breakdown_markdown(report):

@@ -11,6 +11,7 @@ import click
 from concertmaster.cli.finish import run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.recorded_run import read_run
 from concertmaster.events import RunResumed
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
@@ -28,8 +29,7 @@ def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
     """End a run: stop its agents, land nothing more, keep all work."""
     repository = Repository.open(repo)
     folder = runs.find_open_run(repository, run)
-    state, _ = runs.read_run(folder)
-    if not can_go_on(state):
+    if not can_go_on(read_run(folder).state):
         words = "had ended already"
     elif (owner := run_folder.read_owner(folder)) and run_folder.is_locked(folder):
         os.kill(owner, signal.SIGTERM)

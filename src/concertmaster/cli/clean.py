@@ -14,7 +14,8 @@ import click
 
 from concertmaster.cli.options import json_option, repo_option
 from concertmaster.engine.integrator import TRAIN
-from concertmaster.engine.local_run import DRAFTS, build_run_report, read_run, runs_folder
+from concertmaster.engine.local_run import runs_folder
+from concertmaster.engine.recorded_run import DRAFTS, RecordedRun, read_run
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.model import TaskState
@@ -54,9 +55,16 @@ class CleanResult:
 class _EndedRun:
     """A run that may be removed. `is_held` says that a process holds its lock."""
 
-    folder: Path
-    state: RunState
+    recorded: RecordedRun
     is_held: bool
+
+    @property
+    def folder(self) -> Path:
+        return self.recorded.folder
+
+    @property
+    def state(self) -> RunState:
+        return self.recorded.state
 
     def reason_to_stay(self) -> str:
         """Return why the run must stay, "" if it can be removed."""
@@ -67,14 +75,14 @@ class _EndedRun:
         only_here = [key for key, one in self.state.tasks.items() if _is_only_copy(one)]
         if only_here:
             return f"the work of {', '.join(only_here)} lies only here"
-        edited = _find_edited_draft(self.folder)
+        edited = _find_edited_draft(self.recorded)
         return f"somebody wrote {edited}; move it away first" if edited else ""
 
 
-def _find_edited_draft(folder: Path) -> Path | None:
+def _find_edited_draft(run: RecordedRun) -> Path | None:
     """Return the first file among the drafts that a user wrote or edited."""
-    ours = {draft.file: draft.text for draft in build_run_report(folder).follow_ups}
-    for path in sorted((folder / DRAFTS).glob("*")):
+    ours = {draft.file: draft.text for draft in run.report.follow_ups}
+    for path in sorted((run.folder / DRAFTS).glob("*")):
         text = ours.get(path.name, "").encode("utf-8", "surrogateescape")
         if not path.is_file() or path.read_bytes() != text:
             return path
@@ -95,9 +103,7 @@ def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> CleanRe
     """
     folders = run_folder.list_runs(runs_folder(repository))
     runs = {
-        folder.name: _EndedRun(
-            folder=folder, state=read_run(folder)[0], is_held=run_folder.is_locked(folder)
-        )
+        folder.name: _EndedRun(recorded=read_run(folder), is_held=run_folder.is_locked(folder))
         for folder in folders
     }
     going, kept = _sort_worktrees(runs, cache, runs_folder(repository))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from concertmaster.cli.finish import finish, run_home
 from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.journal import Journal
+from concertmaster.engine.recorded_run import RecordedRun
 from concertmaster.errors import UsageError
 from concertmaster.events import ResultReceived, RunStarted
 from concertmaster.files import run_folder
@@ -138,8 +138,8 @@ def _skipped(one: GivenBranch, target: str) -> Skipped:
 
 def land_branches(
     planned: BranchPlan, home: runs.RunHome, *, progress: ProgressListener, guard: Guard
-) -> Path:
-    """Land the branches that pass, and return the run's folder.
+) -> RecordedRun:
+    """Land the branches that pass, and return the run.
 
     A branch that does not pass is reported and stays as it is.
     """
@@ -154,8 +154,7 @@ def land_branches(
     run_folder.write_plan(folder, plan)
     opening = RunStarted(run=plan.run)
     run = runs.LocalRun(repository=repository, folder=folder)
-    runs.settle_run(run, home, progress=progress, guard=guard, opening=opening)
-    return folder
+    return runs.settle_run(run, home, progress=progress, guard=guard, opening=opening)
 
 
 def _receive(
@@ -196,5 +195,5 @@ def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: An
         for note in planned.plan.notes:
             console.note(note)
         with console.progress() as progress:
-            folder = land_branches(planned, run_home(), progress=progress, guard=guard)
-    return finish(console, folder)
+            run = land_branches(planned, run_home(), progress=progress, guard=guard)
+    return finish(console, run)

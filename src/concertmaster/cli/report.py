@@ -9,6 +9,7 @@ import click
 from concertmaster.cli.finish import finish
 from concertmaster.cli.options import json_option, repo_option, run_argument
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.recorded_run import read_run
 from concertmaster.git.repository import Repository
 from concertmaster.terminal.console import Console
 
@@ -20,4 +21,4 @@ from concertmaster.terminal.console import Console
 @click.pass_obj
 def report(console: Console, /, run: str, repo: Path, json: bool) -> int:
     """Write and show the report of a run (default: the newest)."""
-    return finish(console, runs.find_run(Repository.open(repo), run), is_full=True)
+    return finish(console, read_run(runs.find_run(Repository.open(repo), run)), is_full=True)

@@ -9,6 +9,7 @@ import click
 from concertmaster.cli.finish import finish, run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument, setting_option
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.recorded_run import read_run
 from concertmaster.events import RunResumed
 from concertmaster.git.repository import Repository
 from concertmaster.sandbox.supervisor import Guard
@@ -25,13 +26,13 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     """Go on with a run that crashed, was interrupted, or was stopped."""
     repository = Repository.open(repo)
     folder = runs.find_open_run(repository, run)
-    runs.read_run(folder)  # raises before anything changes if the run cannot be read
+    read_run(folder)  # raises before anything changes if the run cannot be read
     with Guard() as guard, console.progress() as progress:
-        runs.resume_run(
+        ended = runs.resume_run(
             runs.LocalRun(repository=repository, folder=folder),
             run_home(),
             progress=progress,
             guard=guard,
             opening=RunResumed(budget_usd=budget),
         )
-    return finish(console, folder)
+    return finish(console, ended)

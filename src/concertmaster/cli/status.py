@@ -8,6 +8,7 @@ import click
 
 from concertmaster.cli.options import json_option, repo_option, run_argument
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.recorded_run import read_run
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.terminal.console import Console
@@ -23,12 +24,10 @@ def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
     repository = Repository.open(repo)
     if run:
         folder = runs.find_run(repository, run)
-        console.show_status(
-            runs.build_run_report(folder), folder, running=run_folder.is_locked(folder)
-        )
+        console.show_status(read_run(folder).report, folder, running=run_folder.is_locked(folder))
         return 0
     folders = run_folder.list_runs(runs.runs_folder(repository))
     console.show_runs(
-        [(runs.build_run_report(folder), run_folder.is_locked(folder)) for folder in folders]
+        [(read_run(folder).report, run_folder.is_locked(folder)) for folder in folders]
     )
     return 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,6 +16,7 @@ from concertmaster.agents.registry import find_agent
 from concertmaster.engine.agent_sandbox import replace_unsandboxed
 from concertmaster.engine.event_loop import EventLoop
 from concertmaster.engine.journal import Journal
+from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run
 from concertmaster.engine.run_context import PROMPTS, RunContext
 from concertmaster.errors import EnvironmentFault, Error, UsageError
 from concertmaster.events import (
@@ -27,19 +27,15 @@ from concertmaster.events import (
     RunStarted,
     StopRequested,
 )
-from concertmaster.files import atomic, run_folder
+from concertmaster.files import run_folder
 from concertmaster.git.command import OWNER
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
-from concertmaster.report.build import build_report
-from concertmaster.report.model import Report
 from concertmaster.report.outcome import can_go_on
 from concertmaster.report.progress import ProgressListener
-from concertmaster.run.state import RunState
-from concertmaster.run.state_machine import fold_events
 from concertmaster.sandbox import host, permissions
 from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
@@ -47,7 +43,6 @@ from concertmaster.sandbox.users import Accounts
 from concertmaster.text.display import duration
 from concertmaster.worktrees.manager import Worktrees
 
-DRAFTS = "follow-ups"
 _GOES_ON = RunResumed()
 MOST_OPEN_RUNS = 20  # newest runs that are searched for one that can be resumed
 MEASURE_SECONDS = 3.0  # agents do not fill memory or disk faster
@@ -111,13 +106,15 @@ def find_open_run(repository: Repository, name: str) -> Path:
 
 def _is_open(folder: Path) -> bool:
     try:
-        return can_go_on(read_run(folder)[0])
+        return can_go_on(read_run(folder).state)
     except Error:  # a run of another version, or a broken one
         return False
 
 
-def start_run(planned: Planned, home: RunHome, *, progress: ProgressListener, guard: Guard) -> Path:
-    """Run a new plan to its end; return the run's folder."""
+def start_run(
+    planned: Planned, home: RunHome, *, progress: ProgressListener, guard: Guard
+) -> RecordedRun:
+    """Run a new plan to its end; return the run."""
     agents, notes = prepare_agents(planned.plan, home, guard)
     plan = add_notes(planned.plan, notes)
     folder = runs_folder(planned.repository) / plan.run
@@ -129,8 +126,7 @@ def start_run(planned: Planned, home: RunHome, *, progress: ProgressListener, gu
     run = LocalRun(repository=planned.repository, folder=folder)
     context = make_context(plan, run, home, guard=guard, agents=agents)
     with run_folder.lock_run(folder):
-        _perform(context, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
-    return folder
+        return _perform(context, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
 
 
 def resume_run(
@@ -140,8 +136,8 @@ def resume_run(
     progress: ProgressListener,
     guard: Guard,
     opening: RunResumed = _GOES_ON,
-) -> None:
-    """Go on with a run whose process died, was interrupted or had stopped.
+) -> RecordedRun:
+    """Go on with a run whose process died, was interrupted or had stopped; return its end.
 
     With `cancelled` the opening only ends the run in good order. Its `budget_usd` replaces the
     plan's budget.
@@ -153,7 +149,7 @@ def resume_run(
         host.sweep(f"{plan.run}/")
         _await_git_of(dead)
         context = make_context(plan, run, home, guard=guard, agents=agents)
-        _perform(context, opening, progress=progress, seconds=home.seconds)
+        return _perform(context, opening, progress=progress, seconds=home.seconds)
 
 
 def settle_run(
@@ -163,12 +159,12 @@ def settle_run(
     progress: ProgressListener,
     guard: Guard,
     opening: RunStarted | RunResumed = _GOES_ON,
-) -> None:
-    """Land the results at the start of the run's journal; no agent runs."""
+) -> RecordedRun:
+    """Land the results at the start of the run's journal; no agent runs. Return the run's end."""
     plan = run_folder.read_plan(run.folder)
     context = make_context(plan, run, home, guard=guard, agents={})
     with run_folder.lock_run(run.folder):
-        _perform(context, opening, progress=progress, seconds=home.seconds)
+        return _perform(context, opening, progress=progress, seconds=home.seconds)
 
 
 def _await_git_of(dead: int | None) -> None:
@@ -256,8 +252,8 @@ def _close(folder: Path) -> None:
 
 def _perform(
     context: RunContext, opening: Event, *, progress: ProgressListener, seconds: float | None = None
-) -> None:
-    record = Journal(context.folder / "journal.jsonl")
+) -> RecordedRun:
+    record = Journal(context.folder / JOURNAL)
     record.repair()
     past = record.read()
     _discard_unnamed(context, past)
@@ -265,7 +261,8 @@ def _perform(
     with _signals(loop), _deadline(loop, seconds):
         run_folder.write_owner(context.folder)
         is_begun = bool(past) or opening != _GOES_ON  # the process may die before the first event
-        loop.run(opening if is_begun else RunStarted(run=context.plan.run), past=past)
+        state = loop.run(opening if is_begun else RunStarted(run=context.plan.run), past=past)
+    return RecordedRun(folder=context.folder, state=state, events=record.read())
 
 
 def _discard_unnamed(context: RunContext, past: Sequence[Event]) -> None:
@@ -310,30 +307,3 @@ def _signals(loop: EventLoop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def read_run(folder: Path) -> tuple[RunState, tuple[Event, ...]]:
-    """Return the state and the events of a run, also of one that another process owns."""
-    plan = run_folder.read_plan(folder)
-    events = Journal(folder / "journal.jsonl").read()
-    return fold_events(plan, events), events
-
-
-def build_run_report(folder: Path) -> Report:
-    """Return the report of a run, also of one that still goes on."""
-    state, events = read_run(folder)
-    return build_report(state, events)
-
-
-def write_report(folder: Path, html: str, found: Report) -> None:
-    """Write report.json and report.html to the run's folder, and drafts of follow-up prompts.
-
-    An existing draft is kept, because people may have edited it.
-    """
-    atomic.write_atomically(folder / "report.json", json.dumps(asdict(found), indent=1) + "\n")
-    atomic.write_atomically(folder / "report.html", html)
-    drafts = folder / DRAFTS
-    for draft in found.follow_ups:
-        drafts.mkdir(exist_ok=True)
-        if not (drafts / draft.file).exists():
-            atomic.write_atomically(drafts / draft.file, draft.text)

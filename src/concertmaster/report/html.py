@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from concertmaster.model import Usage
 from concertmaster.report import summary
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.text.display import display, duration, shorten_id
@@ -16,11 +17,14 @@ from concertmaster.text.display import display, duration, shorten_id
 if TYPE_CHECKING:
     from jinja2 import Template
 
+NARROWEST_BAR = 0.4  # percent, as in the style of the page
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineBar:
     """A bar on the timeline; `left` and `width` are percent of the run.
 
+    A `width` of 0 is drawn as the narrowest bar that can be seen, by the style of the page.
     `kind` is a phase, or for a check "green" or "red".
     """
 
@@ -31,21 +35,15 @@ class TimelineBar:
     title: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineLane:
-    """A line of the timeline: the bars of one task, or of the merge queue."""
-
-    name: str
-    bars: tuple[TimelineBar, ...]
-
-
 def render_report(report: Report) -> str:
     """Return the report as one HTML page."""
     return _template().render(
         report=report,
         headline=summary.headline(report),
         facts=tuple(summary.facts(report)),
-        lanes=_lanes(report),
+        lanes=[tuple(_phase_bars(report, task)) for task in report.tasks],
+        check_bars=tuple(_check_bars(report)),
+        no_usage=Usage(),
         pauses=tuple(_percent(report, pause.started_at) for pause in report.pauses),
     )
 
@@ -74,25 +72,19 @@ def _moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _lanes(report: Report) -> tuple[TimelineLane, ...]:
-    lanes = [
-        TimelineLane(name=task.id, bars=tuple(_phase_bars(report, task))) for task in report.tasks
-    ]
-    train = TimelineLane(name="train", bars=tuple(_check_bars(report)))
-    return tuple(lane for lane in (*lanes, train) if lane.bars)
-
-
 def _phase_bars(report: Report, task: TaskRow) -> Iterator[TimelineBar]:
+    again = len(task.attempts) > 1
     for attempt in task.attempts:
         for row in attempt.phases:
             failed = "" if row.finished else ", did not pass"
             left, width = _place(report, row.started_at, row.ended_at)
+            words = f"attempt {attempt.number}: {row.phase}" if again else row.phase
             yield TimelineBar(
                 left=left,
                 width=width,
                 kind=row.phase,
                 finished=row.finished,
-                title=f"attempt {attempt.number}: {row.phase}, {duration(row.seconds)}{failed}",
+                title=f"{words}, {duration(row.seconds)}{failed}",
             )
 
 
@@ -113,11 +105,12 @@ def _check_bars(report: Report) -> Iterator[TimelineBar]:
 def _place(report: Report, start: float, end: float) -> tuple[float, float]:
     """Return the left edge and the width of a bar, in percent."""
     left = _percent(report, start)
-    return left, _percent(report, end) - left
+    width = round(_percent(report, end) - left, 2)
+    return left, width if width > NARROWEST_BAR else 0.0
 
 
 def _percent(report: Report, at: float) -> float:
     """Return the position of a moment on the timeline, from which pauses are cut out."""
     paused = sum(max(0.0, min(p.ended_at, at) - p.started_at) for p in report.pauses)
     share = (at - report.started_at - paused) / (report.wall_seconds or 1.0)
-    return round(100 * min(max(share, 0.0), 1.0), 3)
+    return round(100 * min(max(share, 0.0), 1.0), 2)

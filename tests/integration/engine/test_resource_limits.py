@@ -12,6 +12,7 @@ import pytest
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.integrator import TRAIN
 from concertmaster.engine.journal import Journal
+from concertmaster.engine.recorded_run import read_run
 from concertmaster.events import Throttled
 from concertmaster.model import Shortage
 from concertmaster.planning.build_plan import make_plan
@@ -91,7 +92,7 @@ class Machine:
         planned = make_plan(asked)
         with Guard() as guard, self.console.progress() as progress:
             home = self.home(measure)
-            return runs.start_run(planned, home, progress=progress, guard=guard)
+            return runs.start_run(planned, home, progress=progress, guard=guard).folder
 
     def resume(self, folder: Path, measure: Measure) -> None:
         with Guard() as guard, self.console.progress() as progress:
@@ -151,7 +152,7 @@ def test_with_little_memory_one_agent_runs_until_there_is_enough_and_the_run_say
 
     folder = machine.begin(script, measure, slots=3, check=machine.wait_for("measured"))
 
-    report = runs.build_run_report(folder)
+    report = read_run(folder).report
     assert states(report) == ["landed"] * 3
     assert max(seen) == 1
     assert shortages(folder) == [Shortage.MEMORY, None]
@@ -175,7 +176,7 @@ def test_on_a_full_disk_what_runs_lands_then_the_run_stops_and_is_resumed_later(
 
     folder = machine.begin(script, measure, slots=1)
 
-    report = runs.build_run_report(folder)
+    report = read_run(folder).report
     assert exit_code(report.ended) == 4
     assert sorted(states(report)) == ["landed", "waiting", "waiting"]
     words = "0.2 GiB of the disk of /cache is free, new agents wait until it is 1.5 GiB"
@@ -185,12 +186,12 @@ def test_on_a_full_disk_what_runs_lands_then_the_run_stops_and_is_resumed_later(
 
     machine.resume(folder, lambda: free(disk=0.27))
 
-    assert exit_code(runs.build_run_report(folder).ended) == 4
+    assert exit_code(read_run(folder).report.ended) == 4
     assert machine.starts == 1
 
     machine.resume(folder, free)
 
-    report = runs.build_run_report(folder)
+    report = read_run(folder).report
     assert (exit_code(report.ended), states(report)) == (0, ["landed"] * 3)
     assert [len(task.attempts) for task in report.tasks] == [1] * 3
 
@@ -212,7 +213,7 @@ def test_room_that_the_run_itself_makes_is_waited_for(
     script = f"touch {{outside}}/start-{{name}}; {machine.wait_for('told')}; echo > {{name}}.txt"
     folder = machine.begin(script, measure, slots=1, landing=landing)
 
-    assert states(runs.build_run_report(folder)) == [end] * 3
+    assert states(read_run(folder).report) == [end] * 3
     assert Shortage.DISK in shortages(folder)
 
 
@@ -222,7 +223,7 @@ def test_a_machine_that_cannot_be_measured_is_no_obstacle(machine: Machine) -> N
 
     folder = machine.begin("echo {name} > {name}.txt", measure, slots=3)
 
-    assert states(runs.build_run_report(folder)) == ["landed"] * 3
+    assert states(read_run(folder).report) == ["landed"] * 3
     assert shortages(folder) == []
 
 
@@ -233,7 +234,7 @@ def test_a_run_that_stopped_on_a_full_disk_goes_on_where_nothing_can_be_measured
         raise OSError("the disk has gone")
 
     folder = machine.begin("echo {name} > {name}.txt", lambda: free(disk=0.1), slots=3)
-    assert exit_code(runs.build_run_report(folder).ended) == 4
+    assert exit_code(read_run(folder).report.ended) == 4
     machine.resume(folder, measure)
 
-    assert states(runs.build_run_report(folder)) == ["landed"] * 3
+    assert states(read_run(folder).report) == ["landed"] * 3

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from concertmaster.events import RunResumed
+from concertmaster.events import Event, PhaseFinished, RunResumed
+from concertmaster.model import Usage
 from concertmaster.report.html import render_report
 from tests import journals
 from tests.journals import HOSTILE, START, make_plan, make_task
@@ -61,11 +62,11 @@ def test_what_sent_the_work_back_to_the_agent_is_told() -> None:
     page = Page(render_report(journals.tell_story(make_plan(), story)[1]))
 
     assert "did not passgreet <them>" in page.text
-    assert "attempt 1: implement, 1.0s, did not pass" in page.text
+    assert "implement, 1.0s, did not pass" in page.text
 
 
 def test_states_can_be_told_apart(page: Page) -> None:
-    classes = {attributes.get("class", "") for attributes in page.find("td")}
+    classes = {attributes.get("class", "") for attributes in page.find("span")}
 
     assert {"state landed", "state left_out", "state succeeded"} <= classes
 
@@ -87,8 +88,40 @@ def test_pauses_are_cut_out_of_the_timeline() -> None:
 
     page = Page(render_report(journals.tell_story(plan, events)[1]))
 
-    assert [bar["x"] for bar in page.find("rect")] == ["33.333%", "50.0%", "66.667%", "83.333%"]
-    assert [line["x1"] for line in page.find("line")] == ["66.667%"]
+    assert [bar["x"] for bar in page.find("rect")] == ["33.33%", "50.0%", "66.67%", "83.33%"]
+    assert [line["x1"] for line in page.find("line")] == ["66.67%"]
+    assert page.find("use") == [{"href": "#pauses"}]
+
+
+def test_bars_name_the_attempt_where_there_is_more_than_one() -> None:
+    failed = (journals.succeed("one", at=2)[0], journals.fail("one", at=5, reason="no"))
+    story = (*journals.begin(), *failed, *journals.succeed("one", at=6, attempt=2))
+    text = Page(render_report(journals.tell_story(make_plan(), story)[1])).text
+
+    assert "attempt 1: implement, 1.0s, did not pass" in text
+    assert "attempt 2: implement, 1.0s" in text
+
+
+def _without_usage(event: Event) -> Event:
+    assert isinstance(event, PhaseFinished)
+    return replace(event, usage=Usage(), session="")
+
+
+def test_a_large_run_has_a_page_of_one_kilobyte_per_task_that_loads_folded() -> None:
+    def page_of(count: int) -> str:
+        names = [f"task{number:04}-1a2b" for number in range(count)]
+        plan = make_plan(tasks=[make_task(name, title=f"Do {name}", paths=()) for name in names])
+        ends = (event for name in names for event in journals.succeed(name, at=2))
+        quiet = (_without_usage(event) for event in ends)
+        landed = journals.land(*names, at=9)
+        return render_report(journals.tell_story(plan, (*journals.begin(), *quiet, landed))[1])
+
+    large = page_of(60)
+
+    assert len(large) - len(page_of(10)) <= 50 * 1000
+    rows = [one for one in Page(large).find("details") if one.get("id", "").startswith("task")]
+    assert len(rows) == 60
+    assert all("open" not in row for row in rows)
 
 
 def test_hostile_text_stays_text() -> None:

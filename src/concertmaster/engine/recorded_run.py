@@ -1,0 +1,56 @@
+"""Reads a run from its folder, and writes its report there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from concertmaster.engine.journal import Journal
+from concertmaster.events import Event
+from concertmaster.files import atomic, run_folder
+from concertmaster.report.build import build_report
+from concertmaster.report.model import Report
+from concertmaster.run.state import RunState
+from concertmaster.run.state_machine import fold_events
+
+JOURNAL = "journal.jsonl"
+DRAFTS = "follow-ups"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedRun:
+    """A run as its journal tells it. `state` is the fold of `events`.
+
+    A large run takes seconds to fold, so one that has just ended brings its state along.
+    """
+
+    folder: Path
+    state: RunState
+    events: tuple[Event, ...]
+
+    @cached_property
+    def report(self) -> Report:
+        return build_report(self.state, self.events)
+
+
+def read_run(folder: Path) -> RecordedRun:
+    """Return the run of a folder, also one that still goes on or that another process owns."""
+    plan = run_folder.read_plan(folder)
+    events = Journal(folder / JOURNAL).read()
+    return RecordedRun(folder=folder, state=fold_events(plan, events), events=events)
+
+
+def write_report(folder: Path, html: str, found: Report) -> None:
+    """Write report.json and report.html to the run's folder, and drafts of follow-up prompts.
+
+    An existing draft is kept, because people may have edited it.
+    """
+    atomic.write_atomically(folder / "report.json", json.dumps(asdict(found), indent=1) + "\n")
+    atomic.write_atomically(folder / "report.html", html)
+    drafts = folder / DRAFTS
+    for draft in found.follow_ups:
+        drafts.mkdir(exist_ok=True)
+        if not (drafts / draft.file).exists():
+            atomic.write_atomically(drafts / draft.file, draft.text)
