@@ -13,7 +13,7 @@ ACT := .cache/act/.installed
 WORKFLOWS := .cache/workflows/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format types fast matrix crash e2e image bench demo claude schema lock clean
+.PHONY: help setup test lint format types fast matrix crash e2e image bench demo claude schema docs pictures lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ claude: $(CLAUDE) ## the real agent CLI, for the tests that drive it
 
 schema: setup ## write the JSON schema of concertmaster.yml anew
 	$(BIN)/python schemas/write_schema.py
+
+pictures: setup ## write the pictures of the documents anew, from a real run
+	$(BIN)/python docs/pictures/write_run.py
+
+docs: setup ## write the tables of the documents anew
+	$(BIN)/python -m docs.write_tables
 
 lock: setup ## renew the lock files of Python
 	$(LOCK) --output-file=requirements.lock pyproject.toml

@@ -236,7 +236,7 @@ def test_the_major_version_is_the_same_everywhere() -> None:
     major = max(1, int(__version__.partition(".")[0]))
     refs = {
         found
-        for file in (*EXAMPLES.values(), read("README.md"))
+        for file in (*EXAMPLES.values(), read("docs/github.md"))
         for found in re.findall(rf"{NAME}[\w./-]*[@:#]v?(\d+)\b", file.text)
     }
     assert refs == {str(major)}
@@ -248,36 +248,39 @@ def test_the_pinned_agent_of_the_host_example_is_the_tested_one() -> None:
     assert found == pinned["@anthropic-ai/claude-code"]
 
 
-def test_the_readme_has_the_table_of_inputs() -> None:
+def test_the_page_has_the_table_of_inputs() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.+?) \|$", on_github(), re.MULTILINE)
     wanted = {name: one["default"] for name, one in called("orchestrate")["inputs"].items()}
     shown = {name: default.strip("`") for name, default, _ in rows if name in wanted}
     assert shown == {name: str(default) for name, default in wanted.items()}
 
 
-def test_the_readme_names_every_secret() -> None:
+def test_the_page_names_every_secret() -> None:
     shown = {*re.findall(r"`(\w+)`", on_github())}
     assert {*called("orchestrate")["secrets"]} <= shown
 
 
-def test_the_readme_shows_the_file_to_copy() -> None:
+def test_the_page_shows_the_file_to_copy() -> None:
     copied = f"https://raw.githubusercontent.com/{NAME}/v1/examples/minimal.yml"
     assert copied in on_github()
-    for path in re.findall(r"\(((?:examples|host)/[\w./-]+)\)", on_github()):
+    for path in re.findall(r"\(\.\./((?:examples|host)/[\w./-]+)\)", on_github()):
         assert (ROOT / path).is_file(), path
-    linked = {*re.findall(r"\(examples/([\w-]+)\.yml\)", on_github())}
+    linked = {*re.findall(r"\(\.\./examples/([\w-]+)\.yml\)", on_github())}
     assert linked == {*EXAMPLES, "parent-issue"}
 
 
 def on_github() -> str:
-    """Return the section `On GitHub` of the README."""
-    found = re.search(r"^## On GitHub$(.*?)^## ", read("README.md").text, re.MULTILINE | re.DOTALL)
-    assert found
-    return found[1]
+    """Return the page `On GitHub` of the documents."""
+    return read("docs/github.md").text
 
 
 def test_everything_is_of_one_owner() -> None:
-    texts = [*(file.text for file in EVERYTHING), read("README.md").text, read("SECURITY.md").text]
+    pages = (
+        "README.md",
+        "SECURITY.md",
+        *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+    )
+    texts = [*(file.text for file in EVERYTHING), *(read(page).text for page in pages)]
     named = r"(?:github\.com/|githubusercontent\.com/|ghcr\.io/|uses: )([\w-]+)/concertmaster\b"
     assert {owner for text in texts for owner in re.findall(named, text)} == {
         NAME.split("/")[0],
@@ -288,7 +291,7 @@ def test_everything_is_of_one_owner() -> None:
 # --- whole steps --------------------------------------------------------------------------------
 
 
-def test_the_first_step_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+def test_the_first_step_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     """The repository has a remote, and a copy of the example replaces the download."""
     (block,) = re.findall(r"```sh\n(\s+mkdir.*?)```", on_github(), re.DOTALL)
     download = f'curl() {{ cp "{ROOT}/examples/minimal.yml" .github/workflows/orchestrate.yml; }}'

@@ -1,10 +1,8 @@
-"""The declarations of settings are sound, and README tells them."""
+"""The declarations of settings are sound."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +16,6 @@ from concertmaster.settings.declarations import (
     Settings,
     settings_of,
 )
-
-ROOT = Path(__file__).parents[3]
-ROW = re.compile(r"^\| `(\w+)` \| (.*?) ?\| (.*?) ?\| .+ \|$", re.MULTILINE)
 
 
 def test_every_field_of_the_settings_is_declared() -> None:
@@ -56,17 +51,3 @@ def test_a_comment_never_sets_what_runs_or_what_an_agent_sees(kind: Kind) -> Non
 def test_a_comment_sets_these_and_no_other() -> None:
     wanted = "parallel agent budget landing timeout target phases"
     assert {*settings_of(Place.COMMENT)} == {*wanted.split()}
-
-
-def test_the_readme_has_the_table_of_settings() -> None:
-    """Name, option and default of each setting."""
-    readme = (ROOT / "README.md").read_text()
-    chapter = readme.partition("\n## Settings\n")[2].partition("\n## ")[0]
-    shown = {name: (option, default) for name, option, default in ROW.findall(chapter)}
-    assert shown == {name: readme_cells(setting) for name, setting in SETTINGS.items()}
-
-
-def readme_cells(setting: Setting) -> tuple[str, str]:
-    option = f"`{setting.option}`" if Place.OPTION in setting.places else ""
-    default = setting.unset or (setting.written_default and f"`{setting.written_default}`")
-    return option, default
