@@ -28,7 +28,7 @@ PACKAGES = {
     "files": "text",
     "insight": "text git",
     "landing": "text git",
-    "worktrees": "git sandbox files",
+    "worktrees": "text git sandbox files",
     "planning": "text settings git prompts sandbox files insight",
     "run": "landing planning",
     "rounds": "text git prompts files landing planning run",
@@ -75,8 +75,8 @@ SHELL = frozenset(
     engine.reviewer
     engine.run_context
     files.add_files files.atomic files.run_folder files.untrusted
-    git.branches git.command git.remote git.remote_errors git.repository git.run_repository
-    git.tree_size
+    git.branches git.command git.remote git.remote_errors git.remotes git.repository
+    git.run_repository git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows
     insight.footprint insight.mentions
@@ -88,13 +88,13 @@ SHELL = frozenset(
     retry
     rounds.bundles rounds.check_result rounds.documents rounds.state_branch
     sandbox.download_cache sandbox.exit_status sandbox.guard_server sandbox.host sandbox.output
-    sandbox.permissions sandbox.supervisor sandbox.users
+    sandbox.permissions sandbox.ports sandbox.supervisor sandbox.users
     settings.access settings.action_inputs settings.process settings.sources
     templates
     terminal.console terminal.live
     watch.follow watch.poller
-    worktrees.file_listing worktrees.manager worktrees.owner worktrees.removal worktrees.staging
-    worktrees.strays worktrees.worktree
+    worktrees.file_listing worktrees.manager worktrees.owner worktrees.place
+    worktrees.removal worktrees.staging worktrees.strays worktrees.variables worktrees.worktree
     """.split()
 )
 # Beyond "one module each", which holds for every outside library.

@@ -49,7 +49,7 @@ def check_end(world: World, undisturbed: Undisturbed, *, code: int) -> None:
     kept = world.git("branch", "--list", "--format=%(refname)", "concertmaster/*")
     assert kept == f"refs/heads/concertmaster/{run.name}/{find_task(run, 'stubborn')}"
     assert "stubborn.txt" in world.git("ls-tree", "--name-only", kept)
-    assert not list(world.cache.iterdir()), "an attempt's folder is left"
+    assert not world.attempts, "an attempt's folder is left"
     wait_until(lambda: not living())
 
 

@@ -53,7 +53,7 @@ def branch_of(world: World, run: Run, name: str) -> str:
 def nothing_is_left_of(world: World) -> bool:
     assert "Traceback" not in world.output()
     wait_until(lambda: not living())
-    return not list(world.cache.iterdir())
+    return not world.attempts
 
 
 def end_of(process: subprocess.Popen[bytes]) -> int:
@@ -118,8 +118,8 @@ def test_cancel_ends_a_run_whose_process_was_killed_and_keeps_what_it_left(world
     check_cancelled(world)
     attempts = world.last_run().state.tasks.values()
     (folder,) = [a.folder for task in attempts for a in task.attempts if a.folder_stays]
-    assert [str(path) for path in world.cache.iterdir()] == [folder]
-    assert (next(world.cache.iterdir()) / "tree" / "half.txt").read_text() == "half\n"
+    assert [str(path) for path in world.attempts] == [folder]
+    assert (world.attempts[0] / "project" / "half.txt").read_text() == "half\n"
 
 
 def test_cancel_of_a_run_that_was_killed_before_any_agent_began_leaves_nothing(

@@ -102,8 +102,11 @@ class World:
         return self.folder / "project"
 
     @property
-    def cache(self) -> Path:
-        return self.folder / "cache" / "concertmaster" / "attempts"
+    def attempts(self) -> list[Path]:
+        """The folders of attempts, in any state of their making or removal."""
+        place = self.folder / "project.attempts"
+        entries = place.iterdir() if place.exists() else ()
+        return [entry for entry in entries if entry.name != "CACHEDIR.TAG"]
 
     def git(self, *args: str) -> str:
         command = ["git", *args]
@@ -139,7 +142,7 @@ class World:
         env = os.environ | {
             "HOME": str(self.folder / "home"),
             "PATH": os.pathsep.join(filter(None, [path, os.environ["PATH"]])),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "CONCERTMASTER_WORKTREES": str(self.folder),
         }
         with (self.folder / "output").open("ab") as output:
             return subprocess.Popen(

@@ -67,6 +67,7 @@ def home(job: Job, accounts: Accounts | None) -> runs.RunHome:
     return runs.RunHome(
         cache=job.folder / ATTEMPTS,
         accounts=accounts,
+        name=job.settings.repository.rpartition("/")[2],
         environment=job.environment,
         place=RunPlace.GITHUB,
         seconds=usable_seconds(job),

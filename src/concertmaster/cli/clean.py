@@ -6,7 +6,7 @@ that holds work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from concertmaster.cli.options import json_option, repo_option
 from concertmaster.engine.integrator import TRAIN
 from concertmaster.engine.local_run import runs_folder
 from concertmaster.engine.recorded_run import DRAFTS, RecordedRun, read_run
+from concertmaster.errors import Error
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.model import TaskState
@@ -26,6 +27,7 @@ from concertmaster.sandbox import host
 from concertmaster.settings.process import find_cache
 from concertmaster.terminal.console import Console
 from concertmaster.worktrees.owner import AttemptOwner, discard_attempt, list_attempts
+from concertmaster.worktrees.place import choose_place, close_place
 
 _ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
@@ -53,26 +55,29 @@ class CleanResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _EndedRun:
-    """A run that may be removed. `is_held` says that a process holds its lock."""
+    """A run that may be removed. `is_held` says that a process holds its lock.
 
-    recorded: RecordedRun
+    It is not recorded where it cannot be read, and `fault` says why.
+    """
+
+    folder: Path
+    recorded: RecordedRun | None
     is_held: bool
+    fault: str = ""
 
     @property
-    def folder(self) -> Path:
-        return self.recorded.folder
-
-    @property
-    def state(self) -> RunState:
-        return self.recorded.state
+    def state(self) -> RunState | None:
+        return self.recorded.state if self.recorded else None
 
     def reason_to_stay(self) -> str:
         """Return why the run must stay, "" if it can be removed."""
         if self.is_held:
             return "it is being worked on"
-        if can_go_on(self.state):
+        if self.recorded is None:
+            return f"{self.fault}; mend it: concertmaster repair {self.folder.name}"
+        if can_go_on(self.recorded.state):
             return f"it can go on: concertmaster resume {self.folder.name}"
-        only_here = [key for key, one in self.state.tasks.items() if _is_only_copy(one)]
+        only_here = [key for key, one in self.recorded.state.tasks.items() if _is_only_copy(one)]
         if only_here:
             return f"the work of {', '.join(only_here)} lies only here"
         edited = _find_edited_draft(self.recorded)
@@ -99,19 +104,20 @@ def _is_only_copy(record: TaskRecord) -> bool:
 def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> CleanResult:
     """Remove the runs and worktrees that are safe to remove, worktrees first.
 
-    With `dry_run`, remove nothing and return what would be removed.
+    Worktrees are looked for in `cache`, beside the checkout and where the runs have recorded. With
+    `dry_run`, remove nothing and return what would be removed.
     """
     folders = run_folder.list_runs(runs_folder(repository))
-    runs = {
-        folder.name: _EndedRun(recorded=read_run(folder), is_held=run_folder.is_locked(folder))
-        for folder in folders
-    }
-    going, kept = _sort_worktrees(runs, cache, runs_folder(repository))
+    runs = {folder.name: _look_at(folder) for folder in folders}
+    places = _find_places(repository, folders, cache)
+    going, kept = _sort_worktrees(runs, places, runs_folder(repository))
     reasons = {name: run.reason_to_stay() for name, run in runs.items()}
     ended = [name for name, reason in reasons.items() if not reason]
     if not dry_run:
         for folder in going:
             discard_attempt(folder)
+        for place in places:
+            close_place(place)
         for name in ended:
             _remove_run(runs[name], repository)
     return CleanResult(
@@ -121,13 +127,31 @@ def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> CleanRe
     )
 
 
+def _look_at(folder: Path) -> _EndedRun:
+    """Return the run, also one that cannot be read: it must not keep others from being removed."""
+    is_held = run_folder.is_locked(folder)
+    try:
+        return _EndedRun(folder=folder, recorded=read_run(folder), is_held=is_held)
+    except Error as error:
+        fault = f"{error.what} ({error.why})" if error.why else error.what
+        return _EndedRun(folder=folder, recorded=None, is_held=is_held, fault=fault)
+
+
+def _find_places(repository: Repository, runs: Collection[Path], cache: Path) -> list[Path]:
+    """Return every folder that may hold attempts at the repository."""
+    recorded = [place for run in runs if (place := run_folder.read_place(run))]
+    usual = choose_place(repository.root, repository.name, home=Path.home(), cache=cache).folder
+    return list(dict.fromkeys((cache, usual, *recorded)))
+
+
 def _sort_worktrees(
-    runs: dict[str, _EndedRun], cache: Path, home: Path
+    runs: dict[str, _EndedRun], places: Collection[Path], home: Path
 ) -> tuple[list[Path], list[tuple[str, str]]]:
     """Return the worktrees to remove, and those to keep with the reason."""
     going: list[Path] = []
     kept: list[tuple[str, str]] = []
-    for folder, owner in list_attempts(cache).items():
+    attempts = [pair for place in places for pair in list_attempts(place).items()]
+    for folder, owner in attempts:
         if not Path(owner.repository).is_relative_to(home):
             continue
         reason = _reason_to_keep(runs.get(owner.run), owner)
@@ -146,6 +170,8 @@ def _reason_to_keep(run: _EndedRun | None, owner: AttemptOwner) -> str:
         return "its run is being worked on"
     if owner.task == TRAIN:
         return ""
+    if run.state is None:
+        return "its run cannot be read, so nobody knows whether its work is saved"
     record = run.state.tasks.get(owner.task)
     ended = [a for a in record.attempts if a.number == owner.attempt] if record else []
     if not ended:

@@ -14,11 +14,13 @@ from concertmaster.agents.registry import KNOWN, find_agent
 from concertmaster.cli.options import json_option, repo_option
 from concertmaster.errors import EnvironmentFault, Error
 from concertmaster.git.repository import Repository
+from concertmaster.planning.checkout import PlanRequest, open_checkout
 from concertmaster.sandbox.resource_limits import LIMITS
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.declarations import FILE_NAMES
 from concertmaster.settings.process import find_cache, read_environment
 from concertmaster.terminal.console import Console
+from concertmaster.worktrees.place import choose_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +48,13 @@ def examine_machine(
 ) -> tuple[DoctorFinding, ...]:
     """Return findings on everything that a run on `path` needs.
 
-    They are the repository, the agents, the guard, and room for worktrees in `cache`.
+    They are the repository, the agents, the guard, and the place of worktrees and its room.
     """
     return (
         *_look_at_repository(path),
         *_look_at_agents(environment.get("PATH", "")),
         _look_at_guard(environment),
-        _look_at_disk(cache),
+        *_look_at_place(path, cache),
     )
 
 
@@ -88,6 +90,24 @@ def _look_at_repository(path: Path) -> Iterator[DoctorFinding]:
         next_step="" if settings else "commit one with a line `check: ...`, or give --check",
         is_needed=False,
     )
+
+
+def _look_at_place(path: Path, cache: Path) -> Iterator[DoctorFinding]:
+    try:
+        repository = Repository.open(path)
+        wanted = open_checkout(PlanRequest(repository=path, prompts=(), options={})).settings
+        place = choose_place(
+            *(repository.root, repository.name),
+            wanted=wanted.worktrees,
+            home=Path.home(),
+            cache=cache,
+        )
+    except Error as error:
+        yield _from_error("worktrees", error)
+        return
+    words = f"lie in {place.folder} ({place.reason})"
+    yield DoctorFinding(name="worktrees", is_fine=True, words=words)
+    yield _look_at_disk(place.folder)
 
 
 def _look_at_agents(search: str) -> Iterator[DoctorFinding]:
@@ -132,7 +152,7 @@ def _look_at_disk(cache: Path) -> DoctorFinding:
         name="disk",
         is_fine=is_fine,
         words=f"{free / (1 << 30):.1f} GiB free for worktrees in {cache}",
-        next_step="" if is_fine else "make room, or set XDG_CACHE_HOME to another disk",
+        next_step="" if is_fine else "make room, or set `worktrees:` to a folder of another disk",
     )
 
 

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import RecordedRun, write_report
 from concertmaster.files import run_folder
+from concertmaster.git.repository import Repository
+from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
 from concertmaster.report.html import render_report
 from concertmaster.report.outcome import exit_code
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.process import find_cache, read_environment
 from concertmaster.terminal.console import Console
+from concertmaster.worktrees.place import AttemptsPlace, choose_place
 
 
 def run_plan(console: Console, planned: Planned, guard: Guard) -> int:
     """Start the run and show its progress and report. Return the exit code."""
     with console.progress() as progress:
-        run = runs.start_run(planned, run_home(), progress=progress, guard=guard)
+        home = run_home(find_place(planned.repository, planned.plan).folder)
+        run = runs.start_run(planned, home, progress=progress, guard=guard)
     return finish(console, run)
 
 
-def run_home() -> runs.RunHome:
-    """Return the cache folder and environment of this user."""
-    return runs.RunHome(cache=find_cache(), environment=read_environment())
+def run_home(attempts: Path | None = None) -> runs.RunHome:
+    """Return the environment of this user and the folder of attempts.
+
+    Without `attempts` it is the cache folder of this user, unless the run has recorded another.
+    """
+    return runs.RunHome(cache=attempts or find_cache(), environment=read_environment())
+
+
+def find_place(repository: Repository, plan: Plan) -> AttemptsPlace:
+    """Return where the attempts of a new run go. Raises UsageError."""
+    wanted = plan.settings.worktrees
+    return choose_place(
+        *(repository.root, repository.name),
+        wanted=wanted,
+        home=Path.home(),
+        cache=find_cache(),
+    )
 
 
 def finish(console: Console, run: RecordedRun, *, is_full: bool = False) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from concertmaster.cli.finish import finish, run_home
+from concertmaster.cli.finish import find_place, finish, run_home
 from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.journal import Journal
@@ -149,6 +149,7 @@ def land_branches(
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
     results = [_receive(one, objects, plan=plan, place=home.place) for one in planned.branches]
     repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    run_folder.write_place(folder, home.cache)
     Journal(folder / "journal.jsonl").append(results)
     # The plan makes the folder a run. Without the results, `resume` would start agents.
     run_folder.write_plan(folder, plan)
@@ -194,6 +195,7 @@ def land(console: Console, /, branches: tuple[str, ...], json: bool, **given: An
         planned = plan_branches(asked, branches)
         for note in planned.plan.notes:
             console.note(note)
+        home = run_home(find_place(planned.repository, planned.plan).folder)
         with console.progress() as progress:
-            run = land_branches(planned, run_home(), progress=progress, guard=guard)
+            run = land_branches(planned, home, progress=progress, guard=guard)
     return finish(console, run)

@@ -28,6 +28,7 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 _METAVARS = {
     Kind.COMMAND: "CMD",
     Kind.NAME: "NAME",
+    Kind.FOLDER: "FOLDER",
     Kind.MODEL: "NAME",
     Kind.BRANCH: "BRANCH",
     Kind.LIST: "WORD,...",

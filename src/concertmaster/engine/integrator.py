@@ -95,7 +95,7 @@ class Integrator:
             if not result.as_it_is:
                 reapplied.append(candidate.task)
         tree = self.context.objects.tree(commit)
-        verdict = _known(tree, command) or self._check(commit)
+        verdict = _known(tree, command) or self._check(commit, base=command.tip)
         if verdict is None:
             return None
         return BatchChecked(
@@ -111,11 +111,11 @@ class Integrator:
             reapplied=tuple(reapplied),
         )
 
-    def _check(self, commit: str, *, is_base: bool = False) -> TreeCheck | None:
+    def _check(self, commit: str, *, base: str = "", is_base: bool = False) -> TreeCheck | None:
         """Check the commit in a worktree of its own; return None if the check was stopped.
 
-        The downloads of the base's setup are kept for later worktrees: no agent has run before it,
-        and its code is the user's own.
+        The target stands at `base` there. The downloads of the base's setup are kept for later
+        worktrees: no agent has run before it, and its code is the user's own.
         """
         began = time.monotonic()
         number = next(self.numbers)
@@ -124,6 +124,7 @@ class Integrator:
             task=TRAIN,
             attempt=number,
             branch=f"concertmaster/{self.context.plan.run}/train",
+            base=base,
         )
         try:
             notes = self.context.hand_out_downloads(worktree)

@@ -52,13 +52,14 @@ MEASURE_SECONDS = 3.0  # agents do not fill memory or disk faster
 class RunHome:
     """The places and limits of a run on this machine.
 
-    Attempts lie below `cache`. The run is stopped after `seconds`; None is no limit. With
-    `accounts` each attempt runs as a user of its own. `measure` returns the free resources of the
-    file systems that hold the given folders.
+    Attempts lie below `cache`, in worktrees that are called `name` ("" = as the checkout). The run
+    is stopped after `seconds`; None is no limit. With `accounts` each attempt runs as a user of its
+    own. `measure` returns the free resources of the file systems that hold the given folders.
     """
 
     cache: Path
     environment: Mapping[str, str]
+    name: str = ""
     place: RunPlace = RunPlace.MACHINE
     seconds: float | None = None
     accounts: Accounts | None = None
@@ -122,6 +123,7 @@ def start_run(
     for blob, data in planned.texts.items():
         (folder / PROMPTS / blob).write_bytes(data)
     planned.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    run_folder.write_place(folder, home.cache)
     run_folder.write_plan(folder, plan)
     run = LocalRun(repository=planned.repository, folder=folder)
     context = make_context(plan, run, home, guard=guard, agents=agents)
@@ -223,8 +225,15 @@ def make_context(
     """Return the tools of a run; creates the run's repository."""
     folder, repository = run.folder, run.repository
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
+    place = run_folder.read_place(folder) or home.cache
     worktrees = Worktrees(
-        objects, user=repository, cache=home.cache, run=plan.run, accounts=home.accounts
+        objects,
+        user=repository,
+        cache=place,
+        run=plan.run,
+        accounts=home.accounts,
+        target=plan.target,
+        name=home.name,
     )
     if home.accounts:
         _close(folder)
@@ -237,7 +246,7 @@ def make_context(
         guard=guard,
         agents=agents,
         environment=home.environment,
-        measure=partial(home.measure, (home.cache, folder)),
+        measure=partial(home.measure, (place, folder)),
         measure_seconds=home.measure_seconds,
         place=home.place,
     )
@@ -262,6 +271,7 @@ def _perform(
         run_folder.write_owner(context.folder)
         is_begun = bool(past) or opening != _GOES_ON  # the process may die before the first event
         state = loop.run(opening if is_begun else RunStarted(run=context.plan.run), past=past)
+    context.worktrees.close()
     return RecordedRun(folder=context.folder, state=state, events=record.read())
 
 

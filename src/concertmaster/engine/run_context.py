@@ -18,6 +18,7 @@ from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.templates import Template, load_template
 from concertmaster.worktrees.manager import Worktrees
+from concertmaster.worktrees.variables import attempt_variables
 from concertmaster.worktrees.worktree import Worktree
 
 PROMPTS = "prompts"
@@ -88,12 +89,14 @@ class RunContext:
         )
 
     def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
-        """Return the allow-listed environment plus the variables `names`.
+        """Return the allow-listed environment plus the variables `names` and those of the attempt.
 
-        TMPDIR lies in the attempt's folder. On GitHub HOME does too, because no user's settings
+        TMPDIR has a short path. On GitHub HOME does too, because no user's settings
         are wanted there.
         """
-        found = allowed_environment(self.environment, names)
+        wanted = (*names, *self.plan.settings.environment)
+        found = attempt_variables(worktree.owner, repository=worktree.files.name)
+        found |= allowed_environment(self.environment, wanted)
         if self.place is RunPlace.GITHUB:
             home = worktree.folder / "home"
             home.mkdir(exist_ok=True)

@@ -14,6 +14,8 @@ from concertmaster.errors import UsageError
 from concertmaster.files.atomic import write_atomically
 from concertmaster.model import PLAN_VERSION, Plan
 
+_PLACE = "attempts-folder"
+
 
 def write_plan(folder: Path, plan: Plan) -> None:
     """Write the plan to plan.json, as a whole or not at all."""
@@ -82,6 +84,20 @@ def read_owner(folder: Path) -> int | None:
         return int((folder / "owner").read_text())
     except (OSError, ValueError):
         return None
+
+
+def write_place(folder: Path, place: Path) -> None:
+    """Record the folder that holds the attempts of the run."""
+    write_atomically(folder / _PLACE, str(place.absolute()))
+
+
+def read_place(folder: Path) -> Path | None:
+    """Return the folder that holds the attempts of the run, None if it was not recorded."""
+    try:
+        found = (folder / _PLACE).read_text("utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    return Path(found) if found.startswith("/") and "\0" not in found else None
 
 
 def runs_folder(git_dir: Path) -> Path:

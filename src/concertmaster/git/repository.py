@@ -59,6 +59,13 @@ class Repository:
             config=config,
         )
 
+    @property
+    def name(self) -> str:
+        """The name of the folder that people know the repository by."""
+        is_hidden = self.root == self.git_dir and self.root.name.startswith(".")  # hub/.bare
+        folder = self.root.parent if is_hidden else self.root
+        return folder.name.removesuffix(".git") or "repository"
+
     def resolve(self, revision: str) -> str:
         """Return the commit id of a revision. Raises UsageError when it names no commit."""
         return self._commit(revision, what=f"there is no commit {revision!r}")

@@ -23,6 +23,7 @@ class Kind(StrEnum):
 
     COMMAND = auto()  # a line for the shell
     NAME = auto()
+    FOLDER = auto()
     MODEL = auto()
     BRANCH = auto()
     LIST = auto()  # words, with commas between them
@@ -35,7 +36,7 @@ class Kind(StrEnum):
 
 
 # A comment is not reviewed, so it may not say which programs run, or what an agent sees.
-_NEVER_IN_COMMENTS = {Kind.COMMAND, Kind.MODEL, Kind.LIST}
+_NEVER_IN_COMMENTS = {Kind.COMMAND, Kind.FOLDER, Kind.MODEL, Kind.LIST}
 
 
 class Place(Flag):
@@ -140,6 +141,22 @@ class FrozenSettings:
         tuple[str, ...],
         Setting(kind=Kind.LIST, help="Names of variables that agents may see as well."),
     ] = ()
+    environment: Annotated[
+        tuple[str, ...],
+        Setting(
+            kind=Kind.LIST,
+            help="Names of variables that agents, setup and check may see as well.",
+        ),
+    ] = ()
+    worktrees: Annotated[
+        str,
+        Setting(
+            kind=Kind.FOLDER,
+            help="Where worktrees lie, on your machine (default: beside the checkout).",
+            places=Place.OPTION,
+            unset="beside the checkout",
+        ),
+    ] = ""
     setup: Annotated[
         str,
         Setting(

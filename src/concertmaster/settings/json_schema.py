@@ -42,7 +42,7 @@ def _describe(setting: Setting) -> dict[str, Any]:
 def _describe_value(setting: Setting) -> dict[str, Any]:
     number = {"type": "integer", "minimum": setting.least, "maximum": setting.most}
     match setting.kind:
-        case Kind.COMMAND | Kind.NAME | Kind.BRANCH:
+        case Kind.COMMAND | Kind.NAME | Kind.FOLDER | Kind.BRANCH:
             return {"type": "string"}
         case Kind.MODEL:
             return {"type": "string", "pattern": "^(?!-)", "maxLength": LONGEST_MODEL}

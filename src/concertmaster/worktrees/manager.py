@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -12,22 +11,26 @@ from pathlib import Path
 
 from concertmaster.errors import Error
 from concertmaster.git.command import OUR_EMAIL, OUR_NAME, Git
+from concertmaster.git.remotes import branch_remote, list_remotes, write_config
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository, add_alternates, quoted
+from concertmaster.sandbox.ports import PortBlocks
 from concertmaster.sandbox.supervisor import end_users
 from concertmaster.sandbox.users import Accounts
 from concertmaster.worktrees.owner import (
-    HOME_FOLDER,
     OWNER_FILE,
-    TEMPORARY_FOLDER,
-    TREE_FOLDER,
     AttemptOwner,
     discard_attempt,
     draft_prefix,
     list_attempts,
+    make_short_folder,
     read_owner,
     remove_attempt,
+    remove_short_folder,
+    share_folder,
+    tree_path,
 )
+from concertmaster.worktrees.place import close_place, open_place
 from concertmaster.worktrees.removal import remove_folder
 from concertmaster.worktrees.strays import keep_stray, undo_strays_above
 from concertmaster.worktrees.worktree import Worktree
@@ -37,6 +40,7 @@ class Worktrees:
     """The attempt folders of one run. Threads need no lock.
 
     With `accounts` each folder belongs to a user of its own, and no other attempt can read it.
+    Worktrees are called `name`, and the branch `target` stands at the base of each attempt.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class Worktrees:
         cache: Path,
         run: str,
         accounts: Accounts | None = None,
+        target: str = "",
+        name: str = "",
     ) -> None:
         self._repository = repository
         self._cache = cache
@@ -54,18 +60,30 @@ class Worktrees:
         self._accounts = accounts
         if accounts is not None:
             accounts.reserve({owner.uid for owner in list_attempts(cache).values()})
+        self._target = target
+        self._tree = tree_path(name or user.name)
+        self._ports = PortBlocks()
+        self._ports.reserve(one.port for one in list_attempts(cache).values())
+        self._remote = branch_remote(user, target) if target else ""
         self._template = repository.path.with_name("template")
         if not self._template.exists():
             _make_template(self._template, repository, user)
 
     def create(
-        self, commit: str, *, task: str, attempt: int, branch: str, name: str = ""
+        self, commit: str, *, task: str, attempt: int, branch: str, name: str = "", base: str = ""
     ) -> Worktree:
         """Make a folder with the files of the commit and `branch` checked out on it.
 
-        With `name` it replaces the folder of that name, which is moved to the run's strays. Raises
-        GitFault when the commit or the branch is not usable; then no folder is left.
+        The target stands at `base`, or at the commit. With `name` it replaces the folder of that
+        name, which is moved to the run's strays. Raises GitFault when the commit or the branch is
+        not usable; then no folder is left.
         """
+        draft = self._draft()
+        name = name or f"{task[:24]}-{attempt}-{draft.name.rpartition('-')[2]}"
+        folder = self._cache / name
+        if folder.exists():
+            remove_short_folder(name)
+            keep_stray(folder, self._repository.path.with_name("strays"))
         owner = AttemptOwner(
             repository=str(self._repository.path),
             run=self._run,
@@ -73,11 +91,13 @@ class Worktrees:
             attempt=attempt,
             branch=branch,
             uid=self._accounts.take() if self._accounts else 0,
+            tree=self._tree,
+            temporary=make_short_folder(name),
+            port=self._ports.take(),
+            target="" if self._target == branch else self._target,
+            base=base or commit,
         )
-        draft = self._draft(owner)
-        folder = self._cache / (name or f"{task[:24]}-{attempt}-{draft.name.rpartition('-')[2]}")
-        if folder.exists():
-            keep_stray(folder, self._repository.path.with_name("strays"))
+        self._furnish(draft, owner)
         draft.rename(folder)
         worktree = self._worktree(folder, owner)
         try:
@@ -87,29 +107,33 @@ class Worktrees:
             raise
         return worktree
 
-    def _draft(self, owner: AttemptOwner) -> Path:
-        """Make a folder that records its owner before it gets its final name.
+    def _draft(self) -> Path:
+        """Make a folder whose name is that of a draft.
 
         After a crash at any point, `discard_others` finds the folder.
         """
-        self._cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if owner.uid:
+        open_place(self._cache)
+        if self._accounts:
             self._cache.chmod(0o711)
         undo_strays_above(self._cache, self._repository)
-        draft = Path(tempfile.mkdtemp(prefix=draft_prefix(self._run), dir=self._cache))
-        for name in (TREE_FOLDER, TEMPORARY_FOLDER, HOME_FOLDER):
-            (draft / name).mkdir()
+        return Path(tempfile.mkdtemp(prefix=draft_prefix(self._run), dir=self._cache))
+
+    def _furnish(self, draft: Path, owner: AttemptOwner) -> None:
+        """Record the owner and make the parts of the attempt, before it gets its final name."""
         (draft / OWNER_FILE).write_text(json.dumps(asdict(owner)), encoding="utf-8")
-        if owner.uid:
-            _share(draft, owner.uid)
-        return draft
+        (draft / OWNER_FILE).chmod(0o600)
+        self._worktree(draft, owner).make_places()
+        for folder in (draft, *([Path(owner.temporary)] if owner.temporary else [])):
+            share_folder(folder, owner.uid)
 
     def open(self, folder: Path) -> Worktree | None:
         """Return the worktree in the folder, or None if it is gone or of another run."""
         owner = read_owner(folder)
         if owner is None or folder.parent != self._cache or not self._is_ours(owner):
             return None
-        return self._worktree(folder, owner)
+        found = self._worktree(folder, owner)
+        found.make_places()
+        return found
 
     def _is_ours(self, owner: AttemptOwner) -> bool:
         return (owner.run, owner.repository) == (self._run, str(self._repository.path))
@@ -131,10 +155,20 @@ class Worktrees:
             elif self._is_ours(owner) and owner.uid:
                 end_users([owner.uid])
         for draft in self._cache.glob(f"{draft_prefix(self._run)}*"):
-            remove_folder(draft)
+            remove_attempt(draft, self._run)
+
+    def close(self) -> None:
+        """Remove the folder of all attempts if it is empty and we made it."""
+        close_place(self._cache)
 
     def _worktree(self, folder: Path, owner: AttemptOwner) -> Worktree:
-        return Worktree(folder, owner, repository=self._repository, template=self._template)
+        return Worktree(
+            folder,
+            owner,
+            repository=self._repository,
+            template=self._template,
+            remote=self._remote,
+        )
 
 
 def _make_template(template: Path, repository: RunRepository, user: Repository) -> None:
@@ -150,24 +184,19 @@ def _make_template(template: Path, repository: RunRepository, user: Repository) 
     for name in ("info/exclude", "shallow"):
         if (repository.path / name).exists():
             shutil.copyfile(repository.path / name, git_dir / name)
-    (git_dir / "packed-refs").write_text(_packed_tags(user), errors="surrogateescape")
+    (git_dir / "packed-refs").write_text(_packed_references(user), errors="surrogateescape")
     name = quoted(user.config.get("user.name", OUR_NAME))
     email = quoted(user.config.get("user.email", OUR_EMAIL))
     with (git_dir / "config").open("a", encoding="utf-8", errors="surrogateescape") as config:
         config.write(f"[user]\n\tname = {name}\n\temail = {email}\n[gc]\n\tauto = 0\n")
         config.write("[maintenance]\n\tauto = false\n")
+        config.write(write_config(list_remotes(user)))
     git_dir.rename(template)
     draft.rmdir()
 
 
-def _packed_tags(user: Repository) -> str:
+def _packed_references(user: Repository) -> str:
+    """Return the user's tags and remote-tracking branches as a file of packed references."""
     form = "--format=%(objectname) %(refname)%(if)%(*objectname)%(then)%0a^%(*objectname)%(end)"
-    tags = user.git.run("for-each-ref", form, "refs/tags")
-    return f"# pack-refs with: peeled fully-peeled \n{tags}\n" if tags else ""
-
-
-def _share(folder: Path, uid: int) -> None:
-    """Let the user pass through the folder, but not list or change it; shut out all others."""
-    (folder / OWNER_FILE).chmod(0o600)
-    os.chown(folder, -1, uid)
-    folder.chmod(0o710)
+    found = user.git.run("for-each-ref", form, "refs/remotes", "refs/tags")
+    return f"# pack-refs with: peeled fully-peeled sorted \n{found}\n" if found else ""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from concertmaster.errors import GitFault
 from concertmaster.git.run_repository import RunRepository
+from concertmaster.worktrees.place import TAG
 from concertmaster.worktrees.removal import remove_special, walk_folders
 
-_OURS = re.compile(r"[a-z0-9-]+-\d+-\w{8}|\.[\w-]+-\w{8}")  # an attempt's folder, or a draft
+# An attempt's folder, a draft, or the mark of the whole folder.
+_OURS = re.compile(rf"[a-z0-9-]+-\d+-\w{{8}}|\.[\w-]+-\w{{8}}|{re.escape(TAG)}")
 
 
 def undo_strays_above(cache: Path, repository: RunRepository) -> tuple[str, ...]:

@@ -14,17 +14,14 @@ from pathlib import Path
 
 from concertmaster.errors import GitFault
 from concertmaster.git.command import Git, parse_object_id
+from concertmaster.git.remotes import follow_remote
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.sandbox.users import Account, give_ownership
 from concertmaster.worktrees.file_listing import FileListing
 from concertmaster.worktrees.owner import (
-    GIT_FOLDER,
-    HOME_FOLDER,
-    KNOWN_NAMES,
-    TEMPORARY_FOLDER,
-    TREE_FOLDER,
     AttemptOwner,
     remove_attempt,
+    share_folder,
 )
 from concertmaster.worktrees.removal import (
     allow_entry,
@@ -52,7 +49,7 @@ class Snapshot:
 
 
 class Worktree:
-    """The folder of one attempt: `tree/` is the worktree, the rest lies beside it."""
+    """The folder of one attempt: `files` is the worktree, the rest lies beside it."""
 
     def __init__(
         self,
@@ -61,15 +58,18 @@ class Worktree:
         *,
         repository: RunRepository,
         template: Path,
+        remote: str = "",
     ) -> None:
         self.folder = folder
         self.owner = owner
-        self.files = folder / TREE_FOLDER
-        self.temporary = folder / TEMPORARY_FOLDER
-        self.home = folder / HOME_FOLDER
+        self._places = owner.places(folder)
+        self.files = self._places.files
+        self.temporary = self._places.temporary
+        self.home = self._places.home
         self.account = Account(uid=owner.uid) if owner.uid else None
         self._repository = repository
         self._template = template
+        self._remote = remote if owner.target else ""
         self._keeping = repository.path.with_name("strays")
         # Outside the folder: an agent must not reach the index that our git reads and writes.
         self._index = repository.path.with_name("indexes") / folder.name
@@ -110,21 +110,26 @@ class Worktree:
             self._git.ask("update-index", "-q", "--refresh")
         self._renew_repository(commit)
         if self.account is not None:
-            for folder in (self.temporary, self.home, self.folder / GIT_FOLDER):
+            for folder in (self.temporary, self.home, self._places.git):
                 give_ownership(folder, self.account.uid)
             os.chown(self.files / ".git", self.account.uid, self.account.uid)
 
     def _renew_repository(self, commit: str) -> None:
-        git_dir = self.folder / GIT_FOLDER
+        git_dir = self._places.git
         remove_folder(git_dir)
         remove_folder(self.files / ".git")
         shutil.copytree(self._template, git_dir, symlinks=True)
         ref = f"refs/heads/{self.owner.branch}"
-        (git_dir / ref).parent.mkdir(parents=True, exist_ok=True)
-        (git_dir / ref).write_text(f"{commit}\n", encoding="ascii")
+        _write_reference(git_dir / ref, commit)
+        if self.owner.target:
+            _write_reference(git_dir / "refs/heads" / self.owner.target, self.owner.base)
         (git_dir / "HEAD").write_text(f"ref: {ref}\n", encoding="utf-8")
         shutil.copyfile(self._index, git_dir / "index")
         (self.files / ".git").write_text(f"gitdir: {git_dir}\n", encoding="utf-8")
+        if self._remote:
+            config = follow_remote(self.owner.branch, self._remote, target=self.owner.target)
+            with (git_dir / "config").open("a", encoding="utf-8") as file:
+                file.write(config)
 
     def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
         """Commit all files but the ignored ones to the run's repository.
@@ -171,8 +176,7 @@ class Worktree:
     def restore(self, commit: str, *, with_ignored: bool = False) -> None:
         """Set the files back to the commit; `with_ignored` removes ignored files as well."""
         self.undo_strays()
-        for folder in (self.files, self.temporary, self.home):
-            folder.mkdir(exist_ok=True)
+        self.make_places()
         self._check_place()
         for entry in walk_folders(self.files):
             remove_special(entry)
@@ -182,22 +186,41 @@ class Worktree:
         self._git.run("clean", "-ffdqx" if with_ignored else "-ffdq")
         self._settle(commit)
 
+    def make_places(self) -> None:
+        """Make the folders of the attempt that are missing, for example after a restart."""
+        if not is_folder(self.temporary):
+            remove_folder(self.temporary)
+        if self.owner.temporary and not is_folder(self.temporary.parent):
+            self.temporary.parent.mkdir(mode=0o700)
+            share_folder(self.temporary.parent, self.owner.uid)
+        for folder in (self.files, self.temporary, self.home):
+            folder.mkdir(exist_ok=True, parents=True)
+
     def undo_strays(self) -> tuple[str, ...]:
         """Move everything outside the worktree that is not ours to the run's strays.
 
         Returns the moved paths, relative to the attempt's folder.
         """
-        strays = sorted(entry for entry in self.folder.iterdir() if self._is_stray(entry))
+        entries = [*self.folder.iterdir()]
+        if self.files.parent != self.folder and is_folder(self.files.parent):
+            entries += [entry for entry in self.files.parent.iterdir() if entry != self.files]
+        strays = sorted(filter(self._is_stray, entries))
         for stray in strays:
             put_aside(stray, self._keeping, name=self.folder.name)
         above = undo_strays_above(self.folder.parent, self._repository)
-        return tuple(stray.name for stray in strays) + above
+        return tuple(str(stray.relative_to(self.folder)) for stray in strays) + above
 
     def _is_stray(self, entry: Path) -> bool:
-        replaced = entry in (self.files, self.temporary, self.home) and not is_folder(entry)
-        return replaced or entry.name not in KNOWN_NAMES
+        ours = (self.files, self.files.parent, self.temporary, self.home)
+        replaced = entry in ours and not is_folder(entry)
+        return replaced or entry.parent != self.folder or entry.name not in self._places.known
 
     def remove(self) -> None:
         """Remove all of the attempt. Safe to repeat."""
         remove_attempt(self.folder, self.owner.run)
         remove_folder(self._index)
+
+
+def _write_reference(place: Path, commit: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(f"{commit}\n", encoding="ascii")

@@ -347,7 +347,7 @@ def test_a_red_base_stops_the_run_before_an_agent_starts(call: Call, shop: Proje
     assert "implement" not in done.err
     after = fingerprint(shop.root)
     assert {path: after[path] for path in after if "/concertmaster" not in path} == before
-    assert not [*(Path.home() / ".cache" / "concertmaster" / "attempts").iterdir()]
+    assert not shop.root.with_name("project.attempts").exists()
 
 
 def test_local_changes_in_the_way_of_landing_divert_it(call: Call, project: Project) -> None:

@@ -45,7 +45,7 @@ class Shop:
 
     @property
     def worktrees(self) -> list[Path]:
-        return sorted((Path.home() / ".cache" / "concertmaster" / "attempts").glob("*"))
+        return sorted(self.project.root.with_name("project.attempts").glob("*-*"))
 
     @property
     def branches(self) -> list[str]:
@@ -54,7 +54,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(project: Project) -> Shop:
+def shop(project: Project, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("CONCERTMASTER_WORKTREES", str(project.root.parent))
     return Shop(project)
 
 
@@ -64,6 +65,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, Done]
     folder = tmp_path_factory.mktemp("shop")
     with pytest.MonkeyPatch.context() as patch:
         set_home(folder / "home", patch)
+        patch.setenv("CONCERTMASTER_WORKTREES", str(folder))
         shop = Shop(Project(folder / "project"))
         yield shop, shop.call("run", *shop.prompts, *AGENT)
 
@@ -366,7 +368,7 @@ def test_clean_keeps_a_run_that_is_going_on_and_cancel_ends_it(shop: Shop, tmp_p
         "its run is being worked on",
         "it is being worked on",
     ]
-    assert (worktree / "tree" / "work.txt").exists()
+    assert (worktree / "project" / "work.txt").exists()
     assert "going on" in shop.call("status").out
     assert "the run is going on" in shop.call("status", shop.folders[0].name).out
     assert shop.call("report").out.endswith("the run is going on\n")
@@ -402,7 +404,7 @@ def test_what_an_agent_was_doing_when_its_run_was_killed_is_never_cleaned_away(
     assert "is cancelled" in shop.call("cancel").out
     told = shop.call("clean")
     assert "kept worktree" in told.out
-    assert (worktree / "tree" / "work.txt").read_text() == "work\n"
+    assert (worktree / "project" / "work.txt").read_text() == "work\n"
 
 
 # Doctor, demo and help

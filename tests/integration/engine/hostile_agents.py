@@ -80,7 +80,7 @@ LANDS = {
         ln -s ../.. up; mkdir up/node_modules; rm up
         echo stray > stray.txt
         """,
-    "owner": "echo '{}' > ../owner.json; rm -rf ../tmp; echo owner > owner.txt",
+    "owner": "echo '{}' > ../owner.json; rm -rf $TMPDIR; echo owner > owner.txt",
     "inside-link": "echo changed > alias/file.txt",
     "embedded": """
         mkdir sub; cd sub; git init --quiet; echo embedded > embedded.txt
@@ -122,8 +122,8 @@ FAILS = {
         "links/out: a symbolic link to ",
         "link.txt",
     ),
-    "impostor": ("cd ..; rm -rf tree; ln -s OUTSIDE tree", "removed or replaced", ""),
-    "away": ("cd ..; mv tree elsewhere", "removed or replaced", ""),
+    "impostor": ("cd ..; rm -rf project; ln -s OUTSIDE project", "removed or replaced", ""),
+    "away": ("cd ..; mv project elsewhere", "removed or replaced", ""),
     "climbing-link": ("ln -s ../../stray.txt climbing", "outside the repository", "climbing"),
 }
 CLAUDE = ("garbage", "no-end")
@@ -153,7 +153,8 @@ class Stage:
         return Scene(stage=self, before=before, done=done, report=report, witnesses=witnesses)
 
     def call(self, *arguments: str, **env: str) -> Done:
-        return concertmaster(*arguments, cwd=self.project.root, env=env)
+        place = {"CONCERTMASTER_WORKTREES": str(self.project.root.parent)}
+        return concertmaster(*arguments, cwd=self.project.root, env=place | env)
 
     def forget(self, pattern: str) -> None:
         for witness in self.outside.glob(pattern):

@@ -19,7 +19,7 @@ from tests.isolation import needs_root
 pytestmark = needs_root
 
 DAEMONS = {
-    "session": "setsid sh -c 'trap \"\" TERM HUP; sleep 300; touch ../tree/late' &",
+    "session": "setsid sh -c 'trap \"\" TERM HUP; sleep 300; touch ../project/late' &",
     "twice": "(setsid sh -c '(env -i setsid sleep 300 &) &' &) ; sleep 0.2",
     "namespace": "unshare -Urpf --mount-proc setsid sleep 300 & sleep 0.2",
     "stopped": "sh -c 'kill -STOP $$' & sleep 0.1",

@@ -119,7 +119,7 @@ def test_nothing_of_another_attempt_can_be_seen_or_changed(
     make: Make, do: Do, tmp_path: Path
 ) -> None:
     mine, other = make(), make()
-    do(other, "echo secret > secret.txt; chmod -R 777 . ../git ../tmp ../home")
+    do(other, "echo secret > secret.txt; chmod -R 777 . ../git ../home $TMPDIR")
     attacks = {
         "nothing-at-all": "true",
         "list-all": f"ls {mine.folder.parent}",
@@ -135,7 +135,7 @@ def test_nothing_of_another_attempt_can_be_seen_or_changed(
         "write-owner": "echo {} > ../owner.json || rm -f ../owner.json",
         "stray": "touch ../stray",
         "stray-above": "touch ../../stray",
-        "rename": "mv ../tree ../elsewhere",
+        "rename": "mv ../project ../elsewhere",
         "replace": "rmdir ../home && ln -s / ../home",
     }
     do(mine, attack(attacks))
