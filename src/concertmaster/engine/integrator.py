@@ -124,9 +124,10 @@ class Integrator:
             task=TRAIN,
             attempt=number,
             branch=f"concertmaster/{self.context.plan.run}/train",
-            base=base,
         )
         try:
+            if base:
+                worktree.compare_with(base)
             notes = self.context.hand_out_downloads(worktree)
             verdict = self._run_commands(worktree, number)
             if verdict is None:

@@ -70,11 +70,11 @@ class Worktrees:
             _make_template(self._template, repository, user)
 
     def create(
-        self, commit: str, *, task: str, attempt: int, branch: str, name: str = "", base: str = ""
+        self, commit: str, *, task: str, attempt: int, branch: str, name: str = ""
     ) -> Worktree:
         """Make a folder with the files of the commit and `branch` checked out on it.
 
-        The target stands at `base`, or at the commit. With `name` it replaces the folder of that
+        The target stands at the commit as well. With `name` it replaces the folder of that
         name, which is moved to the run's strays. Raises GitFault when the commit or the branch is
         not usable; then no folder is left.
         """
@@ -95,7 +95,7 @@ class Worktrees:
             temporary=make_short_folder(name),
             port=self._ports.take(),
             target="" if self._target == branch else self._target,
-            base=base or commit,
+            base=commit,
         )
         self._furnish(draft, owner)
         draft.rename(folder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from concertmaster.errors import GitFault
@@ -130,6 +130,15 @@ class Worktree:
             config = follow_remote(self.owner.branch, self._remote, target=self.owner.target)
             with (git_dir / "config").open("a", encoding="utf-8") as file:
                 file.write(config)
+
+    def compare_with(self, base: str) -> None:
+        """Let the target stand at another commit. Call it before anything runs in the worktree."""
+        self.owner = replace(self.owner, base=base)
+        if self.owner.target:
+            place = self._places.git / "refs/heads" / self.owner.target
+            _write_reference(place, base)
+            if self.account is not None:
+                os.chown(place, self.account.uid, self.account.uid)
 
     def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
         """Commit all files but the ignored ones to the run's repository.

@@ -23,9 +23,9 @@ def make(project: Project, folder: Path, *, name: str = "", target: str = "main"
     return Worktrees(run, user=user, cache=folder / "cache", run="r1", target=target, name=name)
 
 
-def create(worktrees: Worktrees, commit: str, number: int = 1, base: str = "") -> Worktree:
+def create(worktrees: Worktrees, commit: str, number: int = 1) -> Worktree:
     branch = f"concertmaster/r1/task-{number}"
-    return worktrees.create(commit, task="task", attempt=number, branch=branch, base=base)
+    return worktrees.create(commit, task="task", attempt=number, branch=branch)
 
 
 def git(worktree: Worktree, *words: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +58,9 @@ def test_the_target_stands_at_the_base_and_remotes_are_known(
     project.git("update-ref", "refs/remotes/upstream/main", first)
     project.git("branch", "--quiet", "--set-upstream-to=upstream/main", "main")
     second = project.commit("More", {"more.txt": "more\n"})
-    worktree = create(make(project, tmp_path), second, base=first)
+    worktree = create(make(project, tmp_path), second)
+    assert git(worktree, "diff", "--name-only", "main...HEAD").stdout == ""
+    worktree.compare_with(first)
     assert git(worktree, "diff", "--name-only", "main...HEAD").stdout == "more.txt\n"
     assert git(worktree, "rev-parse", "upstream/main").stdout.strip() == first
     assert (
