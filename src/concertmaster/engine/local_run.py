@@ -232,9 +232,8 @@ def make_context(
         cache=place,
         run=plan.run,
         accounts=home.accounts,
-        target=plan.target,
-        name=home.name,
     )
+    worktrees.name_parts(target=plan.target, name=home.name)
     if home.accounts:
         _close(folder)
     return RunContext(

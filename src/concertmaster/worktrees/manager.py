@@ -40,7 +40,6 @@ class Worktrees:
     """The attempt folders of one run. Threads need no lock.
 
     With `accounts` each folder belongs to a user of its own, and no other attempt can read it.
-    Worktrees are called `name`, and the branch `target` stands at the base of each attempt.
     """
 
     def __init__(
@@ -51,8 +50,6 @@ class Worktrees:
         cache: Path,
         run: str,
         accounts: Accounts | None = None,
-        target: str = "",
-        name: str = "",
     ) -> None:
         self._repository = repository
         self._cache = cache
@@ -60,14 +57,23 @@ class Worktrees:
         self._accounts = accounts
         if accounts is not None:
             accounts.reserve({owner.uid for owner in list_attempts(cache).values()})
-        self._target = target
-        self._tree = tree_path(name or user.name)
+        self._user = user
+        self._target = self._remote = ""
+        self._tree = tree_path(user.name)
         self._ports = PortBlocks()
         self._ports.reserve(one.port for one in list_attempts(cache).values())
-        self._remote = branch_remote(user, target) if target else ""
         self._template = repository.path.with_name("template")
         if not self._template.exists():
             _make_template(self._template, repository, user)
+
+    def name_parts(self, *, target: str, name: str = "") -> None:
+        """Let the branch `target` stand at the base of each attempt.
+
+        `name` is that of the worktrees; without it they are called like the checkout.
+        """
+        self._target = target
+        self._remote = branch_remote(self._user, target) if target else ""
+        self._tree = tree_path(name) if name else self._tree
 
     def create(
         self, commit: str, *, task: str, attempt: int, branch: str, name: str = ""

@@ -20,7 +20,9 @@ LONGEST_SOCKET = 107
 def make(project: Project, folder: Path, *, name: str = "", target: str = "main") -> Worktrees:
     user = project.open()
     run = RunRepository.create(folder / "run" / "repository.git", user=user)
-    return Worktrees(run, user=user, cache=folder / "cache", run="r1", target=target, name=name)
+    made = Worktrees(run, user=user, cache=folder / "cache", run="r1")
+    made.name_parts(target=target, name=name)
+    return made
 
 
 def create(worktrees: Worktrees, commit: str, number: int = 1) -> Worktree:
