@@ -15,7 +15,7 @@ from tests.conftest import wait_until
 from tests.crash.conftest import MakeWorld, Undisturbed
 from tests.crash.world import Asked, Run, World, living
 
-SHORT_STEP = 11
+SHORT_STEP = 23
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,7 @@ def check_one_conversation(world: World) -> None:
     assert [turn for _, turn in own] == [str(number + 1) for number in range(len(own))]
 
 
-SHORT_SWEEP = {("codex", 2), ("gemini", 3), ("claude", 5), ("codex", 7)}
+SHORT_SWEEP = {("codex", 2), ("claude", 5)}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,16 @@ def test_killed_after_a_finished_phase_it_goes_on_at_the_next_in_the_same_sessio
     check_one_conversation(world)
 
 
-@pytest.mark.parametrize("phase", [*OWN, "review"])
+SHORT_HALF_DONE = ("implement", "review")
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        pytest.param(phase, marks=() if phase in SHORT_HALF_DONE else pytest.mark.crash)
+        for phase in [*OWN, "review"]
+    ],
+)
 def test_killed_inside_a_phase_only_that_runs_again_and_what_was_half_done_is_kept(
     world: World, phase: str
 ) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.commandline import among_agents, concertmaster, write_prompt
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
-ALL = ("claude", "codex", "gemini", "aider")
+ALL = ("claude", *in_matrix(["codex", "gemini", "aider"]))
 CHECK = "! test -f answer.txt || grep -q right answer.txt"
 
 # The first change fails the check, the second passes; the first review requests a change, the
@@ -119,7 +119,7 @@ def test_a_usage_limit_is_waited_for_and_spends_no_attempt(
     ]
 
 
-@pytest.mark.parametrize("agent", ["claude", "codex", "gemini"])
+@pytest.mark.parametrize("agent", ["claude", "codex", *in_matrix(["gemini"])])
 def test_an_agent_that_falls_silent_before_its_last_event_has_failed(
     project: Project, tmp_path: Path, agent: str
 ) -> None:
