@@ -18,8 +18,9 @@ from concertmaster.commands import MergeCandidate
 from concertmaster.files import run_folder
 from concertmaster.git import commit_message
 from concertmaster.git.command import Git, git_version
+from concertmaster.git.merge_conflict import Conflict
 from concertmaster.git.repository import Repository
-from concertmaster.git.run_repository import Conflict, RunRepository
+from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.merges import merge_changes
 from concertmaster.model import Plan
 from concertmaster.rounds.documents import read_history_file

@@ -17,7 +17,7 @@ from concertmaster.events import (
     MergeConflicted,
     TargetMoved,
 )
-from concertmaster.git.run_repository import Conflict
+from concertmaster.git.merge_conflict import Conflict
 from concertmaster.landing import target_branch
 from concertmaster.landing.merges import merge_changes
 from concertmaster.sandbox.exit_status import Exit

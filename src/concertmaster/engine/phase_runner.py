@@ -30,7 +30,7 @@ from concertmaster.engine.run_context import RunContext
 from concertmaster.errors import Error
 from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.git import commit_message
-from concertmaster.git.run_repository import Conflict
+from concertmaster.git.merge_conflict import Conflict
 from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.landing import path_policy
 from concertmaster.landing.merges import build_base

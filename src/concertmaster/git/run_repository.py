@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
@@ -18,6 +18,14 @@ from concertmaster.git.command import (
     parse_object_id,
     split_records,
 )
+from concertmaster.git.merge_conflict import (
+    Conflict,
+    FileVersion,
+    Joined,
+    Merged,
+    Resolve,
+    read_conflict,
+)
 from concertmaster.git.repository import Repository, check_path
 from concertmaster.model import PathChange
 
@@ -25,21 +33,6 @@ ABSENT = "000000"
 SYMLINK = "120000"
 # aider leaves this cache beside the files and has no option to put it elsewhere.
 _LEFT_BY_AGENTS = b".aider.tags.cache.v*/\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
-    """The result of a merge without conflicts."""
-
-    commit: str
-    tree: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
-    """The result of a merge in which both sides changed these paths incompatibly."""
-
-    paths: tuple[str, ...]
 
 
 class RunRepository:
@@ -149,20 +142,32 @@ class RunRepository:
         self._trees[made] = tree
         return made
 
-    def merge(self, ours: str, theirs: str, *, message: str, at: int) -> Merged | Conflict:
-        """Merge two commits in memory and return the merge commit, or the conflict."""
-        merged = self._merge_trees(ours, theirs)
+    def merge(
+        self, ours: str, theirs: str, *, message: str, at: int, resolve: Resolve | None = None
+    ) -> Merged | Conflict:
+        """Merge two commits in memory and return the merge commit, or the conflict.
+
+        `resolve` may turn a conflict into a tree.
+        """
+        merged = self._merge_trees(ours, theirs, resolve)
         if isinstance(merged, Conflict):
             return merged
-        commit = self.commit(merged, parents=(ours, theirs), message=message, at=at)
-        return Merged(commit=commit, tree=merged)
+        commit = self.commit(merged.tree, parents=(ours, theirs), message=message, at=at)
+        return Merged(commit=commit, tree=merged.tree, joined=merged.paths)
 
     def reapply(
-        self, tip: str, *, base: str, head: str, message: str, at: int
+        self,
+        tip: str,
+        *,
+        base: str,
+        head: str,
+        at: int,
+        resolve: Resolve | None = None,
     ) -> Merged | Conflict:
         """Return a commit with the change between `base` and `head` on the tip, or the conflict.
 
-        The tip is its only parent. The merge is made in memory.
+        The tip is its only parent, and the message is that of `head`. The merge is made in memory.
+        `resolve` may turn a conflict into a tree.
         """
         # merge-tree takes no merge base before git 2.40, so both sides get a made-up parent.
         root = self.commit(self.tree(base), parents=(), message="base", at=at)
@@ -170,23 +175,25 @@ class RunRepository:
             self.commit(self.tree(side), parents=(root,), message="side", at=at)
             for side in (tip, head)
         )
-        merged = self._merge_trees(ours, theirs)
+        merged = self._merge_trees(ours, theirs, resolve)
         if isinstance(merged, Conflict):
             return merged
-        commit = self.commit(merged, parents=(tip,), message=message, at=at)
-        return Merged(commit=commit, tree=merged)
+        message = self.message(head)
+        commit = self.commit(merged.tree, parents=(tip,), message=message, at=at)
+        return Merged(commit=commit, tree=merged.tree, joined=merged.paths)
 
-    def _merge_trees(self, ours: str, theirs: str) -> str | Conflict:
-        """Return the id of the merged tree, or the conflict."""
-        options = ("--write-tree", "-z", "--name-only", "--no-messages")
+    def _merge_trees(self, ours: str, theirs: str, resolve: Resolve | None) -> Joined | Conflict:
+        """Return the merged tree, or the conflict."""
+        options = ("--write-tree", "-z", "--no-messages")
         answer = self.git.ask(
             "merge-tree", *options, parse_object_id(ours), parse_object_id(theirs)
         )
-        tree, *paths = split_records(answer.out) or [""]
+        records = split_records(answer.out) or [""]
         if answer.code == 0:
-            return parse_object_id(tree)
+            return Joined(tree=parse_object_id(records[0]))
         if answer.code == 1:
-            return Conflict(paths=tuple(sorted(set(paths))))
+            conflict = read_conflict(records)
+            return resolve(conflict) if resolve else conflict
         raise git_fault("merge-tree", answer)
 
     def put_file(self, commit: str, path: str, data: bytes, *, message: str, at: int) -> str:
@@ -194,21 +201,45 @@ class RunRepository:
 
         Raises GitFault when a folder of the path is a file in the commit.
         """
-        blob = self.write_blob(data)
+        entry = FileVersion(mode="100644", blob=self.write_blob(data))
+        tree = self.put_entries(commit, {path: entry})
+        return self.commit(tree, parents=(commit,), message=message, at=at)
+
+    def put_entries(self, tree: str, entries: Mapping[str, FileVersion]) -> str:
+        """Return the id of the tree with these files in place of those at the same paths.
+
+        Raises GitFault when a folder of a path is a file in the tree.
+        """
+        with self.index_of(tree) as git:
+            for path, entry in entries.items():
+                place = f"{entry.mode},{parse_object_id(entry.blob)},{path}"
+                git.run("update-index", "--add", "--cacheinfo", place)
+            return git.run("write-tree")
+
+    def find_attribute(self, tree: str, name: str, paths: Sequence[str]) -> dict[str, str]:
+        """Return the value of an attribute by path, as the files of the tree say.
+
+        The value is "unspecified" where nothing says it.
+        """
+        wanted = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
+        with self.index_of(tree) as git:
+            found = git.ask("check-attr", "--cached", "-z", "--stdin", name, stdin=wanted)
+        fields = split_records(found.out)
+        return dict(zip(fields[::3], fields[2::3], strict=True))
+
+    @contextmanager
+    def index_of(self, tree: str) -> Iterator[Git]:
+        """Yield a git whose index, a temporary one, holds the tree."""
         with tempfile.TemporaryDirectory(dir=self.path) as folder:
             index = Path(folder) / "index"
             git = Git(self.path, git_dir=self.path, index=index, private=True)
-            git.run("read-tree", parse_object_id(commit))
-            git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
-            tree = git.run("write-tree")
-        return self.commit(tree, parents=(commit,), message=message, at=at)
+            git.run("read-tree", parse_object_id(tree))
+            yield git
 
     def without_files(self, commit: str, paths: Collection[str], *, message: str, at: int) -> str:
         """Return a new commit on top of `commit` that lacks these files."""
-        with tempfile.TemporaryDirectory(dir=self.path) as folder:
-            git = Git(self.path, git_dir=self.path, index=Path(folder) / "index", private=True)
-            git.run("read-tree", parse_object_id(commit))
-            removals = "".join(f"{ABSENT} {'0' * len(commit)}\t{path}\0" for path in paths)
+        removals = "".join(f"{ABSENT} {'0' * len(commit)}\t{path}\0" for path in paths)
+        with self.index_of(commit) as git:
             git.run(
                 "update-index",
                 "-z",

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from concertmaster.commands import MergeCandidate
 from concertmaster.git import commit_message
-from concertmaster.git.run_repository import Conflict, RunRepository
+from concertmaster.git.merge_conflict import Conflict, FileVersion, Joined
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing.join_appends import join_appends
 from concertmaster.model import Built
+
+# Values of the attribute `merge` with which git merges line by line.
+_TEXT_MERGES = ("unspecified", "set", "text", "union")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedTip:
     """The tip with a candidate's change on it; the tip itself if it had the change already.
 
-    When it is not `as_it_is`, only the candidate's own change was applied.
+    When it is not `as_it_is`, only the candidate's own change was applied. `joined` are the paths
+    in which additions of both sides were joined.
     """
 
     commit: str
     as_it_is: bool
+    joined: tuple[str, ...] = ()
 
 
 def merge_changes(
@@ -29,23 +37,58 @@ def merge_changes(
 
     `made_at` is epoch seconds. The head is merged if the candidate is `as_it_is`, else its change
     is re-applied. It is re-applied as well when the candidate's base has commits that are no longer
-    in the target's history, since a merge would bring them back.
+    in the target's history, since a merge would bring them back. What both sides added at one place
+    is joined, see `join_appends`.
     """
+    resolve = partial(join_files, objects, attributes=candidate.base)
     as_it_is = candidate.as_it_is and not objects.is_foreign(candidate.base, tip)
     if as_it_is:
         text = commit_message.merge_message(candidate.title, task=candidate.task, run=run)
-        result = objects.merge(tip, candidate.head, message=text, at=made_at)
+        result = objects.merge(tip, candidate.head, message=text, at=made_at, resolve=resolve)
     else:
-        text = objects.message(candidate.head)
         result = objects.reapply(
-            tip, base=candidate.base, head=candidate.head, message=text, at=made_at
+            tip,
+            base=candidate.base,
+            head=candidate.head,
+            at=made_at,
+            resolve=resolve,
         )
     if isinstance(result, Conflict):
         return result
     there = result.tree == objects.tree(tip)
     if there and (not as_it_is or objects.is_ancestor(candidate.head, tip)):
         return MergedTip(commit=tip, as_it_is=as_it_is)
-    return MergedTip(commit=result.commit, as_it_is=as_it_is)
+    return MergedTip(commit=result.commit, as_it_is=as_it_is, joined=result.joined)
+
+
+def join_files(objects: RunRepository, conflict: Conflict, *, attributes: str) -> Joined | Conflict:
+    """Return the tree with the additions of both sides, or the conflict that is left.
+
+    The files of the commit `attributes` say where `merge=union` holds. The tree of the conflict
+    that is left holds the files that could be joined.
+    """
+    known = {path: conflict.find_versions(path) for path in conflict.paths}
+    files = {path: versions for path, versions in known.items() if versions}
+    kinds = objects.find_attribute(attributes, "merge", tuple(files)) if files else {}
+    data = objects.read_objects({one.blob for versions in files.values() for one in versions})
+    entries: dict[str, FileVersion] = {}
+    for path, (base, ours, theirs) in files.items():
+        if kinds[path] not in _TEXT_MERGES:
+            continue
+        joined = join_appends(
+            path,
+            base=data[base.blob],
+            ours=data[ours.blob],
+            theirs=data[theirs.blob],
+            is_union=kinds[path] == "union",
+        )
+        if joined is not None:
+            entries[path] = FileVersion(mode=ours.mode, blob=objects.write_blob(joined))
+    tree = objects.put_entries(conflict.tree, entries) if entries else conflict.tree
+    left = tuple(path for path in conflict.paths if path not in entries)
+    if entries and not left:
+        return Joined(tree=tree, paths=tuple(entries))
+    return replace(conflict, paths=left, tree=tree)
 
 
 def build_base(
@@ -61,7 +104,8 @@ def build_base(
             commit = built.head
             continue
         text = commit_message.base_message(task)
-        result = objects.merge(commit, built.head, message=text, at=made_at)
+        resolve = partial(join_files, objects, attributes=base)
+        result = objects.merge(commit, built.head, message=text, at=made_at, resolve=resolve)
         if isinstance(result, Conflict):
             return result
         commit = result.commit

@@ -10,8 +10,9 @@ import pytest
 
 from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 from concertmaster.git.command import OUR_EMAIL, Git
+from concertmaster.git.merge_conflict import Conflict, Merged
 from concertmaster.git.repository import Repository
-from concertmaster.git.run_repository import Conflict, Merged, RunRepository
+from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import PathChange
 from tests.conftest import Project
 
@@ -260,14 +261,14 @@ def test_reapplying_brings_the_change_alone(project: Project, run: RunRepository
     left_out = change(run, project, base, {"a.txt": "left out\n", "left-out.txt": "x\n"})
     head = change(run, project, left_out, {"b.txt": "wanted\n"})
     tip = change(run, project, base, {"folder/c.txt": "landed\n"})
-    result = run.reapply(tip, base=left_out, head=head, message="Task", at=AT)
+    result = run.reapply(tip, base=left_out, head=head, at=AT)
     assert isinstance(result, Merged)
     assert run.git.run("rev-parse", f"{result.commit}^@").split() == [tip]
     assert [entry.path for entry in run.changes(tip, result.commit)] == ["b.txt"]
     history = run.git.run("rev-list", result.commit).split()
     assert left_out not in history
     assert head not in history
-    assert result == run.reapply(tip, base=left_out, head=head, message="Task", at=AT)
+    assert result == run.reapply(tip, base=left_out, head=head, at=AT)
 
 
 def test_a_change_that_needs_what_was_left_out_is_a_conflict(
@@ -276,7 +277,7 @@ def test_a_change_that_needs_what_was_left_out_is_a_conflict(
     base = project.git("rev-parse", "HEAD")
     left_out = change(run, project, base, {"a.txt": "left out\n"})
     head = change(run, project, left_out, {"a.txt": "on top\n"})
-    result = run.reapply(base, base=left_out, head=head, message="Task", at=AT)
+    result = run.reapply(base, base=left_out, head=head, at=AT)
     assert result == Conflict(paths=("a.txt",))
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from concertmaster.commands import MergeCandidate
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.command import git_version
-from concertmaster.git.run_repository import Conflict, RunRepository
+from concertmaster.git.merge_conflict import Conflict
+from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.merges import merge_changes
 from concertmaster.model import Plan
 from concertmaster.rounds.history import History, TaskHistory

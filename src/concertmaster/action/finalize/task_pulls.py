@@ -13,7 +13,7 @@ from concertmaster.action.finalize.pull_requests import (
     open_pull_requests,
     propose_task,
 )
-from concertmaster.git.run_repository import Conflict
+from concertmaster.git.merge_conflict import Conflict
 from concertmaster.model import TaskState
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History, TaskHistory
@@ -72,8 +72,8 @@ def _standalone(
     is_foreign = objects.is_foreign(one.base, tip)
     if not is_foreign and all(objects.is_ancestor(built.head, tip) for built in one.built_on):
         return one.head
-    text, at = objects.message(one.head), context.plan.settings.made_at
-    result = objects.reapply(tip, base=one.base, head=one.head, message=text, at=at)
+    at = context.plan.settings.made_at
+    result = objects.reapply(tip, base=one.base, head=one.head, at=at)
     if not isinstance(result, Conflict):
         return result.commit
     before = [known[built.task] for built in one.built_on if built.task in known]
