@@ -70,7 +70,7 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         limits=tuple(_limits(events)),
         wall_seconds=wall,
         work_seconds=work,
-        speed_up=work / wall if work and wall else None,
+        concurrency=work / wall if work and wall else None,
         estimate=_estimate(plan),
         cost_usd=usage.cost_usd,
         cost_is_estimated=usage.is_estimated,

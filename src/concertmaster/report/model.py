@@ -164,8 +164,9 @@ class Report:
 
     `tip` is the commit of the target. `wall_seconds` excludes the `pauses` but includes the
     `limits`, in which the run waited for the end of a usage limit. `cost_usd` is None if no agent
-    reported any cost, `speed_up` is None if nothing was measured. `follow_ups` has an upper limit,
-    so agents may have stated more.
+    reported any cost. `concurrency` is the time of all phases divided by the time of the run, or
+    None if nothing was measured. It is no speed-up: phases are slower where they share a machine.
+    `follow_ups` has an upper limit, so agents may have stated more.
     """
 
     version: int = REPORT_VERSION
@@ -184,7 +185,7 @@ class Report:
     limits: tuple[PauseRow, ...]
     wall_seconds: float
     work_seconds: float
-    speed_up: float | None
+    concurrency: float | None
     estimate: EstimateRow
     cost_usd: float | None
     cost_is_estimated: bool

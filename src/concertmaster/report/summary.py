@@ -44,9 +44,9 @@ def say_state(state: TaskState, ended: RunEnd = RunEnd.UNFINISHED) -> str:
 def facts(report: Report) -> Iterator[tuple[str, str]]:
     """Yield the measurements as pairs of label and text. Empty ones are left out."""
     yield "time", _time(report)
-    if report.speed_up is not None:
+    if report.concurrency is not None:
         work = duration(report.work_seconds)
-        yield "work", f"{work} of phases, {report.speed_up:.1f} times the time it took"
+        yield "concurrency", f"{report.concurrency:.1f} ({work} of phases in all)"
     yield from _spent(report)
     if checks := _checks(report):
         yield "checks", checks

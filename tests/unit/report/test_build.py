@@ -136,7 +136,7 @@ def test_times_are_measured() -> None:
 
     assert report.wall_seconds == pytest.approx(22.0)
     assert report.work_seconds == pytest.approx(4.0 + 6.0 + 2.0)
-    assert report.speed_up == pytest.approx(12.0 / 22.0)
+    assert report.concurrency == pytest.approx(12.0 / 22.0)
     assert report.estimate.makespan_seconds == 120.0
 
 
@@ -156,9 +156,9 @@ def test_the_pause_between_two_processes_is_no_part_of_the_time() -> None:
     assert [(p.started_at, p.ended_at) for p in report.pauses] == [(START + 4, START + 5000)]
 
 
-def test_a_run_that_did_no_work_has_no_speed_up() -> None:
-    assert report_on((*journals.begin(), journals.finish(at=3))).speed_up is None
-    assert report_on(()).speed_up is None
+def test_a_run_that_did_no_work_has_no_concurrency() -> None:
+    assert report_on((*journals.begin(), journals.finish(at=3))).concurrency is None
+    assert report_on(()).concurrency is None
 
 
 def test_failed_phases_count_as_work_and_cost() -> None:
