@@ -61,19 +61,19 @@ def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
     """
     checkout = open_checkout(asked)
     found = [_read_branch(checkout, name) for name in names]
-    branches = tuple(one for one in found if one.commits)
-    _refuse_duplicates(branches)
+    given = tuple(one for one in found if one.commits)
+    _refuse_duplicates(given)
     draft = draft_plan(checkout, run=new_run(), requester=checkout.repository.requester())
     plan = replace(
         draft,
         slots=1,
         settings=_without_agent(draft.settings),
-        tasks=tuple(_task(one) for one in branches),
-        needs=tuple(_needs(branches)),
-        order=tuple(one.task for one in branches),
+        tasks=tuple(_task(one) for one in given),
+        needs=tuple(_needs(given)),
+        order=tuple(one.task for one in given),
         skipped=tuple(_skipped(one, checkout.target) for one in found if not one.commits),
     )
-    return BranchPlan(plan=plan, repository=checkout.repository, branches=branches)
+    return BranchPlan(plan=plan, repository=checkout.repository, branches=given)
 
 
 def _without_agent(usual: RunSettings) -> RunSettings:
@@ -144,6 +144,7 @@ def land_branches(
     A branch that does not pass is reported and stays as it is.
     """
     plan, repository = planned.plan, planned.repository
+    branches.check_room(repository, plan.run, plan.base)
     folder = runs.runs_folder(repository) / plan.run
     folder.mkdir(parents=True)
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)

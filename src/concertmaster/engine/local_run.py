@@ -28,6 +28,7 @@ from concertmaster.events import (
     StopRequested,
 )
 from concertmaster.files import run_folder
+from concertmaster.git.branches import check_room
 from concertmaster.git.command import OWNER
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
@@ -116,6 +117,7 @@ def start_run(
     planned: Planned, home: RunHome, *, progress: ProgressListener, guard: Guard
 ) -> RecordedRun:
     """Run a new plan to its end; return the run."""
+    check_room(planned.repository, planned.plan.run, planned.plan.base)
     agents, notes = prepare_agents(planned.plan, home, guard)
     plan = add_notes(planned.plan, notes)
     folder = runs_folder(planned.repository) / plan.run

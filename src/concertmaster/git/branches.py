@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from concertmaster.errors import UsageError
-from concertmaster.git.command import decode, git_fault, parse_object_id
+from concertmaster.errors import EnvironmentFault, UsageError
+from concertmaster.git.command import STDERR_TAIL, decode, git_fault, parse_object_id
 from concertmaster.git.repository import Repository
 
+OURS = "concertmaster"  # the folder of our references
 _KINDS = ("refs/heads/", "refs/remotes/")
 
 
@@ -31,6 +32,28 @@ def resolve_branch(repository: Repository, branch: str) -> str:
             next_step="`git branch --all` lists what there is",
         )
     return tip
+
+
+def check_room(repository: Repository, run: str, commit: str) -> None:
+    """Ask git whether it takes the references of a run; make none.
+
+    Raises EnvironmentFault when it does not, for example because a branch has the name of a folder
+    of ours.
+    """
+    names = (f"refs/heads/{OURS}/{run}/landed", f"refs/{OURS}/{run}/base")
+    creations = "".join(f"create {name} {parse_object_id(commit)}\n" for name in names)
+    request = f"start\n{creations}prepare\nabort\n".encode()
+    answer = repository.git.ask("update-ref", "--stdin", stdin=request)
+    if answer.code == 0:
+        return
+    is_branch = find_tip(repository, OURS) != ""
+    raise EnvironmentFault(
+        f"git does not take the branch {OURS}/{run}/landed",
+        why=answer.err.strip().removeprefix("fatal: prepare: ")[-STDERR_TAIL:],
+        next_step=f"rename the branch: git branch -m {OURS} another-name"
+        if is_branch
+        else f"see that {repository.git_dir} can be written to",
+    )
 
 
 def find_fork(repository: Repository, branch: str, *, target: str) -> str:

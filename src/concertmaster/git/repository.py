@@ -20,7 +20,6 @@ from concertmaster.git.command import (
     parse_object_id,
     split_records,
 )
-from concertmaster.text.object_ids import is_object_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +41,13 @@ class Repository:
         check_version()
         git = Git(path, private=False)
         questions = ("--git-common-dir", "--show-object-format", "--is-bare-repository")
-        answer = git.ask(
-            *("rev-parse", "--path-format=absolute", *questions, "HEAD^{commit}", "--show-toplevel")
-        )
+        answer = git.ask("rev-parse", "--path-format=absolute", *questions, "--show-toplevel")
         found = decode(answer.out).removesuffix("\n").split("\n") if answer.out else []
         check_path(path.resolve())
         _check_found(path, found, answer)
-        git_dir, object_format, _bare, _head, root = (*found, found[0])[:5]
+        if not _has_commit(git):
+            raise _no_commit_yet(path)
+        git_dir, object_format, _bare, root = (*found, found[0])[:4]
         config = _read_config(git)
         _check_complete(config)
         return cls(
@@ -184,12 +183,21 @@ def _check_found(path: Path, found: list[str], answer: GitAnswer) -> None:
             why=answer.err.strip()[-STDERR_TAIL:],
             next_step="run inside a git repository, or name one with --repo",
         )
-    if len(found) < 4 or not is_object_id(found[3]):
-        raise EnvironmentFault(
-            f"the repository {path} has no commit yet",
-            why="every task starts from a commit",
-            next_step='make one: git add --all && git commit -m "Start"',
-        )
+
+
+def _has_commit(git: Git) -> bool:
+    """Return whether HEAD or any branch has a commit; the branch checked out may be a new one."""
+    if git.ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}").code == 0:
+        return True
+    return bool(git.ask("for-each-ref", "--count=1", "refs/heads", "refs/remotes").out)
+
+
+def _no_commit_yet(path: Path) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"the repository {path} has no commit yet",
+        why="every task starts from a commit",
+        next_step='make one: git add --all && git commit -m "Start"',
+    )
 
 
 def _read_config(git: Git) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from concertmaster.errors import UsageError
+from concertmaster.git.branches import find_tip
 from concertmaster.git.repository import Repository
 from concertmaster.settings.declarations import FILE_NAMES, Settings
 
@@ -57,7 +58,7 @@ def open_checkout(asked: PlanRequest) -> Checkout:
             why=f"no branch is checked out in {repository.root}",
             next_step="name one with --target BRANCH, or check a branch out",
         )
-    tip = repository.branch_tip(target)
+    tip = _tip_of(repository, target)
     commit = repository.resolve(asked.base) if asked.base else tip
     found = read_checkout(repository, commit, target=target, options=options)
     if options.get("target") or not found.settings.target:
@@ -65,6 +66,17 @@ def open_checkout(asked: PlanRequest) -> Checkout:
     target = found.settings.target
     commit = commit if asked.base else repository.branch_tip(target)
     return replace(found, target=target, commit=commit, paths=repository.paths(commit))
+
+
+def _tip_of(repository: Repository, target: str) -> str:
+    """Return the commit of the branch. Raises UsageError, also for one without a commit."""
+    if target == repository.current_branch() and not find_tip(repository, target):
+        raise UsageError(
+            f"the branch checked out, {target}, has no commit yet",
+            why="every task starts from a commit",
+            next_step="name another branch with --target, or make a commit",
+        )
+    return repository.branch_tip(target)
 
 
 def read_checkout(
