@@ -1,7 +1,9 @@
 """Chooses which prefix of a batch to check next, by the optimal nested plan.
 
 The plan is the group testing of Sobel and Groll: it has the least expected number of checks among
-the plans that settle one prefix after the other.
+the plans that settle one prefix after the other. Its cost is quadratic in the number of tasks, as
+the best cuts are monotone: with each expected number weighed by the chance of its case, the plan is
+an optimal search tree, and Knuth's bounds hold.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ LEAST_RISK, MOST_RISK = 0.001, 0.999
 # A prefix that passes less often than this is never the best; so the plan looks no further.
 LEAST_CHANCE = 0.2
 PLANS_KEPT = 16
+MOST_TASKS = 256  # of a batch that the plan looks at, which bounds its time and memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +26,13 @@ class _Plan:
     """The expected numbers of checks.
 
     `expected[i]` settles all tasks from i on. `bad[i][j]` does the same when the tasks from i to j
-    are known to hold a culprit. `ok[i][k]` is the chance that k tasks from i on hold none.
+    are known to hold a culprit, and then the tasks from i to `cut[i][j]` are checked. `ok[i][k]` is
+    the chance that k tasks from i on hold none.
     """
 
     expected: list[float]
     bad: Sequence[dict[int, float]]
+    cut: Sequence[dict[int, int]]
     ok: Sequence[Sequence[float]]
 
     def fresh(self, i: int, x: int) -> float:
@@ -56,9 +61,13 @@ class _Plan:
 
     def fill_row(self, i: int, end: int) -> None:
         """Compute `bad[i]` up to `end`. The rows behind it must be there."""
+        bad, cut, below = self.bad[i], self.cut[i], self.cut[i + 1]
         for j in range(i + 2, end + 1):
-            if j not in self.bad[i]:
-                self.bad[i][j] = min(self.split(i, x, j) for x in range(i + 1, j))
+            if j not in bad:
+                bad[j], cut[j] = min(
+                    (self.split(i, x, j), x)
+                    for x in range(cut.get(j - 1, i + 1), below.get(j, i + 1) + 1)
+                )
 
 
 def choose_prefix(risks: Sequence[float], *, passed: int, failed: int | None) -> int:
@@ -66,10 +75,15 @@ def choose_prefix(risks: Sequence[float], *, passed: int, failed: int | None) ->
 
     `risks` are the probabilities that each task is a culprit. The prefix lies between the green
     one of length `passed` and the red one of length `failed`. When `failed` is None, nothing is
-    known of the tasks after `passed`. Raises ValueError when no task is left.
+    known of the tasks after `passed`, and the next MOST_TASKS of them count. Raises ValueError when
+    no task is left.
     """
     if not risks[passed:]:
         raise ValueError("every task has passed")
+    if len(risks) > MOST_TASKS and passed:
+        known = None if failed is None else failed - passed
+        return passed + choose_prefix(risks[passed:], passed=0, failed=known)
+    risks = risks[: max(MOST_TASKS, failed or 0)]
     # What settles the tasks from i on does not depend on those before i. So the front is filled
     # up, and batches of similar tasks share a plan.
     added = _round_up(len(risks)) - len(risks)
@@ -79,7 +93,7 @@ def choose_prefix(risks: Sequence[float], *, passed: int, failed: int | None) ->
         return min(sizes, key=lambda x: plan.fresh(start, x)) - added
     end = failed + added
     plan.fill(start, end)
-    return min(range(start + 1, end), key=lambda x: plan.split(start, x, end)) - added
+    return plan.cut[start][end] - added
 
 
 def _round_up(size: int) -> int:
@@ -91,7 +105,9 @@ def _make_plan(risks: tuple[float, ...]) -> _Plan:
     n = len(risks)
     fine = [1.0 - min(max(risk, LEAST_RISK), MOST_RISK) for risk in risks]
     ok = [list(accumulate(fine[i:], mul, initial=1.0)) for i in range(n + 1)]
-    plan = _Plan(expected=[0.0] * (n + 1), bad=[{} for _ in range(n + 1)], ok=ok)
+    bad: list[dict[int, float]] = [{} for _ in range(n + 1)]
+    cut: list[dict[int, int]] = [{} for _ in range(n + 1)]
+    plan = _Plan(expected=[0.0] * (n + 1), bad=bad, cut=cut, ok=ok)
     for i in range(n - 1, -1, -1):
         plan.bad[i][i + 1] = plan.expected[i + 1]
         widest = plan.widest(i)

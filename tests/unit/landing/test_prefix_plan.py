@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from functools import cache
+from functools import cache, partial
+from math import prod
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concertmaster.landing.prefix_plan import choose_prefix
+from concertmaster.landing import prefix_plan
+from concertmaster.landing.prefix_plan import MOST_TASKS, choose_prefix
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=10), st.data())
@@ -21,6 +23,64 @@ def test_the_next_prefix_lies_between_the_green_and_the_red_one(
 
     assert passed < choose_prefix(risks, passed=passed, failed=failed) < failed
     assert passed < choose_prefix(risks, passed=passed, failed=None) <= len(risks)
+
+
+def least_checks(risks: list[float], first: int, last: int) -> dict[int, float]:
+    """Return the expected checks for each next prefix between two, by trying every plan."""
+    fine = [1.0 - min(max(risk, 0.001), 0.999) for risk in risks]
+
+    def passes(i: int, j: int) -> float:
+        return prod(fine[i:j])
+
+    @cache
+    def settle(i: int) -> float:
+        sizes = range(i + 1, len(risks) + 1)
+        return min(map(partial(fresh, i), sizes), default=0.0)
+
+    def fresh(i: int, x: int) -> float:
+        return 1.0 + passes(i, x) * settle(x) + (1.0 - passes(i, x)) * find(i, x)
+
+    @cache
+    def find(i: int, j: int) -> float:
+        if j - i == 1:
+            return settle(j)
+        return min(split(i, x, j) for x in range(i + 1, j))
+
+    def split(i: int, x: int, j: int) -> float:
+        chance = (passes(i, x) - passes(i, j)) / (1.0 - passes(i, j))
+        return 1.0 + chance * find(x, j) + (1.0 - chance) * find(i, x)
+
+    return {x: split(first, x, last) for x in range(first + 1, last)}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from([0.001, 0.02, 0.1, 0.3]), min_size=3, max_size=9))
+def test_a_red_prefix_is_split_where_the_fewest_checks_follow(risks: list[float]) -> None:
+    checks = least_checks(risks, 0, len(risks))
+    size = choose_prefix(risks, passed=0, failed=len(risks))
+
+    assert checks[size] == pytest.approx(min(checks.values()), rel=1e-9)
+
+
+def test_the_cost_of_the_plan_grows_with_the_square_of_the_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, counts = prefix_plan._Plan.split, [0]
+
+    def counted(plan: prefix_plan._Plan, i: int, x: int, j: int) -> float:
+        counts[-1] += 1
+        return real(plan, i, x, j)
+
+    monkeypatch.setattr(prefix_plan._Plan, "split", counted)
+    for size in (64, 128):
+        counts.append(0)
+        choose_prefix([0.0123] * size, passed=0, failed=size)
+
+    assert counts[-1] < 5 * counts[-2]
+
+
+def test_a_huge_batch_is_looked_at_in_part() -> None:
+    assert choose_prefix([0.0001] * 5000, passed=4000, failed=None) == 4000 + MOST_TASKS
 
 
 def test_the_likely_culprit_is_cut_off_first() -> None:
