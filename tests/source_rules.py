@@ -72,10 +72,9 @@ SHELL = frozenset(
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.event_loop
     engine.integrator engine.journal engine.local_run engine.logs engine.phase_failure
     engine.phase_runner engine.reading_tree engine.recorded_run engine.resource_monitor
-    engine.reviewer
-    engine.run_context
+    engine.reviewer engine.run_context engine.task_material
     files.add_files files.atomic files.run_folder files.untrusted
-    git.branches git.command git.remote git.remote_errors git.remotes git.repository
+    git.branches git.command git.line_counts git.remote git.remote_errors git.remotes git.repository
     git.run_repository git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows

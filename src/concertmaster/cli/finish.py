@@ -6,6 +6,7 @@ from pathlib import Path
 
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import RecordedRun, write_report
+from concertmaster.engine.task_material import collect_material
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.model import Plan
@@ -48,7 +49,7 @@ def find_place(repository: Repository, plan: Plan) -> AttemptsPlace:
 def finish(console: Console, run: RecordedRun, *, is_full: bool = False) -> int:
     """Write the report to the run's folder and show it. Return the exit code."""
     found = run.report
-    write_report(run.folder, render_report(found), found)
+    write_report(run.folder, render_report(found, collect_material(run)), found)
     running = run_folder.is_locked(run.folder)
     console.show_report(found, run.folder, is_full=is_full, running=running)
     return exit_code(found.ended)

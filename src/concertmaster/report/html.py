@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from concertmaster.model import Usage
 from concertmaster.report import summary
 from concertmaster.report.model import Report, TaskRow
-from concertmaster.text.display import display, duration, shorten_id
+from concertmaster.report.task_material import TaskMaterial
+from concertmaster.text.display import display, display_block, duration, shorten_id
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -35,9 +36,11 @@ class TimelineBar:
     title: str
 
 
-def render_report(report: Report) -> str:
-    """Return the report as one HTML page."""
+def render_report(report: Report, material: Mapping[str, TaskMaterial] | None = None) -> str:
+    """Return the report as one HTML page. `material` holds texts of tasks by their ids."""
     return _template().render(
+        material=material or {},
+        no_material=TaskMaterial(),
         report=report,
         headline=summary.headline(report),
         facts=tuple(summary.facts(report)),
@@ -58,6 +61,7 @@ def _template() -> Template:
     )
     environment.filters |= {
         "display": display,
+        "block": display_block,
         "duration": duration,
         "moment": _moment,
         "say_state": summary.say_state,

@@ -49,6 +49,17 @@ def display(text: str, *, limit: int = 200) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def display_block(text: str, *, limit: int) -> str:
+    """Return lines of at most `limit` characters in all that are safe to print.
+
+    They are cleaned as `display` cleans a line. Tabs stay. A longer text ends with a note.
+    """
+    kept = text[:limit]
+    lines = (_ESCAPE_SEQUENCE.sub("", line) for line in kept.splitlines())
+    shown = "\n".join("\t".join(_show(part) for part in line.split("\t")) for line in lines)
+    return shown if len(text) <= limit else f"{shown}\n(there is more)"
+
+
 def visible(text: str) -> str:
     """Return the text as `display` does, without a limit and with spaces at both ends."""
     return _show(_one_line(text))

@@ -9,6 +9,7 @@ import pytest
 from concertmaster.events import Event, PhaseFinished, RunResumed
 from concertmaster.model import Usage
 from concertmaster.report.html import render_report
+from concertmaster.report.task_material import ChangedFile, TaskMaterial
 from tests import journals
 from tests.journals import HOSTILE, START, make_plan, make_task
 
@@ -138,6 +139,28 @@ def test_hostile_text_stays_text() -> None:
     assert "<script>alert(1)</script>" in page.text
     assert "{{ 7*7 }}" in page.text
     assert not {"\x1b", "\u202e", "\u200b"} & set(html)
+
+
+def test_the_row_of_a_task_holds_its_prompt_its_change_and_its_log() -> None:
+    events = journals.one_lands_two_breaks_the_check()
+    files = (
+        ChangedFile(path="src/<a>.py", added=2, removed=1),
+        ChangedFile(path="logo.png", added=None, removed=None),
+    )
+    material = TaskMaterial(
+        prompt=f"# One\n{HOSTILE}", changed=files, diff="-old\n+new", check_log="1 passed"
+    )
+    report = journals.tell_story(make_plan(), events)[1]
+    html = render_report(report, {"one": material})
+    page = Page(html)
+
+    for text in ("Changed files (2)", "src/<a>.py", "+2 -1", "binary", "-old\n+new", "1 passed"):
+        assert text in page.text
+    assert page.find("script") == []
+    assert "\x1b" not in html
+    folded = [one for one in page.find("details") if one.get("class") == "more"]
+    assert len(folded) == 3
+    assert all("open" not in one for one in folded)
 
 
 def test_nothing_runs_and_nothing_is_loaded(page: Page) -> None:

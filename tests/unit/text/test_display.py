@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.text.display import closest_word, display, duration, read_duration, visible
+from concertmaster.text.display import (
+    REPLACEMENT,
+    closest_word,
+    display,
+    display_block,
+    duration,
+    read_duration,
+    visible,
+)
 
 
 @given(st.text(alphabet=st.characters(), max_size=300), st.integers(2, 50))
@@ -79,3 +87,10 @@ def test_a_visible_line_keeps_its_length_and_its_indentation() -> None:
 def test_the_closest_known_name_is_the_one_that_was_meant() -> None:
     assert closest_word("Paralel", ("parallel", "agent")) == "parallel"
     assert closest_word("xyz", ("parallel", "agent")) == ""
+
+
+def test_a_block_keeps_its_lines_and_tabs_and_nothing_that_steers() -> None:
+    text = "\x1b[31mred\x1b[0m\tone\n\u202etwo\n" + "x" * 50
+    cut = "xxxxxxxx\n(there is more)"
+    assert display_block(text, limit=30) == f"red\tone\n{REPLACEMENT}two\n{cut}"
+    assert display_block("a\r\nb\n", limit=30) == "a\nb"
