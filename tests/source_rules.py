@@ -55,27 +55,26 @@ SHELL = frozenset(
     """
     __main__
     action.accept_results action.artifact_files action.artifacts action.authorize
-    action.child_issues action.control action.dispatch action.due_rounds
-    action.find_plan
-    action.finalize.context action.finalize.deliver action.finalize.inputs action.finalize.job
-    action.finalize.memory action.finalize.publish_report action.finalize.pull_requests
-    action.finalize.replay_merges action.finalize.run_pull action.finalize.save_state
-    action.finalize.task_pulls action.finalize.tidy_branches action.isolation action.job
+    action.child_issues action.control action.dispatch action.due_rounds action.finalize.context
+    action.finalize.deliver action.finalize.inputs action.finalize.job action.finalize.memory
+    action.finalize.publish_report action.finalize.pull_requests action.finalize.replay_merges
+    action.finalize.run_pull action.finalize.save_state action.finalize.task_pulls
+    action.finalize.tidy_branches action.find_plan action.isolation action.job
     action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
-    action.plan.publish action.plan_artifact
-    action.reconcile action.registry action.single_job action.verify action.work
+    action.plan.publish action.plan_artifact action.reconcile action.registry action.single_job
+    action.verify action.work
     agents.aider agents.claude agents.codex agents.command agents.error_patterns agents.gemini
     agents.json_events agents.prices agents.protocol agents.registry
     cli.action cli.cancel cli.clean cli.demo cli.doctor cli.finish cli.init cli.land cli.main
     cli.options cli.plan cli.report cli.resume cli.run cli.split cli.status cli.watch
     clock
-    engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.event_loop
-    engine.integrator engine.journal engine.local_run engine.logs engine.phase_failure
-    engine.phase_runner engine.reading_tree engine.recorded_run engine.resource_monitor
-    engine.reviewer engine.run_context engine.task_material
+    engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.diagnosis
+    engine.event_loop engine.integrator engine.journal engine.local_run engine.logs
+    engine.phase_failure engine.phase_runner engine.reading_tree engine.recorded_run
+    engine.resource_monitor engine.reviewer engine.run_context engine.task_material
     files.add_files files.atomic files.run_folder files.untrusted
-    git.branches git.command git.line_counts git.remote git.remote_errors git.remotes git.repository
-    git.run_repository git.tree_size
+    git.branches git.command git.line_counts git.remote git.remote_errors git.remotes
+    git.repository git.run_repository git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows
     insight.footprint insight.mentions
@@ -92,8 +91,9 @@ SHELL = frozenset(
     templates
     terminal.console terminal.live
     watch.follow watch.poller
-    worktrees.file_listing worktrees.manager worktrees.owner worktrees.place
-    worktrees.removal worktrees.staging worktrees.strays worktrees.variables worktrees.worktree
+    worktrees.file_listing worktrees.included_files worktrees.manager worktrees.owner
+    worktrees.place worktrees.removal worktrees.staging worktrees.strays worktrees.variables
+    worktrees.worktree
     """.split()
 )
 # Beyond "one module each", which holds for every outside library.

@@ -56,6 +56,7 @@ class AttemptWorkspace:
             name=Path(self.command.folder).name,
         )
         notes = self.context.hand_out_downloads(worktree)
+        notes += self.context.bring_files(worktree, self.context.plan.base)
         return worktree, self._set_up(worktree), notes
 
     def _set_up(self, worktree: Worktree) -> float:
@@ -91,6 +92,7 @@ class AttemptWorkspace:
     def _renew(self, worktree: Worktree) -> None:
         """Restore the worktree to the state in which `prepare` left it."""
         worktree.restore(self.command.checkpoint, with_ignored=True)
+        self.context.bring_files(worktree, self.context.plan.base)
         self._set_up(worktree)
 
     def _save_half_done(self, worktree: Worktree) -> None:

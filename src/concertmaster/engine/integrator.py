@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from concertmaster.commands import CheckBase, CheckBatch, LandBatch
+from concertmaster.engine.diagnosis import diagnose
 from concertmaster.engine.logs import describe_failure, describe_setup_failure
 from concertmaster.engine.run_context import RunContext
 from concertmaster.events import (
@@ -59,6 +60,8 @@ class Integrator:
         verdict = self._check(plan.base, is_base=True)
         if verdict is None:
             return None
+        if not verdict.passed:
+            verdict = replace(verdict, reason="; ".join((verdict.reason, *self._diagnose())))
         return BaseChecked(
             tree=self.context.objects.tree(plan.base),
             passed=verdict.passed,
@@ -67,6 +70,15 @@ class Integrator:
             setup_seconds=verdict.setup_seconds,
             notes=verdict.notes,
             tip=self.context.repository.branch_tip(plan.target),
+        )
+
+    def _diagnose(self) -> tuple[str, ...]:
+        """Return what the base's commands lack in a fresh worktree."""
+        context = self.context
+        return diagnose(
+            *(context.repository, context.plan.base, context.plan.settings),
+            environment=context.environment,
+            log=context.attempt_folder(TRAIN, 1) / "check.log",
         )
 
     def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted | None:
@@ -129,6 +141,7 @@ class Integrator:
             if base:
                 worktree.compare_with(base)
             notes = self.context.hand_out_downloads(worktree)
+            notes += self.context.bring_files(worktree, self.context.plan.base)
             verdict = self._run_commands(worktree, number)
             if verdict is None:
                 return None

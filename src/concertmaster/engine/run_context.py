@@ -17,6 +17,7 @@ from concertmaster.sandbox.exit_status import Exit
 from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.templates import Template, load_template
+from concertmaster.worktrees.included_files import copy_included
 from concertmaster.worktrees.manager import Worktrees
 from concertmaster.worktrees.variables import attempt_variables
 from concertmaster.worktrees.worktree import Worktree
@@ -117,6 +118,15 @@ class RunContext:
             return ()
         note = download_cache.keep(worktree.home, self.folder / DOWNLOADS)
         return (note,) if note else ()
+
+    def bring_files(self, worktree: Worktree, commit: str) -> tuple[str, ...]:
+        """Copy what `.worktreeinclude` names from the user's checkout; return notes.
+
+        Call it before anything runs in the worktree. On GitHub no checkout has such files.
+        """
+        if self.place is RunPlace.GITHUB:
+            return ()
+        return copy_included(self.repository, commit, worktree)
 
     def hand_out_downloads(self, worktree: Worktree) -> tuple[str, ...]:
         """Copy the kept downloads to a new worktree's home; return notes on failure.
