@@ -164,8 +164,8 @@ def assert_open(house: House, held: Round, *, because: str) -> None:
     assert (issue.state, one.state, one.pull) == ("open", TaskState.AWAITING_MERGE, issue.number)
     assert carries_memory_alone(house, pull.head_commit, checked_commit(held))
     assert house.branches() == ["landed", "state"]
-    assert "1 waits to be merged" in report(house)
-    assert f"#{issue.number} waits to be merged, and carries the results" in report(house)
+    assert "1 waits for a merge" in report(house)
+    assert f"#{issue.number} waits for somebody to merge it. It holds the results" in report(house)
     assert because in report(house)
     assert house.issues("failure") == []
     assert labels(house) == set()

@@ -72,7 +72,7 @@ def test_the_one_pull_request_that_a_person_closes_leaves_the_work_and_says_so(
     assert house.branches() == sorted([*kept, "state"])
     assert "was closed" in report(house)
     assert "carries the results" not in report(house)
-    assert "write `/orchestrate retry` here" in report(house)
+    assert "comment `/orchestrate retry`" in report(house)
     assert [one.state for one in house.issues("failure")] == ["open"]
 
 

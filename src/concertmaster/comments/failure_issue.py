@@ -25,7 +25,7 @@ _LEAST_EVIDENCE = 200
 def failure_issue(history: History) -> tuple[str, str]:
     """Return title and body of the issue that tells what did not land, why, and how to retry."""
     lost = history.failures
-    amount = f"{count(len(lost), 'task')} did not land" if lost else "All that had failed landed"
+    amount = f"{count(len(lost), 'task')} did not land" if lost else "Every failed task has landed"
     words = f"{amount} on {as_code(history.target)}"
     above = [
         mark(run=history.run, kind=FAILURE_KIND),
@@ -43,9 +43,9 @@ def _how_to_retry(history: History, lost: Sequence[TaskHistory]) -> Iterator[str
     where = issue_number(history.parent) or "the issue of the run"
     if lost:
         yield (
-            f"To try all of them again, write `/orchestrate retry` as a comment on {where}; for "
-            f"one of them `/orchestrate retry {lost[0].task}`, with its id. "
-            "This issue closes itself when a later round lands them."
+            f"To retry all of them, comment `/orchestrate retry` on {where}. To retry one, name "
+            f"it: `/orchestrate retry {lost[0].task}`. "
+            "This issue closes itself when they have landed."
         )
 
 
@@ -77,8 +77,8 @@ def _section(one: TaskHistory, *, evidence: int) -> str:
         "",
         f"- {say_state(one)}{f': {as_line(one.reason)}' if one.reason else ''}",
         f"- {count(one.attempts, 'attempt')}, {duration(one.seconds)}, {known_cost([one])}",
-        *([f"- its work: {where}"] if where else []),
-        f"- again: `/orchestrate retry {one.task}`",
+        *([f"- work: {where}"] if where else []),
+        f"- retry: `/orchestrate retry {one.task}`",
         "",
     ]
     if one.evidence and evidence:

@@ -14,9 +14,9 @@ from concertmaster.text.marks import mark
 
 PULL_KIND, RUN_PULL_KIND, MEMORY_PULL_KIND = "pull", "run-pull", "memory-pull"
 NO_CI = (
-    "GitHub starts no workflow for what the default token pushes, so the repository's own CI has "
-    "not run on these commits, and waits for an approval on these pull requests. To change that, "
-    "give the jobs the token of a GitHub App as `github_token`."
+    "GitHub starts no workflow for what the default token pushes. So the repository's own CI has "
+    "not run on these commits, and it waits for an approval on these pull requests. To change "
+    "that, give the jobs the token of a GitHub App as `github_token`."
 )
 LONGEST_TITLE = 200  # characters; GitHub takes 256
 
@@ -26,8 +26,8 @@ _DISPATCH = """\
 on:
   workflow_dispatch:
     inputs:
-      run: {description: the run to go on with, type: string, required: true}
-      round: {description: its round, type: string, required: true}
+      run: {description: the run to continue, type: string, required: true}
+      round: {description: the round, type: string, required: true}
       issue: {description: its parent issue, type: string}"""
 
 
@@ -59,7 +59,7 @@ def pull_body(
         "",
         *closing,
         *(f"- {line}" for line in _checked(one, together)),
-        f"- agents worked {effort}",
+        f"- Agents worked {effort}.",
         *_agent_notes(one),
     ]
     return clip("\n".join(lines))
@@ -82,17 +82,19 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _checked(one: TaskHistory, together: Sequence[str]) -> Iterator[str]:
-    yield "it passed the check in its own worktree"
+    yield "The check passed in the task's own worktree."
     others = [task for task in together if task != one.task]
     if others:
-        yield f"merged with {_names(others)} the whole passed the check"
+        yield f"The check passed on the merge with {_names(others)}."
     elif together:
-        yield "merged onto the target it passed the check"
+        yield "The check passed on the merge with the target."
     if one.built_on:
-        yield f"it builds on {_names([built.task for built in one.built_on])}"
+        yield f"It builds on {_names([built.task for built in one.built_on])}."
     if one.sensitive:
-        steers = "which defines the check or steers agents"
-        yield f"only a person merges this: it changes {_names(one.sensitive)}, {steers}"
+        yield (
+            f"A person has to merge this. It changes {_names(one.sensitive)}, which the check "
+            "reads or which instructs agents."
+        )
 
 
 def _agent_notes(one: TaskHistory) -> Iterator[str]:
@@ -119,11 +121,12 @@ def run_pull_body(
     `landed` are the tasks in it. `reason` says in plain text why nothing is pushed.
     """
     commit = commit_link(verdict.commit) if verdict.steps else ""
+    cause = as_line(reason) or "the run was asked to open one"
     above = [
         mark(run=history.run, kind=RUN_PULL_KIND),
         f"Results of {count(len(landed), 'task')}, {part_of_run(history)}.",
         "",
-        f"This is a pull request and no push because {as_line(reason) or 'so the run was asked'}.",
+        f"These results come as a pull request because {cause}.",
         *([f"The check passed on {commit}, which is these changes together."] if commit else []),
         "",
     ]
@@ -144,7 +147,7 @@ def memory_pull_body(history: History) -> str:
     """Return the body of the pull request that updates `.github/Memory.md`."""
     return (
         f"{mark(run=history.run, kind=MEMORY_PULL_KIND)}\n"
-        f"What the run did, for the next one to know; {part_of_run(history)}. "
+        f"This records what the run did; {part_of_run(history)}. "
         "It changes `.github/Memory.md` and nothing else."
     )
 

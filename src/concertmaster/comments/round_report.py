@@ -24,11 +24,11 @@ _REASONS = (200, 60, 0)  # characters of each; the first that leaves room for al
 _LATEST = 253_402_300_799  # 9999-12-31
 
 _STATES = {
-    TaskState.WAITING: "has not run yet",
-    TaskState.RUNNING: "was cut off",
-    TaskState.SUCCEEDED: "done, has not landed yet",
+    TaskState.WAITING: "not started",
+    TaskState.RUNNING: "interrupted",
+    TaskState.SUCCEEDED: "succeeded, not landed yet",
     TaskState.LANDED: "landed",
-    TaskState.AWAITING_MERGE: "waits to be merged",
+    TaskState.AWAITING_MERGE: "waits for a merge",
     TaskState.SKIPPED: "skipped",
     TaskState.BLOCKED: "blocked by a task it needs",
     TaskState.LEFT_OUT: "left out, its work is kept",
@@ -97,7 +97,7 @@ def summary_markdown(
     """Return the text of `report_comment` without its mark, in at most `limit` characters."""
     above = [f"### {_headline(history)}", "", *_measured(speed), ""]
     below = ["", *_list("Next", [*_next(history)])]
-    below += _list("To know", [*_words_of(verdict), *notes, *_skipped(history)])
+    below += _list("Notes", [*_words_of(verdict), *notes, *_skipped(history)])
     below += _follow_ups(history)
     room = limit - sum(len(line) + 1 for line in (*above, *below))
     return clip("\n".join([*above, *result_table(history.tasks, limit=room), *below]), limit=limit)
@@ -117,7 +117,8 @@ def result_table(tasks: Sequence[TaskHistory], *, limit: int) -> list[str]:
         if sum(len(line) + 1 for line in lines) <= limit:
             return lines
     more = "\nThere is no room here for {} more."
-    kept = fit_body(lines, limit=limit - len(more))
+    longest = more.format(count(len(lines), "task"))
+    kept = fit_body(lines, limit=limit - len(longest) - 1)
     return [*kept, more.format(count(len(lines) - len(kept), "task"))]
 
 
@@ -184,7 +185,7 @@ def describe_result(one: TaskHistory) -> str:
 def say_state(one: TaskHistory) -> str:
     """Return the state of the task in plain words."""
     if one.state is TaskState.SUCCEEDED and one.is_done:
-        return "had nothing to change"
+        return "nothing to change"
     why = _OUTCOMES.get(one.outcome) if one.outcome else None
     return why if why and one.state is TaskState.FAILED else _STATES[one.state]
 
@@ -195,7 +196,7 @@ def _headline(history: History) -> str:
     waiting = sum(history.waits_for_person(one) for one in rest)
     parts = [f"{landed} of {count(len(history.tasks), 'task')} landed on {as_code(history.target)}"]
     if waiting:
-        parts.append(f"{waiting} wait{'' if waiting > 1 else 's'} to be merged")
+        parts.append(f"{waiting} wait{'' if waiting > 1 else 's'} for a merge")
     if len(rest) > waiting:
         parts.append(f"{len(rest) - waiting} did not land")
     return f"{', '.join(parts)} (run {as_code(history.run)}, round {history.round})"
@@ -204,14 +205,12 @@ def _headline(history: History) -> str:
 def _measured(speed: Speed | None) -> Iterator[str]:
     if speed is None:
         return
-    times = speed.agent_seconds / speed.wall_seconds if speed.wall_seconds > 0 else 0.0
-    ratio = f" ({times:.1f} times)" if speed.agent_seconds > 0 and times else ""
-    told = f"for {cost(speed.usage)}" if cost(speed.usage) else "at unknown cost"
     count = speed.usage.input_tokens + speed.usage.output_tokens
-    tokens = f" and {count:,} tokens" if count else ""
+    tokens = f", {count:,} tokens" if count else ""
     yield (
-        f"Agents worked {duration(speed.agent_seconds)} in {duration(speed.wall_seconds)} of "
-        f"clock time{ratio}, {told}{tokens}. Checks took {duration(speed.check_seconds)}."
+        f"The round took {duration(speed.wall_seconds)}. In it agents worked "
+        f"{duration(speed.agent_seconds)} and checks {duration(speed.check_seconds)}. "
+        f"Cost: {cost(speed.usage) or 'unknown'}{tokens}."
     )
 
 
@@ -233,7 +232,7 @@ def _follow_ups(history: History) -> Iterator[str]:
     yield f"<details><summary>{count(len(found), 'follow-up')}, not started</summary>"
     yield ""
     yield (
-        "Further work that agents saw; nobody has judged it. Drafts of prompt files are in the "
+        "Agents suggested this work. Nobody has reviewed it. Drafts of prompt files are in the "
         "artifacts of the work jobs, in the folder `follow-ups`."
     )
     yield ""
@@ -249,21 +248,21 @@ def _follow_ups(history: History) -> Iterator[str]:
 def _next(history: History) -> Iterator[str]:
     waiting = [one.pull for one in history.tasks if one.state is TaskState.AWAITING_MERGE]
     for pull in filter(None, dict.fromkeys(waiting)):
-        whole = ", and carries the results of this run" if pull == history.pull else ""
-        yield f"{issue_number(pull)} waits to be merged{whole}."
+        whole = ". It holds the results of this run" if pull == history.pull else ""
+        yield f"{issue_number(pull)} waits for somebody to merge it{whole}."
     if history.memory_pull > 0:
-        yield f"{issue_number(history.memory_pull)} brings Memory.md up to date."
+        yield f"{issue_number(history.memory_pull)} updates Memory.md."
     if history.failure_issue > 0 and history.failures:
-        yield f"{issue_number(history.failure_issue)} tells what failed, and why."
+        yield f"{issue_number(history.failure_issue)} lists the failures and their causes."
     due = history.due
     if due:
         reason = f" ({as_line(due.reason)})" if due.reason else ""
         yield (
-            f"Round {due.round} is due at {read_clock(due.at):%Y-%m-%d %H:%M} UTC{reason}; "
-            "where nothing begins it by then, write `/orchestrate retry`."
+            f"Round {due.round} is due at {read_clock(due.at):%Y-%m-%d %H:%M} UTC{reason}. "
+            "If it has not started by then, comment `/orchestrate retry`."
         )
     elif any(not (one.is_done or history.waits_for_person(one)) for one in history.tasks):
-        yield "To try again what did not land, write `/orchestrate retry` here."
+        yield "To retry the tasks that did not land, comment `/orchestrate retry`."
 
 
 def read_clock(at: float) -> datetime:
@@ -282,7 +281,7 @@ def _words_of(verdict: Verdict | None) -> Iterator[str]:
         yield f"Checking ended early: {as_line(verdict.stopped)}"
     if verdict.flaky:
         tasks = ", ".join(map(as_code, verdict.flaky[:MOST_LINES]))
-        yield f"The check failed, then passed unchanged, behind {tasks}: it is flaky."
+        yield f"The check is flaky: it failed and then passed without a change ({tasks})."
 
 
 def _skipped(history: History) -> Iterator[str]:
