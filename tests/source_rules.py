@@ -86,7 +86,7 @@ SHELL = frozenset(
     retry
     rounds.bundles rounds.check_result rounds.documents rounds.state_branch
     sandbox.download_cache sandbox.exit_status sandbox.guard_server sandbox.host sandbox.output
-    sandbox.permissions sandbox.ports sandbox.supervisor sandbox.users
+    sandbox.permissions sandbox.ports sandbox.process_tree sandbox.supervisor sandbox.users
     settings.access settings.action_inputs settings.process settings.sources
     templates
     terminal.console terminal.live
@@ -109,7 +109,8 @@ OWNERS = {
     "rich": "terminal",
     "subprocess": "sandbox.supervisor",
 }
-STAND_ALONE = "sandbox.guard_server"  # a script, which imports none of our modules
+STAND_ALONE = "sandbox.guard_server"  # a script, which imports none of our modules but the next
+WITH_IT = "sandbox.process_tree"
 FORBIDDEN_NAMES = {"utils", "helpers", "manager", "service", "base", "common", "git", "github"}
 SPARED_NAMES = {"git", "github", "worktrees.manager"}
 IMPURE = set(
@@ -276,9 +277,11 @@ def each_outside_library_has_one_owner(modules: Modules) -> list[str]:
 
 def the_stand_alone_script_imports_only_the_standard_library(modules: Modules) -> list[str]:
     return [
-        f"{STAND_ALONE} imports {name}"
-        for name in (imported_names(modules[STAND_ALONE]) if STAND_ALONE in modules else ())
+        f"{script} imports {name}"
+        for script in {STAND_ALONE, WITH_IT} & {*modules}
+        for name in imported_names(modules[script])
         if name.partition(".")[0] not in sys.stdlib_module_names
+        and not (script == STAND_ALONE and f".{name}.".startswith(f".concertmaster.{WITH_IT}."))
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.source_rules import (
     SHELL,
     STAND_ALONE,
+    WITH_IT,
     Rule,
     dataclasses_are_frozen,
     each_outside_library_has_one_owner,
@@ -77,6 +78,8 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
     the_stand_alone_script_imports_only_the_standard_library: [
         {STAND_ALONE: "from concertmaster.errors import Error"},
         {STAND_ALONE: "import psutil"},
+        {WITH_IT: "from concertmaster.errors import Error"},
+        {WITH_IT: "import psutil"},
     ],
     only_the_settings_of_the_process_read_the_environment: [
         {"cli.main": "import os\nos.environ['HOME']"},

@@ -21,7 +21,7 @@ from concertmaster.planning.build_plan import make_plan
 from concertmaster.planning.checkout import PlanRequest
 from concertmaster.report.model import Report
 from concertmaster.sandbox import users
-from concertmaster.sandbox.guard_server import users_of_processes
+from concertmaster.sandbox.process_tree import users_of_processes
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.action_inputs import ActionSettings
 from concertmaster.terminal.console import Console

@@ -87,6 +87,8 @@ class RunContext:
             log=log,
             timeout_seconds=min(settings.check_timeout_seconds, settings.timeout_seconds),
             account=worktree.account,
+            # Checks at the same time share what build tools leave running.
+            keeps_daemons=worktree.account is None,
         )
 
     def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Forks a guard process for each command; the guard ends the command's whole process tree.
 
 This module runs as its own program, `python -I -S guard_server.py`, with its socket as standard
-input. It imports only the standard library, and it forks because starting a Python for each
-command takes 20 ms. With user ids as arguments it ends all processes of these users instead.
+input. It imports only the standard library and `process_tree`, and it forks because starting a
+Python for each command takes 20 ms. With user ids as arguments it ends all processes of these
+users instead.
 """
 
 from __future__ import annotations
@@ -17,14 +18,22 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+
+if not __package__:
+    sys.path.append(str(Path(__file__).parents[2]))
+from concertmaster.sandbox.process_tree import (
+    RESCAN_SECONDS,
+    below,
+    end_user,
+    kill_user,
+    signal_tree,
+)
 
 STOP_GRACE_SECONDS = 2.0
 ORPHAN_GRACE_SECONDS = 0.5  # short: a resumed run may already need the worktree
 KILL_SECONDS = 10.0  # limit, because a process in an uninterruptible call does not end
-RESCAN_SECONDS = 0.05
 REQUEST_FDS = 5  # request, stdin, stdout, stderr, control
 # Python ignores the first two; `nohup` and shells ignore the others for background processes.
 IGNORED = {
@@ -41,7 +50,7 @@ PRIVATE_UMASK = 0o077
 
 def serve(server: socket.socket) -> None:
     """Fork a guard for each message; return when the client is gone and all guards have ended."""
-    wake = wake_on_ended_child()
+    wake, life = wake_on_ended_child(), os.pipe()  # guards notice by `life` that we end
     guards: set[int] = set()
     is_open = True
     while is_open or guards:
@@ -52,16 +61,17 @@ def serve(server: socket.socket) -> None:
         if any(status or pid not in guards for pid, status in ended.items()):
             signal_tree(signal.SIGKILL, spare=guards)
         guards -= ended.keys()
-        if server in ready:
-            is_open = accept(server, guards)
+        if server in ready and not accept(server, guards, life):
+            is_open = False
+            os.close(life[1])
 
 
-def accept(server: socket.socket, guards: set[int]) -> bool:
+def accept(server: socket.socket, guards: set[int], life: tuple[int, int]) -> bool:
     """Receive one message and fork its guard; return False when the client is gone."""
     data, fds, _, _ = socket.recv_fds(server, 1, REQUEST_FDS)
     try:
         if len(fds) == REQUEST_FDS:
-            guards.add(fork_guard(fds))
+            guards.add(fork_guard(fds, life))
     except OSError as error:
         with socket.socket(fileno=os.dup(fds[-1])) as control:
             answer(control, {"error": f"no guard process could be made: {error.strerror}"})
@@ -71,19 +81,22 @@ def accept(server: socket.socket, guards: set[int]) -> bool:
     return bool(data)
 
 
-def fork_guard(fds: list[int]) -> int:
-    pid = os.fork()
-    if pid:
+def fork_guard(fds: list[int], life: tuple[int, int]) -> int:
+    if pid := os.fork():
         return pid
     try:
-        guard(fds)
+        os.close(life[1])
+        guard(fds, life[0])
         os._exit(0)
     finally:
         os._exit(1)  # an exception must not let the child continue as a second server
 
 
-def guard(fds: list[int]) -> None:
-    """Start the command, wait for its end or a request to stop, end its tree, send its result."""
+def guard(fds: list[int], life: int) -> None:
+    """Start the command, wait for its end or a request to stop, end its tree, send its result.
+
+    Daemons that may stay are ended when `life` is.
+    """
     os.setsid()
     os.dup2(1, 0)  # closes the server's socket, so that its death is noticed
     for fd in fds:
@@ -104,6 +117,8 @@ def guard(fds: list[int]) -> None:
             return
         tree.end(tree.wait_for_end(control))
         answer(control, tree.result())
+    if tree.daemons:
+        tree.hold_daemons(life)
 
 
 class Tree:
@@ -115,6 +130,8 @@ class Tree:
         self._main = start_as(self._uid, request, stdio) if self._uid else start(request, stdio)
         self._status: int | None = None
         self._is_gone = False
+        self._may_leave = request.get("daemons", False) and not self._uid
+        self.daemons: set[int] = set()  # sessions of processes that may stay
 
     def wait_for_end(self, control: socket.socket) -> float:
         """Wait for the command's end or a request to stop; return the grace time in seconds."""
@@ -127,7 +144,12 @@ class Tree:
         return 0.0
 
     def end(self, grace_seconds: float) -> None:
-        """End the rest of the tree: by SIGTERM if there is grace time, then by SIGKILL."""
+        """End the rest of the tree: by SIGTERM if there is grace time, then by SIGKILL.
+
+        After a command that ended by itself, what has a session of its own may stay.
+        """
+        if self._may_leave and self._status is not None:
+            self.daemons = {session for _, _, session in below(os.getpid())} - {self._main, 0}
         kill_at = time.monotonic() + grace_seconds
         if grace_seconds:
             signal_tree(signal.SIGTERM, self._main)
@@ -136,10 +158,18 @@ class Tree:
         while not self._is_gone and time.monotonic() < kill_at + KILL_SECONDS:
             if self._uid:
                 kill_user(self._uid)
-            signal_tree(signal.SIGKILL, self._main)
+            if not signal_tree(signal.SIGKILL, self._main, daemons=self.daemons) and self.daemons:
+                break  # only daemons are left
             self._wait(RESCAN_SECONDS)
         if self._uid:
             end_user(self._uid, until=kill_at + KILL_SECONDS)
+
+    def hold_daemons(self, life: int) -> None:
+        """Wait until all daemons have ended or the server ends, and end the rest."""
+        while not self._is_gone and life not in select.select([self._wake, life], [], [])[0]:
+            self._reap()
+        self._may_leave, self.daemons = False, set()
+        self.end(STOP_GRACE_SECONDS)
 
     def result(self) -> dict[str, Any]:
         if self._status is None:
@@ -232,73 +262,6 @@ def become(uid: int) -> None:
     held = {*os.getresuid(), *os.getresgid(), *os.getgroups()}
     if held != {uid} or not is_bound:
         raise OSError(0, "it would have kept rights of ours")
-
-
-def end_user(uid: int, *, until: float) -> bool:
-    """End every process of the user; return False if some are left at monotonic time `until`."""
-    while uid in users_of_processes():
-        kill_user(uid)
-        if time.monotonic() > until:
-            return False
-        time.sleep(RESCAN_SECONDS)
-    return True
-
-
-def kill_user(uid: int) -> None:
-    """Kill all processes of the user by one signal, so that none can fork in between.
-
-    The effective user is switched to `uid`, so no other user's process is signalled. The real user
-    is `uid + 1`, which owns no process, so processes of `uid` cannot signal this one.
-    """
-    os.setresuid(uid + 1, uid, 0)
-    try:
-        if os.getresuid() == (uid + 1, uid, 0) and uid > 0:  # as root it would kill all
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(-1, signal.SIGKILL)
-    finally:
-        os.setresuid(0, 0, 0)
-
-
-def users_of_processes() -> set[int]:
-    """Return the real, effective and saved user ids of all processes except zombies."""
-    users: set[int] = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            # The program chooses its name, but a line feed in it is escaped.
-            lines = (folder / "status").read_text(errors="replace").split("\n")
-            fields = {name: value.split() for name, _, value in (s.partition(":") for s in lines)}
-            if fields["State"][0] not in ("Z", "X"):
-                users.update(map(int, fields["Uid"][:3]))
-    return users
-
-
-def signal_tree(number: int, main: int = 0, *, spare: Collection[int] = ()) -> None:
-    """Signal each process group below this process, except the children in `spare`."""
-    for group in set(groups_below(os.getpid(), spare)) or {main} - {0}:
-        # Groups, because endless forking cannot escape a signal to the whole group.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, number)
-
-
-def groups_below(root: int, spare: Collection[int]) -> Iterator[int]:
-    """Yield the process groups of all descendants of `root`; none without /proc."""
-    children: dict[int, list[tuple[int, int]]] = {}
-    for pid, parent, group in processes():
-        children.setdefault(parent, []).append((pid, group))
-    pending = [child for child in children.get(root, []) if child[0] not in spare]
-    while pending:
-        pid, group = pending.pop()
-        yield group
-        pending += children.get(pid, [])
-
-
-def processes() -> Iterator[tuple[int, int, int]]:
-    """Yield the ids of process, parent and process group for all processes."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            # The program chooses the name in parentheses, which may contain spaces and ")".
-            fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
-            yield int(folder.name), int(fields[1]), int(fields[2])
 
 
 def wake_on_ended_child() -> int:

@@ -70,8 +70,12 @@ class Guard:
         on_line: Callable[[bytes], None] | None = None,
         timeout_seconds: float | None = None,
         account: Account | None = None,
+        keeps_daemons: bool = False,
     ) -> Exit:
         """Run the command, end its whole process tree and return how the command ended.
+
+        With `keeps_daemons`, and without an account, processes that left the command's session
+        live on until the end of this Guard, for other commands to use.
 
         With an account the command runs as that user without privileges, and all other processes
         of this user are ended too.
@@ -90,13 +94,15 @@ class Guard:
                 "cwd": str(cwd.absolute()),
                 "env": {**env, MARK: mark},
                 "uid": account.uid if account else 0,
+                "daemons": keeps_daemons,
             }
             with Output(log, on_line) as output:
                 self._hand_over(running, request, stdin, output)
                 running.follow(output)
                 output.finish()
         ended = running.exit(time.monotonic() - started)
-        if ended.lost or sys.platform != "linux":  # elsewhere daemons leave the guard's tree
+        # Elsewhere daemons leave the guard's tree.
+        if ended.lost or (sys.platform != "linux" and not keeps_daemons):
             end_marked(lambda other: other == mark)
             if account is not None:
                 end_users([account.uid])

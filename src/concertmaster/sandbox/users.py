@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
-from concertmaster.sandbox.guard_server import PR_SET_DUMPABLE, users_of_processes
+from concertmaster.sandbox.guard_server import PR_SET_DUMPABLE
+from concertmaster.sandbox.process_tree import users_of_processes
 
 FIRST_UID = 70_000  # above the ranges for people and services
 LAST_UID = 2_000_000_000  # some programs read ids as signed 32-bit numbers

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.sandbox.exit_status import Exit
-from concertmaster.sandbox.guard_server import users_of_processes
+from concertmaster.sandbox.process_tree import users_of_processes
 from concertmaster.sandbox.supervisor import Guard, end_users
 from concertmaster.worktrees.manager import Worktrees
 from tests.conftest import wait_until
