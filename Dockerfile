@@ -12,7 +12,8 @@
 ARG BASE_IMAGE=python:3.13-slim-bookworm
 
 FROM ${BASE_IMAGE} AS parts
-# Of claude, codex, gemini (npm) and aider (PyPI; needs a base with Python before 3.13).
+# Of claude, codex, gemini, opencode (x64 only), copilot, pi (npm) and aider (PyPI; needs a base with
+# Python before 3.13).
 ARG AGENTS="claude"
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /parts

@@ -63,8 +63,9 @@ SHELL = frozenset(
     action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
     action.plan.publish action.plan_artifact action.reconcile action.registry action.single_job
     action.verify action.work
-    agents.aider agents.claude agents.codex agents.command agents.error_patterns agents.gemini
-    agents.json_events agents.prices agents.protocol agents.registry
+    agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns
+    agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
+    agents.protocol agents.registry
     cli.action cli.cancel cli.clean cli.demo cli.doctor cli.finish cli.init cli.land cli.main
     cli.options cli.plan cli.report cli.resume cli.run cli.split cli.status cli.watch
     clock

@@ -14,7 +14,7 @@ _LIMIT = re.compile(
     r"hit your \w+ limit|(usage|session|weekly|5-hour) limit reached|exceeded your current quota"
     r"|exhausted your (daily quota|capacity|quota)|quota exceeded|quota will reset"
     r"|RESOURCE_EXHAUSTED|insufficient_quota|usage_limit_reached|429 Too Many Requests"
-    r"|\bRateLimitError\b|rate limited you|rate limit (reached|exceeded)",
+    r"|^429: |\bRateLimitError\b|rate limited you|rate limit (reached|exceeded)",
     re.IGNORECASE,
 )
 _NO_ACCESS = re.compile(
@@ -25,7 +25,7 @@ _NO_ACCESS = re.compile(
     r"|could not load (the )?(default )?credentials|unable to locate credentials"
     r"|credentials from any providers|credit balance is too low|insufficient_quota"
     r"|no API keys were provided"
-    r"|model_not_found|model .{1,80} does not exist|models/.{1,80} is not found",
+    r"|^40[13]: |model_not_found|model .{1,80} does not exist|models/.{1,80} is not found",
     re.IGNORECASE,
 )
 _NO_QUOTA = re.compile(
@@ -39,7 +39,8 @@ _TRANSIENT = re.compile(
     r"|service unavailable|bad gateway|gateway time-?out|\(status: (UNAVAILABLE|INTERNAL)\)"
     r"|(status|error):? (408|5\d\d)\b|connection (reset|refused|dropped|closed|error)"
     r"|error sending request|fetch failed|socket hang up|(request|connection) timed out"
-    r"|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|APIConnectionError|InternalServerError"
+    r"|^5\d\d: |other side closed|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN"
+    r"|APIConnectionError|InternalServerError"
     r"|ServiceUnavailableError|BadGatewayError|servers are down|waiting for network"
     r"|API Error: terminated|an internal error has occurred|model stream ended with"
     r"|model stream ended without|invalid stream received|server had an error while processing",
@@ -48,6 +49,8 @@ _TRANSIENT = re.compile(
 _SESSION_MISSING = re.compile(
     r"no conversation found|no (archived )?rollout found|thread not (found|loaded)"
     r"|thread [\w-]+ not found|no saved session found|invalid session identifier"
+    r"|session not found|no session found|no session, task, or name matched"
+    r"|to start a new session with ID:"
     r"|no previous sessions found|--list-sessions to see available",
     re.IGNORECASE,
 )

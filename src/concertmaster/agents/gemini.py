@@ -96,6 +96,7 @@ class GeminiReader:
     def __init__(self, *, model: str = "") -> None:
         self._model = model
         self._session = ""
+        self._has_answered = False  # it saves no session in which the model said nothing
         self._result: dict[str, Any] = {}
         self._error = ""  # the last error with no work after it
         self._said = ""  # text since the last use of a tool
@@ -114,6 +115,7 @@ class GeminiReader:
                 self._take_words(text_in(event, "content"), is_part=event.get("delta") is True)
             case "tool_use":
                 self._said = self._error = ""
+                self._has_answered = True
                 subject = first_text_in(object_in(event, "parameters"), _SUBJECTS)
                 return activity(text_in(event, "tool_name"), subject)
             case "error" if event.get("severity") == "error":
@@ -130,7 +132,7 @@ class GeminiReader:
         report = AgentReport(
             ok=not reason,
             reason=one_line(reason, REASON_LIMIT),
-            session=self._session,
+            session=self._session if self._has_answered else "",
             usage=self._usage(),
             session_missing=not self._session and tells_missing_session(told),
             final_text=last_text(self._said),
@@ -139,6 +141,7 @@ class GeminiReader:
 
     def _take_words(self, words: str, *, is_part: bool) -> None:
         self._error = ""
+        self._has_answered = True
         self._said = (self._said + words if is_part else words)[-FINAL_TEXT_LIMIT:]
 
     def _failure(self, exit_text: str) -> str:

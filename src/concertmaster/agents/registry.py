@@ -10,7 +10,10 @@ from concertmaster.agents.aider import Aider
 from concertmaster.agents.claude import Claude
 from concertmaster.agents.codex import Codex
 from concertmaster.agents.command import Command
+from concertmaster.agents.copilot import Copilot
 from concertmaster.agents.gemini import Gemini
+from concertmaster.agents.opencode import Opencode
+from concertmaster.agents.pi import Pi
 from concertmaster.agents.protocol import Agent, find_program
 from concertmaster.errors import EnvironmentFault, UsageError
 
@@ -29,6 +32,9 @@ _CATALOG: Mapping[str, _AgentEntry] = {
     "codex": _AgentEntry(Codex, "npm install -g @openai/codex"),
     "gemini": _AgentEntry(Gemini, "npm install -g @google/gemini-cli"),
     "aider": _AgentEntry(Aider, "pip install aider-chat"),
+    "opencode": _AgentEntry(Opencode, "npm install -g opencode-ai"),
+    "copilot": _AgentEntry(Copilot, "npm install -g @github/copilot"),
+    "pi": _AgentEntry(Pi, "npm install -g @earendil-works/pi-coding-agent"),
 }
 KNOWN = (*_CATALOG, "command")
 

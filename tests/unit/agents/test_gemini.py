@@ -156,6 +156,11 @@ def test_overload_and_broken_connections_are_transient(message: str) -> None:
     assert (report.limited, report.transient) == (False, True)
 
 
+def test_a_session_without_an_answer_is_not_resumed() -> None:
+    assert read(INIT, failure(QUOTA), exit_ok=False, exit_text="exit 1").session == ""
+    assert read(INIT, tool("ls", {}), failure(QUOTA)).session == SESSION
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -12,9 +12,12 @@ from concertmaster.agents.aider import Aider
 from concertmaster.agents.claude import Claude
 from concertmaster.agents.codex import Codex
 from concertmaster.agents.command import Command
+from concertmaster.agents.copilot import Copilot
 from concertmaster.agents.gemini import Gemini
+from concertmaster.agents.opencode import Opencode
+from concertmaster.agents.pi import Pi
 from concertmaster.agents.protocol import Agent, AgentRequest, find_program
-from concertmaster.agents.registry import find_agent
+from concertmaster.agents.registry import KNOWN, find_agent
 from concertmaster.errors import EnvironmentFault, UsageError
 
 SESSION = "632624b1-6c13-49b1-aa46-2a260a6cc4bd"
@@ -24,6 +27,9 @@ AGENTS: tuple[Agent, ...] = (
     Codex("codex"),
     Gemini("gemini"),
     Aider("aider"),
+    Opencode("opencode"),
+    Copilot("copilot"),
+    Pi("pi"),
     Command("cat"),
 )
 
@@ -84,7 +90,7 @@ def program_in(folder: Path, name: str) -> Path:
 
 
 class TestFindAgent:
-    @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "aider"])
+    @pytest.mark.parametrize("name", [*KNOWN][:-1])
     def test_it_is_started_by_its_absolute_path(self, tmp_path: Path, name: str) -> None:
         program = program_in(tmp_path, name)
 
@@ -92,7 +98,7 @@ class TestFindAgent:
 
         assert agent.argv(AgentRequest(text=""))[0] == str(program)
 
-    @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "aider"])
+    @pytest.mark.parametrize("name", [*KNOWN][:-1])
     def test_a_missing_program_is_named_with_the_way_to_get_it(
         self, tmp_path: Path, name: str
     ) -> None:
@@ -123,7 +129,7 @@ class TestFindAgent:
             ("cluade", "", "did you mean claude?"),
             ("codx", "", "did you mean codex?"),
             ("gemeni", "", "did you mean gemini?"),
-            ("", "", "claude, codex, gemini, aider, command"),
+            ("", "", "claude, codex, gemini, aider, opencode, copilot, pi, command"),
         ],
     )
     def test_what_cannot_be_meant_is_a_usage_error(
