@@ -72,7 +72,8 @@ SHELL = frozenset(
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.diagnosis
     engine.event_loop engine.integrator engine.journal engine.local_run engine.logs
     engine.phase_failure engine.phase_runner engine.reading_tree engine.recorded_run
-    engine.resource_monitor engine.reviewer engine.run_context engine.task_material
+    engine.resource_monitor engine.reviewer engine.run_context engine.signals
+    engine.task_material
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.line_counts git.remote git.remote_errors git.remotes
     git.repository git.run_repository git.tree_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.recorded_run import RecordedRun, write_report
+from concertmaster.engine.recorded_run import RecordedRun, current_report, write_report
 from concertmaster.engine.task_material import collect_material
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
@@ -46,9 +46,18 @@ def find_place(repository: Repository, plan: Plan) -> AttemptsPlace:
     )
 
 
-def finish(console: Console, run: RecordedRun, *, is_full: bool = False) -> int:
-    """Write the report to the run's folder and show it. Return the exit code."""
-    found = run.report
+def finish(
+    console: Console,
+    run: RecordedRun,
+    *,
+    is_full: bool = False,
+    repository: Repository | None = None,
+) -> int:
+    """Write the report to the run's folder and show it. Return the exit code.
+
+    With the repository, results that the user has merged by hand have landed.
+    """
+    found = current_report(run, repository) if repository else run.report
     write_report(run.folder, render_report(found, collect_material(run)), found)
     running = run_folder.is_locked(run.folder)
     console.show_report(found, run.folder, is_full=is_full, running=running)

@@ -21,4 +21,6 @@ from concertmaster.terminal.console import Console
 @click.pass_obj
 def report(console: Console, /, run: str, repo: Path, json: bool) -> int:
     """Write and show the report of a run (default: the newest)."""
-    return finish(console, read_run(runs.find_run(Repository.open(repo), run)), is_full=True)
+    repository = Repository.open(repo)
+    found = read_run(runs.find_run(repository, run))
+    return finish(console, found, is_full=True, repository=repository)

@@ -12,6 +12,7 @@ from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import read_run
 from concertmaster.events import RunResumed
 from concertmaster.git.repository import Repository
+from concertmaster.report.outcome import can_go_on
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
 
@@ -26,7 +27,12 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     """Go on with a run that crashed, was interrupted, or was stopped."""
     repository = Repository.open(repo)
     folder = runs.find_open_run(repository, run)
-    read_run(folder)  # raises before anything changes if the run cannot be read
+    found = read_run(folder)  # raises before anything changes if the run cannot be read
+    if not can_go_on(found.state):
+        console.note(f"run {folder.name} has ended; there is nothing to resume")
+        return finish(console, found, repository=repository)
+    if not run:
+        console.note(f"resuming run {folder.name}, the newest that can go on")
     with Guard() as guard, console.progress() as progress:
         ended = runs.resume_run(
             runs.LocalRun(repository=repository, folder=folder),

@@ -8,7 +8,7 @@ import click
 
 from concertmaster.cli.options import json_option, repo_option, run_argument
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.recorded_run import read_run
+from concertmaster.engine.recorded_run import current_report, read_run
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.terminal.console import Console
@@ -24,10 +24,11 @@ def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
     repository = Repository.open(repo)
     if run:
         folder = runs.find_run(repository, run)
-        console.show_status(read_run(folder).report, folder, running=run_folder.is_locked(folder))
+        found = current_report(read_run(folder), repository)
+        console.show_status(found, folder, running=run_folder.is_locked(folder))
         return 0
     folders = run_folder.list_runs(runs.runs_folder(repository))
-    console.show_runs(
-        [(read_run(folder).report, run_folder.is_locked(folder)) for folder in folders]
-    )
+    reports = [current_report(read_run(folder), repository) for folder in folders]
+    running = [run_folder.is_locked(folder) for folder in folders]
+    console.show_runs(list(zip(reports, running, strict=True)))
     return 0

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from concertmaster.agents.protocol import Agent
 from concertmaster.agents.registry import find_agent
@@ -18,14 +14,13 @@ from concertmaster.engine.event_loop import EventLoop
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run
 from concertmaster.engine.run_context import PROMPTS, RunContext
+from concertmaster.engine.signals import end_after, handle_signals
 from concertmaster.errors import EnvironmentFault, Error, UsageError
 from concertmaster.events import (
-    CancelRequested,
     Event,
     PhaseFinished,
     RunResumed,
     RunStarted,
-    StopRequested,
 )
 from concertmaster.files import run_folder
 from concertmaster.git.branches import check_room
@@ -41,7 +36,7 @@ from concertmaster.sandbox import host, permissions
 from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.sandbox.users import Accounts
-from concertmaster.text.display import duration
+from concertmaster.text.names import find_unique
 from concertmaster.worktrees.manager import Worktrees
 
 _GOES_ON = RunResumed()
@@ -82,11 +77,16 @@ def runs_folder(repository: Repository) -> Path:
 
 
 def find_run(repository: Repository, name: str) -> Path:
-    """Return the folder of the named run, or of the newest. Raises UsageError if there is none."""
+    """Return the folder of the named run, or of the newest.
+
+    The start or the end of a name is enough if no other run has it. Raises UsageError if there is
+    no such run, or several.
+    """
     folders = run_folder.list_runs(runs_folder(repository))
-    matching = [folder for folder in folders if not name or folder.name == name]
-    if matching:
-        return matching[-1]
+    if not name and folders:
+        return folders[-1]
+    if found := find_unique(name, [folder.name for folder in folders], what="run"):
+        return runs_folder(repository) / found
     raise UsageError(
         f"there is no run {name}" if name else "there is no run in this repository yet",
         why=f"looked in {runs_folder(repository)}",
@@ -268,7 +268,7 @@ def _perform(
     past = record.read()
     _discard_unnamed(context, past)
     loop = EventLoop(context, journal=record, progress=progress)
-    with _signals(loop), _deadline(loop, seconds):
+    with handle_signals(loop), end_after(loop, seconds):
         run_folder.write_owner(context.folder)
         is_begun = bool(past) or opening != _GOES_ON  # the process may die before the first event
         state = loop.run(opening if is_begun else RunStarted(run=context.plan.run), past=past)
@@ -280,41 +280,3 @@ def _discard_unnamed(context: RunContext, past: Sequence[Event]) -> None:
     """Remove the attempt folders that the journal does not name; no agent ever ran in them."""
     prepared = (event for event in past if isinstance(event, PhaseFinished) and event.folder)
     context.worktrees.discard_others({Path(event.folder).name for event in prepared})
-
-
-@contextmanager
-def _deadline(loop: EventLoop, seconds: float | None) -> Iterator[None]:
-    """Stop the run after `seconds`; None is no limit."""
-    reason = f"the time of this job is over ({duration(seconds or 0.0)})"
-    timer = threading.Timer(seconds or 0.0, loop.post, [StopRequested(reason=reason)])
-    timer.daemon = True
-    if seconds is not None:
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-@contextmanager
-def _signals(loop: EventLoop) -> Iterator[None]:
-    """Handle signals: SIGINT and SIGHUP interrupt the run, SIGTERM cancels it.
-
-    An earlier handler of SIGTERM is called as well.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        loop.interrupt()
-
-    def cancel(number: int, frame: FrameType | None) -> None:
-        loop.post(CancelRequested())
-        if callable(other := before[signal.Signals(number)]):
-            other(number, frame)
-
-    wanted = {signal.SIGINT: interrupt, signal.SIGHUP: interrupt, signal.SIGTERM: cancel}
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

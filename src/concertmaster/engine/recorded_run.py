@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from concertmaster.engine.journal import Journal
 from concertmaster.events import Event
 from concertmaster.files import atomic, run_folder
+from concertmaster.git import branches
+from concertmaster.git.repository import Repository
 from concertmaster.report.build import build_report
+from concertmaster.report.merged import update_merged
 from concertmaster.report.model import Report
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events
@@ -40,6 +43,13 @@ def read_run(folder: Path) -> RecordedRun:
     plan = run_folder.read_plan(folder)
     events = Journal(folder / JOURNAL).read()
     return RecordedRun(folder=folder, state=fold_events(plan, events), events=events)
+
+
+def current_report(run: RecordedRun, repository: Repository) -> Report:
+    """Return the report in which results that the user has merged by hand have landed."""
+    tip = branches.find_tip(repository, run.report.target)
+    is_on_target = partial(branches.is_on_branch, repository, tip=tip)
+    return update_merged(run.report, is_on_target=is_on_target) if tip else run.report
 
 
 def write_report(folder: Path, html: str, found: Report) -> None:

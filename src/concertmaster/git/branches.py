@@ -74,3 +74,9 @@ def own_commits(repository: Repository, branch: str, *, target: str) -> frozense
     """
     span = (parse_object_id(branch), f"^{parse_object_id(target)}")
     return frozenset(repository.git.run("rev-list", *span).split())
+
+
+def is_on_branch(repository: Repository, commit: str, *, tip: str) -> bool:
+    """Return whether the commit is in the history of the tip; False for one that is not there."""
+    sides = (parse_object_id(commit), parse_object_id(tip))
+    return repository.git.ask("merge-base", "--is-ancestor", *sides).code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -56,6 +57,8 @@ class Joined:
     paths: tuple[str, ...] = ()
 
 
+# Git adds the commit of a side where a file meets a folder of the same name.
+_SIDE = re.compile(r"~[0-9a-f]{40}(?:[0-9a-f]{24})?(?:_\d+)?(?=/|\Z)")
 Resolve = Callable[[Conflict], Joined | Conflict]
 
 
@@ -67,4 +70,5 @@ def read_conflict(records: Iterable[str]) -> Conflict:
         header, path = entry.split("\t", 1)
         mode, blob, stage = header.split(" ")
         stages.setdefault(path, {})[int(stage)] = FileVersion(mode=mode, blob=blob)
-    return Conflict(paths=tuple(sorted(stages)), tree=tree, stages=stages)
+    paths = {_SIDE.sub("", path) for path in stages}
+    return Conflict(paths=tuple(sorted(paths)), tree=tree, stages=stages)

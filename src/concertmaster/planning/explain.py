@@ -12,6 +12,7 @@ from concertmaster.errors import UsageError
 from concertmaster.model import Exclusion, Need, Plan, Task
 from concertmaster.planning.estimates import say_cost
 from concertmaster.text.display import count, display, duration
+from concertmaster.text.names import find_unique
 
 MOST_PATHS_NAMED = 5
 MOST_TASKS_NAMED = 20
@@ -49,9 +50,9 @@ def explain(plan: Plan, a: str, b: str) -> Explanation:
 
 
 def find_task(plan: Plan, name: str) -> Task:
-    """Return the task with this id, prompt path or file name.
+    """Return the task with this id, prompt path or file name, or the start of an id.
 
-    Raises UsageError if there is none, or several with this file name.
+    Raises UsageError if there is none, or several.
     """
     for task in plan.tasks:
         if name in (task.id, task.prompt):
@@ -60,6 +61,8 @@ def find_task(plan: Plan, name: str) -> Task:
     if len(same) == 1:
         return same[0]
     ids = [task.id for task in plan.tasks]
+    if found := find_unique(name, ids, what="task"):
+        return next(task for task in plan.tasks if task.id == found)
     close = difflib.get_close_matches(name, ids, n=1)
     raise UsageError(
         f"{name!r} is no task of this plan" + (f"; did you mean {close[0]!r}?" if close else ""),

@@ -160,7 +160,8 @@ def _tell_conflict(state: RunState, event: MergeConflicted) -> str:
 
 
 def _tell_landed(state: RunState, event: BatchLanded) -> str:
-    where = f"{event.branch} ({show_reason(event.reason)})" if event.branch else state.plan.target
+    why = f" ({show_reason(event.reason)})" if event.branch and event.reason else ""
+    where = f"{event.branch or state.plan.target}{why}"
     moved = f"{shorten_id(event.tip)}..{shorten_id(event.commit)} on {where}"
     return f"landed {count(len(event.tasks), 'task')}: {moved} ({name_tasks(event.tasks)})"
 
@@ -185,7 +186,7 @@ def _tell_cancel(state: RunState, event: CancelRequested) -> str:
 
 def _tell_end(state: RunState, event: RunFinished) -> str:
     stopped = find_ending(state)[0] is RunEnd.STOPPED
-    return "the run stops here" if stopped else "the run is over"
+    return "the run stops here" if stopped else "the run has ended"
 
 
 def name_tasks(tasks: tuple[str, ...]) -> str:

@@ -5,21 +5,47 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from concertmaster.model import LandingMode, TaskState, Usage
+from concertmaster.model import LandingMode, Outcome, TaskState, Usage
 from concertmaster.planning.estimates import say_cost
-from concertmaster.report.model import Report
+from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.outcome import RunEnd
 from concertmaster.text.display import count, display, duration, shorten_id, took
 from concertmaster.text.markdown import as_cell
 
 
-def headline(report: Report) -> str:
-    """Return one line: how the run ended and how many tasks are in each state."""
+def headline(report: Report, *, is_dead: bool = False) -> str:
+    """Return one line: how the run ended and how many tasks are in each state.
+
+    `is_dead` says that the run has not ended and that no process works on it.
+    """
     where = f" on {report.target}" if report.landing is LandingMode.MERGE else ""
-    states = count_states((task.state for task in report.tasks), report.ended) or "no tasks"
     reason = f" ({display(report.reason)})" if report.reason else ""
-    ended = "done" if report.ended is RunEnd.LANDED and not where else report.ended
+    ended = "done" if report.ended is RunEnd.LANDED and not where else str(report.ended)
+    if report.ended is RunEnd.LANDED and not report.tasks:
+        return f"run {report.run}{where}: there was nothing to do"
+    if is_dead:
+        ended = "interrupted"
+    words = Counter(say_row(task, report.ended, is_dead=is_dead) for task in report.tasks)
+    # Tasks of one state stand together, in the order in which states follow each other.
+    order = {say_row(task, report.ended, is_dead=is_dead): task.state for task in report.tasks}
+    ranked = sorted(words, key=lambda word: [*TaskState].index(order[word]))
+    states = ", ".join(f"{words[word]} {word}" for word in ranked)
     return f"run {report.run}{where}: {ended}{reason}; {states}"
+
+
+def say_row(task: TaskRow, ended: RunEnd, *, is_dead: bool = False) -> str:
+    """Return the state of a task in words that tell more than its state does.
+
+    A task that was cancelled did not fail, and one that found nothing to change made no commit.
+    """
+    last = task.attempts[-1] if task.attempts else None
+    if task.state is TaskState.FAILED and last and last.outcome is Outcome.CANCELLED:
+        return "cancelled"
+    if task.state is TaskState.SUCCEEDED and last and last.no_op:
+        return "nothing to change"
+    if task.state is TaskState.RUNNING and is_dead:
+        return "interrupted"
+    return say_state(task.state, ended)
 
 
 def count_states(
@@ -50,7 +76,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     yield from _spent(report)
     if checks := _checks(report):
         yield "checks", checks
-    if report.tip != report.base:
+    if report.landed and report.tip != report.base:
         yield "target", f"{shorten_id(report.base)}..{shorten_id(report.tip)} on {report.target}"
     if report.flaky:
         yield "flaky", f"the check failed, then passed unchanged, behind {', '.join(report.flaky)}"

@@ -17,6 +17,7 @@ from concertmaster.planning import explain
 from concertmaster.report import summary
 from concertmaster.report.github_run import COLUMNS, RunView, view_headline, view_row
 from concertmaster.report.model import Report, TaskRow
+from concertmaster.report.outcome import RunEnd
 from concertmaster.report.progress import ProgressListener
 from concertmaster.report.progress_lines import name_tasks
 from concertmaster.terminal.live import (
@@ -143,7 +144,7 @@ class Console:
         if is_full:
             self._table(summary.PHASE_COLUMNS, [*summary.phase_rows(report)])
             self._table(summary.TOTAL_COLUMNS, [*summary.total_rows(report)])
-        self._show_summary(report)
+        self._show_summary(report, running=running)
         self.line(f"report: {folder / 'report.html'}")
         self._show_follow_ups(report, folder)
         self._show_next(report, running=running)
@@ -156,7 +157,7 @@ class Console:
         if self._json:
             self.document({**asdict(report), "folder": str(folder), "running": running})
             return
-        self._show_summary(report)
+        self._show_summary(report, running=running)
         self.line(f"folder: {folder}")
         self._show_next(report, running=running)
 
@@ -219,10 +220,12 @@ class Console:
         with suppress(OSError):  # a closed pipe must not end the run
             self.note(text)
 
-    def _show_summary(self, report: Report) -> None:
+    def _show_summary(self, report: Report, *, running: bool) -> None:
+        is_dead = report.ended is RunEnd.UNFINISHED and not running
         columns = ("task", "state", "attempts", "time", "cost", "what")
-        self._table(columns, [_report_row(task, report) for task in report.tasks])
-        self.line(summary.headline(report))
+        rows = [_report_row(task, report, is_dead=is_dead) for task in report.tasks]
+        self._table(columns, rows)
+        self.line(summary.headline(report, is_dead=is_dead))
         for word, text in summary.facts(report):
             self.line(f"{word}: {text}")
 
@@ -276,14 +279,15 @@ def _plan_rows(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def _run_row(report: Report, running: bool) -> tuple[str, ...]:
-    told = summary.headline(report).removeprefix(f"run {report.run} ")
+    is_dead = report.ended is RunEnd.UNFINISHED and not running
+    told = summary.headline(report, is_dead=is_dead).removeprefix(f"run {report.run} ")
     return (report.run, "going on" if running else told)
 
 
-def _report_row(task: TaskRow, report: Report) -> tuple[str, ...]:
+def _report_row(task: TaskRow, report: Report, *, is_dead: bool) -> tuple[str, ...]:
     return (
         task.id,
-        summary.say_state(task.state, report.ended),
+        summary.say_row(task, report.ended, is_dead=is_dead),
         str(len(task.attempts)),
         duration(task.seconds),
         summary.cost(task.usage),

@@ -32,6 +32,9 @@ _STATE_STYLES = {
     "awaiting merge": "yellow",
     "blocked": "magenta",
     "left out": "yellow",
+    "cancelled": "yellow",
+    "interrupted": "yellow",
+    "nothing to change": "green",
     "failed": "bold red",
 }
 

@@ -129,9 +129,24 @@ def test_documents_hold_the_same_as_the_words(done: tuple[Shop, Done]) -> None:
 
 def test_a_run_that_is_over_has_nothing_to_resume_or_cancel(done: tuple[Shop, Done]) -> None:
     shop, _ = done
-    assert shop.call("resume").code == 0
+    journal = (shop.folders[0] / "journal.jsonl").read_bytes()
+    told = shop.call("resume")
+    assert told.code == 0
+    assert f"run {shop.folders[0].name} has ended; there is nothing to resume" in told.err
+    assert (shop.folders[0] / "journal.jsonl").read_bytes() == journal
     assert "had ended already" in shop.call("cancel").out
     assert "2 landed" in shop.call("status").out
+
+
+def test_a_part_of_a_name_is_enough_for_a_run_and_a_task(done: tuple[Shop, Done]) -> None:
+    shop, _ = done
+    run = shop.folders[0].name
+    for name in (run[:12], run[-4:]):
+        assert f"run {run} on main" in shop.call("status", name).out
+    told = shop.call("plan", *shop.prompts, "--explain", "on", "tw", "--json").document
+    assert [task.partition("-")[0] for task in told["tasks"]] == ["one", "two"]
+    refused = shop.call("status", "nothing")
+    assert (refused.code, "there is no run nothing" in refused.err) == (2, True)
 
 
 def test_runs_of_the_same_second_have_names_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,6 +247,17 @@ def test_what_overlaps_is_a_conflict_that_names_the_paths(
     assert run.merge(ours, theirs, message="m", at=AT) == Conflict(paths=("a.txt",))
 
 
+def test_a_file_that_meets_a_folder_is_named_without_the_id_of_a_commit(
+    project: Project, run: RunRepository
+) -> None:
+    base = project.git("rev-parse", "HEAD")
+    ours = change(run, project, base, {"lib": "a file\n"})
+    theirs = change(run, project, base, {"lib/a.txt": "in a folder\n"})
+    assert run.merge(ours, theirs, message="m", at=AT) == Conflict(paths=("lib",))
+    told = run.reapply(ours, base=base, head=theirs, at=AT)
+    assert told == Conflict(paths=("lib",))
+
+
 def test_what_cannot_be_merged_at_all_is_a_fault(project: Project, run: RunRepository) -> None:
     base = project.git("rev-parse", "HEAD")
     stranger = run.commit(run.tree(base), parents=(), message="m", at=AT)

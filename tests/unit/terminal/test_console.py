@@ -161,7 +161,7 @@ def test_an_unknown_or_repeated_task_cannot_be_explained() -> None:
     console = Screen().console
 
     with pytest.raises(UsageError, match="did you mean 'three'"):
-        console.explain(make_plan(), "one", b="thre")
+        console.explain(make_plan(), "one", b="threx")
     with pytest.raises(UsageError, match="same task"):
         console.explain(make_plan(), "one", b="one.md")
     with pytest.raises(UsageError) as caught:
@@ -196,7 +196,11 @@ def test_a_batch_and_its_conflicts_are_told() -> None:
         task="two", tip="b" * 40, paths=("src/a.py",), behind=("one",), at=START + 9
     )
 
-    together = watched((*done, journals.check("one", "two", at=9, passed=True)))
+    more = journals.succeed("three", at=3)
+    first = (journals.check("one", at=9, passed=True), journals.land("one", at=9.5))
+    both = journals.check("two", "three", at=11, passed=True)
+    plan = make_plan(tasks=[make_task(key) for key in ("one", "two", "three")])
+    together = watched((*done, *more, *first, both), plan)
     behind = watched((*done, conflict))
     alone = watched((*done, replace(conflict, behind=())))
 
@@ -240,7 +244,7 @@ def test_a_run_that_stops_before_its_end_is_not_called_over() -> None:
     events = (*journals.begin(), journals.succeed("one", at=2)[0], limit)
 
     assert "the run stops here" in watched((*events, journals.finish(at=5)))
-    assert "the run is over" in watched((*journals.begin(red="no"), journals.finish(at=5)))
+    assert "the run has ended" in watched((*journals.begin(red="no"), journals.finish(at=5)))
 
 
 def test_a_task_that_fails_for_good_blocks_what_needs_it() -> None:
