@@ -184,6 +184,9 @@ class VerifyRecorder:
     def activity(self, task: str, text: str) -> None:
         """Ignore the activity, because no agent works here."""
 
+    def notice(self, text: str) -> None:
+        pass
+
     def finish(self) -> None:
         """Write the verdict of a round in which nothing can land together."""
         self._write(replace(self.verdict, finished=True))

@@ -44,6 +44,7 @@ from concertmaster.run.state_machine import fold_events, handle
 from concertmaster.worktrees.worktree import Worktree
 
 C = TypeVar("C", bound=Command)
+_INTERRUPTED = "interrupted: stopping the agents, which takes some seconds; all work is kept"
 
 
 class EventLoop:
@@ -105,6 +106,8 @@ class EventLoop:
         events = [item for item in taken if not isinstance(item, BaseException)]
         for item in taken:
             if isinstance(item, BaseException):
+                if isinstance(item, Interrupted):
+                    self._progress.notice(_INTERRUPTED)
                 self._journal.append(events)
                 raise item
         return events

@@ -16,3 +16,6 @@ class ProgressListener(Protocol):
 
     def activity(self, task: str, text: str) -> None:
         """What the task's agent does right now."""
+
+    def notice(self, text: str) -> None:
+        """What the user has to know at once, as that the run is being interrupted."""

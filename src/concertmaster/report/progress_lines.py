@@ -147,8 +147,8 @@ def _tell_check(state: RunState, event: BatchChecked) -> str:
     who = count(len(event.tasks), "task") if many else (*event.tasks, state.plan.target)[0]
     together, ending = (" together", "") if many else ("", "es" if event.passed else "s")
     if event.passed:
-        return f"train: {who}{together} pass{ending} the check{known}"
-    return f"train: {who}{together} fail{ending} the check{known}: {show_reason(event.reason)}"
+        return f"check: {who}{together} pass{ending} the check{known}"
+    return f"check: {who}{together} fail{ending} the check{known}: {show_reason(event.reason)}"
 
 
 def _tell_conflict(state: RunState, event: MergeConflicted) -> str:

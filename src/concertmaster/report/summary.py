@@ -33,6 +33,12 @@ def headline(report: Report, *, is_dead: bool = False) -> str:
     return f"run {report.run}{where}: {ended}{reason}; {states}"
 
 
+def shared_reasons(report: Report) -> dict[str, int]:
+    """Return the reasons that several tasks have, with the number of those tasks."""
+    found = Counter(task.reason for task in report.tasks if task.reason)
+    return {reason: number for reason, number in found.items() if number > 1}
+
+
 def say_row(task: TaskRow, ended: RunEnd, *, is_dead: bool = False) -> str:
     """Return the state of a task in words that tell more than its state does.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from enum import StrEnum
@@ -20,6 +22,7 @@ from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.outcome import RunEnd
 from concertmaster.report.progress import ProgressListener
 from concertmaster.report.progress_lines import name_tasks
+from concertmaster.terminal.layout import align, lay_out, wrap_line
 from concertmaster.terminal.live import (
     LONGEST_LINE,
     Board,
@@ -28,14 +31,19 @@ from concertmaster.terminal.live import (
     Screen,
     Silence,
     WatchView,
-    rich_table,
+    beating,
     show_live,
+    style_of,
 )
 from concertmaster.text.display import count, display, duration
 from concertmaster.text.markdown import inert_log_line
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+
+
+_COMMAND_INDENT = "      "
+_USUAL_WIDTH = 80
 
 
 class PlanForm(StrEnum):
@@ -83,8 +91,11 @@ class Console:
 
         Its output may be a log of Actions, so workflow commands in it are defused.
         """
-        line = display(self._redact(text), limit=LONGEST_LINE)
-        print(inert_log_line(line), file=stream, flush=True)
+        line = inert_log_line(display(self._redact(text), limit=LONGEST_LINE))
+        # A command is for copying, so it stays one line.
+        is_whole = line.startswith(_COMMAND_INDENT) or not self._shows_colours(stream)
+        for part in [line] if is_whole else wrap_line(line, width=_width_of(stream)):
+            print(part, file=stream, flush=True)
 
     def document(self, value: object) -> None:
         """Print the JSON document of this invocation."""
@@ -208,13 +219,16 @@ class Console:
         """Show the progress of a run for as long as the context lasts."""
         if self._json:
             yield Silence()
-        elif self._shows_colours(self._stderr):
-            console = self._rich(self._stderr)
+            return
+        console = self._rich(self._stderr) if self._shows_colours(self._stderr) else None
+        if console and not console.is_dumb_terminal:
             board = Board(console)
             with show_live(console, board):
                 yield board
-        else:
-            yield Lines(self._tell)
+            return
+        lines = Lines(self._tell)
+        with beating(lines):
+            yield lines
 
     def _tell(self, text: str) -> None:
         with suppress(OSError):  # a closed pipe must not end the run
@@ -223,8 +237,11 @@ class Console:
     def _show_summary(self, report: Report, *, running: bool) -> None:
         is_dead = report.ended is RunEnd.UNFINISHED and not running
         columns = ("task", "state", "attempts", "time", "cost", "what")
-        rows = [_report_row(task, report, is_dead=is_dead) for task in report.tasks]
+        shared = summary.shared_reasons(report)
+        rows = [_report_row(task, report, shared, is_dead=is_dead) for task in report.tasks]
         self._table(columns, rows)
+        for reason, number in shared.items():
+            self.line(f"{count(number, 'task')}: {display(reason, limit=300)}")
         self.line(summary.headline(report, is_dead=is_dead))
         for word, text in summary.facts(report):
             self.line(f"{word}: {text}")
@@ -247,11 +264,20 @@ class Console:
     def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         if not rows:
             return
-        if self._shows_colours(self._stdout):
-            self._rich(self._stdout).print(rich_table(columns, rows))
-        else:
-            for text in _plain_table([columns, *rows]):
+        if not self._shows_colours(self._stdout):
+            for text in align([columns, *rows]):
                 self._print(text, self._stdout)
+            return
+        # Imported here because Rich takes longer to load than most commands take to run.
+        from rich.text import Text  # noqa: PLC0415
+
+        console = self._rich(self._stdout)
+        states = {row[columns.index("state")] for row in rows} if "state" in columns else set()
+        for text in lay_out(columns, rows, width=console.size.width):
+            line = Text(text)
+            for state in states:
+                line.highlight_regex(rf"(?<=  ){re.escape(state)}(?=  |$)", style_of(state))
+            console.print(line, soft_wrap=True)
 
     def _shows_colours(self, stream: TextIO) -> bool:
         return self._terminal and stream.isatty()
@@ -269,7 +295,7 @@ def _plan_rows(plan: Plan) -> list[tuple[str, ...]]:
         (
             str(places.get(task.id, "")),
             task.id,
-            display(task.title, limit=60),
+            display(task.title, limit=100),
             explain.summarise_estimate(task),
             explain.summarise_footprint(task),
             explain.summarise_waiting(plan, task.id),
@@ -284,19 +310,22 @@ def _run_row(report: Report, running: bool) -> tuple[str, ...]:
     return (report.run, "going on" if running else told)
 
 
-def _report_row(task: TaskRow, report: Report, *, is_dead: bool) -> tuple[str, ...]:
+def _report_row(
+    task: TaskRow, report: Report, shared: Collection[str], *, is_dead: bool
+) -> tuple[str, ...]:
+    reason = "" if task.reason in shared else task.reason
     return (
         task.id,
         summary.say_row(task, report.ended, is_dead=is_dead),
         str(len(task.attempts)),
         duration(task.seconds),
         summary.cost(task.usage),
-        display(task.reason or task.title, limit=100),
+        display(reason or task.title, limit=100),
     )
 
 
-def _plain_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+def _width_of(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except (OSError, ValueError):
+        return _USUAL_WIDTH

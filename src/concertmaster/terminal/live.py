@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from concertmaster.events import Event, PhaseFinished
 from concertmaster.report import summary
 from concertmaster.report.github_run import COLUMNS, RunView, tell_changes, view_headline, view_row
-from concertmaster.report.progress_lines import progress_lines, train_status
+from concertmaster.report.progress_lines import progress_lines
+from concertmaster.report.waiting import describe_waiting
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
+from concertmaster.terminal.layout import align, crop, shorten_name, wrap_line
+from concertmaster.terminal.step_clock import StepClock, name_phase
 from concertmaster.text.display import display, duration
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 
 REFRESHES_PER_SECOND = 4
+BEAT_SECONDS = 60.0
+MOST_WAITING = 3  # lines about waiting tasks
+_LINES_BELOW = 12  # lines of a terminal that are not for running tasks
 LONGEST_LINE = 2000
 _STATE_STYLES = {
     "running": "cyan",
@@ -47,6 +53,11 @@ class WatchView(Protocol):
 
     def note(self, text: str) -> None:
         """Show why the next look at GitHub has to wait."""
+
+
+def style_of(state: str) -> str:
+    """Return the style of a state in words, "" if it has none."""
+    return _STATE_STYLES.get(state, "")
 
 
 def rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -74,24 +85,75 @@ class Silence:
     def activity(self, task: str, text: str) -> None:
         pass
 
+    def notice(self, text: str) -> None:
+        pass
+
 
 class Lines:
-    """A view that writes lines for each event, with the seconds since the first one."""
+    """A view that writes lines for each event, with the seconds since the first one.
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    `beat` writes a sign of life after a minute without a line. `now` is in epoch seconds.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None], *, now: Callable[[], float] = time.time
+    ) -> None:
         self._write = write
+        self._now = now
+        self._lock = threading.Lock()
         self._before: RunState | None = None
         self._began_at = 0.0
+        self._told_at = 0.0
+        self._clock = StepClock()
 
     def update(self, state: RunState, event: Event) -> None:
-        if self._before is None:
-            self._before, self._began_at = state, event.at
-        for text in progress_lines(self._before, state, event):
-            self._write(f"{event.at - self._began_at:7.1f}s  {text}")
-        self._before = state
+        with self._lock:
+            if self._before is None:
+                self._before, self._began_at, self._told_at = state, event.at, self._now()
+            for text in progress_lines(self._before, state, event):
+                self._tell(text, at=event.at)
+            self._before = state
+            self._clock.update(state, now=self._now())
 
     def activity(self, task: str, text: str) -> None:
         pass
+
+    def notice(self, text: str) -> None:
+        self._write(text)
+
+    def beat(self) -> None:
+        """Write what runs now, if no line was written for a minute."""
+        with self._lock:
+            now = self._now()
+            if self._before is None or now - self._told_at < BEAT_SECONDS:
+                return
+            running = ", ".join(self._clock.describe(self._before, now=now))
+            queue = self._clock.describe_queue(self._before, now=now)
+            self._tell(
+                "; ".join(filter(None, [f"still running: {running}" * bool(running), queue]))
+            )
+
+    def _tell(self, text: str, *, at: float = 0.0) -> None:
+        self._told_at = self._now()
+        self._write(f"{(at or self._told_at) - self._began_at:7.1f}s  {text}")
+
+
+@contextmanager
+def beating(lines: Lines) -> Iterator[None]:
+    """Let the lines show a sign of life each minute for as long as the context lasts."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(1.0):
+            lines.beat()
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager
@@ -111,24 +173,27 @@ def show_live(console: RichConsole, shown: RenderableType) -> Iterator[None]:
 
 
 class Board:
-    """A view that draws a table of the running tasks; finished work scrolls away above it."""
+    """A view that draws the running tasks; finished work scrolls away above them."""
 
     def __init__(self, console: RichConsole) -> None:
         self._console = console
         self._lock = threading.Lock()
         self._lines = Lines(self._print)
         self._state: RunState | None = None
-        self._since: dict[tuple[str, int], float] = {}
+        self._clock = StepClock()
         self._activities: dict[str, str] = {}
 
     def update(self, state: RunState, event: Event) -> None:
         with self._lock:
             self._state = state
             running = state.tasks.running
-            now = time.monotonic()
-            attempts = ((key, len(state.tasks[key].attempts)) for key in running)
-            self._since = {key: self._since.get(key, now) for key in attempts}
-            self._activities = {k: v for k, v in self._activities.items() if k in running}
+            # The last activity belongs to the present phase of the present attempt.
+            self._activities = {
+                key: text
+                for key, text in self._activities.items()
+                if key in running and not self._clock.is_new(state.tasks[key])
+            }
+            self._clock.update(state, now=time.monotonic())
         if isinstance(event, PhaseFinished) and event.task in running:
             return  # the table shows the next phase
         self._lines.update(state, event)
@@ -137,12 +202,17 @@ class Board:
         with self._lock:
             self._activities[task] = display(text, limit=120)
 
+    def notice(self, text: str) -> None:
+        self._print(text)
+
     def _print(self, text: str) -> None:
+        width = self._console.size.width
         with suppress(OSError):
-            self._console.print(text, soft_wrap=True)
+            for line in wrap_line(text, width=width):
+                self._console.print(line, soft_wrap=True)
 
     def __rich__(self) -> Group:
-        """Return the table and its lines. The live view calls this in its own thread."""
+        """Return the lines of the board. The live view calls this in its own thread."""
         from rich.console import Group  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
@@ -150,31 +220,38 @@ class Board:
             state = self._state
             if state is None:
                 return Group()
-            keys = state.tasks.in_order(state.tasks.running)
-            rows = [self._row(state.tasks[key]) for key in keys]
-        columns = ("task", "phase", "for", "last activity")
-        lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in _board_lines(state)]
-        return Group(*([rich_table(columns, rows)] if rows else []), *lines)
+            lines = self._draw(state, width=self._console.size.width)
+        # A line of the full width would make some terminals break it.
+        room = max(3, self._console.size.height - 1)
+        return Group(*(Text(line, overflow="ellipsis", no_wrap=True) for line in lines[-room:]))
 
-    def _row(self, record: TaskRecord) -> tuple[str, ...]:
-        key, number = record.task.id, len(record.attempts)
-        phase = record.attempt.asked if record.attempt else None
-        again = f" (attempt {number})" if number > 1 else ""
-        seconds = time.monotonic() - self._since.get((key, number), time.monotonic())
+    def _draw(self, state: RunState, *, width: int) -> list[str]:
+        now = time.monotonic()
+        records = [state.tasks[key] for key in state.tasks.in_order(state.tasks.running)]
+        most = max(1, self._console.size.height - _LINES_BELOW)
+        rows = [self._row(record, now=now, width=width) for record in records[:most]]
+        table = [*align([("task", "phase", "for", "last activity"), *rows])] if rows else []
+        more = [f"and {len(records) - most} more running"] if len(records) > most else []
+        tail = _board_lines(state, queue=self._clock.describe_queue(state, now=now))
+        return [crop(line, width=width - 1) for line in (*table, *more, *tail)]
+
+    def _row(self, record: TaskRecord, *, now: float, width: int) -> tuple[str, ...]:
+        key = record.task.id
         return (
-            key,
-            f"{phase or 'paused'}{again}",
-            duration(seconds),
+            shorten_name(key, limit=max(20, width // 3)),
+            name_phase(record),
+            duration(self._clock.seconds(record, now=now)),
             self._activities.get(key, ""),
         )
 
 
-def _board_lines(state: RunState) -> Iterator[str]:
+def _board_lines(state: RunState, *, queue: str) -> Iterator[str]:
     busy = len(state.tasks.running)
     cost = f"; {summary.dollars(state.cost_usd)}" if state.cost_usd else ""
     states = summary.count_states(state.tasks.counts)
     yield f"{states}; {busy} of {state.plan.slots} slots in use{cost}"
-    yield f"train: {train_status(state)}"
+    yield queue
+    yield from describe_waiting(state, most=MOST_WAITING)
     if state.paused_until:
         wait = duration(max(0.0, state.paused_until - time.time()))
         yield f"usage limit: the run goes on in {wait}"

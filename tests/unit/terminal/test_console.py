@@ -204,7 +204,7 @@ def test_a_batch_and_its_conflicts_are_told() -> None:
     behind = watched((*done, conflict))
     alone = watched((*done, replace(conflict, behind=())))
 
-    assert "train: 2 tasks together pass the check" in together
+    assert "check: 2 tasks together pass the check" in together
     assert "two conflicts in src/a.py behind one; tried again on the next tip" in behind
     assert "left out: two does not merge onto the target: conflict in src/a.py" in alone
 
@@ -277,7 +277,7 @@ def test_in_a_terminal_a_live_table_shows_what_runs() -> None:
         worker.join()
         wait_until(lambda: "edits" in screen.err)
 
-    for word in ("prepare", "edits", "2 running", "2 of 3 slots in use", "train: "):
+    for word in ("prepare", "edits", "2 running", "2 of 3 slots in use", "merge queue: "):
         assert word in screen.err
     assert "\u202e" not in screen.err
     assert "\x1b[31m" not in screen.err
