@@ -11,7 +11,7 @@ import time
 from itertools import count
 from typing import Any
 
-from tests.real_agents.model import Action, Conversation, Say, Write, phase_of
+from tests.real_agents.model import Action, Conversation, Run, Say, Write, phase_of
 from tests.real_agents.server import Answer, json_answer, stream_answer
 
 _numbers = count(1)
@@ -144,7 +144,7 @@ def _edits(given: Conversation) -> str:
 def _command(action: Action) -> str:
     if isinstance(action, Write):
         return f"printf %s {shlex.quote(action.content)} > {shlex.quote(action.path)}"
-    return "ls"
+    return action.command if isinstance(action, Run) else "ls"
 
 
 def _tools(body: dict[str, Any]) -> dict[str, str]:

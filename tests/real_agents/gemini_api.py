@@ -7,7 +7,7 @@ import time
 from itertools import count
 from typing import Any
 
-from tests.real_agents.model import Action, Conversation, Say, Write, phase_of
+from tests.real_agents.model import Action, Conversation, Run, Say, Write, phase_of
 from tests.real_agents.server import Answer, json_answer, stream_answer
 
 _numbers = count(1)
@@ -38,7 +38,7 @@ class GeminiApi:
 
     def reply(self, path: str, body: dict[str, Any], given: Conversation, action: Action) -> Answer:
         answer = {
-            "candidates": [_candidate(_part(action), finishReason="STOP")],
+            "candidates": [_candidate(_part(action, _tools(body)), finishReason="STOP")],
             "usageMetadata": USAGE,
             "modelVersion": _model(path),
             "responseId": f"r{next(_numbers)}",
@@ -100,14 +100,16 @@ def _candidate(part: dict[str, Any], **more: str) -> dict[str, Any]:
     return {"content": {"role": "model", "parts": [part]}, "index": 0, **more}
 
 
-def _part(action: Action) -> dict[str, Any]:
+def _part(action: Action, tools: list[Any]) -> dict[str, Any]:
     match action:
         case Say(text):
             return {"text": text}
         case Write(path, content):
             given = {"file_path": path, "content": content}
             return {"functionCall": {"name": "write_file", "args": given}}
-        case _:
+        case Run(command) if any(tool["name"] == "run_shell_command" for tool in tools):
+            return {"functionCall": {"name": "run_shell_command", "args": {"command": command}}}
+        case Run():
             return {"functionCall": {"name": "list_directory", "args": {"dir_path": "."}}}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
-from tests.real_agents.model import Action, Conversation, Say, Write, phase_of
+from tests.real_agents.model import Action, Conversation, Run, Say, Write, phase_of
 from tests.real_agents.server import Answer, json_answer, stream_answer
 
 _numbers = count(1)
@@ -132,17 +132,13 @@ def _block(action: Action, body: dict[str, Any]) -> dict[str, Any]:
             return _use("StructuredOutput", value)
         case Write(path, content):
             return _use("Write", {"file_path": path, "content": content})
-        case _:
-            return _use("Glob" if "Glob" in _tools(body) else "Bash", _LOOK)
-
-
-_LOOK = {"pattern": "*", "command": "ls", "description": "look"}
+        case Run(command) if "Bash" in _tools(body):
+            return _use("Bash", {"command": command, "description": "look"})
+        case Run():
+            return _use("Glob", {"pattern": "*"})
 
 
 def _use(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    if name in ("Glob", "Bash"):
-        wanted = {"Glob": ("pattern",), "Bash": ("command", "description")}[name]
-        given = {key: given[key] for key in wanted}
     return {"type": "tool_use", "id": f"toolu_{next(_numbers):06}", "name": name, "input": given}
 
 

@@ -1,6 +1,7 @@
 """Decides what the scripted model does in each phase; the same for every API.
 
-The prompt says what to write: a line `WRITE path := words` for each file. Words that change the
+The prompt says what to do: a line `WRITE path := words` for each file, then a line `RUN command`
+for each command. Words that change the
 behaviour: NO_CHANGE (it changes nothing), PROSE (its review is prose, also when asked again),
 REJECT_ONCE (the first review requests changes).
 """
@@ -41,11 +42,14 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A call of a tool that only looks around."""
+class Run:
+    """A call of the shell; an agent without one looks around instead."""
+
+    command: str
 
 
-Action = Say | Write | Look
+Action = Say | Write | Run
+LOOK = Run("ls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +101,9 @@ class Model:
             case "research":
                 paths = [path for path, _ in given.writes]
                 steps = {"steps": [f"write {path}" for path in paths], "paths": paths}
-                return Look() if given.turn == 0 else _fenced(steps)
+                return LOOK if given.turn == 0 else _fenced(steps)
             case "review":
-                return Look() if given.turn == 0 else self._review(whole)
+                return LOOK if given.turn == 0 else self._review(whole)
             case "implement" | "mend":
                 return _work(given, whole)
             case "document":
@@ -126,7 +130,10 @@ def _work(given: Conversation, whole: str) -> Action:
         return Say("I looked around and left all as it was.")
     if given.turn < len(given.writes):
         path, words = given.writes[given.turn]
-        return Write(path, f"{words}{' (mended)' * (given.phase == 'mend')}\n")
+        return Write(path, f"{words}{' # mended' * (given.phase == 'mend')}\n")
+    commands = re.findall(r"^RUN (.*)$", given.prompt, re.MULTILINE)
+    if given.turn < len(given.writes) + len(commands):
+        return Run(commands[given.turn - len(given.writes)])
     return Say("Done.")
 
 

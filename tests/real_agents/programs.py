@@ -35,7 +35,7 @@ class RealAgent:
     model: str
     environment: Callable[[str], Mapping[str, str]]  # of the address of the endpoint
     settle: Callable[[Path, str], None] = lambda home, url: None
-    has_sessions: bool = True
+    has_tools: bool = True  # else it reads edits from the text
 
     @property
     def program(self) -> Path:
@@ -131,7 +131,7 @@ REAL_AGENTS = (
         api=lambda: ChatApi(has_tools=False),
         model="openai/gpt-4o",
         environment=_of_openai,
-        has_sessions=False,
+        has_tools=False,
     ),
     RealAgent(
         name="opencode",

@@ -7,7 +7,7 @@ import shlex
 from itertools import count
 from typing import Any
 
-from tests.real_agents.model import Action, Conversation, Say, Write
+from tests.real_agents.model import Action, Conversation, Run, Say, Write
 from tests.real_agents.server import Answer, json_answer, stream_answer
 
 _numbers = count(1)
@@ -100,7 +100,7 @@ def _item(action: Action, body: dict[str, Any]) -> dict[str, Any]:
         text = json.dumps(action.value) if is_bare else action.text
         content = [{"type": "output_text", "text": text, "annotations": []}]
         return {"type": "message", "role": "assistant", "id": f"msg_{number}", "content": content}
-    command = _command(action)
+    command = action.command if isinstance(action, Run) else _write(action)
     if "exec" in names:  # newer models get one tool, which takes JavaScript
         used = f"tools.exec_command({json.dumps({'cmd': command})})"
         code = f"const r = await {used}; text(JSON.stringify(r));"
@@ -121,12 +121,8 @@ def _item(action: Action, body: dict[str, Any]) -> dict[str, Any]:
     return {**call, "name": name, "arguments": json.dumps(given), "status": "completed"}
 
 
-def _command(action: Action) -> str:
-    match action:
-        case Write(path, content):
-            return f"printf %s {shlex.quote(content)} > {shlex.quote(path)}"
-        case _:
-            return "ls"
+def _write(action: Write) -> str:
+    return f"printf %s {shlex.quote(action.content)} > {shlex.quote(action.path)}"
 
 
 def _tools(body: dict[str, Any]) -> list[str]:
