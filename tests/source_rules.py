@@ -67,16 +67,16 @@ SHELL = frozenset(
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.registry
     cli.action cli.cancel cli.clean cli.demo cli.doctor cli.finish cli.init cli.land cli.main
-    cli.options cli.plan cli.report cli.resume cli.run cli.split cli.status cli.watch
+    cli.options cli.plan cli.repair cli.report cli.resume cli.run cli.split cli.status cli.watch
     clock
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.diagnosis
     engine.event_loop engine.integrator engine.journal engine.local_run engine.logs
     engine.phase_failure engine.phase_runner engine.reading_tree engine.recorded_run
-    engine.resource_monitor engine.reviewer engine.run_context engine.signals
+    engine.repair engine.resource_monitor engine.reviewer engine.run_context engine.signals
     engine.task_material
     files.add_files files.atomic files.run_folder files.untrusted
-    git.branches git.command git.line_counts git.remote git.remote_errors git.remotes
-    git.repository git.run_repository git.tree_size
+    git.branches git.command git.kept_records git.line_counts git.remote git.remote_errors
+    git.remotes git.repository git.run_repository git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows
     insight.footprint insight.mentions

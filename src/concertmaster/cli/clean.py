@@ -18,6 +18,7 @@ from concertmaster.engine.local_run import runs_folder
 from concertmaster.engine.recorded_run import DRAFTS, RecordedRun, read_run
 from concertmaster.errors import Error
 from concertmaster.files import run_folder
+from concertmaster.git.kept_records import drop_references
 from concertmaster.git.repository import Repository
 from concertmaster.model import TaskState
 from concertmaster.report.outcome import can_go_on
@@ -188,7 +189,7 @@ def _reason_to_keep(run: _EndedRun | None, owner: AttemptOwner) -> str:
 
 def _remove_run(run: _EndedRun, repository: Repository) -> None:
     host.sweep(f"{run.folder.name}/")
-    repository.unpin(f"refs/concertmaster/{run.folder.name}/base")
+    drop_references(repository, run.folder.name)
     # The plan goes first: without it the folder is no run, even if the removal is interrupted.
     (run.folder / "plan.json").unlink()
     discard_attempt(run.folder)  # an agent may have nested folders deeply in it

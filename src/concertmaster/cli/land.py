@@ -18,6 +18,7 @@ from concertmaster.errors import UsageError
 from concertmaster.events import ResultReceived, RunStarted
 from concertmaster.files import run_folder
 from concertmaster.git import branches
+from concertmaster.git.kept_records import keep_files
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.path_policy import RunPlace, judge_paths
@@ -154,6 +155,7 @@ def land_branches(
     Journal(folder / "journal.jsonl").append(results)
     # The plan makes the folder a run. Without the results, `resume` would start agents.
     run_folder.write_plan(folder, plan)
+    keep_files(repository, plan.run, [folder / "plan.json"])
     opening = RunStarted(run=plan.run)
     run = runs.LocalRun(repository=repository, folder=folder)
     return runs.settle_run(run, home, progress=progress, guard=guard, opening=opening)

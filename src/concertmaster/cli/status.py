@@ -9,8 +9,10 @@ import click
 from concertmaster.cli.options import json_option, repo_option, run_argument
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import current_report, read_run
+from concertmaster.errors import Error
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
+from concertmaster.report.model import Report
 from concertmaster.terminal.console import Console
 
 
@@ -27,8 +29,12 @@ def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
         found = current_report(read_run(folder), repository)
         console.show_status(found, folder, running=run_folder.is_locked(folder))
         return 0
-    folders = run_folder.list_runs(runs.runs_folder(repository))
-    reports = [current_report(read_run(folder), repository) for folder in folders]
-    running = [run_folder.is_locked(folder) for folder in folders]
-    console.show_runs(list(zip(reports, running, strict=True)))
+    runs_read, unreadable = list[tuple[Report, bool]](), list[tuple[str, Error]]()
+    for folder in run_folder.list_runs(runs.runs_folder(repository)):
+        try:
+            report = current_report(read_run(folder), repository)
+            runs_read.append((report, run_folder.is_locked(folder)))
+        except Error as error:  # a bad run must not hide the others
+            unreadable.append((folder.name, error))
+    console.show_runs(runs_read, unreadable)
     return 0

@@ -18,6 +18,7 @@ from concertmaster.events import (
     MergeConflicted,
     TargetMoved,
 )
+from concertmaster.git.kept_records import KeptLanding, keep_landing
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.landing import target_branch
 from concertmaster.landing.merges import merge_changes
@@ -179,6 +180,8 @@ class Integrator:
             return TargetMoved(tip=result.tip)
         if isinstance(result, target_branch.CheckoutBlocked):
             return self._divert(command, reason=result.reason)
+        landing = KeptLanding(tasks=command.tasks, commit=command.commit)
+        keep_landing(repository, plan.run, landing)
         return BatchLanded(tasks=command.tasks, tip=command.tip, commit=command.commit)
 
     def _divert(self, command: LandBatch, *, reason: str) -> BatchLanded:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
@@ -12,6 +14,9 @@ from typing import TYPE_CHECKING, get_args
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.events import Event
+from concertmaster.files.atomic import write_atomically
+
+_CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"\}$')
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -25,7 +30,7 @@ class Journal:
 
     def append(self, new: Sequence[Event]) -> None:
         """Append the events in one write and wait until the disk has them."""
-        data = b"".join(map(dump_event, new))
+        data = b"".join(_seal(dump_event(event)) for event in new)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             while data:
@@ -41,6 +46,25 @@ class Journal:
         lines = self.path.read_bytes().split(b"\n")
         return tuple(self._parse(line, number) for number, line in enumerate(lines[:-1], 1))
 
+    def read_whole(self) -> tuple[tuple[Event, ...], tuple[Event, ...], tuple[int, ...]]:
+        """Return the events before the first damaged line, those after it, and the damaged lines.
+
+        Lines are counted from 1. A torn last line is not damaged.
+        """
+        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
+        before, after, damaged = list[Event](), list[Event](), list[int]()
+        for number, line in enumerate(lines, 1):
+            try:
+                (after if damaged else before).append(self._parse(line, number))
+            except EnvironmentFault:
+                damaged.append(number)
+        return tuple(before), tuple(after), tuple(damaged)
+
+    def rewrite(self, events: Sequence[Event]) -> None:
+        """Replace the journal by these events in one step."""
+        text = b"".join(_seal(dump_event(event)) for event in events).decode()
+        write_atomically(self.path, text)
+
     def repair(self) -> None:
         """Cut off a torn last line, so that the next event starts on a line of its own."""
         if not self.path.exists():
@@ -52,13 +76,32 @@ class Journal:
 
     def _parse(self, line: bytes, number: int) -> Event:
         try:
-            return load_event(line)
-        except (ValueError, KeyError, AttributeError) as error:
+            return load_event(_unseal(line))
+        except (ValueError, KeyError, RecursionError) as error:
             raise EnvironmentFault(
                 f"line {number} of the journal cannot be read",
                 why=f"{self.path}: {error}",
-                next_step="restore the file, or start a new run",
+                next_step=f"mend it: concertmaster repair {self.path.parent.name}",
             ) from error
+
+
+def _seal(line: bytes) -> bytes:
+    """Return the line with a checksum as its last field."""
+    return line[:-2] + b',"checksum":"%08x"}\n' % zlib.crc32(line[:-1])
+
+
+def _unseal(line: bytes) -> bytes:
+    """Return the line without its checksum. Raises ValueError when it does not fit.
+
+    Lines of earlier versions have none.
+    """
+    found = _CHECKSUM.search(line)
+    if found is None:
+        return line
+    whole = line[: found.start()] + b"}"
+    if zlib.crc32(whole) != int(found[1], 16):
+        raise ValueError("its checksum does not fit")
+    return whole
 
 
 def dump_event(event: Event) -> bytes:
@@ -70,6 +113,8 @@ def dump_event(event: Event) -> bytes:
 def load_event(line: bytes) -> Event:
     """Return the event of one line. Raises ValueError or KeyError if the line holds none."""
     fields = json.loads(line)
+    if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
+        raise ValueError("it holds no event")
     event: Event = _adapters()[fields.pop("event")].validate_python(fields)
     return event
 

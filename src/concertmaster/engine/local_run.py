@@ -25,6 +25,7 @@ from concertmaster.events import (
 from concertmaster.files import run_folder
 from concertmaster.git.branches import check_room
 from concertmaster.git.command import OWNER
+from concertmaster.git.kept_records import keep_files
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.path_policy import RunPlace
@@ -127,6 +128,7 @@ def start_run(
     planned.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
     run_folder.write_place(folder, home.cache)
     run_folder.write_plan(folder, plan)
+    keep_files(planned.repository, plan.run, [folder / "plan.json", *(folder / PROMPTS).iterdir()])
     run = LocalRun(repository=planned.repository, folder=folder)
     context = make_context(plan, run, home, guard=guard, agents=agents)
     with run_folder.lock_run(folder):

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from concertmaster.engine.journal import Journal
+from concertmaster.errors import EnvironmentFault
 from concertmaster.events import Event
 from concertmaster.files import atomic, run_folder
 from concertmaster.git import branches
@@ -42,7 +43,15 @@ def read_run(folder: Path) -> RecordedRun:
     """Return the run of a folder, also one that still goes on or that another process owns."""
     plan = run_folder.read_plan(folder)
     events = Journal(folder / JOURNAL).read()
-    return RecordedRun(folder=folder, state=fold_events(plan, events), events=events)
+    try:
+        state = fold_events(plan, events)
+    except (LookupError, ValueError, TypeError) as error:  # of another run, or edited
+        raise EnvironmentFault(
+            f"the journal of run {folder.name} does not fit its plan",
+            why=f"{type(error).__name__}: {error}",
+            next_step=f"mend it: concertmaster repair {folder.name}",
+        ) from error
+    return RecordedRun(folder=folder, state=state, events=events)
 
 
 def current_report(run: RecordedRun, repository: Repository) -> Report:

@@ -36,7 +36,7 @@ def read_plan(folder: Path) -> Plan:
         raise UsageError(
             f"the plan of run {folder.name} cannot be read",
             why=f"{path}: {error}",
-            next_step="see `concertmaster status` for the runs of this repository",
+            next_step=f"mend it: concertmaster repair {folder.name}",
         ) from error
     return plan
 

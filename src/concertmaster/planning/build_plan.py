@@ -6,13 +6,13 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.insight import footprint
 from concertmaster.insight.tree_paths import TreePaths
-from concertmaster.model import Plan, Prompt
+from concertmaster.model import LandingMode, Plan, Prompt
 from concertmaster.planning import planner
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
 from concertmaster.planning.estimates import Sample, learn_samples
@@ -45,6 +45,7 @@ def make_plan(asked: PlanRequest) -> Planned:
     repository = checkout.repository
     files, notes = read_prompts(asked.prompts, root=repository.root, all_prompts=asked.all_prompts)
     draft = draft_plan(checkout, run=new_run(), requester=repository.requester(), notes=notes)
+    draft = _land_here(draft)
     return plan_files(
         draft,
         files,
@@ -52,6 +53,19 @@ def make_plan(asked: PlanRequest) -> Planned:
         past=read_past(repository.git_dir),
         capacity=None if checkout.settings.parallel else measure_capacity(),
     )
+
+
+def _land_here(draft: Plan) -> Plan:
+    """Return the plan with a way of landing that one machine has, and a note if it is another."""
+    mode = draft.settings.landing
+    if mode not in (LandingMode.PULL_REQUESTS, LandingMode.SINGLE_PULL_REQUEST):
+        return draft
+    note = (
+        f"landing: {mode} opens pull requests on GitHub only; here each result is kept on a "
+        "branch, to be pushed"
+    )
+    settings = replace(draft.settings, landing=LandingMode.BRANCHES)
+    return replace(draft, settings=settings, notes=(*draft.notes, note))
 
 
 def plan_files(

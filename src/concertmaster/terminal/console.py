@@ -180,14 +180,25 @@ class Console:
         for line in text.splitlines():
             self.line(line)
 
-    def show_runs(self, runs: Sequence[tuple[Report, bool]]) -> None:
-        """Print each run, given with whether a process works on it, oldest first."""
+    def show_runs(
+        self, runs: Sequence[tuple[Report, bool]], unreadable: Sequence[tuple[str, Error]] = ()
+    ) -> None:
+        """Print each run, given with whether a process works on it, oldest first.
+
+        Runs that cannot be read are given by name, with the reason.
+        """
         if self._json:
-            self.document([{**asdict(report), "running": running} for report, running in runs])
-        elif runs:
+            found = [{**asdict(report), "running": running} for report, running in runs]
+            told = [{"run": name, "fault": one.what, "why": one.why} for name, one in unreadable]
+            self.document([*found, *told])
+            return
+        if runs:
             self._table(("run", "how it stands"), [_run_row(*run) for run in runs])
-        else:
+        elif not unreadable:
             self.line("there is no run in this repository yet")
+        for name, error in unreadable:
+            self.line(f"{name}: {error.what} ({error.why})")
+            self.line(f"next: {error.next_step}")
 
     def show_view(self, view: RunView, *, now: float) -> None:
         """Print the state of a run on GitHub. `now` is in seconds since the epoch."""

@@ -18,7 +18,9 @@ from tests.commandline import OBEDIENT_COMMAND, Done, concertmaster, fingerprint
 from tests.conftest import Project, set_home, wait_until
 
 AGENT = ("--agent-command", OBEDIENT_COMMAND)
-COMMANDS = "run plan split land resume status report cancel watch clean init doctor demo".split()
+COMMANDS = (
+    "run plan split land resume status report repair cancel watch clean init doctor demo".split()
+)
 
 
 class Shop:
