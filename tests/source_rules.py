@@ -69,7 +69,8 @@ SHELL = frozenset(
     cli.action cli.cancel cli.clean cli.demo cli.doctor cli.finish cli.init cli.land cli.main
     cli.options cli.plan cli.repair cli.report cli.resume cli.run cli.split cli.status cli.watch
     clock
-    engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.diagnosis
+    engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.credential_files
+    engine.diagnosis
     engine.event_loop engine.integrator engine.journal engine.local_run engine.logs
     engine.phase_failure engine.phase_runner engine.reading_tree engine.recorded_run
     engine.repair engine.resource_monitor engine.reviewer engine.run_context engine.signals

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from concertmaster.agents.answers import UnreadableAnswer
+from concertmaster.agents.clouds import cloud_variables
 from concertmaster.agents.protocol import Agent, AgentReport, AgentRequest, NoProgress, OutputReader
 from concertmaster.commands import RunPhase
+from concertmaster.engine.credential_files import readable_files
 from concertmaster.engine.logs import last_lines
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.run_context import RunContext
 from concertmaster.model import Outcome, Phase, Usage
 from concertmaster.sandbox.exit_status import Exit
 from concertmaster.text.display import duration
+from concertmaster.worktrees.owner import draft_prefix
 from concertmaster.worktrees.worktree import Worktree
 
 Tell = Callable[[str, str], None]
@@ -122,25 +126,35 @@ class AgentSession:
         self.context.guard.wait(seconds, mark=self.context.mark(task, attempt))
 
     def _ask_once(self, question: AgentQuestion, *, session: str) -> tuple[AgentReport, Exit]:
-        context, command, worktree = self.context, self.command, self.worktree
-        settings = context.plan.settings
-        agent = context.agents[command.task.agent or settings.agent]
-        request = AgentRequest(
-            text=question.text,
-            session=session,
-            reads_only=question.reads_only,
-            schema=question.schema,
-            folder=str(worktree.temporary),
-            environment=context.environment_in(
-                worktree, *agent.environment, *settings.agent_environment
-            ),
-        )
-        _write_schema(request)
-        reader = agent.reader(request)
-        ended, ending = self._run(agent, request, reader)
+        settings = self.context.plan.settings
+        agent = self.context.agents[self.command.task.agent or settings.agent]
+        with self._environment(agent) as environment:
+            request = AgentRequest(
+                text=question.text,
+                session=session,
+                reads_only=question.reads_only,
+                schema=question.schema,
+                folder=str(self.worktree.temporary),
+                environment=environment,
+            )
+            _write_schema(request)
+            reader = agent.reader(request)
+            ended, ending = self._run(agent, request, reader)
         report = reader.finish(exit_ok=ended.ok, exit_text=ending)
         self.bill.usage += report.usage
         return report, ended
+
+    def _environment(self, agent: Agent) -> AbstractContextManager[dict[str, str]]:
+        """Return the environment of the agent, with the files that it names at hand."""
+        context, worktree = self.context, self.worktree
+        names = {*agent.environment, *context.plan.settings.agent_environment}
+        names |= cloud_variables(names, context.environment)
+        return readable_files(
+            context.environment_in(worktree, *names),
+            account=worktree.account,
+            folder=worktree.folder.parent,
+            prefix=draft_prefix(context.plan.run),
+        )
 
     def _run(self, agent: Agent, request: AgentRequest, reader: OutputReader) -> tuple[Exit, str]:
         """Run the agent's process; how it ended, and the same in words."""
