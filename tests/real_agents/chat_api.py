@@ -52,15 +52,17 @@ class ChatApi:
     def reply(self, path: str, body: dict[str, Any], given: Conversation, action: Action) -> Answer:
         if _tools(body) and not isinstance(action, Say):
             call = {"index": 0, "id": f"call_{next(_numbers)}", "type": "function"}
-            call["function"] = self._call(action, _tools(body))
+            call["function"] = self._call(action, _tools(body), is_new=given.phase != "mend")
             return _message({"role": "assistant", "content": None, "tool_calls": [call]}, body)
         text = action.text if isinstance(action, Say) else ""
         if not _tools(body) and given.phase in ("implement", "mend") and given.writes:
             text = _edits(given) if "NO_CHANGE" not in given.prompt else text
         return _message({"role": "assistant", "content": text}, body)
 
-    def _call(self, action: Action, tools: dict[str, str]) -> dict[str, str]:
-        writer = next((name for name in self._writers if name in tools), "")
+    def _call(self, action: Action, tools: dict[str, str], *, is_new: bool) -> dict[str, str]:
+        """Return a call; the tool `create` refuses a file that is there."""
+        writers = (name for name in self._writers if name in tools)
+        writer = next((name for name in writers if is_new or name != "create"), "")
         if isinstance(action, Write) and writer:
             path_key, text_key = self._writers[writer]
             given = {path_key: action.path, text_key: action.content}

@@ -35,6 +35,8 @@ class RealAgent:
     model: str
     environment: Callable[[str], Mapping[str, str]]  # of the address of the endpoint
     settle: Callable[[Path, str], None] = lambda home, url: None
+    limit_seconds: float = 4  # of a limit that it tells of; shorter ones it waits for by itself
+    waits_for_limits: bool = False  # always by itself, and in silence
     has_tools: bool = True  # else it reads edits from the text
 
     @property
@@ -139,6 +141,7 @@ REAL_AGENTS = (
         api=ChatApi,
         model="scripted/m",
         environment=_of_opencode,
+        waits_for_limits=True,
     ),
     RealAgent(
         name="copilot",
@@ -146,6 +149,7 @@ REAL_AGENTS = (
         api=ChatApi,
         model="gpt-5",
         environment=_of_copilot,
+        limit_seconds=75,
     ),
     RealAgent(
         name="pi",
@@ -154,5 +158,6 @@ REAL_AGENTS = (
         model="scripted/m",
         environment=lambda url: {"PI_OFFLINE": "1"},
         settle=_settle_pi,
+        limit_seconds=25,
     ),
 )

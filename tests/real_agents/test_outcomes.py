@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ LANDED = Outcome(state="landed", attempt="succeeded", most_starts=1)
 PATIENT = Outcome(state="landed", attempt="succeeded", most_starts=3)
 CASES: dict[str, tuple[Case, Outcome]] = {
     "limit": (
-        Case(tasks=[WORK], fault=Fault(kind="limit", seconds=4)),
+        Case(tasks=[WORK], fault=Fault(kind="limit")),
         Outcome(state="landed", attempt="succeeded", most_starts=2, limits=1),
     ),
     "overload": (Case(tasks=[WORK], fault=Fault(kind="overload", times=1)), PATIENT),
@@ -79,6 +79,9 @@ def test_each_agent_comes_to_the_right_end(
     agent: RealAgent, case: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     played, wanted = CASES[case]
+    if case == "limit":
+        played = replace(played, fault=Fault(kind="limit", seconds=agent.limit_seconds))
+        wanted = replace(wanted, limits=0 if agent.waits_for_limits else 1)
 
     result = play(agent, played, tmp_path)
 

@@ -30,6 +30,8 @@ from concertmaster.model import Usage
 _ENVIRONMENT = PROVIDER_KEYS | {"PI_CODING_AGENT_DIR", "PI_OFFLINE"}
 _SUBJECTS = ("path", "command", "pattern")
 _INPUT = ("input", "cacheRead", "cacheWrite")
+# A session that goes on has the tools that it began with, which may be those of a reader.
+_WRITING = ("--tools", "+bash,+edit,+write")
 # Neither files of the tree nor extensions may tell a reader what to do.
 _READING = (
     "--tools read,grep,find,ls --no-approve --no-context-files --no-extensions --no-skills "
@@ -48,7 +50,7 @@ class Pi(Agent):
     def argv(self, request: AgentRequest) -> tuple[str, ...]:
         return (
             *(self.program, "--print", "--mode", "json"),
-            *(_READING if request.reads_only else ()),
+            *(_READING if request.reads_only else _WRITING),
             *(("--model", self.model) if self.model else ()),
             *(("--session", request.session) if request.session else ()),
         )

@@ -102,6 +102,8 @@ def test_a_reader_has_no_tool_that_writes() -> None:
     assert "--available-tools=view,grep,glob" in Copilot("copilot").argv(request)
     pi = Pi("pi").argv(request)
     assert pi[pi.index("--tools") + 1] == "read,grep,find,ls"
+    writing = Pi("pi").argv(AgentRequest(text=""))
+    assert writing[writing.index("--tools") + 1] == "+bash,+edit,+write"
     opencode = Opencode("opencode")
     assert "--auto" not in opencode.argv(request)
     allowed = json.loads(opencode.variables(request)["OPENCODE_PERMISSION"])
