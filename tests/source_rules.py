@@ -77,7 +77,7 @@ SHELL = frozenset(
     engine.task_material
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.kept_records git.line_counts git.remote git.remote_errors
-    git.remotes git.repository git.run_repository git.tree_size
+    git.remotes git.repository git.run_repository git.tree_overlay git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows
     insight.footprint insight.mentions
@@ -95,6 +95,7 @@ SHELL = frozenset(
     terminal.console terminal.live
     watch.follow watch.poller
     worktrees.file_listing worktrees.included_files worktrees.manager worktrees.owner
+    worktrees.phase_start
     worktrees.place worktrees.removal worktrees.staging worktrees.strays worktrees.variables
     worktrees.worktree
     """.split()

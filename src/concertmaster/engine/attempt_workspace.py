@@ -16,6 +16,8 @@ from concertmaster.model import Phase
 from concertmaster.worktrees.file_listing import FileListing
 from concertmaster.worktrees.worktree import Snapshot, Worktree
 
+AGENTS_CHANGES = (Phase.IMPLEMENT, Phase.DOCUMENT)  # phases whose changes are the task's
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptWorkspace:
@@ -57,10 +59,13 @@ class AttemptWorkspace:
         )
         notes = self.context.hand_out_downloads(worktree)
         notes += self.context.bring_files(worktree, self.context.plan.base)
-        return worktree, self._set_up(worktree), notes
+        return worktree, self._set_up(worktree, commit), notes
 
-    def _set_up(self, worktree: Worktree) -> float:
-        """Run the setup and return its seconds, 0 if there is none."""
+    def _set_up(self, worktree: Worktree, commit: str) -> float:
+        """Run the setup and return its seconds, 0 if there is none.
+
+        What it leaves is no part of the attempt's change.
+        """
         settings, log = self.context.plan.settings, self.folder / "setup.log"
         if not settings.setup:
             return 0.0
@@ -68,13 +73,21 @@ class AttemptWorkspace:
         if not ended.ok:
             worktree.remove()
             raise PhaseFailure(outcome_of(ended), describe_setup_failure(settings, ended, log))
+        worktree.begin(commit)
         return ended.seconds
 
     def enter(self) -> tuple[Worktree, tuple[str, ...]]:
         """Return the worktree at its checkpoint, and notes.
 
         After a crash half-done changes are saved, then undone; a missing worktree is made anew.
+        What an agent does from now on is its change.
         """
+        worktree, notes = self._open()
+        if self.command.phase in AGENTS_CHANGES:
+            worktree.begin(self.command.checkpoint)
+        return worktree, notes
+
+    def _open(self) -> tuple[Worktree, tuple[str, ...]]:
         command = self.command
         worktree = self.context.worktrees.open(Path(command.folder))
         if worktree is None:
@@ -82,7 +95,9 @@ class AttemptWorkspace:
             return worktree, ("its worktree was gone", *notes)
         if not command.redo:
             return worktree, ()
-        self._save_half_done(worktree)
+        worktree.forget_index()
+        if command.phase is not Phase.TEST:  # what a check leaves is nobody's work
+            self._save_half_done(worktree)
         if command.phase is Phase.RESEARCH:
             self._renew(worktree)
         else:
@@ -93,11 +108,10 @@ class AttemptWorkspace:
         """Restore the worktree to the state in which `prepare` left it."""
         worktree.restore(self.command.checkpoint, with_ignored=True)
         self.context.bring_files(worktree, self.context.plan.base)
-        self._set_up(worktree)
+        self._set_up(worktree, self.command.checkpoint)
 
     def _save_half_done(self, worktree: Worktree) -> None:
         """Save half-done changes as a ref, which outlives a crash before the next event."""
-        worktree.forget_index()
         half_done = self.snapshot(worktree)
         if self.is_change(half_done):
             self.context.objects.pin(f"{self._half_done_refs}/{half_done.commit}", half_done.commit)

@@ -23,6 +23,7 @@ from concertmaster.git.merge_conflict import Conflict
 from concertmaster.landing import target_branch
 from concertmaster.landing.merges import merge_changes
 from concertmaster.sandbox.exit_status import Exit
+from concertmaster.text.display import display
 from concertmaster.worktrees.worktree import Worktree
 
 TRAIN = "train"
@@ -143,29 +144,42 @@ class Integrator:
                 worktree.compare_with(base)
             notes = self.context.hand_out_downloads(worktree)
             notes += self.context.bring_files(worktree, self.context.plan.base)
-            verdict = self._run_commands(worktree, number)
+            verdict = self._run_commands(worktree, number, commit)
             if verdict is None:
                 return None
+            notes += verdict.notes
             if is_base and verdict.passed:
                 notes += self.context.keep_downloads(worktree)
         finally:
             self.discard(worktree)
         return replace(verdict, seconds=time.monotonic() - began, notes=notes)
 
-    def _run_commands(self, worktree: Worktree, number: int) -> TreeCheck | None:
+    def _run_commands(self, worktree: Worktree, number: int, commit: str) -> TreeCheck | None:
         """Run setup and check; return None if one of them was stopped."""
         settings, mark = self.context.plan.settings, self.context.mark(TRAIN, number)
         log = self.context.attempt_folder(TRAIN, number) / "check.log"
-        setup_seconds = 0.0
+        setup_seconds, notes = 0.0, tuple[str, ...]()
         if settings.setup:
             ended = self.context.run_shell(settings.setup, worktree, mark=mark, log=log)
             setup_seconds = ended.seconds
             if not ended.ok:
                 told = describe_setup_failure(settings, ended, log)
                 return _judge(ended, told, setup_seconds=setup_seconds)
+            notes = self._look_at_setup(worktree, commit)
         ended = self.context.run_shell(settings.check, worktree, mark=mark, log=log)
         told = describe_failure(f"check `{settings.check}`", ended, log)
-        return _judge(ended, told, setup_seconds=setup_seconds)
+        return _judge(ended, told, setup_seconds=setup_seconds, notes=notes)
+
+    def _look_at_setup(self, worktree: Worktree, commit: str) -> tuple[str, ...]:
+        """Return a note on the files of the base that setup changed."""
+        if commit != self.context.plan.base:
+            return ()
+        worktree.begin(commit)
+        paths = worktree.changed_by_setup(commit)
+        if not paths:
+            return ()
+        named = display(", ".join(paths), limit=300)
+        return (f"setup changes files of the base, and no task's change holds that: {named}",)
 
     def land_batch(self, command: LandBatch) -> BatchLanded | TargetMoved:
         """Move the target to exactly the tested commit, or the run's own branch if that fails."""
@@ -201,11 +215,15 @@ class Integrator:
         )
 
 
-def _judge(ended: Exit, failure: str, *, setup_seconds: float) -> TreeCheck | None:
+def _judge(
+    ended: Exit, failure: str, *, setup_seconds: float, notes: tuple[str, ...] = ()
+) -> TreeCheck | None:
     if ended.stopped:
         return None
     reason = "" if ended.ok else failure
-    return TreeCheck(passed=ended.ok, reason=reason, seconds=0.0, setup_seconds=setup_seconds)
+    return TreeCheck(
+        passed=ended.ok, reason=reason, seconds=0.0, setup_seconds=setup_seconds, notes=notes
+    )
 
 
 def _known(tree: str, command: CheckBatch) -> TreeCheck | None:

@@ -46,6 +46,7 @@ def run_review(
     gave no usable verdict or changed files.
     """
     with reading_tree(context, command, command.checkpoint) as tree:
+        tree.worktree.begin(tree.commit)
         talk = AgentSession(
             context=context, command=command, worktree=tree.worktree, tell=tell, bill=bill
         )

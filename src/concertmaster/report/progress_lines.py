@@ -42,6 +42,7 @@ def progress_lines(before: RunState, after: RunState, event: Event) -> Iterator[
     line = _TELLERS[type(event)](after, event)
     if line:
         yield line
+    yield from _tell_notes(event)
     yield from _tell_left_out(before, after, event)
     if len(after.landing.flaky) > len(before.landing.flaky):
         yield f"flaky: the check failed behind {after.landing.flaky[-1]}, then passed unchanged"
@@ -52,6 +53,16 @@ def progress_lines(before: RunState, after: RunState, event: Event) -> Iterator[
         yield f"usage limit: the run pauses for {wait}; no attempt is spent"
     if after.stopped and not before.stopped:
         yield f"no further agent starts: {show_reason(after.stopped)}"
+
+
+def _tell_notes(event: Event) -> Iterator[str]:
+    match event:
+        case BaseChecked():
+            yield from (f"note: {show_reason(note)}" for note in event.notes)
+        case PhaseFinished() | PhaseFailed():
+            yield from (f"{event.task}  note: {show_reason(note)}" for note in event.notes)
+        case _:
+            pass
 
 
 def _tell_left_out(before: RunState, after: RunState, event: Event) -> Iterator[str]:

@@ -26,6 +26,7 @@ from concertmaster.worktrees.owner import (
     make_short_folder,
     read_owner,
     remove_attempt,
+    remove_index,
     remove_short_folder,
     share_folder,
     tree_path,
@@ -148,7 +149,7 @@ class Worktrees:
         """Remove all of an attempt, even if its owner's record is damaged. Safe to repeat."""
         if folder.parent == self._cache:
             remove_attempt(folder, self._run)
-            remove_folder(self._repository.path.with_name("indexes") / folder.name)
+            remove_index(self._repository.path, folder.name)
 
     def discard_others(self, named: Collection[str]) -> None:
         """Remove all folders of this run except those with these names.

@@ -165,7 +165,27 @@ def discard_attempt(folder: Path) -> None:
         remove_folder(folder)
     else:
         remove_attempt(folder, owner.run)
-        remove_folder(Path(owner.repository).with_name("indexes") / folder.name)
+        remove_index(Path(owner.repository), folder.name)
+
+
+def index_file(repository: Path, name: str) -> Path:
+    """Return the index of ours for the attempt's folder of this name.
+
+    `repository` is the path of the run's repository.
+    """
+    return repository.with_name("indexes") / name
+
+
+def remove_index(repository: Path, name: str) -> None:
+    """Remove our index of an attempt and what lies beside it. Safe to repeat."""
+    index = index_file(repository, name)
+    for file in (index, start_file(repository, name), index.with_name(f"{name}.lock")):
+        remove_folder(file)
+
+
+def start_file(repository: Path, name: str) -> Path:
+    """Return the record of the files at the start of the attempt's phase."""
+    return repository.with_name("indexes") / f"{name}.start"
 
 
 def draft_prefix(run: str) -> str:

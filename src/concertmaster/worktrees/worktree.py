@@ -13,16 +13,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from concertmaster.errors import GitFault
-from concertmaster.git.command import Git, parse_object_id
+from concertmaster.git.command import ABSENT, Git, parse_object_id
 from concertmaster.git.remotes import follow_remote
 from concertmaster.git.run_repository import RunRepository
+from concertmaster.git.tree_overlay import apply_change
 from concertmaster.sandbox.users import Account, give_ownership
 from concertmaster.worktrees.file_listing import FileListing
 from concertmaster.worktrees.owner import (
     AttemptOwner,
+    index_file,
     remove_attempt,
+    remove_index,
     share_folder,
+    start_file,
 )
+from concertmaster.worktrees.phase_start import PhaseStart
 from concertmaster.worktrees.removal import (
     allow_entry,
     is_folder,
@@ -33,6 +38,7 @@ from concertmaster.worktrees.removal import (
 from concertmaster.worktrees.staging import Staging
 from concertmaster.worktrees.strays import put_aside, undo_strays_above
 
+_MIXED = "was changed by setup as well, and both changes are part of this one"
 _BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # also a path below the attempt's refs
 
 
@@ -72,7 +78,7 @@ class Worktree:
         self._remote = remote if owner.target else ""
         self._keeping = repository.path.with_name("strays")
         # Outside the folder: an agent must not reach the index that our git reads and writes.
-        self._index = repository.path.with_name("indexes") / folder.name
+        self._index = index_file(repository.path, folder.name)
         self._git = Git(
             folder,
             git_dir=repository.path,
@@ -80,6 +86,7 @@ class Worktree:
             index=self._index,
             private=True,
         )
+        self._start = PhaseStart(file=start_file(repository.path, folder.name))
         self._staging = Staging(
             self._git,
             repository=repository.path,
@@ -96,6 +103,7 @@ class Worktree:
         if not _BRANCH.fullmatch(self.owner.branch):
             raise GitFault(f"not a name for a branch: {self.owner.branch!r}")
         self._index.parent.mkdir(exist_ok=True)
+        remove_index(self._repository.path, self.folder.name)  # of a folder that is gone
         self._git.run("read-tree", "--reset", "-u", parse_object_id(commit))
         self._settle(commit)
 
@@ -125,6 +133,8 @@ class Worktree:
             _write_reference(git_dir / "refs/heads" / self.owner.target, self.owner.base)
         (git_dir / "HEAD").write_text(f"ref: {ref}\n", encoding="utf-8")
         shutil.copyfile(self._index, git_dir / "index")
+        if self._tree_at_start(commit) != self._repository.tree(commit):
+            self._compare_with(commit, git_dir / "index")
         (self.files / ".git").write_text(f"gitdir: {git_dir}\n", encoding="utf-8")
         if self._remote:
             config = follow_remote(self.owner.branch, self._remote, target=self.owner.target)
@@ -140,15 +150,61 @@ class Worktree:
             if self.account is not None:
                 os.chown(place, self.account.uid, self.account.uid)
 
-    def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
-        """Commit all files but the ignored ones to the run's repository.
+    def _compare_with(self, commit: str, index: Path) -> None:
+        """Let the attempt's index hold the commit, though the files are not all of it."""
+        git = Git(
+            self.folder,
+            git_dir=self._repository.path,
+            work_tree=self.files,
+            index=index,
+            private=True,
+        )
+        git.run("read-tree", parse_object_id(commit))
+        git.ask("update-index", "-q", "--refresh")
 
-        `at` is epoch seconds. Raises GitFault when the worktree was removed or replaced.
+    def begin(self, checkpoint: str) -> None:
+        """Record the files as they are: what differs later is the change on the checkpoint.
+
+        What setup and checks left is then not part of it.
         """
         self._check_place()
+        staged = self._staging.write_tree(checkpoint)
+        self._start.write(checkpoint, staged.tree)
+
+    def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
+        """Commit what has changed since `begin` to the run's repository, on the commit `parent`.
+
+        Without `begin` it is all that differs from the parent. Ignored files are left out. `at` is
+        epoch seconds. Raises GitFault when the worktree was removed or replaced.
+        """
+        self._check_place()
+        before = self._tree_at_start(parent)
         staged = self._staging.write_tree(parent)
-        commit = self._repository.commit(staged.tree, parents=(parent,), message=message, at=at)
-        return Snapshot(commit=commit, tree=staged.tree, notes=staged.notes)
+        onto = self._repository.tree(parent)
+        made = apply_change(self._repository, onto, before=before, after=staged.tree)
+        commit = self._repository.commit(made.tree, parents=(parent,), message=message, at=at)
+        notes = (f"{path} {_MIXED}" for path in made.mixed)
+        return Snapshot(commit=commit, tree=made.tree, notes=(*staged.notes, *notes))
+
+    def changed_by_setup(self, commit: str) -> tuple[str, ...]:
+        """Return the files of the commit that differed from it at `begin`."""
+        before = self._tree_at_start(commit)
+        changes = self._repository.changes(self._repository.tree(commit), before)
+        return tuple(change.path for change in changes if change.old_mode != ABSENT)
+
+    def _tree_at_start(self, checkpoint: str) -> str:
+        """Return the tree of the files when the phase that follows the checkpoint began.
+
+        A process may have died before `begin`: then it is what the phase before has made.
+        """
+        here, found = self._repository.tree(checkpoint), self._start.read()
+        if found is None:
+            return here
+        earlier, tree = found
+        if earlier == checkpoint:
+            return tree
+        before = self._repository.tree(earlier)
+        return apply_change(self._repository, tree, before=before, after=here).tree
 
     def forget_index(self) -> None:
         """Remove our index after a crash: a half-written one would show files as deleted."""
@@ -183,7 +239,10 @@ class Worktree:
         return True
 
     def restore(self, commit: str, *, with_ignored: bool = False) -> None:
-        """Set the files back to the commit; `with_ignored` removes ignored files as well."""
+        """Set the files back to what they were when the phase after the commit began.
+
+        With `with_ignored` they are those of the commit alone, and ignored files are removed.
+        """
         self.undo_strays()
         self.make_places()
         self._check_place()
@@ -191,7 +250,8 @@ class Worktree:
             remove_special(entry)
         remove_folder(self.files / ".git")
         self._index.unlink(missing_ok=True)
-        self._git.run("read-tree", "--reset", "-u", parse_object_id(commit))
+        tree = self._repository.tree(commit) if with_ignored else self._tree_at_start(commit)
+        self._git.run("read-tree", "--reset", "-u", parse_object_id(tree))
         self._git.run("clean", "-ffdqx" if with_ignored else "-ffdq")
         self._settle(commit)
 
@@ -227,7 +287,7 @@ class Worktree:
     def remove(self) -> None:
         """Remove all of the attempt. Safe to repeat."""
         remove_attempt(self.folder, self.owner.run)
-        remove_folder(self._index)
+        remove_index(self._repository.path, self.folder.name)
 
 
 def _write_reference(place: Path, commit: str) -> None:
