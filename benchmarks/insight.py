@@ -31,12 +31,14 @@ from insight_scores import (
 )
 
 from concertmaster.git.repository import Repository
-from concertmaster.insight import footprint
-from concertmaster.insight.tree_paths import TreePaths
+from concertmaster.insight.calibration import Calibration
+from concertmaster.insight.foresight import foresee as foresee_files
 from concertmaster.model import FootprintEntry
 from concertmaster.planning import planner
 from concertmaster.planning.collisions import meet
 from concertmaster.prompts.parser import parse_prompt
+
+SLOTS = 4  # of the plans whose exclusions are judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +48,27 @@ class Foreseen:
     group: Group
     footprints: tuple[tuple[FootprintEntry, ...], ...]
     seconds: float
+    learnt: Calibration
+    above: float  # the P(collision) above which the planner keeps two tasks apart
 
 
-def foresee(group: Group) -> Foreseen:
+def foresee(group: Group, cache: Path) -> Foreseen:
     """Return what the plan predicts for the prompts of the group."""
     started = time.monotonic()
     repository = Repository.open(group.repository)
-    tree = TreePaths(repository.paths(group.base))
     prompts = [
         parse_prompt(case.text.encode("utf-8", "replace"), path=f"prompts/p{at}.md")
         for at, case in enumerate(group.cases)
     ]
-    found = tuple(footprint.predict(prompt, tree=tree)[0] for prompt in prompts)
-    return Foreseen(group=group, footprints=found, seconds=time.monotonic() - started)
+    seen = foresee_files(prompts, repository=repository, base=group.base, cache=cache)
+    found = tuple(forecast.entries for forecast in seen.forecasts)
+    return Foreseen(
+        group=group,
+        footprints=found,
+        seconds=time.monotonic() - started,
+        learnt=seen.calibration,
+        above=planner.worth_excluding(len(prompts), slots=SLOTS),
+    )
 
 
 def guesses_of(foreseen: Foreseen) -> list[Guess]:
@@ -74,12 +84,12 @@ def pairs_of(foreseen: Foreseen) -> list[Pair]:
     cases = foreseen.group.cases
     found = []
     for a, b in combinations(range(len(cases)), 2):
-        chance = meet(foreseen.footprints[a], foreseen.footprints[b])
+        chance = meet(foreseen.footprints[a], foreseen.footprints[b], foreseen.learnt)
         found.append(
             Pair(
                 share=chance.share,
                 collision=chance.collision,
-                apart=chance.collision > planner.EXCLUDE_ABOVE,
+                apart=chance.collision > foreseen.above,
                 shares=bool(cases[a].actual & cases[b].actual),
                 conflicts=foreseen.group.conflicts.get((a, b)),
             )
@@ -93,8 +103,8 @@ def unrelated_parallel(foreseen: Sequence[Foreseen]) -> float | None:
     for one, other in combinations(foreseen, 2):
         for a, b in product(range(len(one.group.cases)), range(len(other.group.cases))):
             if not one.group.cases[a].actual & other.group.cases[b].actual:
-                chance = meet(one.footprints[a], other.footprints[b])
-                parallel.append(chance.collision <= planner.EXCLUDE_ABOVE)
+                chance = meet(one.footprints[a], other.footprints[b], one.learnt)
+                parallel.append(chance.collision <= one.above)
     return fmean(parallel) if parallel else None
 
 
@@ -153,19 +163,20 @@ def main() -> None:
     parser.add_argument("--skip", type=int, default=0, help="newest commits to leave out")
     parser.add_argument("--data", type=Path, help="cooperbench-dev.json")
     parser.add_argument("--repos", type=Path, help="folder with the clones of CooperBench")
+    parser.add_argument("--cache", type=Path, help="folder for what is learnt; a new one is cold")
     parser.add_argument("--curves", action="store_true")
     asked = parser.parse_args()
     everything = []
     for clone in asked.history:
         groups = read_history(clone.resolve(), groups=asked.groups, skip=asked.skip)
-        found = [foresee(group) for group in groups if group.cases]
+        found = [foresee(group, asked.cache) for group in groups if group.cases]
         everything += found
         _show(report(clone.name, found, curves=asked.curves))
     if len(asked.history) > 1:
         _show(report("all histories", everything, curves=asked.curves))
     for named in (True, False) if asked.data else ():
         groups = read_cooperbench(asked.data, asked.repos.resolve(), named=named)
-        found = [foresee(group) for group in groups]
+        found = [foresee(group, asked.cache) for group in groups]
         title = "CooperBench, files named" if named else "CooperBench, files not named"
         _show(report(title, found, curves=True))
 

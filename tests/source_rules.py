@@ -80,7 +80,8 @@ SHELL = frozenset(
     git.remotes git.repository git.run_repository git.tree_overlay git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows
-    insight.footprint insight.mentions
+    insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay
+    insight.repository_reader
     landing.change_limits landing.merges landing.target_branch
     planning.build_plan planning.checkout planning.past_runs planning.prose_order
     planning.run_settings

@@ -98,6 +98,7 @@ class Task:
     estimate_cost_usd: float | None = None  # None if no past task has a cost
     estimate_reason: str = ""  # the source of the estimated seconds
     footprint: tuple[FootprintEntry, ...] = ()
+    unknown: bool = False  # nothing usable is known of its footprint
     notes: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
     check: str = ""

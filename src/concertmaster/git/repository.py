@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,20 @@ class Repository:
         """Return the content of the commit's file at `path`, or None if there is none."""
         answer = self.git.ask("cat-file", "blob", f"{parse_object_id(commit)}:{path}")
         return answer.out if answer.code == 0 else None
+
+    def read_blobs(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the content of blobs by id; those that are missing are left out."""
+        wanted = "".join(f"{parse_object_id(sha)}\n" for sha in ids).encode()
+        out = self.git.ask("cat-file", "--batch", stdin=wanted).out if ids else b""
+        found, at = {}, 0
+        while at < len(out):
+            start = out.index(b"\n", at) + 1
+            words = out[at:start].decode().split()
+            at = start
+            if len(words) == 3:
+                at = start + int(words[2]) + 1
+                found[words[0]] = out[start : at - 1]
+        return found
 
     def requester(self) -> str:
         """Return `Name <email>` from the user's configuration, or "" if one is not set."""

@@ -76,6 +76,12 @@ def predict(
     return _combined(guess for guesses, _ in findings for guess in guesses), tuple(notes)
 
 
+def name_paths(text: str, tree: TreePaths) -> dict[str, float]:
+    """Return the probability of each path that a text names."""
+    entries, _ = predict(Prompt(path="", title="", text=text), tree=tree)
+    return {entry.path: entry.probability for entry in entries}
+
+
 def _declared(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
     """Yield a finding for each entry of `touches`."""
     excluded = [touch for touch in prompt.touches if touch.startswith("!")]

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
-from concertmaster.insight import footprint
-from concertmaster.insight.tree_paths import TreePaths
+from concertmaster.insight.foresight import foresee
 from concertmaster.model import LandingMode, Plan, Prompt
 from concertmaster.planning import planner
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
@@ -24,7 +23,7 @@ from concertmaster.planning.slots import SlotCapacity
 from concertmaster.prompts.files import PromptFile, read_prompts
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.sandbox import host
-from concertmaster.settings.process import count_cores
+from concertmaster.settings.process import count_cores, find_index_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +81,27 @@ def plan_files(
     numbers are ignored. Raises UsageError.
     """
     repository = checkout.repository
-    tree = TreePaths(checkout.paths)
-    candidates = _study(files, tree, object_format=repository.object_format)
-    orders = infer_order([c.prompt for c in candidates])
+    prompts = [parse_prompt(file.data, path=file.path) for file in files]
+    seen = foresee(prompts, repository=repository, base=checkout.commit, cache=find_index_cache())
+    candidates = [
+        Candidate(
+            id=task_id(file.path),
+            prompt=prompt,
+            blob=_blob_id(file.data, repository.object_format),
+            footprint=forecast.entries,
+            notes=forecast.notes,
+            unknown=forecast.unknown,
+        )
+        for file, prompt, forecast in zip(files, prompts, seen.forecasts, strict=True)
+    ]
+    _refuse_same_ids([(c.id, c.prompt) for c in candidates])
     plan = planner.make_plan(
-        draft,
+        replace(draft, notes=(*draft.notes, *seen.notes)),
         candidates,
-        hints=[SoftOrder(path=o.path, on=o.on, reason=o.reason) for o in orders],
+        hints=[SoftOrder(path=o.path, on=o.on, reason=o.reason) for o in infer_order(prompts)],
         past=learn_samples(past),
         capacity=capacity,
+        learnt=seen.calibration,
     )
     texts = {c.blob: file.data for c, file in zip(candidates, files, strict=True)}
     return Planned(plan=plan, repository=repository, texts=texts)
@@ -109,25 +120,6 @@ def new_run() -> str:
     now = time.time()
     second = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
     return f"{second}-{int(now % 1 * 256):02x}{secrets.token_hex(1)}"
-
-
-def _study(files: Sequence[PromptFile], tree: TreePaths, *, object_format: str) -> list[Candidate]:
-    """Return a candidate for each prompt file. Raises UsageError."""
-    found = []
-    for file in files:
-        prompt = parse_prompt(file.data, path=file.path)
-        entries, notes = footprint.predict(prompt, tree=tree)
-        found.append(
-            Candidate(
-                id=task_id(file.path),
-                prompt=prompt,
-                blob=_blob_id(file.data, object_format),
-                footprint=entries,
-                notes=notes,
-            )
-        )
-    _refuse_same_ids([(c.id, c.prompt) for c in found])
-    return found
 
 
 def _blob_id(data: bytes, object_format: str) -> str:

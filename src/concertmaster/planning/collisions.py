@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from concertmaster.insight.calibration import Calibration, resemblance, share_chance
 from concertmaster.model import FootprintEntry
 
 # P(conflict) of two tasks that edit the same file: 499 of 652 pairs of CooperBench.
 CONFLICT_IN_SHARED_FILE = 0.765
+CONFLICT_NEARBY = 0.9  # their lines touch
+CONFLICT_APART = 0.25  # their lines do not touch, but the lines are a guess
+SURE = 0.8  # a file that a prompt names or declares; such files are independent of the rest
+EVIDENCE = 6.0  # pairs of past commits that count as much as these rates
+NEAR_LINES = 3
+CAUSE = 0.3  # of the worst path; others do not account for a collision
 
-# Files that many tasks edit without a conflict, or that a tool merges.
+# Files that a tool merges or makes anew, so that a conflict in them costs little.
 HARMLESS_NAMES = {
-    "changelog.md",
-    "changes.md",
-    "changes.rst",
     "package-lock.json",
     "yarn.lock",
     "pnpm-lock.yaml",
@@ -25,13 +29,14 @@ HARMLESS_NAMES = {
     "go.sum",
 }
 CONFLICT_IN_HARMLESS_FILE = 0.2
+NOTHING_LEARNT = Calibration()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meeting:
     """The chances that two tasks change a common file, and that their changes collide.
 
-    `paths` are the files that both may change, the likeliest collision first.
+    `paths` are the common files that account for most of it, the likeliest collision first.
     """
 
     share: float
@@ -39,28 +44,71 @@ class Meeting:
     paths: tuple[str, ...]
 
 
-def meet(one: Sequence[FootprintEntry], other: Sequence[FootprintEntry]) -> Meeting:
+def meet(
+    one: Sequence[FootprintEntry],
+    other: Sequence[FootprintEntry],
+    learnt: Calibration = NOTHING_LEARNT,
+) -> Meeting:
     """Return how likely the tasks with these footprints collide."""
-    ours, theirs = _chances(one), _chances(other)
-    apart = safe = 1.0
+    ours, theirs = _by_path(one), _by_path(other)
+    sure_apart = sure_safe = 1.0
+    weight = weighted = most = 0.0
     ranked = []
     for path in [path for path in ours if path in theirs]:
-        both = ours[path] * theirs[path]
-        collision = both * conflict_rate(path)
-        apart *= 1.0 - both
-        safe *= 1.0 - collision
-        ranked.append((-collision, path))
-    paths = tuple(path for _, path in sorted(ranked))
-    return Meeting(share=1.0 - apart, collision=1.0 - safe, paths=paths)
+        both = ours[path].probability * theirs[path].probability
+        rate = conflict_rate(ours[path], theirs[path], learnt.close)
+        if min(ours[path].probability, theirs[path].probability) >= SURE:
+            sure_apart *= 1.0 - both
+            sure_safe *= 1.0 - both * rate
+        weight += both
+        most += min(ours[path].probability, theirs[path].probability)
+        weighted += both * rate
+        ranked.append((-both * rate, path))
+    if not ranked:
+        return Meeting(share=0.0, collision=0.0, paths=())
+    share = share_chance(resemblance(_chances(ours), _chances(theirs)), learnt.pair)
+    share = min(share, most)  # they cannot share a file more often than one of them touches it
+    return Meeting(
+        share=max(share, 1.0 - sure_apart),
+        collision=max(share * weighted / weight, 1.0 - sure_safe),
+        paths=_name_causes(ranked),
+    )
 
 
-def _chances(footprint: Sequence[FootprintEntry]) -> dict[str, float]:
-    """Return the probability by path, the highest where a path stands twice."""
+def _name_causes(ranked: Sequence[tuple[float, str]]) -> tuple[str, ...]:
+    """Return the paths that account for most of the danger, the worst first."""
+    ordered = sorted(ranked)
+    return tuple(path for danger, path in ordered if danger <= CAUSE * ordered[0][0])
+
+
+def _by_path(footprint: Sequence[FootprintEntry]) -> dict[str, FootprintEntry]:
+    """Return the likeliest entry of each path."""
     ordered = sorted(footprint, key=lambda entry: entry.probability)
-    return {entry.path: entry.probability for entry in ordered}
+    return {entry.path: entry for entry in ordered}
 
 
-def conflict_rate(path: str) -> float:
-    """Return P(conflict) of two tasks that both change `path`."""
-    harmless = posixpath.basename(path).lower() in HARMLESS_NAMES
-    return CONFLICT_IN_HARMLESS_FILE if harmless else CONFLICT_IN_SHARED_FILE
+def _chances(entries: Mapping[str, FootprintEntry]) -> dict[str, float]:
+    return {path: entry.probability for path, entry in entries.items()}
+
+
+def conflict_rate(
+    one: FootprintEntry,
+    other: FootprintEntry,
+    close: Mapping[str, tuple[int, int]],
+) -> float:
+    """Return P(conflict) of two tasks that both change the path of these entries.
+
+    `close` are the pairs of past commits that changed a path side by side, and all pairs.
+    """
+    if posixpath.basename(one.path).lower() in HARMLESS_NAMES:
+        return CONFLICT_IN_HARMLESS_FILE
+    near, pairs = close.get(one.path, (0, 0))
+    return (near + EVIDENCE * _expected_rate(one, other)) / (pairs + EVIDENCE)
+
+
+def _expected_rate(one: FootprintEntry, other: FootprintEntry) -> float:
+    """Return P(conflict) by the lines of two entries of one path."""
+    if one.lines is None or other.lines is None:
+        return CONFLICT_IN_SHARED_FILE
+    apart = max(one.lines[0], other.lines[0]) - min(one.lines[1], other.lines[1])
+    return CONFLICT_NEARBY if apart <= NEAR_LINES else CONFLICT_APART

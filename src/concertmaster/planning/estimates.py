@@ -28,7 +28,7 @@ _WORKED = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 class Profile:
     """The facts about a task that are known before it runs and that its estimate uses.
 
-    `paths` is the number of paths in its footprint; `phases` are all that it goes through.
+    `paths` is the expected number of paths that it touches; `phases` are all that it goes through.
     """
 
     prompt: str
@@ -89,7 +89,7 @@ def profile_of(task: Task, settings: RunSettings) -> Profile:
     """Return the profile of a task in a run with these settings."""
     return Profile(
         prompt=task.prompt,
-        paths=len(task.footprint),
+        paths=round(sum(entry.probability for entry in task.footprint)),
         agent=task.agent or settings.agent,
         phases=model.select(task.phases or settings.phases),
     )

@@ -42,6 +42,10 @@ def explain(plan: Plan, a: str, b: str) -> Explanation:
     shared = tuple(_shared_paths(first, second))
     if apart:
         return Explanation(tasks=pair, together=False, reasons=(*apart, *shared))
+    unknown = [task.id for task in (first, second) if task.unknown]
+    if unknown:
+        reason = f"nothing usable is predicted for {' and '.join(unknown)}, so they may collide"
+        return Explanation(tasks=pair, together=True, reasons=(*shared, reason))
     if shared:
         reason = "what they share is too unlikely to collide to make one wait for the other"
         return Explanation(tasks=pair, together=True, reasons=(*shared, reason))
@@ -159,9 +163,11 @@ def describe_plan(plan: Plan) -> Iterator[str]:
     for task in plan.tasks:
         yield from (f"note: {task.id}: {display(note)}" for note in task.notes)
     yield from (f"note: {display(note)}" for note in plan.notes)
-    if len(plan.shares) > 1:
-        shares = "; ".join(", ".join(share) for share in plan.shares)
-        yield f"independent shares: {shares}"
+    yield from describe_unknown(plan)
+    unknown = {task.id for task in plan.tasks if task.unknown}
+    known = [share for share in plan.shares if unknown.isdisjoint(share)]
+    if len(known) > 1:
+        yield f"independent shares: {'; '.join(', '.join(share) for share in known)}"
     yield (
         f"estimate: {duration(plan.makespan_seconds)} in {count(plan.slots, 'slot')}; "
         f"no schedule beats {duration(plan.lower_bound_seconds)}; "
@@ -170,6 +176,16 @@ def describe_plan(plan: Plan) -> Iterator[str]:
     yield from describe_sources(plan)
     if plan.tasks:
         yield f"predicted cost: {describe_cost(plan)}"
+
+
+def describe_unknown(plan: Plan) -> Iterator[str]:
+    """Yield a line about the tasks of which nothing usable is predicted, if there are any."""
+    unknown = [task.id for task in plan.tasks if task.unknown]
+    if unknown:
+        yield (
+            f"unknown: {_name_some(unknown)}: the prompt does not tell which files change, so "
+            "nothing is kept apart from it; name files or functions there, or add touches"
+        )
 
 
 def describe_sources(plan: Plan) -> Iterator[str]:
@@ -200,6 +216,8 @@ def summarise_estimate(task: Task) -> str:
 
 def summarise_footprint(task: Task) -> str:
     """Return the likeliest paths, each with its probability."""
+    if task.unknown:
+        return "unknown"
     entries = sorted(task.footprint, key=lambda entry: -entry.probability)
     shown = [f"{display(e.path, limit=60)} {e.probability:.0%}" for e in entries[:3]]
     more = [f"{len(entries) - 3} more"] if len(entries) > 3 else []

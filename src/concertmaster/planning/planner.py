@@ -11,6 +11,7 @@ from itertools import combinations
 
 from concertmaster import graph
 from concertmaster.errors import UsageError
+from concertmaster.insight.calibration import Calibration
 from concertmaster.model import (
     Exclusion,
     FootprintEntry,
@@ -22,15 +23,18 @@ from concertmaster.model import (
     Task,
 )
 from concertmaster.planning import estimates, scheduler
-from concertmaster.planning.collisions import meet
+from concertmaster.planning.collisions import NOTHING_LEARNT, meet
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.slots import SlotCapacity, choose_slots
 from concertmaster.prompts.other_tools import same_task
 from concertmaster.text.display import count
 
-# An exclusion costs half of the shorter task in expected waiting; a collision costs repeating the
-# shorter task. Therefore a pair is excluded if a collision is likelier than not.
-EXCLUDE_ABOVE = 0.5
+# In units of a task. A collision costs a repair, which is one more attempt at the later task, and
+# the second merge and check. An exclusion costs the wait of the later task, half of the earlier one
+# on average, as far as no other task can use the slot.
+REPAIR = 1.5
+WAIT = 0.5
+LEAST_WORTH_EXCLUDING = 0.15  # below this, chances are too vague to keep tasks apart
 _MOST_KEYS = 20  # of other tools, that a note names
 
 
@@ -43,6 +47,7 @@ class Candidate:
     blob: str
     footprint: tuple[FootprintEntry, ...]
     notes: tuple[str, ...] = ()
+    unknown: bool = False  # the footprint is of no use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +66,13 @@ def make_plan(
     hints: Iterable[SoftOrder] = (),
     past: Sequence[Sample] = (),
     capacity: SlotCapacity | None = None,
+    learnt: Calibration = NOTHING_LEARNT,
 ) -> Plan:
     """Return the draft with its tasks, their order and shares; `past` comes from `learn_samples`.
 
-    With `capacity` it gets as many slots as are of use to it on such a machine, else those of the
-    draft. Raises UsageError for an unknown need and for a cycle of hard needs.
+    `learnt` comes from the repository's history. With `capacity` the plan gets as many slots as are
+    of use to it on such a machine, else those of the draft. Raises UsageError for an unknown need
+    and for a cycle of hard needs.
     """
     skipped = tuple(
         Skipped(prompt=c.prompt.path, task=c.id, reason=f"marked {c.prompt.completed}")
@@ -83,7 +90,19 @@ def make_plan(
         skipped=skipped,
         notes=(*draft.notes, *_note_other_tools(candidates), *absent, *dropped),
     )
-    return _scheduled(replace(filled, exclusions=_exclusions(filled)), capacity)
+    cores = capacity.cores if capacity else filled.slots
+    above = worth_excluding(len(tasks), slots=cores)
+    found = _exclusions(filled, learnt=learnt, above=above)
+    return _scheduled(replace(filled, exclusions=found), capacity)
+
+
+def worth_excluding(tasks: int, *, slots: int) -> float:
+    """Return the P(collision) above which a wait costs less than a repair.
+
+    The more tasks there are for each slot, the less a task that waits leaves idle.
+    """
+    idle = min(1.0, slots / tasks) if tasks else 1.0
+    return max(LEAST_WORTH_EXCLUDING, WAIT * idle / REPAIR)
 
 
 def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sample]) -> Task:
@@ -107,6 +126,7 @@ def _task(candidate: Candidate) -> Task:
         title=prompt.title,
         estimate_seconds=0.0,
         footprint=candidate.footprint,
+        unknown=candidate.unknown,
         notes=candidate.notes,
         touches=prompt.touches,
         check=prompt.check,
@@ -237,7 +257,7 @@ def _soft_needs(
     return tuple(kept), tuple(notes)
 
 
-def _exclusions(plan: Plan) -> tuple[Exclusion, ...]:
+def _exclusions(plan: Plan, *, learnt: Calibration, above: float) -> tuple[Exclusion, ...]:
     """Return the pairs that are likely to collide and are not ordered already."""
     ordered = _ordered_pairs(plan)
     users: defaultdict[str, set[str]] = defaultdict(set)
@@ -251,9 +271,10 @@ def _exclusions(plan: Plan) -> tuple[Exclusion, ...]:
     }
     found = []
     for a, b in sorted(pairs - ordered, key=lambda pair: (rank[pair[0]], rank[pair[1]])):
-        meeting = meet(tasks[a].footprint, tasks[b].footprint)
-        if meeting.collision > EXCLUDE_ABOVE:
-            reason = f"both are likely to change {_name_paths(meeting.paths)}"
+        meeting = meet(tasks[a].footprint, tasks[b].footprint, learnt)
+        if meeting.collision > above:
+            likely = "are likely to" if meeting.collision > 0.5 else "may"
+            reason = f"both {likely} change {_name_paths(meeting.paths)}"
             found.append(
                 Exclusion(tasks=(a, b), probability=round(meeting.collision, 3), reason=reason)
             )

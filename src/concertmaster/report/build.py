@@ -142,6 +142,7 @@ def _task_row(record: TaskRecord, phases: Phases, *, settings: RunSettings) -> T
         branch=record.kept_on,
         attempts=attempts,
         footprint=task.footprint,
+        unknown=task.unknown,
         notes=task.notes,
     )
 

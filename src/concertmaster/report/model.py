@@ -82,6 +82,7 @@ class TaskRow:
     attempts: tuple[AttemptRow, ...]
     footprint: tuple[FootprintEntry, ...]
     notes: tuple[str, ...]
+    unknown: bool = False  # nothing usable was predicted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,3 +35,8 @@ def count_cores() -> int:
 def find_cache() -> Path:
     """Return the user's cache folder for attempts, which lies outside every checkout."""
     return Path(platformdirs.user_cache_dir("concertmaster")) / "attempts"
+
+
+def find_index_cache() -> Path:
+    """Return the user's cache folder for what is learnt about files, outside every checkout."""
+    return Path(platformdirs.user_cache_dir("concertmaster")) / "index"

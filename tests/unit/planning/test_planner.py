@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.errors import UsageError
+from concertmaster.insight.calibration import Calibration
 from concertmaster.model import FootprintEntry, Plan, Prompt, RunSettings
-from concertmaster.planning.planner import Candidate, SoftOrder, make_plan
+from concertmaster.planning.collisions import NOTHING_LEARNT
+from concertmaster.planning.planner import Candidate, SoftOrder, make_plan, worth_excluding
 
 
 def candidate(
@@ -56,12 +59,18 @@ def draft(*, slots: int, notes: tuple[str, ...] = ()) -> Plan:
     )
 
 
-def plan(*candidates: Candidate, hints: str = "", slots: int = 4) -> Plan:
+def plan(
+    *candidates: Candidate,
+    hints: str = "",
+    slots: int = 4,
+    learnt: Calibration = NOTHING_LEARNT,
+) -> Plan:
     """`hints` such as "ba" say that b.md comes after a.md."""
     return make_plan(
         draft(slots=slots),
         candidates,
         hints=[SoftOrder(path=f"{h[0]}.md", on=f"{h[1]}.md", reason=h) for h in hints.split()],
+        learnt=learnt,
     )
 
 
@@ -196,7 +205,7 @@ def test_two_tasks_that_are_likely_to_collide_are_kept_apart_with_probability_an
 
 @pytest.mark.parametrize(
     ("edits", "probability"),
-    [("x", 0.3), ("uv.lock CHANGELOG.md", 1.0), ("sub/package-lock.json", 1.0)],
+    [("x", 0.3), ("uv.lock", 1.0), ("sub/package-lock.json", 1.0)],
 )
 def test_tasks_that_hardly_collide_may_run_together(edits: str, probability: float) -> None:
     two = [candidate(f"{n}.md", edits=edits, probability=probability) for n in "ab"]
@@ -217,10 +226,62 @@ def test_ordered_tasks_are_not_excluded_as_well() -> None:
 
 
 def test_a_path_that_is_predicted_twice_counts_once() -> None:
-    found = plan(candidate("a.md", edits="x x"), candidate("b.md", edits="x x"))
+    once, twice = (
+        plan(candidate("a.md", edits=edits), candidate("b.md", edits=edits))
+        for edits in ("x", "x x")
+    )
+
+    assert apart(once) == ["ab"]
+    assert twice.exclusions == once.exclusions
+
+
+def test_a_changelog_is_a_file_as_any_other() -> None:
+    found = plan(candidate("a.md", edits="CHANGES.md"), candidate("b.md", edits="CHANGES.md"))
 
     assert apart(found) == ["ab"]
-    assert found.exclusions[0].probability == pytest.approx(0.81 * 0.765, abs=0.001)
+
+
+def test_a_wait_is_worth_less_than_a_repair_the_more_tasks_there_are_for_each_slot() -> None:
+    prices = [worth_excluding(tasks, slots=4) for tasks in (0, 2, 4, 6, 8, 100)]
+
+    assert prices[0] == prices[1] == prices[2] > prices[3] > prices[4] >= prices[5] > 0.0
+
+
+def test_a_pair_is_excluded_only_where_a_collision_costs_more_than_the_wait() -> None:
+    two = [candidate(f"{name}.md", edits="x", probability=0.35) for name in "ab"]
+    others = [candidate(f"{name}.md", edits=name) for name in "cdefghijkl"]
+
+    assert apart(plan(*two)) == []
+    assert apart(plan(*two, *others)) == ["ab"]
+
+
+def test_what_collided_less_than_expected_in_the_past_is_kept_apart_less() -> None:
+    two = [candidate(f"{name}.md", edits="x") for name in "ab"]
+
+    assert apart(plan(*two, learnt=Calibration(close={"x": (0, 300)}))) == []
+    (known,) = plan(*two, learnt=Calibration(close={"x": (300, 300)})).exclusions
+    assert known.probability > plan(*two).exclusions[0].probability
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"), [((1, 9), (50, 60), True), ((1, 9), (11, 60), False)]
+)
+def test_changes_far_apart_in_a_file_may_be_made_at_the_same_time(
+    one: tuple[int, int], other: tuple[int, int], together: bool
+) -> None:
+    two = [
+        replace(candidate(path, edits="x"), footprint=(replace(seen, lines=lines),))
+        for path, lines in (("a.md", one), ("b.md", other))
+        for seen in candidate(path, edits="x").footprint
+    ]
+
+    assert (apart(plan(*two)) == []) is together
+
+
+def test_a_task_of_which_nothing_is_known_is_marked() -> None:
+    found = plan(replace(candidate("a.md"), unknown=True), candidate("b.md"))
+
+    assert [task.unknown for task in found.tasks] == [True, False]
 
 
 # --- the schedule ------------------------------------------------------------------
@@ -272,7 +333,7 @@ def test_every_plan_is_consistent(
         a, b = exclusion.tasks
         assert a != b
         assert home[a] == home[b]
-        assert 0.5 < exclusion.probability <= 1.0
+        assert worth_excluding(len(ids), slots=slots) < exclusion.probability <= 1.0
     least, most = found.lower_bound_seconds, found.sequential_seconds
     assert least <= found.makespan_seconds + 1e-6
     assert found.makespan_seconds <= most + 1e-6
