@@ -89,7 +89,7 @@ def test_a_second_run_is_planned_by_what_the_first_has_taken(
     monkeypatch.setattr(plan_round, "MOST_PAST_RUNS", 0)
     ignorant = ask(house, "quince")
     others = calls_of_plan(ignorant)
-    assert planned(ignorant)["tasks"][0]["estimate_seconds"] == BY_SIZE
+    assert planned(ignorant)["tasks"][0]["estimate_reason"].startswith("the size of the footprint")
     assert api_calls(others) == api_calls(calls)
     assert len(calls) - len(others) <= 3  # one fetch of git makes at most three requests
 
