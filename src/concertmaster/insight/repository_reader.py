@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from concertmaster.git.command import decode, parse_object_id, split_records
@@ -36,13 +36,13 @@ class ListedFile:
     size: int
 
 
-@dataclass(slots=True)
 class RepositoryReader:
     """Reads one repository; facts of a blob are studied once, and kept in the cache."""
 
-    repository: Repository
-    cache: FactsCache
-    _facts: dict[str, FileFacts] = field(default_factory=dict)
+    def __init__(self, repository: Repository, cache: FactsCache) -> None:
+        self.repository = repository
+        self.cache = cache
+        self._facts: dict[str, FileFacts] = {}
 
     def history(self, commit: str, *, count: int = HISTORY) -> tuple[PastCommit, ...]:
         """Return the last commits that lead to `commit`, newest first, without merges."""

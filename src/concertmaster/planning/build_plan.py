@@ -16,7 +16,7 @@ from concertmaster.planning import planner
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
 from concertmaster.planning.estimates import Sample, learn_samples
 from concertmaster.planning.past_runs import read_past
-from concertmaster.planning.planner import Candidate, SoftOrder
+from concertmaster.planning.planner import Candidate, Experience, SoftOrder
 from concertmaster.planning.prose_order import infer_order
 from concertmaster.planning.run_settings import draft_plan
 from concertmaster.planning.slots import SlotCapacity
@@ -99,9 +99,8 @@ def plan_files(
         replace(draft, notes=(*draft.notes, *seen.notes)),
         candidates,
         hints=[SoftOrder(path=o.path, on=o.on, reason=o.reason) for o in infer_order(prompts)],
-        past=learn_samples(past),
         capacity=capacity,
-        learnt=seen.calibration,
+        known=Experience(past=learn_samples(past), learnt=seen.calibration),
     )
     texts = {c.blob: file.data for c, file in zip(candidates, files, strict=True)}
     return Planned(plan=plan, repository=repository, texts=texts)

@@ -51,6 +51,20 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """What is known from the past: tasks of earlier runs, and what the history taught.
+
+    `past` comes from `estimates.learn_samples`.
+    """
+
+    past: Sequence[Sample] = ()
+    learnt: Calibration = NOTHING_LEARNT
+
+
+NO_EXPERIENCE = Experience()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoftOrder:
     """An order found in prose: the prompt `path` comes after the prompt `on`."""
 
@@ -64,15 +78,13 @@ def make_plan(
     candidates: Sequence[Candidate],
     *,
     hints: Iterable[SoftOrder] = (),
-    past: Sequence[Sample] = (),
     capacity: SlotCapacity | None = None,
-    learnt: Calibration = NOTHING_LEARNT,
+    known: Experience = NO_EXPERIENCE,
 ) -> Plan:
-    """Return the draft with its tasks, their order and shares; `past` comes from `learn_samples`.
+    """Return the draft with its tasks, their order and shares.
 
-    `learnt` comes from the repository's history. With `capacity` the plan gets as many slots as are
-    of use to it on such a machine, else those of the draft. Raises UsageError for an unknown need
-    and for a cycle of hard needs.
+    With `capacity` the plan gets as many slots as are of use to it on such a machine, else those of
+    the draft. Raises UsageError for an unknown need and for a cycle of hard needs.
     """
     skipped = tuple(
         Skipped(prompt=c.prompt.path, task=c.id, reason=f"marked {c.prompt.completed}")
@@ -80,7 +92,7 @@ def make_plan(
         if c.prompt.completed
     )
     active = [c for c in candidates if not c.prompt.completed]
-    tasks = tuple(_estimated(c, draft.settings, past=past) for c in active)
+    tasks = tuple(_estimated(c, draft.settings, past=known.past) for c in active)
     hard, absent = _hard_needs(candidates, active)
     soft, dropped = _soft_needs(active, hints, hard)
     filled = replace(
@@ -92,7 +104,7 @@ def make_plan(
     )
     cores = capacity.cores if capacity else filled.slots
     above = worth_excluding(len(tasks), slots=cores)
-    found = _exclusions(filled, learnt=learnt, above=above)
+    found = _exclusions(filled, learnt=known.learnt, above=above)
     return _scheduled(replace(filled, exclusions=found), capacity)
 
 

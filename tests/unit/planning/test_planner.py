@@ -13,7 +13,13 @@ from concertmaster.errors import UsageError
 from concertmaster.insight.calibration import Calibration
 from concertmaster.model import FootprintEntry, Plan, Prompt, RunSettings
 from concertmaster.planning.collisions import NOTHING_LEARNT
-from concertmaster.planning.planner import Candidate, SoftOrder, make_plan, worth_excluding
+from concertmaster.planning.planner import (
+    Candidate,
+    Experience,
+    SoftOrder,
+    make_plan,
+    worth_excluding,
+)
 
 
 def candidate(
@@ -70,7 +76,7 @@ def plan(
         draft(slots=slots),
         candidates,
         hints=[SoftOrder(path=f"{h[0]}.md", on=f"{h[1]}.md", reason=h) for h in hints.split()],
-        learnt=learnt,
+        known=Experience(learnt=learnt),
     )
 
 
