@@ -42,8 +42,8 @@ PACKAGES = {
     ),
     "watch": "text settings git github report comments terminal",
     "cli": (
-        "text settings git agents prompts sandbox files landing worktrees planning run report"
-        " engine terminal action watch"
+        "text settings git agents github prompts sandbox files landing worktrees planning run"
+        " report engine terminal action watch"
     ),
     "__main__": "cli",
 }
@@ -66,8 +66,10 @@ SHELL = frozenset(
     agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.registry
-    cli.action cli.cancel cli.clean cli.demo cli.doctor cli.finish cli.init cli.land cli.main
-    cli.options cli.plan cli.repair cli.report cli.resume cli.run cli.split cli.status cli.watch
+    cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor cli.execute
+    cli.finish cli.init cli.land cli.listed_prompts cli.logs cli.main cli.new cli.open
+    cli.options cli.plan cli.repair cli.report cli.resume cli.run cli.run_task cli.split cli.status
+    cli.watch
     clock
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.credential_files
     engine.diagnosis
@@ -83,7 +85,8 @@ SHELL = frozenset(
     insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay
     insight.repository_reader
     landing.change_limits landing.merges landing.target_branch
-    planning.build_plan planning.checkout planning.past_runs planning.prose_order
+    planning.build_plan planning.checkout planning.first_prompt planning.past_runs
+    planning.prose_order
     planning.run_settings
     prompts.files
     report.html

@@ -19,6 +19,7 @@ from concertmaster.errors import UsageError
 from concertmaster.files.add_files import add_files
 from concertmaster.git.repository import Repository
 from concertmaster.planning.checkout import Checkout, PlanRequest
+from concertmaster.planning.first_prompt import TODO, FirstPrompt, draft_first_prompt
 from concertmaster.planning.run_settings import fill_commands, freeze_settings
 from concertmaster.report.outcome import NextStep
 from concertmaster.settings.declarations import FILE_NAMES
@@ -50,14 +51,14 @@ class InitFiles:
     def sentences(self) -> Iterator[str]:
         """Yield lines that say what was written and what to do next.
 
-        The settings file is shown in full, because its content was made for this repository.
+        Settings and prompt are shown in full, because their content was made for this repository.
         """
         for path, data in self.missing.items():
-            if path in FILE_NAMES:
-                yield f"wrote {path}:"
-                yield from (f"    {line}" for line in data.decode().splitlines())
-            else:
+            if path in PLACES.values():
                 yield f"wrote {path} ({count(len(data.splitlines()), 'line')})"
+            else:
+                yield f"wrote {path}:"
+                yield from (f"    + {line}".rstrip() for line in data.decode().splitlines())
         yield from (f"left {path} as it is: it is there already" for path in self.there)
         for step in self.next_steps():
             yield f"next: {step.text}"
@@ -79,7 +80,12 @@ class InitFiles:
             )
         if not self.has_workflow:
             yield NextStep(text="is this machine fit?", command="concertmaster doctor")
-            yield NextStep(text="what would run?", command="concertmaster plan prompts/*.md")
+            prompts = [path for path in self.missing if path.endswith(".md")]
+            command = f"concertmaster plan {shlex.join(prompts) or 'prompts/*.md'}"
+            yield NextStep(text="what would run?", command=command)
+            if not prompts:
+                text = "no prompt yet? write one"
+                yield NextStep(text=text, command="concertmaster new 'Add a login'")
             return
         yield NextStep(
             text=f"the key of your agent, as a secret ({SECRETS})",
@@ -104,6 +110,8 @@ def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
         )
     settings = next((name for name in FILE_NAMES if os.path.lexists(root / name)), "")
     wanted = {} if settings else {FILE_NAMES[0]: _settings_file(asked, repository)}
+    if not settings and (prompt := _draft_prompt(repository)):
+        wanted[prompt.path] = prompt.text.encode()
     if github:
         wanted |= {place: _read_example(name) for name, place in PLACES.items()}
     for path in wanted:
@@ -146,6 +154,17 @@ def _settings_file(asked: PlanRequest, repository: Repository) -> bytes:
     return write_settings(values, reasons=reasons)
 
 
+def _draft_prompt(repository: Repository) -> FirstPrompt | None:
+    """Return a first prompt for a repository that has none, if something calls for one."""
+    if any((repository.root / "prompts").glob("*.md")):
+        return None
+    base = repository.resolve("HEAD")
+    answer = repository.git.ask("grep", "-n", "-I", "-E", TODO, base)
+    lines = answer.out.decode(errors="replace").splitlines() if answer.code == 0 else []
+    todos = [line.removeprefix(f"{base}:") for line in lines]
+    return draft_first_prompt(repository.paths(base), todos)
+
+
 def _read_example(name: str) -> bytes:
     installed = Path(str(files("concertmaster"))) / "examples"
     return ((installed if installed.is_dir() else CHECKOUT) / name).read_bytes()
@@ -171,6 +190,7 @@ def _check_place(root: Path, path: str) -> None:
 def init(console: Console, /, repo: Path, github: bool, json: bool, **given: str | None) -> int:
     """Write concertmaster.yml, with the check and setup that are found.
 
+    Where there is no prompt yet, a first one is made from a TODO or from a module without tests.
     No file is written over and nothing is committed; what remains to be done is told.
     """
     asked = PlanRequest(repository=repo, prompts=(), options=given_settings(given))

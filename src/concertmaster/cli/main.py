@@ -13,7 +13,8 @@ from concertmaster.settings.process import drop_git_environment
 from concertmaster.terminal.console import Console
 
 NAMES = (
-    "action cancel clean demo doctor init land plan repair report resume run split status watch"
+    "action cancel clean completion demo diff doctor execute init land logs new open plan "
+    "repair report resume run split status watch"
 ).split()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from concertmaster.planning.checkout import PlanRequest
 from concertmaster.settings.declarations import SETTINGS, Kind, Place, Setting, settings_of
@@ -76,7 +77,17 @@ repo_option = click.option(
     default=Path(),
     help="The repository to work on (default: the one of the current directory).",
 )
-run_argument = click.argument("run", required=False, default="")
+
+
+def _complete_runs(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from concertmaster.cli.run_task import complete_runs  # noqa: PLC0415  slow to load
+
+    return complete_runs(context, parameter, incomplete)
+
+
+run_argument = click.argument("run", required=False, default="", shell_complete=_complete_runs)
 planning_options = _with(
     click.argument("prompts", nargs=-1, type=click.Path(path_type=Path, readable=False)),
     repo_option,
@@ -88,10 +99,20 @@ planning_options = _with(
 
 
 def read_request(given: dict[str, Any]) -> PlanRequest:
-    """Return the request for a plan that the `planning_options` make."""
+    """Return the request for a plan that the `planning_options` make.
+
+    The prompt `-` stands for the list on standard input. Raises UsageError.
+    """
+    prompts: tuple[Path, ...] = given["prompts"]
+    notes: tuple[str, ...] = ()
+    if Path("-") in prompts:
+        from concertmaster.cli.listed_prompts import expand_standard_input  # noqa: PLC0415  slow
+
+        prompts, notes = expand_standard_input(prompts)
     return PlanRequest(
         repository=given["repo"],
-        prompts=given["prompts"],
+        prompts=prompts,
+        notes=notes,
         base=given["base"],
         all_prompts=given["all_prompts"],
         options=given_settings(given),

@@ -43,7 +43,9 @@ def make_plan(asked: PlanRequest) -> Planned:
     checkout = open_checkout(asked)
     repository = checkout.repository
     files, notes = read_prompts(asked.prompts, root=repository.root, all_prompts=asked.all_prompts)
-    draft = draft_plan(checkout, run=new_run(), requester=repository.requester(), notes=notes)
+    draft = draft_plan(
+        checkout, run=new_run(), requester=repository.requester(), notes=(*asked.notes, *notes)
+    )
     draft = _land_here(draft)
     return plan_files(
         draft,

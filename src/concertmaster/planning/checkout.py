@@ -21,12 +21,16 @@ _MISNAMED = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What the command line asks for; `options` are the settings that the user gave."""
+    """What the command line asks for; `options` are the settings that the user gave.
+
+    `notes` are for the plan.
+    """
 
     repository: Path
     prompts: tuple[Path, ...]
     base: str = ""
     all_prompts: bool = False
+    notes: tuple[str, ...] = ()
     options: Mapping[str, Any]
 
 

@@ -97,6 +97,10 @@ class Console:
         for part in [line] if is_whole else wrap_line(line, width=_width_of(stream)):
             print(part, file=stream, flush=True)
 
+    def script(self, text: str) -> None:
+        """Print a text of our own as it is, for a program to read."""
+        print(text, file=self._stdout, flush=True)
+
     def document(self, value: object) -> None:
         """Print the JSON document of this invocation."""
         self._has_document = True
