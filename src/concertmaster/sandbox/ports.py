@@ -20,7 +20,7 @@ BLOCKS = 500
 class PortBlocks:
     """Blocks of ports that no other process of ours on this machine has; thread-safe.
 
-    A block is held until this process ends.
+    A block is held until it is given back or this process ends.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,15 @@ class PortBlocks:
                     self._taken.add(block)
                     return port
         return 0
+
+    def give_back(self, port: int) -> None:
+        """Free the block that begins with this port. A port of 0 is ignored."""
+        block = (port - FIRST_PORT) // PORTS_OF_A_BLOCK
+        with self._lock:
+            if port and block in self._taken:
+                self._taken.remove(block)
+                if self._file is not None:
+                    fcntl.lockf(self._file, fcntl.LOCK_UN, 1, block)
 
     def _hold(self, block: int) -> bool:
         """Lock the block's byte of the shared file; the system unlocks it when we end."""

@@ -62,6 +62,7 @@ class Worktrees:
         self._target = self._remote = ""
         self._tree = tree_path(user.name)
         self._ports = PortBlocks()
+        self._ports_by_folder: dict[Path, int] = {}
         self._ports.reserve(one.port for one in list_attempts(cache).values())
         self._template = repository.path.with_name("template")
         if not self._template.exists():
@@ -85,6 +86,7 @@ class Worktrees:
         name, which is moved to the run's strays. Raises GitFault when the commit or the branch is
         not usable; then no folder is left.
         """
+        self._free_ports()
         draft = self._draft()
         name = name or f"{task[:24]}-{attempt}-{draft.name.rpartition('-')[2]}"
         folder = self._cache / name
@@ -106,6 +108,7 @@ class Worktrees:
         )
         self._furnish(draft, owner)
         draft.rename(folder)
+        self._ports_by_folder[folder] = owner.port
         worktree = self._worktree(folder, owner)
         try:
             worktree.check_out(commit)
@@ -113,6 +116,12 @@ class Worktrees:
             worktree.remove()
             raise
         return worktree
+
+    def _free_ports(self) -> None:
+        """Give back the ports of attempts that are gone; there may be more attempts than ports."""
+        for folder in list(self._ports_by_folder):
+            if not folder.exists():
+                self._ports.give_back(self._ports_by_folder.pop(folder, 0))
 
     def _draft(self) -> Path:
         """Make a folder whose name is that of a draft.

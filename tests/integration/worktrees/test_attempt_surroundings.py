@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from concertmaster.git.run_repository import RunRepository
+from concertmaster.sandbox import ports
 from concertmaster.worktrees.manager import Worktrees
 from concertmaster.worktrees.owner import read_owner
 from concertmaster.worktrees.variables import attempt_variables
@@ -15,6 +17,12 @@ from concertmaster.worktrees.worktree import Worktree
 from tests.conftest import Project
 
 LONGEST_SOCKET = 107
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the ports that other processes on this machine hold out of the tests."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def make(project: Project, folder: Path, *, name: str = "", target: str = "main") -> Worktrees:
@@ -100,6 +108,21 @@ def test_attempts_have_ports_projects_and_temporary_folders_of_their_own(
     for worktree in (one, other):
         worktrees.remove(worktree.folder)
         assert not worktree.temporary.parent.exists()
+
+
+def test_the_ports_of_removed_attempts_are_given_to_later_ones(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "BLOCKS", 2)
+    base = project.git("rev-parse", "HEAD")
+    worktrees = make(project, tmp_path)
+    stays = create(worktrees, base, 1)
+    for number in range(2, 5):
+        worktree = create(worktrees, base, number)
+        assert worktree.owner.port not in (0, stays.owner.port)
+        worktree.remove()
+    assert create(worktrees, base, 5).owner.port
+    assert create(worktrees, base, 6).owner.port == 0
 
 
 def test_a_temporary_folder_that_a_restart_took_is_made_again(
