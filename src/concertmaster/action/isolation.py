@@ -69,6 +69,7 @@ def home(job: Job, accounts: Accounts | None) -> runs.RunHome:
         accounts=accounts,
         name=job.settings.repository.rpartition("/")[2],
         environment=job.environment,
+        agent_names=job.agent_variables.names,
         place=RunPlace.GITHUB,
         seconds=usable_seconds(job),
     )

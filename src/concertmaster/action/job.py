@@ -20,6 +20,7 @@ from concertmaster.github.connection import Connection
 from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_trigger
 from concertmaster.github.issues import IssueClient
 from concertmaster.settings.action_inputs import ActionSettings
+from concertmaster.settings.agent_variables import AgentVariables
 from concertmaster.terminal.console import Console
 from concertmaster.text.redaction import redact
 
@@ -45,12 +46,14 @@ class JobOutputs:
 class Job:
     """A job of the workflow.
 
-    `environment` is that of this process, of which agents get an allow-listed part.
+    `environment` is that of this process, of which agents get an allow-listed part, and with it all
+    of `agent_variables`.
     """
 
     settings: ActionSettings
     console: Console
     environment: Mapping[str, str]
+    agent_variables: AgentVariables = AgentVariables()
     clock: Clock = field(default_factory=SystemClock)
     outputs: JobOutputs = field(default_factory=JobOutputs)
 
@@ -122,7 +125,8 @@ class Job:
             for name, value in self.environment.items()
             if any(word in name.upper() for word in names)
         )
-        return tuple(value for value in (self.token, *keys) if value)
+        told = self.agent_variables.secrets.values()
+        return tuple(value for value in (self.token, *keys, *told) if value)
 
     def redact(self, text: str) -> str:
         """Return the text without anything that looks like a secret."""

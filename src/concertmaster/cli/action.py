@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from concertmaster.errors import EnvironmentFault, Interrupted
+from concertmaster.settings.agent_variables import read_agent_variables
 from concertmaster.settings.process import drop_token, read_environment
 from concertmaster.terminal.console import Console
 
@@ -22,10 +23,17 @@ def action(console: Console, /, job: str) -> int:
     from concertmaster.action.registry import JOBS  # noqa: PLC0415
     from concertmaster.settings.action_inputs import load_action_settings  # noqa: PLC0415
 
-    settings = load_action_settings()
+    settings, given = load_action_settings(), read_agent_variables(read_environment())
     drop_token()
     try:
-        return JOBS[job](Job(settings=settings, console=console, environment=read_environment()))
+        return JOBS[job](
+            Job(
+                settings=settings,
+                console=console,
+                environment=given.added_to(read_environment()),
+                agent_variables=given,
+            )
+        )
     except (Interrupted, KeyboardInterrupt) as stop:
         raise Interrupted("interrupted", next_step=_AGAIN) from stop
     except OSError as error:

@@ -148,6 +148,7 @@ class AgentSession:
         """Return the environment of the agent, with the files that it names at hand."""
         context, worktree = self.context, self.worktree
         names = {*agent.environment, *context.plan.settings.agent_environment}
+        names |= context.agent_names
         names |= cloud_variables(names, context.environment)
         return readable_files(
             context.environment_in(worktree, *names),

@@ -56,6 +56,7 @@ class RunHome:
 
     cache: Path
     environment: Mapping[str, str]
+    agent_names: frozenset[str] = frozenset()  # variables that every agent gets
     name: str = ""
     place: RunPlace = RunPlace.MACHINE
     seconds: float | None = None
@@ -249,6 +250,7 @@ def make_context(
         guard=guard,
         agents=agents,
         environment=home.environment,
+        agent_names=home.agent_names,
         measure=partial(home.measure, (place, folder)),
         measure_seconds=home.measure_seconds,
         place=home.place,

@@ -54,6 +54,7 @@ class RunContext:
     measure: Callable[[], FreeResources]
     measure_seconds: float
     place: RunPlace = RunPlace.MACHINE
+    agent_names: frozenset[str] = frozenset()  # variables that every agent gets
 
     def attempt_folder(self, task: str, attempt: int) -> Path:
         """Return the folder of an attempt's transcript and logs; creates it."""

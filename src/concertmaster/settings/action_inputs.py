@@ -47,6 +47,7 @@ class ActionSettings(_RunInputs):
     label: str = "orchestrate"
     allowed_bots: tuple[str, ...] = ()
     prompts: str = ""
+    agent_variables: str = ""  # read by `settings.agent_variables`
     issue: int = Field(default=0, ge=0)
     run: str = ""
     round: int = Field(default=1, ge=1, le=99)

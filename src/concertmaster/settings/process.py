@@ -23,8 +23,9 @@ def drop_git_environment() -> None:
 
 
 def drop_token() -> None:
-    """Delete the job's token from the environment, so that no child process inherits it."""
-    os.environ.pop("INPUT_GITHUB_TOKEN", None)
+    """Delete the job's secrets from the environment, so that no child process inherits them."""
+    for name in ("INPUT_GITHUB_TOKEN", "AGENT_SECRETS"):
+        os.environ.pop(name, None)
 
 
 def count_cores() -> int:
