@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from concertmaster.action.plan.job import plan as run_plan
 from concertmaster.action.work import work as perform_work
 from concertmaster.errors import EnvironmentFault, Error
+from concertmaster.settings.agent_variables import AgentVariables
 from tests.action.push_moment import end_the_time
 from tests.action.workflow import Workflow
 from tests.github.double import Double
@@ -28,6 +30,7 @@ name=$(grep -o 'Write [a-z]*[.]txt' | head -1 | cut -c7-)
 echo "the token is ghs_0123456789abcdef0123456789abcdef0123"
 [ "$name" != plum.txt ] || test -f pear.txt || exit 1
 env > environment.ignored
+echo "place ${PLACE-none}, secret ${PLAIN_NAME-none}"
 echo "$name" > "$name"
 """
 
@@ -72,6 +75,21 @@ def test_each_share_leaves_results_bundles_and_redacted_logs(
     for share in (0, 1):
         for log in artifact(planned, share).rglob("*"):
             assert not log.is_file() or b"ghs_0123" not in log.read_bytes()
+
+
+def test_agents_get_the_variables_of_the_workflow_and_logs_hide_its_secrets(
+    planned: Workflow,
+) -> None:
+    inputs = {"share": 0, "plan_sha256": planned.outputs["plan_sha256"]}
+    job = planned.job(**inputs)
+    given = AgentVariables({"PLACE": "the-plain-one"}, {"PLAIN_NAME": "correct horse battery"})
+    told = given.added_to(job.environment)
+
+    assert perform_work(replace(job, agent_variables=given, environment=told)) == 0
+
+    logs = b"".join(log.read_bytes() for log in artifact(planned, 0).rglob("*") if log.is_file())
+    assert b"place the-plain-one, secret ***" in logs
+    assert b"horse" not in logs
 
 
 def test_a_bundle_brings_the_head_onto_a_repository_that_has_the_base(
