@@ -130,6 +130,12 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def quoted(value: str) -> str:
+    """Return the value quoted as git reads it in config files and in lists of paths."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
 def split_records(data: bytes | str) -> list[str]:
     """Return the non-empty entries of a `-z` output."""
     whole = decode(data) if isinstance(data, bytes) else data

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from concertmaster.git.command import split_records
+from concertmaster.git.command import quoted, split_records
 from concertmaster.git.repository import Repository
-from concertmaster.git.run_repository import quoted
 
 NOWHERE = "/dev/null"  # git refuses to push to it
 _URL_KEYS = r"^remote\..*\.url$"

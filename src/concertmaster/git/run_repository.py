@@ -18,6 +18,7 @@ from concertmaster.git.command import (
     parse_object_id,
     split_records,
 )
+from concertmaster.git.conversion import read_conversion, take_over
 from concertmaster.git.merge_conflict import (
     Conflict,
     FileVersion,
@@ -50,7 +51,8 @@ class RunRepository:
     def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
         """Make the repository, or open the one that exists.
 
-        `base` is the commit whose attributes say whether LFS is used; without it, LFS is off.
+        `base` is the commit whose attributes and filters hold; without it, LFS is off. Raises
+        EnvironmentFault when a filter cannot be run.
         """
         if path.exists():
             return cls.open(path)
@@ -69,7 +71,8 @@ class RunRepository:
         (draft / "info" / "exclude").write_bytes(_LEFT_BY_AGENTS + user.excludes())
         with (draft / "config").open("a", encoding="utf-8") as config:
             config.write("[gc]\n\tauto = 0\n[uploadpack]\n\tallowAnySHA1InWant = true\n")
-            config.write(_lfs_config(user, base))
+        if base:
+            take_over(draft, path, read_conversion(user, base), user)
         draft.rename(path)
         return cls(path)
 
@@ -314,33 +317,3 @@ def add_alternates(git_dir: Path, *objects: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{folder}\n" for folder in objects)
     file.write_text(lines, encoding="utf-8", errors="surrogateescape")
-
-
-def quoted(value: str) -> str:
-    """Return the value quoted as git reads it in config files and in lists of paths."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
-def _lfs_config(user: Repository, base: str) -> str:
-    """Return the settings of the LFS filter, or "" if `base` or the machine does not use LFS.
-
-    No other filter runs in our repositories.
-    """
-    attributes = (":(glob)**/.gitattributes",)
-    pattern = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs")
-    if not base or not shutil.which("git-lfs"):
-        return ""
-    if user.git.ask(*pattern, parse_object_id(base), "--", *attributes).code != 0:
-        return ""
-    storage = user.git_dir / user.config.get("lfs.storage", "lfs")
-    return f"""\
-[filter "lfs"]
-\tclean = git-lfs clean -- %f
-\tsmudge = git-lfs smudge -- %f
-\tprocess = git-lfs filter-process
-\trequired = true
-[lfs]
-\tstorage = {quoted(str(storage))}
-\tskipdownloaderrors = true
-"""

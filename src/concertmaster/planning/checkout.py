@@ -11,6 +11,7 @@ from typing import Any
 
 from concertmaster.errors import UsageError
 from concertmaster.git.branches import find_tip
+from concertmaster.git.conversion import read_conversion
 from concertmaster.git.repository import Repository
 from concertmaster.settings.declarations import FILE_NAMES, Settings
 
@@ -88,7 +89,7 @@ def read_checkout(
 ) -> Checkout:
     """Return the commit with the settings of the options and of concertmaster.yml in it.
 
-    Raises UsageError.
+    Raises UsageError, and EnvironmentFault when its files need a filter that cannot be run.
     """
     from concertmaster.settings.sources import load_settings  # noqa: PLC0415  slow to load
 
@@ -102,6 +103,8 @@ def read_checkout(
             why="a file of another name would be passed over with all its settings",
             next_step=f"rename it and commit it: git mv {shlex.quote(passed[0])} concertmaster.yml",
         )
+    conversion = read_conversion(repository, commit)
+    conversion.check()
     others = [*passed, *(other for other in FILE_NAMES if other in paths and other != name)]
     return Checkout(
         repository=repository,
@@ -109,7 +112,14 @@ def read_checkout(
         commit=commit,
         paths=paths,
         settings=load_settings(options, file=data, name=name),
-        notes=tuple(f"{other} is not read, because the settings are in {name}" for other in others),
+        notes=(
+            *(f"{other} is not read, because the settings are in {name}" for other in others),
+            *(
+                f"agents see the files of the filter {name} converted, as you do: decrypted, if it "
+                "decrypts"
+                for name in conversion.opened
+            ),
+        ),
     )
 
 

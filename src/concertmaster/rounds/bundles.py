@@ -13,8 +13,15 @@ from pathlib import Path
 
 from concertmaster.files import untrusted
 from concertmaster.files.untrusted import unfit_file
-from concertmaster.git.command import OUR_EMAIL, OUR_NAME, GitAnswer, decode, parse_object_id
-from concertmaster.git.run_repository import RunRepository, quoted
+from concertmaster.git.command import (
+    OUR_EMAIL,
+    OUR_NAME,
+    GitAnswer,
+    decode,
+    parse_object_id,
+    quoted,
+)
+from concertmaster.git.run_repository import RunRepository
 from concertmaster.rounds.result import Result
 from concertmaster.text.display import display
 from concertmaster.text.object_ids import OBJECT_ID
