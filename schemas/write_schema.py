@@ -1,9 +1,73 @@
-"""Writes concertmaster.schema.json from the declarations of the settings: `make schema`."""
+"""Writes the schemas of this folder: `make schema`.
+
+They are made from the declarations of the settings, and from the values that `--json` prints.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from concertmaster.model import Plan
+from concertmaster.report.model import Report
 from concertmaster.settings.json_schema import make_schema
 
-Path(__file__).with_name("concertmaster.schema.json").write_text(make_schema())
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TEXT, NUMBER, TRUTH = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+TEXTS = {"type": "array", "items": TEXT}
+_OF_TASK = {"run": TEXT, "task": TEXT}
+
+
+def make_schemas() -> dict[str, str]:
+    """Return the text of each schema by the name of its file."""
+    report = {"folder": TEXT}
+    status = {**report, "running": TRUTH}
+    documents = {
+        "plan": _of_value(Plan, "What `plan --json` prints", {}),
+        "report": _of_value(Report, "What `run`, `resume` and `report --json` print", report),
+        "status": _of_value(Report, "What `status RUN --json` prints", status),
+        "logs": _of_parts(
+            "What `logs TASK --json` prints",
+            {**_OF_TASK, "attempt": NUMBER, "path": TEXT, "lines": TEXTS},
+        ),
+        "diff": _of_parts(
+            "What `diff TASK --json` prints",
+            {**_OF_TASK, "attempt": NUMBER, "base": TEXT, "commit": TEXT, "diff": TEXT},
+        ),
+        "open": _of_parts(
+            "What `open TASK --json` prints",
+            {**_OF_TASK, "path": TEXT, "branch": TEXT, "commit": TEXT},
+        ),
+        "new": _of_parts("What `new TITLE --json` prints", {"path": TEXT, "command": TEXT}),
+    }
+    texts = {f"{name}.schema.json": _write(schema) for name, schema in documents.items()}
+    return {"concertmaster.schema.json": make_schema(), **texts}
+
+
+def _of_value(kind: type, title: str, more: dict[str, Any]) -> dict[str, Any]:
+    schema = TypeAdapter(kind).json_schema(mode="serialization")
+    properties = {**schema["properties"], **more}
+    required = [*properties]  # `asdict` writes every field
+    return {**schema, "title": title, "properties": properties, "required": required}
+
+
+def _of_parts(title: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "title": title,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": [*properties],
+    }
+
+
+def _write(schema: dict[str, Any]) -> str:
+    return json.dumps({"$schema": DIALECT, **schema}, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    for name, text in make_schemas().items():
+        Path(__file__).with_name(name).write_text(text)

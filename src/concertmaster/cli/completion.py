@@ -22,7 +22,10 @@ _WAYS = {
 @click.argument("shell", type=click.Choice([*_WAYS]))
 @click.pass_obj
 def completion(console: Console, /, shell: str) -> int:
-    """Print the script that completes commands, runs and tasks in a shell."""
+    """Print the script that completes names in a shell.
+
+    It completes commands, runs and tasks.
+    """
     found = get_completion_class(shell)
     if found is None:
         raise UsageError(f"there is no completion for {shell}", next_step="name bash, zsh or fish")

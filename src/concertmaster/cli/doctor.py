@@ -166,7 +166,7 @@ def _from_error(name: str, error: Error) -> DoctorFinding:
 @json_option
 @click.pass_obj
 def doctor(console: Console, /, repo: Path, json: bool) -> int:
-    """Say whether this machine is fit for a run, and what is missing."""
+    """Say what this machine lacks for a run."""
     found = examine_machine(repo, cache=find_cache(), environment=read_environment())
     console.result("\n".join(finding.sentence() for finding in found), [*map(asdict, found)])
     unfit = any(finding.is_needed and not finding.is_fine for finding in found)

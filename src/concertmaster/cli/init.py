@@ -188,7 +188,7 @@ def _check_place(root: Path, path: str) -> None:
 @json_option
 @click.pass_obj
 def init(console: Console, /, repo: Path, github: bool, json: bool, **given: str | None) -> int:
-    """Write concertmaster.yml, with the check and setup that are found.
+    """Write concertmaster.yml with the commands that are found.
 
     Where there is no prompt yet, a first one is made from a TODO or from a module without tests.
     No file is written over and nothing is committed; what remains to be done is told.

@@ -48,7 +48,10 @@ _POLL_SECONDS = 0.5
 @json_option
 @click.pass_obj
 def logs(console: Console, /, task: str, repo: Path, json: bool, **given: Any) -> int:
-    """Show what the agent of a task did (default), or the log of its check."""
+    """Show what the agent of a task did.
+
+    With --check, --setup or --review, show the log of that instead.
+    """
     named = find_named_task(Repository.open(repo), task, run=given["run"])
     kind = given["kind"] or "agent"
     log = _Log(

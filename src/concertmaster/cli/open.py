@@ -30,7 +30,10 @@ _SHELL = "/bin/sh"
 def open(  # noqa: A001  the command has this name
     console: Console, /, task: str, repo: Path, json: bool, **given: Any
 ) -> int:
-    """Print where the work of a task is: its worktree, else its branch or commit."""
+    """Print where the work of a task is.
+
+    That is its worktree, else the branch or the commit with its work.
+    """
     named = find_named_task(Repository.open(repo), task, run=given["run"])
     record = named.record
     place = _find_place(record)

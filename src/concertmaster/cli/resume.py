@@ -24,7 +24,7 @@ from concertmaster.terminal.console import Console
 @json_option
 @click.pass_obj
 def resume(console: Console, /, run: str, repo: Path, budget: float | None, json: bool) -> int:
-    """Go on with a run that crashed, was interrupted, or was stopped."""
+    """Go on with a run that crashed or was stopped."""
     repository = Repository.open(repo)
     folder = runs.find_open_run(repository, run)
     found = read_run(folder)  # raises before anything changes if the run cannot be read

@@ -16,11 +16,13 @@ from concertmaster.git.repository import Repository
 from concertmaster.report.build import build_report
 from concertmaster.report.merged import update_merged
 from concertmaster.report.model import Report
+from concertmaster.report.workflow_state import write_workflow_state
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events
 
 JOURNAL = "journal.jsonl"
 DRAFTS = "follow-ups"
+STATES = "workflow-states"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,3 +75,14 @@ def write_report(folder: Path, html: str, found: Report) -> None:
         drafts.mkdir(exist_ok=True)
         if not (drafts / draft.file).exists():
             atomic.write_atomically(drafts / draft.file, draft.text)
+
+
+def write_states(folder: Path, found: Report) -> tuple[Path, ...]:
+    """Write the state file of each task to the run's folder; return their paths."""
+    written = []
+    for task in found.tasks:
+        path = folder / STATES / task.id / "state.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_atomically(path, write_workflow_state(found, task))
+        written.append(path)
+    return tuple(written)

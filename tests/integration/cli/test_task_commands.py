@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.commandline import OBEDIENT_COMMAND, Done, concertmaster, write_prompt
 from tests.conftest import Project, set_home
 
+SCHEMAS = Path(__file__).parents[3] / "schemas"
 AGENT = ("--agent-command", OBEDIENT_COMMAND)
 
 
@@ -90,6 +93,21 @@ def test_a_name_that_nothing_has_is_refused(
     assert told.code == 2
     assert words in told.err
     assert "next: " in told.err
+
+
+@pytest.mark.parametrize("command", ["logs", "diff", "open"])
+def test_the_document_of_a_task_fits_its_schema(shop: Project, command: str) -> None:
+    schema = json.loads((SCHEMAS / f"{command}.schema.json").read_text())
+
+    Draft202012Validator(schema).validate(call(shop, command, "good", "--json").document)
+
+
+def test_a_state_file_of_each_task_is_written_on_request(shop: Project) -> None:
+    told = call(shop, "report", "--format", "workflow-state")
+
+    files = [Path(line) for line in told.out.splitlines()]
+    assert [file.parts[-3] for file in files] == ["workflow-states", "workflow-states"]
+    assert all(file.read_text().startswith("# WorkflowMaster State\nTask ID: ") for file in files)
 
 
 def complete(shop: Project, line: str) -> list[str]:
