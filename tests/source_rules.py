@@ -66,7 +66,8 @@ SHELL = frozenset(
     agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.registry
-    cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor cli.execute
+    cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
+    cli.doctor_agents cli.execute
     cli.finish cli.init cli.land cli.listed_prompts cli.logs cli.main cli.new cli.open
     cli.options cli.plan cli.repair cli.report cli.resume cli.run cli.run_task cli.split cli.status
     cli.watch

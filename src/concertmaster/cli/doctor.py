@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from concertmaster.agents.registry import KNOWN, find_agent
+from concertmaster.cli.doctor_agents import look_at_agents
+from concertmaster.cli.doctor_finding import DoctorFinding
 from concertmaster.cli.options import json_option, repo_option
 from concertmaster.errors import EnvironmentFault, Error
 from concertmaster.git.repository import Repository
@@ -23,26 +24,6 @@ from concertmaster.terminal.console import Console
 from concertmaster.worktrees.place import choose_place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorFinding:
-    """The result of one examination.
-
-    If it is not needed, it does not make the machine unfit.
-    """
-
-    name: str
-    is_fine: bool
-    words: str
-    next_step: str = ""
-    is_needed: bool = True
-
-    def sentence(self) -> str:
-        """Return one line, and a second one with the next step if there is one."""
-        sign = "ok" if self.is_fine else "no" if self.is_needed else "--"
-        advice = f"\n      next: {self.next_step}" if self.next_step else ""
-        return f"{sign}  {self.name}: {self.words}{advice}"
-
-
 def examine_machine(
     path: Path, *, cache: Path, environment: Mapping[str, str]
 ) -> tuple[DoctorFinding, ...]:
@@ -52,7 +33,7 @@ def examine_machine(
     """
     return (
         *_look_at_repository(path),
-        *_look_at_agents(environment.get("PATH", "")),
+        *look_at_agents(environment),
         _look_at_guard(environment),
         *_look_at_place(path, cache),
     )
@@ -108,21 +89,6 @@ def _look_at_place(path: Path, cache: Path) -> Iterator[DoctorFinding]:
     words = f"lie in {place.folder} ({place.reason})"
     yield DoctorFinding(name="worktrees", is_fine=True, words=words)
     yield _look_at_disk(place.folder)
-
-
-def _look_at_agents(search: str) -> Iterator[DoctorFinding]:
-    found: list[str] = []
-    for name in KNOWN:
-        try:
-            find_agent(name, command="true", path=search)
-        except Error as error:
-            words = error.why or error.what
-            yield DoctorFinding(name=f"agent {name}", is_fine=False, words=words, is_needed=False)
-        else:
-            found.append(name)
-    yield DoctorFinding(
-        name="agents", is_fine=bool(found), words=f"can be used: {', '.join(found)}"
-    )
 
 
 def _look_at_guard(environment: Mapping[str, str]) -> DoctorFinding:

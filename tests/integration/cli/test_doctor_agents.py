@@ -1,0 +1,56 @@
+"""doctor tells of each agent its version, whether that was tried, and how it is logged in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from concertmaster.agents.known_facts import FACTS
+from concertmaster.agents.registry import KNOWN
+from concertmaster.cli.doctor_agents import look_at_agents
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "agents.md"
+PROGRAM = """#!/bin/sh
+case "$1 ${2-}" in
+  "--version "*) echo "VERSION (an agent)" ;;
+  "auth status"|"login status") exit STATUS ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "status", "key", "words"),
+    [
+        ("claude", "2.1.332", 0, "", "version 2.1.332, which was tried"),
+        ("claude", "2.1.332", 0, "", "; logged in"),
+        ("claude", "2.1.332", 1, "", "; not logged in"),
+        ("claude", "2.1.332", 1, "CLAUDE_CODE_USE_BEDROCK", "uses CLAUDE_CODE_USE_BEDROCK"),
+        ("codex", "9.9.9", 1, "OPENAI_API_KEY", "tried were 0.169.0, 0.171.0"),
+        ("codex", "0.171.0", 1, "", "; not logged in"),
+        ("gemini", "none", 0, "", "its version is not known; no key variable"),
+    ],
+)
+def test_an_agent_is_told_with_its_version_and_its_login(
+    tmp_path: Path, name: str, version: str, status: int, key: str, words: str
+) -> None:
+    program = tmp_path / name
+    program.write_text(PROGRAM.replace("VERSION", version).replace("STATUS", str(status)))
+    program.chmod(0o755)
+    path = f"{tmp_path}:{Path(sys.executable).parent}"
+
+    found = look_at_agents({"PATH": path, "HOME": str(tmp_path), **({key: "1"} if key else {})})
+
+    one = next(finding for finding in found if finding.name == f"agent {name}")
+    assert words in one.words
+    assert one.is_fine == ("not logged in" not in words)
+    assert bool(one.next_step) != one.is_fine
+
+
+def test_what_is_known_is_what_the_page_says() -> None:
+    assert {*FACTS} == {*KNOWN} - {"command"}
+    rows = DOCUMENT.read_text("utf-8").splitlines()
+    for name, facts in FACTS.items():
+        row = next(row for row in rows if row.startswith(f"| `{name}` |"))
+        assert ", ".join(facts.tried) in row
