@@ -133,6 +133,7 @@ REAL_AGENTS = (
         api=lambda: ChatApi(has_tools=False),
         model="openai/gpt-4o",
         environment=_of_openai,
+        limit_seconds=80,
         has_tools=False,
     ),
     RealAgent(

@@ -21,20 +21,21 @@ esac
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "status", "key", "words"),
+    ("name", "given", "words"),
     [
-        ("claude", "2.1.332", 0, "", "version 2.1.332, which was tried"),
-        ("claude", "2.1.332", 0, "", "; logged in"),
-        ("claude", "2.1.332", 1, "", "; not logged in"),
-        ("claude", "2.1.332", 1, "CLAUDE_CODE_USE_BEDROCK", "uses CLAUDE_CODE_USE_BEDROCK"),
-        ("codex", "9.9.9", 1, "OPENAI_API_KEY", "tried were 0.169.0, 0.171.0"),
-        ("codex", "0.171.0", 1, "", "; not logged in"),
-        ("gemini", "none", 0, "", "its version is not known; no key variable"),
+        ("claude", ("2.1.332", 0, ""), "version 2.1.332, which was tried"),
+        ("claude", ("2.1.332", 0, ""), "; logged in"),
+        ("claude", ("2.1.332", 1, ""), "; not logged in"),
+        ("claude", ("2.1.332", 1, "CLAUDE_CODE_USE_BEDROCK"), "uses CLAUDE_CODE_USE_BEDROCK"),
+        ("codex", ("9.9.9", 1, "OPENAI_API_KEY"), "tried were 0.169.0, 0.171.0"),
+        ("codex", ("0.171.0", 1, ""), "; not logged in"),
+        ("gemini", ("none", 0, ""), "its version is not known; no key variable"),
     ],
 )
 def test_an_agent_is_told_with_its_version_and_its_login(
-    tmp_path: Path, name: str, version: str, status: int, key: str, words: str
+    tmp_path: Path, name: str, given: tuple[str, int, str], words: str
 ) -> None:
+    version, status, key = given
     program = tmp_path / name
     program.write_text(PROGRAM.replace("VERSION", version).replace("STATUS", str(status)))
     program.chmod(0o755)
