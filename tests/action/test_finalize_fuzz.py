@@ -24,10 +24,11 @@ from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
 from concertmaster.comments import failure_issue, pull_request, round_report
 from concertmaster.comments.memory_file import BEGIN, END, LARGEST_FILE, write_memory
 from concertmaster.errors import EnvironmentFault
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, TaskState, Usage
 from concertmaster.rounds.documents import read_history, read_verdict, write_history
 from concertmaster.rounds.history import History, TaskHistory
-from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict, VerdictStep
+from concertmaster.rounds.verdict import LeftOutTask, Verdict, VerdictStep
 from concertmaster.text.display import is_visible
 from concertmaster.text.markdown import BODY_LIMIT
 from concertmaster.text.marks import read_marks

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from concertmaster.errors import EnvironmentFault
+from concertmaster.landing.fault import LandingFault as Why
 from concertmaster.model import TaskState
-from concertmaster.rounds.verdict import LandingFault as Why
 from tests.action.landing_ends import (
     API,
     GIT,

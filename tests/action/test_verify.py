@@ -21,6 +21,7 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.files import run_folder
 from concertmaster.git import commit_message
 from concertmaster.git.command import OUR_EMAIL, OUR_NAME
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, TaskState
 from concertmaster.rounds.documents import (
     HISTORY_FILE,
@@ -29,7 +30,7 @@ from concertmaster.rounds.documents import (
     write_history,
 )
 from concertmaster.rounds.history import History, TaskHistory
-from concertmaster.rounds.verdict import LandingFault, Verdict
+from concertmaster.rounds.verdict import Verdict
 from tests.action.push_moment import end_the_time
 from tests.action.test_work import work
 from tests.action.workflow import Workflow

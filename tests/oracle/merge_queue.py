@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from concertmaster import graph
 from concertmaster.commands import CheckBatch, LandBatch, MergeCandidate
+from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import (
     CONFIRMATIONS,
+    LARGEST_BATCH,
     Landing,
     PendingStep,
     QueuedTask,
@@ -16,7 +18,6 @@ from concertmaster.landing.merge_queue import (
     choose_size,
     count_decided,
 )
-from concertmaster.text.display import shorten_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def _gather_batch(
     landing: Landing, contenders: Sequence[QueuedTask], settled: SettledTasks
 ) -> Landing:
     """Those that were put aside come back when nothing else is left to try."""
-    batch = collect_queue(contenders, settled=settled, aside=landing.aside)
+    batch = collect_queue(contenders, settled=settled, aside=landing.aside)[:LARGEST_BATCH]
     if batch or not landing.aside:
         return _with_batch(landing, batch)
     return _gather_batch(replace(landing, aside=frozenset()), contenders, settled)
@@ -129,12 +130,16 @@ def _land(landing: Landing) -> QueueStep:
 def _name_culprit(landing: Landing) -> QueueStep:
     culprit = landing.batch[landing.passed]
     company = landing.batch[: landing.passed]
-    behind = f" with {', '.join(c.task for c in company)}" if company else ""
-    verdict = "passes on its own base, but not" if culprit.is_checked else "does not pass"
-    reason = f"{verdict} on the target at {shorten_id(landing.tip)}{behind}: {landing.red_reason}"
+    fault = Fault(
+        kind=LandingFault.CULPRIT,
+        told=landing.red_reason,
+        tip=landing.tip,
+        behind=tuple(c.task for c in company),
+        is_checked=culprit.is_checked,
+    )
     landing = count_decided(landing, (culprit,), found=1)
     rest = _land(landing) if company else QueueStep(landing=_with_batch(landing, ()))
-    return replace(rest, culprits={culprit.task: reason})
+    return replace(rest, culprits={culprit.task: fault})
 
 
 def _candidates(batch: Sequence[QueuedTask], settled: SettledTasks) -> tuple[MergeCandidate, ...]:

@@ -21,6 +21,7 @@ from concertmaster.commands import (
     StopCheck,
 )
 from concertmaster.events import Event
+from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask
 from concertmaster.model import LandingMode, Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
@@ -32,7 +33,7 @@ from tests.oracle.attempts import (
     next_command,
 )
 from tests.oracle.merge_queue import SettledTasks
-from tests.oracle.reducer import apply_event, settle_task
+from tests.oracle.reducer import apply_event, leave_out
 from tests.oracle.state import RunState
 
 Moved = tuple[RunState, tuple[Command, ...]]
@@ -230,13 +231,12 @@ def _drive_train(state: RunState) -> Moved:
     else:
         step = merge_queue.advance_queue(state.landing, _contenders(state), settled=_settled(state))
     state = replace(state, landing=step.landing)
-    for task, reason in step.culprits.items():
-        state = settle_task(state, task, TaskState.LEFT_OUT, reason=reason)
+    for task, fault in step.culprits.items():
+        state = leave_out(state, task, fault)
     if step.landing.stuck:
+        stuck = Fault(kind=LandingFault.STUCK, told=step.landing.stuck)
         for contender in _contenders(state):
-            state = settle_task(
-                state, contender.task, TaskState.LEFT_OUT, reason=step.landing.stuck
-            )
+            state = leave_out(state, contender.task, stuck)
     if step.culprits and step.command is None:
         return _drive_train(state)
     return state, ((step.command,) if step.command else ())

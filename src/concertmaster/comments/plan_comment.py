@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from concertmaster.comments import plan_comment_v1
 from concertmaster.comments.plan_data import PLAN_KIND, write_plan_data
 from concertmaster.model import Plan, Task
 from concertmaster.planning import explain
 from concertmaster.text.display import count, duration
 from concertmaster.text.markdown import as_cell, as_code, as_line, clip, code_block
-from concertmaster.text.marks import mark, read_marks
+from concertmaster.text.marks import data_comment, mark, read_data, read_marks
 
 MOST_TASKS_IN_PICTURE = 100
 MOST_REASONS = 40
@@ -18,6 +19,7 @@ TASK_KIND, REPLY_KIND, PARENT_KIND = "task", "reply", "parent"
 REPORT_KIND, DUPLICATE_KIND = "report", "duplicate"
 NOTHING_LEFT = "Nothing was started: of this run nothing is left to do."
 PLANNING = "This run is being planned; its plan will take the place of this comment."
+CHILD_VERSION = 2  # of the data of a child issue; the first had them only in the visible text
 LONGEST_TITLE = 256  # characters; the limit of GitHub
 
 
@@ -59,6 +61,7 @@ def child_body(task: Task, plan: Plan, *, parent: int) -> str:
     needs = [need for need in plan.needs if need.task == task.id]
     lines = [
         mark(run=plan.run, kind=TASK_KIND, task=task.id),
+        data_comment({"parent": parent}, kind=TASK_KIND, version=CHILD_VERSION),
         f"Task {as_code(task.id)} of #{parent}, from {as_code(task.prompt)} at {plan.base[:12]}.",
         "",
         f"- estimate: {explain.summarise_estimate(task)}",
@@ -75,9 +78,12 @@ def task_of_child(body: str, *, parent: int) -> str:
     every parent issue.
     """
     task = next((one.task for one in read_marks(body) if one.kind == TASK_KIND), "")
-    second = body.partition("\n")[2]
-    is_ours = not parent or second.startswith(f"Task {as_code(task)} of #{parent}, ")
-    return task if is_ours else ""
+    if not parent:
+        return task
+    value = read_data(body, kind=TASK_KIND, version=CHILD_VERSION)
+    if value is None:
+        return task if plan_comment_v1.is_child_of(body, task=task, parent=parent) else ""
+    return task if value.get("parent") == parent else ""
 
 
 def duplicate_body(run: str, *, of: int) -> str:

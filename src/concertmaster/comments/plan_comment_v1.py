@@ -1,9 +1,11 @@
-"""Reads the plan comments of versions that wrote their data only into the visible text."""
+"""Reads the plan comments and child issues of versions that hid no data in them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+
+from concertmaster.text.markdown import as_code
 
 _NUMBER = "([1-9][0-9]{0,15})"
 _ROW = re.compile(rf"^\| ([A-Za-z0-9._-]+) \| #{_NUMBER} \| ([0-9]{{0,6}}) \|", re.MULTILINE)
@@ -24,3 +26,8 @@ def read_workflow(body: str, *, repository_url: str = "") -> int | None:
         if repository_url in ("", url):
             return int(number)
     return None
+
+
+def is_child_of(body: str, *, task: str, parent: int) -> bool:
+    """Return whether the line below the mark of a child issue names the parent issue."""
+    return body.partition("\n")[2].startswith(f"Task {as_code(task)} of #{parent}, ")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from concertmaster.commands import CheckBase, CheckBatch, LandBatch
+from concertmaster.commands import CheckBase, CheckBatch, LandBatch, MergeCandidate
 from concertmaster.engine.diagnosis import diagnose
 from concertmaster.engine.logs import describe_failure, describe_setup_failure
 from concertmaster.engine.run_context import RunContext
@@ -21,7 +21,7 @@ from concertmaster.events import (
 from concertmaster.git.kept_records import KeptLanding, keep_landing
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.landing import target_branch
-from concertmaster.landing.merges import merge_changes
+from concertmaster.landing.merges import MergedTip, merge_changes
 from concertmaster.sandbox.exit_status import Exit
 from concertmaster.text.display import display
 from concertmaster.worktrees.worktree import Worktree
@@ -50,6 +50,7 @@ class Integrator:
     context: RunContext
     discard: Callable[[Worktree], None]
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    merged: dict[tuple[str, MergeCandidate], MergedTip] = field(default_factory=dict)
 
     @property
     def marks(self) -> str:
@@ -88,16 +89,10 @@ class Integrator:
 
         A known tree is not checked again. Returns None if the check was stopped.
         """
-        commit, plan = command.tip, self.context.plan
+        commit = command.tip
         reapplied: list[str] = []
         for number, candidate in enumerate(command.candidates):
-            result = merge_changes(
-                self.context.objects,
-                commit,
-                candidate,
-                run=plan.run,
-                made_at=plan.settings.made_at,
-            )
+            result = self._merge(commit, candidate)
             if isinstance(result, Conflict):
                 return MergeConflicted(
                     task=candidate.task,
@@ -124,6 +119,19 @@ class Integrator:
             cached=verdict.cached,
             reapplied=tuple(reapplied),
         )
+
+    def _merge(self, tip: str, candidate: MergeCandidate) -> MergedTip | Conflict:
+        """Return the merge; a longer prefix of a batch goes on from the merges of a shorter one."""
+        known = self.merged.get((tip, candidate))
+        if known is not None:
+            return known
+        plan = self.context.plan
+        result = merge_changes(
+            self.context.objects, tip, candidate, run=plan.run, made_at=plan.settings.made_at
+        )
+        if isinstance(result, MergedTip):
+            self.merged[tip, candidate] = result
+        return result
 
     def _check(self, commit: str, *, base: str = "", is_base: bool = False) -> TreeCheck | None:
         """Check the commit in a worktree of its own; return None if the check was stopped.

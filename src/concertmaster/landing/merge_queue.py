@@ -16,12 +16,13 @@ from math import log2
 from concertmaster import graph
 from concertmaster.commands import CheckBatch, LandBatch, MergeCandidate
 from concertmaster.events import BatchChecked, BatchLanded, MergeConflicted, TargetMoved
+from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.prefix_plan import choose_prefix
 from concertmaster.model import Built
-from concertmaster.text.display import shorten_id
 
 # How often a single suspect is checked again before it is the culprit, in case of a flaky check.
 CONFIRMATIONS = 2
+LARGEST_BATCH = 256  # the plan of its checks costs the square of its size
 # So many culprits have to be found, or expected in vain, until the risks change by much.
 TRUST = 2.0
 MOST_CHECKS_PER_TASK = 1.5
@@ -96,11 +97,11 @@ class Landing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStep:
-    """The queue's new state, its next command if there is one, and culprits with their reasons."""
+    """The queue's new state, its next command if there is one, and culprits with their faults."""
 
     landing: Landing
     command: CheckBatch | LandBatch | None = None
-    culprits: Mapping[str, str] = field(default_factory=dict)
+    culprits: Mapping[str, Fault] = field(default_factory=dict)
 
 
 def advance_queue(
@@ -127,7 +128,7 @@ def _gather_batch(
     landing: Landing, contenders: Sequence[QueuedTask], settled: SettledTasks
 ) -> Landing:
     """Start a batch. The tasks that were set aside come back when no other task can join."""
-    batch = collect_queue(contenders, settled=settled, aside=landing.aside)
+    batch = collect_queue(contenders, settled=settled, aside=landing.aside)[:LARGEST_BATCH]
     if batch or not landing.aside:
         return _with_batch(landing, batch)
     return _gather_batch(replace(landing, aside=frozenset()), contenders, settled)
@@ -228,14 +229,17 @@ def _land(landing: Landing) -> QueueStep:
 
 def _name_culprit(landing: Landing) -> QueueStep:
     """Return the step that names the first task behind the green prefix as the culprit."""
-    culprit = landing.batch[landing.passed]
-    company = landing.batch[: landing.passed]
-    behind = f" with {', '.join(c.task for c in company)}" if company else ""
-    verdict = "passes on its own base, but not" if culprit.is_checked else "does not pass"
-    reason = f"{verdict} on the target at {shorten_id(landing.tip)}{behind}: {landing.red_reason}"
+    culprit, company = landing.batch[landing.passed], landing.batch[: landing.passed]
+    fault = Fault(
+        kind=LandingFault.CULPRIT,
+        told=landing.red_reason,
+        tip=landing.tip,
+        behind=tuple(c.task for c in company),
+        is_checked=culprit.is_checked,
+    )
     landing = count_decided(landing, (culprit,), found=1)
     rest = _land(landing) if company else QueueStep(landing=_with_batch(landing, ()))
-    return replace(rest, culprits={culprit.task: reason})
+    return replace(rest, culprits={culprit.task: fault})
 
 
 def count_decided(landing: Landing, tasks: Sequence[QueuedTask], *, found: int) -> Landing:

@@ -18,7 +18,6 @@ LEAST_RISK, MOST_RISK = 0.001, 0.999
 # A prefix that passes less often than this is never the best; so the plan looks no further.
 LEAST_CHANCE = 0.2
 PLANS_KEPT = 16
-MOST_TASKS = 256  # of a batch that the plan looks at, which bounds its time and memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +74,10 @@ def choose_prefix(risks: Sequence[float], *, passed: int, failed: int | None) ->
 
     `risks` are the probabilities that each task is a culprit. The prefix lies between the green
     one of length `passed` and the red one of length `failed`. When `failed` is None, nothing is
-    known of the tasks after `passed`, and the next MOST_TASKS of them count. Raises ValueError when
-    no task is left.
+    known of the tasks after `passed`. Raises ValueError when no task is left.
     """
     if not risks[passed:]:
         raise ValueError("every task has passed")
-    if len(risks) > MOST_TASKS and passed:
-        known = None if failed is None else failed - passed
-        return passed + choose_prefix(risks[passed:], passed=0, failed=known)
-    risks = risks[: max(MOST_TASKS, failed or 0)]
     # What settles the tasks from i on does not depend on those before i. So the front is filled
     # up, and batches of similar tasks share a plan.
     added = _round_up(len(risks)) - len(risks)

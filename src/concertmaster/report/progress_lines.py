@@ -24,6 +24,7 @@ from concertmaster.events import (
     Throttled,
     WorkKept,
 )
+from concertmaster.landing.fault import LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep
 from concertmaster.model import LandingMode, Outcome, TaskState
 from concertmaster.report.outcome import RunEnd, find_ending
@@ -43,7 +44,7 @@ def progress_lines(before: RunState, after: RunState, event: Event) -> Iterator[
     if line:
         yield line
     yield from _tell_notes(event)
-    yield from _tell_left_out(before, after, event)
+    yield from _tell_left_out(before, after)
     if len(after.landing.flaky) > len(before.landing.flaky):
         yield f"flaky: the check failed behind {after.landing.flaky[-1]}, then passed unchanged"
     if after.landing.stuck and not before.landing.stuck:
@@ -65,12 +66,12 @@ def _tell_notes(event: Event) -> Iterator[str]:
             pass
 
 
-def _tell_left_out(before: RunState, after: RunState, event: Event) -> Iterator[str]:
-    accused = isinstance(event, BatchChecked) and not after.landing.stuck
+def _tell_left_out(before: RunState, after: RunState) -> Iterator[str]:
     for key in after.tasks.changed_since(before.tasks):
         record = after.tasks[key]
         if record.state is TaskState.LEFT_OUT:
-            word = "culprit" if accused else "left out"
+            is_culprit = record.fault is not None and record.fault.kind is LandingFault.CULPRIT
+            word = "culprit" if is_culprit else "left out"
             yield f"{word}: {key} {show_reason(record.reason)}"
         elif record.state is TaskState.BLOCKED:
             yield f"blocked: {key} {show_reason(record.reason)}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from concertmaster.events import BaseChecked, BatchChecked, BatchLanded, Event, MergeConflicted
+from concertmaster.events import BaseChecked, BatchChecked, BatchLanded, Event
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import TaskState
-from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict, VerdictStep
+from concertmaster.rounds.verdict import LeftOutTask, Verdict, VerdictStep
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.text.display import count, duration, shorten_id
@@ -31,7 +32,7 @@ def build_verdict(
         base_green=state.base_green,
         base_reason=state.base_reason,
         steps=_find_steps(start.tip, events),
-        left_out=tuple(_find_left_out(state, events, refused=refused)),
+        left_out=tuple(_find_left_out(state, refused=refused)),
         flaky=tuple(dict.fromkeys(state.landing.flaky)),
         checks=len(checks) + len(bases),
         check_seconds=sum(e.seconds for e in checks) + sum(e.seconds for e in bases),
@@ -68,23 +69,16 @@ def _with_tasks(step: VerdictStep, tasks: tuple[str, ...], check: BatchChecked) 
     return replace(step, tasks=tasks, reapplied=tuple(key for key in tasks if key in reapplied))
 
 
-def _find_left_out(
-    state: RunState, events: Sequence[Event], *, refused: Mapping[str, str]
-) -> Iterator[LeftOutTask]:
+def _find_left_out(state: RunState, *, refused: Mapping[str, str]) -> Iterator[LeftOutTask]:
     """Yield the tasks that have a result to land and may not land it.
 
     A task that failed in its work job is not among them: its result says so.
     """
-    clashed = {e.task for e in events if isinstance(e, MergeConflicted) and not e.behind}
     for key, one in state.tasks.items():
         if key in refused:
             yield LeftOutTask(task=key, fault=LandingFault.REFUSED, reason=refused[key])
-        elif one.head and one.state is TaskState.LEFT_OUT:
-            stuck = (
-                LandingFault.STUCK if state.landing.stuck == one.reason else LandingFault.CULPRIT
-            )
-            fault = LandingFault.CONFLICT if key in clashed else stuck
-            yield LeftOutTask(task=key, fault=fault, reason=one.reason)
+        elif one.head and one.fault:
+            yield LeftOutTask(task=key, fault=one.fault.kind, reason=one.reason)
         elif one.head and one.state is TaskState.BLOCKED:
             yield LeftOutTask(task=key, fault=LandingFault.STUCK, reason=one.reason)
         elif reason := _waits_for_person(state, one):

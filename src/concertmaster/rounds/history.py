@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Need, Outcome, Plan, Skipped, TaskState, Usage
 from concertmaster.planning.estimates import Profile, Sample, has_worked, profile_of
-from concertmaster.rounds.verdict import LandingFault
 
 HISTORY_VERSION = 1
 

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from concertmaster import graph
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import LandingMode, Outcome, Plan, RunSettings, TaskState
 from concertmaster.planning.estimates import predict_cost, profile_of
 from concertmaster.prompts.follow_ups import carry_follow_ups
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.result import Result
-from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict
+from concertmaster.rounds.verdict import LeftOutTask, Verdict
 
 UNKNOWN_LIMIT_SECONDS = 3600.0  # the wait for a usage limit with an unknown end
 SHORTEST_WAIT_SECONDS = 600.0  # such rounds are not counted, so they must not follow at once

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from concertmaster.landing.fault import LandingFault
 
 VERDICT_VERSION = 1
-
-
-class LandingFault(StrEnum):
-    """The reason why a result may not land now."""
-
-    CULPRIT = "culprit"  # the check fails with it
-    CONFLICT = "conflict"  # it does not merge
-    REFUSED = "refused"  # the path policy or a check of the result forbids it
-    STUCK = "stuck"  # something else stops it, such as a need
-    CLOSED = "closed"  # a person closed its pull request
-    UNASKED = "unasked"  # the run was asked to land nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ def start_attempt(record: TaskRecord) -> TaskRecord:
     return replace(
         record,
         state=TaskState.RUNNING,
+        fault=None,
         stopping=False,
         attempts=(*record.attempts, attempt),
     )

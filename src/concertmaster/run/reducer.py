@@ -25,6 +25,7 @@ from concertmaster.events import (
     WorkKept,
 )
 from concertmaster.landing import merge_queue
+from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import PendingStep
 from concertmaster.model import Outcome, Phase, Shortage, TaskState
 from concertmaster.run import phases
@@ -167,8 +168,8 @@ def _note_conflict(state: RunState, event: MergeConflicted) -> RunState:
     state = replace(state, landing=merge_queue.record_conflict(state.landing, event))
     if event.behind:
         return state
-    reason = f"does not merge onto the target: conflict in {', '.join(event.paths)}"
-    return settle_task(state, event.task, TaskState.LEFT_OUT, reason=reason)
+    fault = Fault(kind=LandingFault.CONFLICT, paths=event.paths)
+    return leave_out(state, event.task, fault)
 
 
 def _note_landed(state: RunState, event: BatchLanded) -> RunState:
@@ -231,3 +232,9 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
 def settle_task(state: RunState, task: str, end: TaskState, *, reason: str) -> RunState:
     """Return the state with the task in the state `end`, for this reason."""
     return state.put(replace(state.tasks[task], state=end, reason=reason))
+
+
+def leave_out(state: RunState, task: str, fault: Fault) -> RunState:
+    """Return the state in which the task does not land because of this fault."""
+    state = settle_task(state, task, TaskState.LEFT_OUT, reason=fault.describe())
+    return state.put(replace(state.tasks[task], fault=fault))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concertmaster.landing.fault import Fault
 from concertmaster.model import Built, Outcome, Phase, Task, TaskState, Usage
 
 
@@ -67,6 +68,7 @@ class TaskRecord:
     task: Task
     state: TaskState = TaskState.WAITING
     reason: str = ""
+    fault: Fault | None = None  # why its result is left out
     attempts: tuple[Attempt, ...] = ()
     stopping: bool = False
     landed_as_it_is: bool = False

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.errors import EnvironmentFault
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import (
     Built,
     Need,
@@ -23,7 +24,7 @@ from concertmaster.model import (
 from concertmaster.rounds.documents import read_results
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.result import Result, ShareResults
-from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict, VerdictStep
+from concertmaster.rounds.verdict import LeftOutTask, Verdict, VerdictStep
 
 AT = 1_700_000_000
 RUN = "issue-7"

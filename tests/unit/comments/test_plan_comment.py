@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from concertmaster.comments import plan_comment
-from concertmaster.text.marks import read_marks
+from concertmaster.text.marks import mark, read_marks
 from tests.journals import RUN, make_plan, make_task
 
 PLAN = make_plan()
@@ -25,6 +25,22 @@ def test_a_child_is_known_by_its_task_and_its_parent() -> None:
     assert plan_comment.task_of_child(body, parent=12) == "three"
     assert plan_comment.task_of_child(body, parent=1) == ""
     assert plan_comment.task_of_child(body, parent=0) == "three"
+
+
+def test_the_visible_text_of_a_child_is_not_read() -> None:
+    body = plan_comment.child_body(THREE, PLAN, parent=12)
+    rewritten = body.replace("Task `three` of #12, ", "Task `three` of #1, ")
+
+    assert rewritten != body
+    assert plan_comment.task_of_child(rewritten, parent=12) == "three"
+    assert plan_comment.task_of_child(rewritten, parent=1) == ""
+
+
+def test_a_child_of_an_earlier_version_names_its_parent_in_its_text() -> None:
+    body = f"{mark(run=RUN, kind='task', task='three')}\nTask `three` of #12, from `a.md` at 1234."
+
+    assert plan_comment.task_of_child(body, parent=12) == "three"
+    assert plan_comment.task_of_child(body, parent=1) == ""
 
 
 def test_a_child_is_still_known_when_somebody_edited_it_in_a_browser() -> None:

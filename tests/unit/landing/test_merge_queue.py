@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from concertmaster.commands import CheckBatch, LandBatch
 from concertmaster.events import BatchChecked, BatchLanded, MergeConflicted, TargetMoved
 from concertmaster.landing import merge_queue
-from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTasks
+from concertmaster.landing.fault import Fault
+from concertmaster.landing.merge_queue import (
+    LARGEST_BATCH,
+    Landing,
+    PendingStep,
+    QueuedTask,
+    SettledTasks,
+)
 from concertmaster.model import Built
 from tests.unit.landing.test_prefix_plan import count_checks
 
@@ -145,7 +152,7 @@ class Track:
         self.bad = bad
         self.landing = landing
         self.landed: list[str] = []
-        self.culprits: dict[str, str] = {}
+        self.culprits: dict[str, Fault] = {}
         self.checks: list[str] = []
         self.confirmed = 0
 
@@ -237,8 +244,8 @@ def test_the_reason_names_the_company_of_the_culprit() -> None:
     track = Track(map(contender, "abc"), bad=is_red("ab", "c")).run()
     alone = Track(map(contender, "a"), bad=is_red("a")).run()
 
-    assert " with a: red" in track.culprits["b"]
-    assert " with " not in alone.culprits["a"]
+    assert " with a: red" in track.culprits["b"].describe()
+    assert " with " not in alone.culprits["a"].describe()
 
 
 def conflict(task: str, *, behind: str = "") -> MergeConflicted:
@@ -253,6 +260,13 @@ def test_who_does_not_merge_behind_others_is_tried_when_nobody_else_is_left() ->
     assert names(with_a.landing.batch) == "a"
     assert names(without_a.landing.batch) == "b"
     assert not without_a.landing.aside
+
+
+def test_a_huge_queue_lands_in_several_batches() -> None:
+    found = [contender(f"t{number}") for number in range(LARGEST_BATCH + 5)]
+    step = merge_queue.advance_queue(START, found, settled=NOTHING)
+
+    assert [one.task for one in step.landing.batch] == [c.task for c in found[:LARGEST_BATCH]]
 
 
 def test_a_landing_calls_back_those_aside() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Need, Outcome, Plan, RunSettings, TaskState
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.transitions import RoundTodo
-from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict
+from concertmaster.rounds.verdict import LeftOutTask, Verdict
 from tests.journals import make_task
 
 NOW = 1_000_000.0

@@ -10,9 +10,10 @@ from concertmaster.events import (
     MergeConflicted,
     ResultReceived,
 )
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import TaskState
 from concertmaster.rounds.build_verdict import build_verdict, verdict_summary
-from concertmaster.rounds.verdict import LandingFault, LeftOutTask, Verdict, VerdictStep
+from concertmaster.rounds.verdict import LeftOutTask, Verdict, VerdictStep
 from concertmaster.run.state_machine import fold_events
 from tests.simulator import make_plan
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Exclusion, LandingMode, Outcome
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.transitions import RoundTodo
-from concertmaster.rounds.verdict import LandingFault
 from tests.unit.rounds.histories import (
     AWAITING,
     BLOCKED,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, TaskState, Usage
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import TaskHistory
 from concertmaster.rounds.result import Result
-from concertmaster.rounds.verdict import LandingFault
 from tests.unit.rounds.histories import (
     AWAITING,
     BLOCKED,

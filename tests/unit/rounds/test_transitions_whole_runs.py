@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Outcome
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.result import Result
 from concertmaster.rounds.transitions import RoundTodo
-from concertmaster.rounds.verdict import LandingFault
 from tests.unit.rounds.histories import (
     AWAITING,
     FAILED,

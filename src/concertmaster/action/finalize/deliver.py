@@ -25,10 +25,11 @@ from concertmaster.action.finalize.replay_merges import ReplayedVerdict
 from concertmaster.action.finalize.run_pull import deliver_run_pull
 from concertmaster.action.finalize.task_pulls import deliver_task_pulls
 from concertmaster.git.remote import BranchMove, PushState
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import LandingMode, TaskState
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
-from concertmaster.rounds.verdict import LandingFault, Verdict
+from concertmaster.rounds.verdict import Verdict
 from concertmaster.text.markdown import as_code
 
 FEW_TASKS = 20  # from this number on, one pull request carries all tasks

@@ -10,9 +10,10 @@ from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.comments import pull_request
 from concertmaster.github.errors import Invalid, NotAllowed
 from concertmaster.github.models import Pull
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import TaskState
 from concertmaster.rounds.history import History
-from concertmaster.rounds.verdict import LandingFault, Verdict
+from concertmaster.rounds.verdict import Verdict
 from concertmaster.text.markdown import as_line
 from concertmaster.text.marks import read_marks
 

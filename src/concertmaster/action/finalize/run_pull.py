@@ -17,9 +17,9 @@ from concertmaster.action.finalize.pull_requests import (
 )
 from concertmaster.action.finalize.replay_merges import ReplayedVerdict
 from concertmaster.github.models import MergeResult, MergeState, Pull
+from concertmaster.landing.fault import LandingFault
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
-from concertmaster.rounds.verdict import LandingFault
 from concertmaster.text.markdown import as_line
 
 

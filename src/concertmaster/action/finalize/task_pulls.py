@@ -14,10 +14,10 @@ from concertmaster.action.finalize.pull_requests import (
     propose_task,
 )
 from concertmaster.git.merge_conflict import Conflict
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import TaskState
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History, TaskHistory
-from concertmaster.rounds.verdict import LandingFault
 
 HELD = "only a person may merge it"
 

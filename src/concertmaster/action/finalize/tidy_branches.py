@@ -10,11 +10,11 @@ from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.action.finalize.inputs import RoundInputs
 from concertmaster.action.finalize.pull_requests import WHOLE, await_merged
 from concertmaster.errors import EnvironmentFault, GitFault
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import LandingMode, TaskState
 from concertmaster.rounds import bundles
 from concertmaster.rounds.check_result import find_head_fault
 from concertmaster.rounds.history import History, TaskHistory
-from concertmaster.rounds.verdict import LandingFault
 from concertmaster.text.markdown import as_code
 
 WORKFLOWS = ".github/workflows"
