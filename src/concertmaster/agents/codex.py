@@ -12,7 +12,7 @@ from typing import Any
 
 from concertmaster.agents.error_patterns import tells_missing_session
 from concertmaster.agents.json_events import count_in, list_in, object_in, session_in, text_in
-from concertmaster.agents.prices import estimate_cost
+from concertmaster.agents.prices import estimate_cost, find_price
 from concertmaster.agents.protocol import (
     REASON_LIMIT,
     Agent,
@@ -120,6 +120,9 @@ class Codex(Agent):
         if not key or "CODEX_API_KEY" in given or _has_login(given):
             return {}
         return {"CODEX_API_KEY": key}
+
+    def tells_cost(self) -> bool:
+        return find_price(self.model) is not None
 
     def sandbox_probe(self) -> tuple[str, ...]:
         return (self.program, "sandbox", "--", "true")

@@ -31,6 +31,9 @@ class Command(Agent):
     def reader(self, request: AgentRequest) -> OutputReader:
         return CommandReader()
 
+    def tells_cost(self) -> bool:
+        return False
+
 
 class CommandReader:
     """Keeps the end of the program's output; the exit code alone decides success."""

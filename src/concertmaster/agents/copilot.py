@@ -60,6 +60,9 @@ class Copilot(Agent):
         """Return the model, which it asks for by this name where a provider of its own is set."""
         return {"COPILOT_MODEL": self.model} if self.model else {}
 
+    def tells_cost(self) -> bool:
+        return False
+
 
 def _reading() -> tuple[str, ...]:
     return (

@@ -102,6 +102,10 @@ class Agent(Protocol):
         """Return the environment variables that its process gets beside those handed on."""
         return {}
 
+    def tells_cost(self) -> bool:
+        """Return whether its reports tell the cost of this model, or an estimate of it."""
+        return True
+
     def sandbox_probe(self) -> tuple[str, ...]:
         """Return a command that fails where its own sandbox does not work; () = it has none."""
         return ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from concertmaster.agents.protocol import Agent
 from concertmaster.agents.registry import find_agent
 from concertmaster.engine.agent_sandbox import replace_unsandboxed
+from concertmaster.engine.budget_check import check_budget
 from concertmaster.engine.event_loop import EventLoop
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run
@@ -121,6 +122,7 @@ def start_run(
     """Run a new plan to its end; return the run."""
     check_room(planned.repository, planned.plan.run, planned.plan.base)
     agents, notes = prepare_agents(planned.plan, home, guard)
+    notes += check_budget(planned.plan.settings, agents)
     plan = add_notes(planned.plan, notes)
     folder = runs_folder(planned.repository) / plan.run
     (folder / PROMPTS).mkdir(parents=True)

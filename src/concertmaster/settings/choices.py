@@ -28,3 +28,10 @@ class LandingMode(StrEnum):
     SINGLE_PULL_REQUEST = "single-pull-request"
     BRANCHES = "branches"
     NONE = "none"
+
+
+class UnmeasuredBudget(StrEnum):
+    """What to do about a budget where an agent tells no cost."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum, Flag, StrEnum, auto
 from typing import Annotated, Any, get_args, get_type_hints
 
-from concertmaster.settings.choices import LandingMode, Phase
+from concertmaster.settings.choices import LandingMode, Phase, UnmeasuredBudget
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 LONGEST_MODEL = 200  # characters
@@ -206,6 +206,14 @@ class FrozenSettings:
             example="20",
         ),
     ] = None
+    budget_unmeasured: Annotated[
+        UnmeasuredBudget,
+        Setting(
+            kind=Kind.CHOICE,
+            help="Whether a budget may be set where an agent tells no cost (default: refuse).",
+            places=Place.OPTION,
+        ),
+    ] = UnmeasuredBudget.REFUSE
     timeout_seconds: Annotated[
         float,
         Setting(
