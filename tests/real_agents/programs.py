@@ -134,6 +134,7 @@ REAL_AGENTS = (
         model="openai/gpt-4o",
         environment=_of_openai,
         limit_seconds=80,
+        waits_for_limits=True,  # also for a minute and a half
         has_tools=False,
     ),
     RealAgent(
