@@ -67,10 +67,9 @@ SHELL = frozenset(
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.registry
     cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
-    cli.doctor_agents cli.execute
-    cli.finish cli.init cli.land cli.listed_prompts cli.logs cli.main cli.new cli.open
-    cli.options cli.plan cli.repair cli.report cli.resume cli.run cli.run_task cli.split cli.status
-    cli.watch
+    cli.doctor_agents cli.execute cli.finish cli.improve cli.init cli.land cli.listed_prompts
+    cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
+    cli.report cli.resume cli.run cli.run_task cli.split cli.status cli.watch
     clock
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.budget_check
     engine.credential_files

@@ -13,7 +13,7 @@ from concertmaster.settings.process import drop_git_environment
 from concertmaster.terminal.console import Console
 
 NAMES = (
-    "action cancel clean completion demo diff doctor execute init land logs new open plan "
+    "action cancel clean completion demo diff doctor execute improve init land logs new open plan "
     "repair report resume run split status watch"
 ).split()
 

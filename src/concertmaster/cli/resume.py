@@ -11,6 +11,7 @@ from concertmaster.cli.options import json_option, repo_option, run_argument, se
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import read_run
 from concertmaster.events import RunResumed
+from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.report.outcome import can_go_on
 from concertmaster.sandbox.supervisor import Guard
@@ -28,7 +29,9 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     repository = Repository.open(repo)
     folder = runs.find_open_run(repository, run)
     found = read_run(folder)  # raises before anything changes if the run cannot be read
-    if not can_go_on(found.state):
+    # A process that was killed at the end may have left worktrees, which a resume removes.
+    ended_well = run_folder.read_owner(folder) is None
+    if ended_well and not can_go_on(found.state):
         console.note(f"run {folder.name} has ended; there is nothing to resume")
         return finish(console, found, repository=repository)
     if not run:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 import signal
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from concertmaster.cli.finish import run_home
 from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
+from concertmaster.cli.prompt_question import PromptAsker, PromptQuestion
 from concertmaster.cli.split_answer import (
     LONGEST_PROMPT,
     SPLIT_SCHEMA,
@@ -25,25 +23,18 @@ from concertmaster.cli.split_answer import (
     describe_part,
     read_split,
 )
-from concertmaster.commands import RunPhase
-from concertmaster.engine.agent_session import AgentQuestion, AgentSession
-from concertmaster.engine.local_run import LocalRun, RunHome, make_context, prepare_agents
-from concertmaster.engine.phase_failure import PhaseFailure
-from concertmaster.engine.run_context import PROMPTS, RunContext
-from concertmaster.errors import Error, Interrupted, Stopped, UsageError
-from concertmaster.files import run_folder
+from concertmaster.engine.local_run import RunHome
+from concertmaster.errors import Interrupted, UsageError
 from concertmaster.files.add_files import add_files, check_folder
 from concertmaster.git.repository import Repository
-from concertmaster.model import Outcome, Phase, Plan, Prompt, Task, Usage
-from concertmaster.planning.checkout import PlanRequest, read_checkout
-from concertmaster.planning.run_settings import keep_settings
+from concertmaster.model import Prompt, Usage
+from concertmaster.planning.checkout import PlanRequest
 from concertmaster.prompts.files import name_prompt, read_prompt
-from concertmaster.prompts.parser import parse_prompt, task_id
+from concertmaster.prompts.parser import parse_prompt
 from concertmaster.report.summary import cost
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
 from concertmaster.text.display import count
-from concertmaster.worktrees.owner import discard_attempt
 
 _BLOB = "prompt"
 _HIDEOUT = ".split-"
@@ -146,15 +137,11 @@ def split_prompt(
     data = read_prompt(path)
     prompt = parse_prompt(data, path=name_prompt(path, repository.root))
     _check(prompt, path)
-    plan = _plan(prompt, asked, repository)
-    agents, _ = prepare_agents(plan, home, guard)
-    with _temporary_folder(home) as temporary:
-        inside = replace(home, cache=temporary / "attempts")
-        run = LocalRun(repository=repository, folder=temporary / "run")
-        context = make_context(plan, run, inside, guard=guard, agents=agents)
-        (context.folder / PROMPTS).mkdir()
-        (context.folder / PROMPTS / _BLOB).write_bytes(data)
-        split, usage = _ask(context, prompt)
+    question = PromptQuestion(
+        verb="split", schema=SPLIT_SCHEMA, read=partial(read_split, opened=prompt.touches)
+    )
+    asker = PromptAsker(asked=asked, repository=repository, home=home, guard=guard)
+    split, usage = asker.ask(prompt, data, question)
     notes = (*split.notes, *_leftovers(prompt, path)) if split.pieces else ()
     return SplitResult(
         prompt=path,
@@ -178,104 +165,6 @@ def _check(prompt: Prompt, path: Path) -> None:
             why=f"it has {len(prompt.text):,} characters, more than {LONGEST_PROMPT:,}",
             next_step="cut it in two by hand, and split both; nothing was started",
         )
-
-
-def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository) -> Plan:
-    """Return a plan of one task, which only reads. It never becomes a run."""
-    base = repository.resolve(asked.base or "HEAD")
-    settings = read_checkout(repository, base, target="", options=asked.options).settings
-    task = Task(
-        id=task_id(prompt.path),
-        prompt=prompt.path,
-        blob=_BLOB,
-        title=prompt.title,
-        estimate_seconds=0.0,
-    )
-    frozen = keep_settings(settings)
-    run = f"split-{secrets.token_hex(4)}"
-    return Plan(run=run, base=base, target="", slots=1, settings=frozen, tasks=(task,))
-
-
-@contextmanager
-def _temporary_folder(home: RunHome) -> Iterator[Path]:
-    """Yield a temporary folder that is removed, even after an interrupt or a signal to end.
-
-    It lies among the attempts, below a folder that other users cannot write to. Runs leave it
-    alone, because its name is that of a draft. Folders that a killed process left are removed
-    first.
-    """
-    home.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for left in home.cache.glob(f"{_HIDEOUT}*"):
-        if (left / "lock").exists() and not run_folder.is_locked(left):
-            with suppress(OSError):  # another process removed it first
-                discard_attempt(left)
-    with (
-        _interrupts(),
-        tempfile.TemporaryDirectory(prefix=_HIDEOUT, dir=home.cache) as name,
-        run_folder.lock_run(Path(name)),
-    ):
-        yield Path(name)
-
-
-@contextmanager
-def _interrupts() -> Iterator[None]:
-    """Treat SIGHUP and SIGTERM as Ctrl-C. A second signal does not interrupt the clean-up."""
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    taken = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
-
-    def interrupt(*_: object) -> NoReturn:
-        for number in taken:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in taken:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, before[number])
-
-
-def _ask(context: RunContext, prompt: Prompt) -> tuple[SplitAnswer, Usage]:
-    (task,) = context.plan.tasks
-    command = RunPhase(task=task, attempt=1, phase=Phase.RESEARCH, base=context.plan.base)
-    worktree = context.worktrees.create(
-        context.plan.base, task=task.id, attempt=1, branch="concertmaster/split"
-    )
-    talk = AgentSession(context=context, command=command, worktree=worktree, tell=_ignore_activity)
-    try:
-        split, _ = talk.ask_for(
-            AgentQuestion(
-                text=talk.say("split"), is_fresh=True, reads_only=True, schema=SPLIT_SCHEMA
-            ),
-            lambda report: read_split(report.final_text, opened=prompt.touches),
-            otherwise="its answer cannot be read",
-        )
-    except PhaseFailure as failure:
-        raise _explain(failure, prompt.path, talk.bill.usage) from failure
-    finally:
-        context.worktrees.remove(worktree.folder)
-    return split, talk.bill.usage
-
-
-def _ignore_activity(task: str, activity: str) -> None:
-    """Ignore the activity of the agent."""
-
-
-def _explain(failure: PhaseFailure, path: str, usage: Usage) -> Error:
-    price = cost(usage)
-    why = f"{failure.reason} (it cost {price})" if price else failure.reason
-    if failure.outcome is Outcome.LIMITED:
-        ends = time.strftime("%H:%M", time.localtime(failure.resumes_at))
-        when = f"after {ends}" if failure.resumes_at else "later"
-        next_step = f"give the command again {when}; nothing was written"
-        return Stopped("the agent has met a usage limit", why=why, next_step=next_step)
-    return Error(
-        f"the agent did not split {path}",
-        why=why,
-        next_step="give the command again, or use another agent; nothing was written",
-    )
 
 
 def _leftovers(prompt: Prompt, path: Path) -> Iterator[str]:

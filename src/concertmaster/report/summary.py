@@ -49,6 +49,8 @@ def say_row(task: TaskRow, ended: RunEnd, *, is_dead: bool = False) -> str:
         return "cancelled"
     if task.state is TaskState.SUCCEEDED and last and last.no_op:
         return "nothing to change"
+    if task.state is TaskState.WAITING and ended is RunEnd.CANCELLED:
+        return "not begun"
     if task.state is TaskState.RUNNING and is_dead:
         return "interrupted"
     return say_state(task.state, ended)

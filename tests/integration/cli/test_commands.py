@@ -20,7 +20,7 @@ from tests.conftest import Project, set_home, wait_until
 AGENT = ("--agent-command", OBEDIENT_COMMAND)
 COMMANDS = (
     "run plan split land resume status report repair cancel watch clean init doctor demo"
-    " logs diff open completion new execute"
+    " logs diff open completion new execute improve"
 ).split()
 
 

@@ -37,6 +37,14 @@ def test_a_cancelled_task_did_not_fail_and_a_task_without_change_did_not_succeed
     assert headline(report).endswith("cancelled; 1 nothing to change, 1 cancelled")
 
 
+def test_a_task_that_never_began_does_not_wait_in_a_cancelled_run() -> None:
+    report = report_on(CancelRequested(at=START + 5), journals.finish(at=7))
+
+    assert report.ended is RunEnd.CANCELLED
+    assert "waiting" not in headline(report)
+    assert "not begun" in headline(report) or "cancelled" in headline(report)
+
+
 def test_nothing_runs_in_a_run_whose_process_is_gone() -> None:
     report = report_on(journals.succeed("one", at=2)[0])
 
