@@ -16,7 +16,7 @@ from itertools import combinations, product
 from pathlib import Path
 from statistics import fmean
 
-from insight_data import Group, read_cooperbench, read_history
+from insight_data import GROUP, Group, read_cooperbench, read_history
 from insight_scores import (
     Guess,
     Pair,
@@ -34,8 +34,8 @@ from concertmaster.git.repository import Repository
 from concertmaster.insight.calibration import Calibration
 from concertmaster.insight.foresight import foresee as foresee_files
 from concertmaster.model import FootprintEntry
-from concertmaster.planning import planner
 from concertmaster.planning.collisions import meet
+from concertmaster.planning.price import keep_apart, worth_excluding
 from concertmaster.prompts.parser import parse_prompt
 
 SLOTS = 4  # of the plans whose exclusions are judged
@@ -49,7 +49,6 @@ class Foreseen:
     footprints: tuple[tuple[FootprintEntry, ...], ...]
     seconds: float
     learnt: Calibration
-    above: float  # the P(collision) above which the planner keeps two tasks apart
 
 
 def foresee(group: Group, cache: Path) -> Foreseen:
@@ -67,7 +66,6 @@ def foresee(group: Group, cache: Path) -> Foreseen:
         footprints=found,
         seconds=time.monotonic() - started,
         learnt=seen.calibration,
-        above=planner.worth_excluding(len(prompts), slots=SLOTS),
     )
 
 
@@ -82,14 +80,16 @@ def guesses_of(foreseen: Foreseen) -> list[Guess]:
 def pairs_of(foreseen: Foreseen) -> list[Pair]:
     """Return all pairs of the group."""
     cases = foreseen.group.cases
+    pairs = [*combinations(range(len(cases)), 2)]
+    met = [meet(foreseen.footprints[a], foreseen.footprints[b], foreseen.learnt) for a, b in pairs]
+    kept = keep_apart(met, tasks=len(cases), slots=SLOTS)
     found = []
-    for a, b in combinations(range(len(cases)), 2):
-        chance = meet(foreseen.footprints[a], foreseen.footprints[b], foreseen.learnt)
+    for number, ((a, b), chance) in enumerate(zip(pairs, met, strict=True)):
         found.append(
             Pair(
                 share=chance.share,
                 collision=chance.collision,
-                apart=chance.collision > foreseen.above,
+                apart=number in kept,
                 shares=bool(cases[a].actual & cases[b].actual),
                 conflicts=foreseen.group.conflicts.get((a, b)),
             )
@@ -104,7 +104,7 @@ def unrelated_parallel(foreseen: Sequence[Foreseen]) -> float | None:
         for a, b in product(range(len(one.group.cases)), range(len(other.group.cases))):
             if not one.group.cases[a].actual & other.group.cases[b].actual:
                 chance = meet(one.footprints[a], other.footprints[b], one.learnt)
-                parallel.append(chance.collision <= one.above)
+                parallel.append(chance.collision <= worth_excluding(GROUP, slots=SLOTS))
     return fmean(parallel) if parallel else None
 
 

@@ -78,12 +78,16 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FootprintEntry:
-    """A path that a task is predicted to touch; `lines` is first and last, counted from 1."""
+    """A path that a task is predicted to touch; `lines` is first and last, counted from 1.
+
+    `definitions` are those that the prompt points at, each with its share, the largest first.
+    """
 
     path: str
     probability: float
     reason: str
     lines: tuple[int, int] | None = None
+    definitions: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

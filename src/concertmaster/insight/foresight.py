@@ -11,7 +11,7 @@ from concertmaster.insight import footprint
 from concertmaster.insight.calibration import Calibration, chance
 from concertmaster.insight.facts_cache import FactsCache, NoCache
 from concertmaster.insight.ranking import best_of, gather
-from concertmaster.insight.regions import find_region
+from concertmaster.insight.regions import find_definitions, find_region
 from concertmaster.insight.replay import (
     LEAST,
     LEAST_COMMITS,
@@ -105,6 +105,7 @@ def _forecast(
     named, notes = footprint.predict(prompt, tree=tree)
     said = {entry.path: entry.probability for entry in named}
     rows = measure(signals, prompt.text, said, known.weights)
+    words = read_query(prompt.text, {}).words
     chances = {path: chance(known.weights, row) for path, row in rows.items()}
     likely = [path for path in best_of(chances, MOST_ENTRIES) if chances[path] >= LEAST]
     entries = {
@@ -113,6 +114,7 @@ def _forecast(
             probability=round(chances[path], 4),
             reason=_say_why(rows[path], known.weights),
             lines=find_region(prompt.text, signals.view.facts[path]),
+            definitions=find_definitions(prompt.text, words, signals.view.facts[path]),
         )
         for path in likely
         if path not in ours
@@ -129,8 +131,12 @@ def _joined(named: FootprintEntry, found: FootprintEntry | None) -> FootprintEnt
     """Return the entry of a file that the prompt names and other signals may point at."""
     if found is None or named.probability <= footprint.SPARED:
         return named
-    lines = named.lines or found.lines
-    return replace(named, probability=max(named.probability, found.probability), lines=lines)
+    return replace(
+        named,
+        probability=max(named.probability, found.probability),
+        lines=named.lines or found.lines,
+        definitions=found.definitions,
+    )
 
 
 def _say_why(row: Row, weights: Sequence[float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,12 @@ from concertmaster.model import FootprintEntry
 CONFLICT_IN_SHARED_FILE = 0.765
 CONFLICT_NEARBY = 0.9  # their lines touch
 CONFLICT_APART = 0.25  # their lines do not touch, but the lines are a guess
+# Log-odds of a conflict in a file by the likeness of the definitions that two prompts point at,
+# from 396 pairs of CooperBench.
+CONFLICT_BIAS = -1.14
+CONFLICT_SLOPE = 3.04
 SURE = 0.8  # a file that a prompt names or declares; such files are independent of the rest
+HISTORY_WEIGHT = 0.25  # of how often changes of the file lay side by side, in log-odds
 EVIDENCE = 6.0  # pairs of past commits that count as much as these rates
 NEAR_LINES = 3
 CAUSE = 0.3  # of the worst path; others do not account for a collision
@@ -103,12 +109,36 @@ def conflict_rate(
     if posixpath.basename(one.path).lower() in HARMLESS_NAMES:
         return CONFLICT_IN_HARMLESS_FILE
     near, pairs = close.get(one.path, (0, 0))
-    return (near + EVIDENCE * _expected_rate(one, other)) / (pairs + EVIDENCE)
+    usual = (near + EVIDENCE * CONFLICT_IN_SHARED_FILE) / (pairs + EVIDENCE)
+    by_place = _expected_rate(one, other)
+    if by_place is None:
+        return usual
+    shift = HISTORY_WEIGHT * (_log_odds(usual) - _log_odds(CONFLICT_IN_SHARED_FILE))
+    sure = one.probability * other.probability  # where the file is a guess, the place is another
+    return sure * _chance(_log_odds(by_place) + shift) + (1.0 - sure) * usual
 
 
-def _expected_rate(one: FootprintEntry, other: FootprintEntry) -> float:
-    """Return P(conflict) by the lines of two entries of one path."""
+def _log_odds(chance: float) -> float:
+    return math.log(chance / (1.0 - chance))
+
+
+def _chance(log_odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-log_odds))
+
+
+def _expected_rate(one: FootprintEntry, other: FootprintEntry) -> float | None:
+    """Return P(conflict) by the places in the file that two entries tell, None without any."""
+    if one.definitions and other.definitions:
+        alike = _likeness(dict(one.definitions), dict(other.definitions))
+        return _chance(CONFLICT_BIAS + CONFLICT_SLOPE * alike)
     if one.lines is None or other.lines is None:
-        return CONFLICT_IN_SHARED_FILE
+        return None
     apart = max(one.lines[0], other.lines[0]) - min(one.lines[1], other.lines[1])
     return CONFLICT_NEARBY if apart <= NEAR_LINES else CONFLICT_APART
+
+
+def _likeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """Return the cosine of two sets of shares, between 0 and 1."""
+    common = sum(share * other.get(name, 0.0) for name, share in one.items())
+    lengths = [math.sqrt(sum(share * share for share in each.values())) for each in (one, other)]
+    return common / (lengths[0] * lengths[1]) if common else 0.0

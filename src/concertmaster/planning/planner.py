@@ -23,18 +23,13 @@ from concertmaster.model import (
     Task,
 )
 from concertmaster.planning import estimates, scheduler
-from concertmaster.planning.collisions import NOTHING_LEARNT, meet
+from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, meet
 from concertmaster.planning.estimates import Sample
+from concertmaster.planning.price import keep_apart
 from concertmaster.planning.slots import SlotCapacity, choose_slots
 from concertmaster.prompts.other_tools import same_task
 from concertmaster.text.display import count
 
-# In units of a task. A collision costs a repair, which is one more attempt at the later task, and
-# the second merge and check. An exclusion costs the wait of the later task, half of the earlier one
-# on average, as far as no other task can use the slot.
-REPAIR = 1.5
-WAIT = 0.5
-LEAST_WORTH_EXCLUDING = 0.15  # below this, chances are too vague to keep tasks apart
 _MOST_KEYS = 20  # of other tools, that a note names
 
 
@@ -103,18 +98,8 @@ def make_plan(
         notes=(*draft.notes, *_note_other_tools(candidates), *absent, *dropped),
     )
     cores = capacity.cores if capacity else filled.slots
-    above = worth_excluding(len(tasks), slots=cores)
-    found = _exclusions(filled, learnt=known.learnt, above=above)
+    found = _exclusions(filled, learnt=known.learnt, slots=cores)
     return _scheduled(replace(filled, exclusions=found), capacity)
-
-
-def worth_excluding(tasks: int, *, slots: int) -> float:
-    """Return the P(collision) above which a wait costs less than a repair.
-
-    The more tasks there are for each slot, the less a task that waits leaves idle.
-    """
-    idle = min(1.0, slots / tasks) if tasks else 1.0
-    return max(LEAST_WORTH_EXCLUDING, WAIT * idle / REPAIR)
 
 
 def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sample]) -> Task:
@@ -269,28 +254,39 @@ def _soft_needs(
     return tuple(kept), tuple(notes)
 
 
-def _exclusions(plan: Plan, *, learnt: Calibration, above: float) -> tuple[Exclusion, ...]:
-    """Return the pairs that are likely to collide and are not ordered already."""
-    ordered = _ordered_pairs(plan)
+def _exclusions(plan: Plan, *, learnt: Calibration, slots: int) -> tuple[Exclusion, ...]:
+    """Return the pairs that are worth keeping apart and are not ordered already."""
+    tasks = {task.id: task for task in plan.tasks}
+    pairs = _sharing_pairs(plan)
+    meetings = {(a, b): meet(tasks[a].footprint, tasks[b].footprint, learnt) for a, b in pairs}
+    kept = keep_apart([meetings[pair] for pair in pairs], tasks=len(tasks), slots=slots)
+    return tuple(
+        Exclusion(
+            tasks=pair,
+            probability=round(meetings[pair].collision, 3),
+            reason=_say_why(meetings[pair]),
+        )
+        for number, pair in enumerate(pairs)
+        if number in kept
+    )
+
+
+def _sharing_pairs(plan: Plan) -> list[tuple[str, str]]:
+    """Return the pairs with a common path and without an order, in the order of the tasks."""
     users: defaultdict[str, set[str]] = defaultdict(set)
     for task in plan.tasks:
         for entry in task.footprint:
             users[entry.path].add(task.id)
-    tasks = {task.id: task for task in plan.tasks}
-    rank = {task: number for number, task in enumerate(tasks)}
+    rank = {task.id: number for number, task in enumerate(plan.tasks)}
     pairs = {
         pair for u in users.values() for pair in combinations(sorted(u, key=rank.__getitem__), 2)
     }
-    found = []
-    for a, b in sorted(pairs - ordered, key=lambda pair: (rank[pair[0]], rank[pair[1]])):
-        meeting = meet(tasks[a].footprint, tasks[b].footprint, learnt)
-        if meeting.collision > above:
-            likely = "are likely to" if meeting.collision > 0.5 else "may"
-            reason = f"both {likely} change {_name_paths(meeting.paths)}"
-            found.append(
-                Exclusion(tasks=(a, b), probability=round(meeting.collision, 3), reason=reason)
-            )
-    return tuple(found)
+    return sorted(pairs - _ordered_pairs(plan), key=lambda pair: (rank[pair[0]], rank[pair[1]]))
+
+
+def _say_why(meeting: Meeting) -> str:
+    likely = "are likely to" if meeting.collision > 0.5 else "may"
+    return f"both {likely} change {_name_paths(meeting.paths)}"
 
 
 def _ordered_pairs(plan: Plan) -> set[tuple[str, str]]:

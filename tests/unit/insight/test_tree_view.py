@@ -6,8 +6,9 @@ import pytest
 
 from concertmaster.insight.file_facts import NOTHING, study_file
 from concertmaster.insight.history import MOST_FILES, ChangeStatistics, PastCommit
-from concertmaster.insight.regions import find_region
+from concertmaster.insight.regions import find_definitions, find_region
 from concertmaster.insight.tree_view import TreeView, is_test
+from concertmaster.insight.words import count_words
 
 
 def commits(*changes: str) -> tuple[PastCommit, ...]:
@@ -106,3 +107,13 @@ def test_a_region_is_that_of_the_definitions_that_a_text_names(
     text: str, lines: tuple[int, int] | None
 ) -> None:
     assert find_region(text, study_file(CODE)) == lines
+
+
+def test_a_prompt_points_at_definitions_by_name_and_by_words() -> None:
+    facts = study_file(b"def read_rows():\n    x\n\ndef write():\n    y\n\ndef other(): ...\n")
+    text = "`write` should read the rows again"
+    found = dict(find_definitions(text, count_words(text), facts))
+
+    assert found.keys() == {"write", "read_rows"}
+    assert found["write"] > found["read_rows"] > 0.0
+    assert sum(found.values()) == pytest.approx(1.0, abs=0.01)

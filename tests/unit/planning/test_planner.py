@@ -13,13 +13,8 @@ from concertmaster.errors import UsageError
 from concertmaster.insight.calibration import Calibration
 from concertmaster.model import FootprintEntry, Plan, Prompt, RunSettings
 from concertmaster.planning.collisions import NOTHING_LEARNT
-from concertmaster.planning.planner import (
-    Candidate,
-    Experience,
-    SoftOrder,
-    make_plan,
-    worth_excluding,
-)
+from concertmaster.planning.planner import Candidate, Experience, SoftOrder, make_plan
+from concertmaster.planning.price import worth_excluding
 
 
 def candidate(
@@ -247,26 +242,36 @@ def test_a_changelog_is_a_file_as_any_other() -> None:
     assert apart(found) == ["ab"]
 
 
-def test_a_wait_is_worth_less_than_a_repair_the_more_tasks_there_are_for_each_slot() -> None:
-    prices = [worth_excluding(tasks, slots=4) for tasks in (0, 2, 4, 6, 8, 100)]
-
-    assert prices[0] == prices[1] == prices[2] > prices[3] > prices[4] >= prices[5] > 0.0
-
-
 def test_a_pair_is_excluded_only_where_a_collision_costs_more_than_the_wait() -> None:
-    two = [candidate(f"{name}.md", edits="x", probability=0.35) for name in "ab"]
+    two = [candidate(f"{name}.md", edits="x", probability=0.4) for name in "ab"]
     others = [candidate(f"{name}.md", edits=name) for name in "cdefghijkl"]
 
-    assert apart(plan(*two)) == []
+    assert apart(plan(*two)) == []  # both slots would be free
     assert apart(plan(*two, *others)) == ["ab"]
 
 
 def test_what_collided_less_than_expected_in_the_past_is_kept_apart_less() -> None:
     two = [candidate(f"{name}.md", edits="x") for name in "ab"]
 
-    assert apart(plan(*two, learnt=Calibration(close={"x": (0, 300)}))) == []
+    assert apart(plan(*two, learnt=Calibration(close={"x": (0, 3000)}))) == []
     (known,) = plan(*two, learnt=Calibration(close={"x": (300, 300)})).exclusions
     assert known.probability > plan(*two).exclusions[0].probability
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"), [("f g", "f g", True), ("f", "g", False), ("f g", "g h", True)]
+)
+def test_changes_of_the_same_definitions_collide_more_often(
+    one: str, other: str, alike: bool
+) -> None:
+    def edits(path: str, names: str) -> Candidate:
+        made = candidate(path, edits="x")
+        shares = tuple((name, 1 / len(names.split())) for name in names.split())
+        return replace(made, footprint=(replace(made.footprint[0], definitions=shares),))
+
+    found = plan(edits("a.md", one), edits("b.md", other), slots=2)
+
+    assert bool(found.exclusions) is alike
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""The price of keeping two tasks apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from concertmaster.planning.collisions import Meeting
+from concertmaster.planning.price import keep_apart, worth_excluding
+
+
+def meeting(collision: float, share: float = 1.0) -> Meeting:
+    return Meeting(share=share, collision=collision, paths=("x",))
+
+
+def test_a_wait_costs_less_the_more_tasks_there_are_for_each_slot() -> None:
+    prices = [worth_excluding(tasks, slots=4) for tasks in (1, 2, 3, 4, 1000)]
+
+    assert prices == sorted(prices, reverse=True)
+    assert prices[0] > prices[2] > prices[-1] > 0.0
+
+
+def test_a_wait_costs_more_where_most_pairs_wait_already() -> None:
+    prices = [worth_excluding(8, slots=4, density=share / 10) for share in range(11)]
+
+    assert prices == sorted(prices)
+    assert prices[0] < prices[-1]
+    assert worth_excluding(8, slots=4, density=1.0, certainty=0.2) < prices[-1]
+
+
+def test_the_likeliest_collisions_are_kept_apart_first() -> None:
+    chances = [0.3, 0.9, 0.3, 0.35, 0.9, 0.3]
+    kept = keep_apart([meeting(chance) for chance in chances], tasks=4, slots=8)
+
+    assert {1, 4} <= kept
+    assert len(kept) < 6
+
+
+@pytest.mark.parametrize("tasks", [0, 1, 2])
+def test_few_tasks_have_few_pairs(tasks: int) -> None:
+    pairs = [meeting(0.9)] * (tasks * (tasks - 1) // 2)
+
+    assert len(keep_apart(pairs, tasks=tasks, slots=4)) == len(pairs)
