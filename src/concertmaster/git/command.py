@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +26,7 @@ SYMLINK = "120000"
 OWNER = "CONCERTMASTER_OWNER"  # environment variable of each git process: the pid of our process
 _PIPE = -1  # subprocess.PIPE; only sandbox.supervisor may import subprocess
 STDERR_TAIL = 2000
+LONGEST_SECONDS = 900.0  # of a command on the files of a worktree
 _ALWAYS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -79,6 +83,8 @@ class Git:
         self._environment = _ENVIRONMENT | (_PRIVATE_ENVIRONMENT if private else {})
         self._environment |= {name: str(path) for name, path in places.items() if path}
         self._environment |= {OWNER: str(os.getpid())}
+        # An agent may have put anything into the files that git opens there.
+        self._limit_seconds = LONGEST_SECONDS if work_tree else None
 
     def run(
         self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
@@ -93,11 +99,15 @@ class Git:
         return decode(answer.out).removesuffix("\n")
 
     def ask(
-        self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        limit_seconds: float | None = None,
     ) -> GitAnswer:
         """Return the result, whatever the exit code.
 
-        Raises EnvironmentFault when git is not installed.
+        Raises EnvironmentFault when git is not installed, GitTimeout when it takes too long.
         """
         try:
             # A session of its own: Ctrl-C must not kill git while it writes the user's files.
@@ -112,8 +122,36 @@ class Git:
             raise EnvironmentFault(
                 "git was not found", why=str(error), next_step="install git 2.39 or later"
             ) from error
-        out, err = process.communicate(stdin or b"")
+        seconds = limit_seconds or self._limit_seconds
+        with _time_limit(process.pid, seconds) as is_over:
+            out, err = process.communicate(stdin or b"")
+        if is_over.is_set():
+            raise GitTimeout(f"git {args[0]} did not end", why=f"it ran for {seconds:g} seconds")
         return GitAnswer(code=process.returncode, out=out, err=decode(err))
+
+
+class GitTimeout(GitFault):
+    """A git command that was ended because it took too long."""
+
+
+@contextmanager
+def _time_limit(pid: int, seconds: float | None) -> Iterator[threading.Event]:
+    """Kill the process and its session after the time; yield whether that has happened."""
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+    timer = threading.Timer(seconds or 0.0, end)
+    timer.daemon = True
+    if seconds is not None:
+        timer.start()
+    try:
+        yield is_over
+    finally:
+        timer.cancel()
 
 
 def git_fault(command: str, answer: GitAnswer) -> GitFault:

@@ -224,8 +224,8 @@ class _Running:
         """Read the output until the guard has answered; kill a guard that does not answer."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.control, selectors.EVENT_READ)
-            if output.pipe is not None:
-                selector.register(output.pipe, selectors.EVENT_READ)
+            for pipe in output.pipes:
+                selector.register(pipe, selectors.EVENT_READ)
             while self._pass_on(selector, output):
                 if not self._keep_time():
                     self._kill_guard()
@@ -237,7 +237,7 @@ class _Running:
             if key.fileobj is self.control:
                 if not self._hear():
                     return False
-            elif not output.pump():
+            elif not output.pump(key.fd):
                 selector.unregister(key.fileobj)
         return True
 

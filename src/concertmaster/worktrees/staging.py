@@ -7,15 +7,26 @@ their configuration names.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from concertmaster.errors import GitFault
-from concertmaster.git.command import Git, GitAnswer, git_fault, parse_object_id, split_records
+from concertmaster.git.command import (
+    Git,
+    GitAnswer,
+    GitTimeout,
+    git_fault,
+    parse_object_id,
+    split_records,
+)
 from concertmaster.sandbox.users import Account
-from concertmaster.worktrees.removal import allow_entry, is_folder, walk_folders
+from concertmaster.worktrees.removal import allow_entry, is_folder, remove_special, walk_folders
 
+PATIENCE_SECONDS = 3.0  # then we look for what git may wait for, such as a pipe
+LARGEST_FILE_BYTES = 1 << 30
 DEEPEST_REPOSITORY = 10  # repositories inside each other
 _CHANGED = ("--others", "--modified", "--deleted", "--exclude-standard")
 
@@ -59,8 +70,9 @@ class Staging:
         repositories, more = self._open_repositories(inner)
         paths = list(dict.fromkeys((*plain, *more)))
         foreign = [path for path in paths if self._is_foreign(self._files / path)]
-        refused: dict[str, str] = {}
-        self._update(sorted({*paths} - {*foreign}), refused)
+        large = [path for path in paths if _is_large(self._files / path)]
+        refused = dict.fromkeys(large, f"it is larger than {LARGEST_FILE_BYTES >> 30} GiB")
+        self._update(sorted({*paths} - {*foreign, *large}), refused)
         notes = (
             *(f"{path} is left out: it is another user's" for path in sorted(foreign)),
             *(f"{path} is left out: {reason}" for path, reason in sorted(refused.items())),
@@ -76,18 +88,31 @@ class Staging:
         )
 
     def _list_changes(self, parent: str) -> list[str]:
-        found = self._git.ask("ls-files", "-z", *_CHANGED) if self._index.exists() else None
+        found = self._ask(self._git, "ls-files", "-z", *_CHANGED) if self._index.exists() else None
         if found is None or found.code != 0:
             self._index.unlink(missing_ok=True)
             self._git.run("read-tree", parse_object_id(parent))
-            found = self._git.ask("ls-files", "-z", *_CHANGED)
+            found = self._ask(self._git, "ls-files", "-z", *_CHANGED)
         if "Permission denied" in found.err:
             walk_folders(self._files)
-            found = self._git.ask("ls-files", "-z", *_CHANGED)
+            found = self._ask(self._git, "ls-files", "-z", *_CHANGED)
         # A folder that stays closed would show its files as deleted.
         if found.code != 0 or "Permission denied" in found.err:
             raise git_fault("ls-files", found)
         return split_records(found.out)
+
+    def _ask(self, git: Git, *arguments: str) -> GitAnswer:
+        """Ask git about the files; it is asked again without the pipes that it may wait for.
+
+        Git opens every .gitignore and .gitattributes, whatever it is.
+        """
+        try:
+            return git.ask(*arguments, limit_seconds=PATIENCE_SECONDS)
+        except GitTimeout:
+            for entry in walk_folders(self._files):
+                with suppress(OSError):
+                    remove_special(entry)
+            return git.ask(*arguments)
 
     def _open_repositories(self, folders: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         """Return the repositories in the folders and inside them, and all their files."""
@@ -117,7 +142,8 @@ class Staging:
             index=self._index.with_name(f"{self._index.name}.none"),
             private=True,
         )
-        found = git.ask("-C", str(inside), "ls-files", "-z", "--others", "--exclude-standard")
+        arguments = ("ls-files", "-z", "--others", "--exclude-standard")
+        found = self._ask(git, "-C", str(inside), *arguments)
         if found.code != 0 or "Permission denied" in found.err:
             raise git_fault("ls-files", found)
         yield from (f"{folder}{path}" for path in split_records(found.out))
@@ -168,9 +194,7 @@ class Staging:
         What was there before stays, since nobody removed it, unless something else took its place.
         """
         place = self._files / path
-        for way in (*reversed(place.parents), place):
-            if way.is_relative_to(self._files):
-                allow_entry(way)
+        _allow_way(self._files, path)
         answer = self._update_index([path])
         if answer.code == 0:
             return {}
@@ -184,6 +208,27 @@ class Staging:
     def _update_index(self, paths: Sequence[str]) -> GitAnswer:
         options = ("--add", "--remove", "--replace", "-z", "--stdin")
         return self._git.ask("update-index", *options, stdin=_lines(paths))
+
+
+def _allow_way(top: Path, path: str) -> None:
+    """Make the folders on the way to the path, and what lies there, accessible.
+
+    A link is not followed: what it leads to is not the attempt's.
+    """
+    place = top
+    for part in PurePath(path).parts:
+        place /= part
+        if os.path.islink(place):  # noqa: PTH114  the path may be too long, which is no link
+            return
+        allow_entry(place)
+
+
+def _is_large(place: Path) -> bool:
+    try:
+        found = place.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > LARGEST_FILE_BYTES
 
 
 def _is_special(place: Path) -> bool:

@@ -72,6 +72,23 @@ def test_a_flood_of_output_is_read_in_bounded_memory_and_logged_to_the_limit(
     )
 
 
+@pytest.mark.parametrize("stream", ["the log of a check", "the errors of an agent"])
+def test_what_is_not_read_line_by_line_has_a_limit_and_keeps_its_end(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    monkeypatch.setattr(output, "LOG_LIMIT_BYTES", 1 << 20)
+    is_agent = stream == "the errors of an agent"
+    lines: list[bytes] = []
+    where, on_line = (">&2", lines.append) if is_agent else ("", None)
+    script = f"(yes x | head -c {8 << 20}; echo the result) {where}"
+    assert run(script, on_line=on_line).ok
+    log = (tmp_path / ("log.stderr" if is_agent else "log")).read_bytes()
+    assert len(log) < (1 << 20) + output.TAIL_BYTES + 100
+    assert log.endswith(b"x\nthe result\n")
+    assert log.count(b" more bytes of output were dropped]") == 1
+    assert lines == []
+
+
 def test_an_endless_line_is_cut_and_garbage_passes_unharmed(run: Run, tmp_path: Path) -> None:
     lines: list[bytes] = []
     ended = run(
