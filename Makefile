@@ -14,7 +14,7 @@ WORKFLOWS := .cache/workflows/.installed
 AGENTS := $(patsubst %,.cache/agents/%/.installed,codex gemini opencode copilot pi aider)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint format types fast matrix crash e2e image bench demo claude agents schema docs pictures lock clean
+.PHONY: real help setup test lint format types fast matrix crash e2e image bench demo claude agents schema docs pictures lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ claude: $(CLAUDE) ## the real agent CLI, for the tests that drive it
 
 agents: setup claude $(AGENTS) ## every real agent CLI against scripted endpoints, and a table of outcomes
 	$(BIN)/pytest -n 4 --dist worksteal -m agents tests/real_agents
+
+real: setup ## init, doctor and run on clones of the repositories in DIR
+	$(BIN)/python benchmarks/real.py $(DIR)
 
 schema: setup ## write the JSON schema of concertmaster.yml anew
 	$(BIN)/python schemas/write_schema.py

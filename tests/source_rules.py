@@ -72,23 +72,21 @@ SHELL = frozenset(
     cli.report cli.resume cli.run cli.run_task cli.split cli.status cli.watch
     clock
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.budget_check
-    engine.credential_files
-    engine.diagnosis
-    engine.event_loop engine.integrator engine.journal engine.local_run engine.logs
-    engine.phase_failure engine.phase_runner engine.reading_tree engine.recorded_run
-    engine.repair engine.resource_monitor engine.reviewer engine.run_context engine.signals
-    engine.task_material
+    engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
+    engine.local_run engine.logs engine.phase_failure engine.phase_runner engine.reading_tree
+    engine.recorded_run engine.repair engine.resource_monitor engine.reviewer engine.run_context
+    engine.signals engine.task_material engine.trial
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.conversion git.kept_records git.line_counts git.remote
-    git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay git.tree_size
+    git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
+    git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows
     insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay
     insight.repository_reader
     landing.change_limits landing.merges landing.target_branch
     planning.build_plan planning.checkout planning.first_prompt planning.past_runs
-    planning.prose_order
-    planning.run_settings
+    planning.prose_order planning.run_settings
     prompts.files
     report.html
     retry
@@ -100,9 +98,8 @@ SHELL = frozenset(
     terminal.console terminal.live
     watch.follow watch.poller
     worktrees.file_listing worktrees.included_files worktrees.manager worktrees.owner
-    worktrees.phase_start
-    worktrees.place worktrees.removal worktrees.staging worktrees.strays worktrees.variables
-    worktrees.worktree
+    worktrees.phase_start worktrees.place worktrees.removal worktrees.staging worktrees.strays
+    worktrees.variables worktrees.worktree
     """.split()
 )
 # Beyond "one module each", which holds for every outside library.

@@ -165,6 +165,8 @@ def _sort_worktrees(
 
 def _reason_to_keep(run: _EndedRun | None, owner: AttemptOwner) -> str:
     """Return why the worktree must stay, "" if it can be removed."""
+    if run is None and owner.task == TRAIN:
+        return ""
     if run is None:
         return "its run is gone, so nobody knows whether its work is saved; look, then delete it"
     if run.is_held:

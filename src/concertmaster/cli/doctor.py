@@ -12,10 +12,11 @@ import click
 
 from concertmaster.cli.doctor_agents import look_at_agents
 from concertmaster.cli.doctor_finding import DoctorFinding
-from concertmaster.cli.options import json_option, repo_option
+from concertmaster.cli.finish import try_checkout
+from concertmaster.cli.options import json_option, repo_option, try_option
 from concertmaster.errors import EnvironmentFault, Error
 from concertmaster.git.repository import Repository
-from concertmaster.planning.checkout import PlanRequest, open_checkout
+from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout, read_checkout
 from concertmaster.sandbox.resource_limits import LIMITS
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.declarations import FILE_NAMES
@@ -25,17 +26,19 @@ from concertmaster.worktrees.place import choose_place
 
 
 def examine_machine(
-    path: Path, *, cache: Path, environment: Mapping[str, str]
+    path: Path, *, cache: Path, environment: Mapping[str, str], tries: bool = False
 ) -> tuple[DoctorFinding, ...]:
     """Return findings on everything that a run on `path` needs.
 
-    They are the repository, the agents, the guard, and the place of worktrees and its room.
+    They are the repository, the agents, the guard, and the place of worktrees and its room. With
+    `tries`, setup and check are run once in a fresh worktree.
     """
     return (
         *_look_at_repository(path),
         *look_at_agents(environment),
         _look_at_guard(environment),
         *_look_at_place(path, cache),
+        *(_look_at_commands(path) if tries else ()),
     )
 
 
@@ -62,21 +65,67 @@ def _look_at_repository(path: Path) -> Iterator[DoctorFinding]:
         next_step="" if who else "git config user.name ... && git config user.email ...",
         is_needed=False,
     )
-    head = repository.resolve("HEAD")
-    settings = [name for name in FILE_NAMES if repository.read_file(head, name) is not None]
+    yield from _look_at_settings(repository)
+
+
+def _look_at_settings(repository: Repository) -> Iterator[DoctorFinding]:
+    """Yield whether settings are committed, and whether a run can read them."""
+    try:
+        checkout = _open(repository)
+    except Error as error:
+        yield _from_error("settings", error)
+        return
+    names = [name for name in FILE_NAMES if name in checkout.paths]
+    waiting = [name for name in FILE_NAMES if _is_changed(checkout, name)]
+    if waiting:
+        words = f"{waiting[0]} has changes that are not committed, and a run reads the commit"
+        step = f"git add {waiting[0]} && git commit -m Settings -- {waiting[0]}"
+    elif names:
+        words, step = f"{names[0]} is committed", ""
+    else:
+        words = "no concertmaster.yml is committed"
+        step = "write one with `concertmaster init`, or give --check"
+    is_fine = bool(names) and not waiting
     yield DoctorFinding(
-        name="settings",
-        is_fine=bool(settings),
-        words=f"{settings[0]} is committed" if settings else "no concertmaster.yml is committed",
-        next_step="" if settings else "commit one with a line `check: ...`, or give --check",
-        is_needed=False,
+        name="settings", is_fine=is_fine, words=words, next_step=step, is_needed=False
+    )
+
+
+def _open(repository: Repository) -> Checkout:
+    """Return the commit that a run would start from, or HEAD where it is detached."""
+    asked = PlanRequest(repository=repository.root, prompts=(), options={})
+    if repository.current_branch() is not None:
+        return open_checkout(asked)
+    return read_checkout(repository, repository.resolve("HEAD"), target="", options={})
+
+
+def _is_changed(checkout: Checkout, name: str) -> bool:
+    """Return whether the file in the checkout is another than that of the commit."""
+    place = checkout.repository.root / name
+    if not place.is_file():
+        return False
+    return place.read_bytes() != checkout.repository.read_file(checkout.commit, name)
+
+
+def _look_at_commands(path: Path) -> Iterator[DoctorFinding]:
+    """Yield what came of setup and check in a fresh worktree."""
+    try:
+        checkout = _open(Repository.open(path))
+        with Guard() as guard:
+            found = try_checkout(checkout, guard)
+    except Error as error:
+        yield _from_error("check", error)
+        return
+    step = "" if found.has_passed else "mend `setup` and `check`, then commit"
+    yield DoctorFinding(
+        name="check", is_fine=found.has_passed, words=found.sentence(), next_step=step
     )
 
 
 def _look_at_place(path: Path, cache: Path) -> Iterator[DoctorFinding]:
     try:
         repository = Repository.open(path)
-        wanted = open_checkout(PlanRequest(repository=path, prompts=(), options={})).settings
+        wanted = _open(repository).settings
         place = choose_place(
             *(repository.root, repository.name),
             wanted=wanted.worktrees,
@@ -129,11 +178,17 @@ def _from_error(name: str, error: Error) -> DoctorFinding:
 
 @click.command()
 @repo_option
+@try_option
 @json_option
 @click.pass_obj
-def doctor(console: Console, /, repo: Path, json: bool) -> int:
-    """Say what this machine lacks for a run."""
-    found = examine_machine(repo, cache=find_cache(), environment=read_environment())
+def doctor(console: Console, /, repo: Path, no_try: bool, json: bool) -> int:
+    """Say what this machine lacks for a run.
+
+    Setup and check are tried once in a fresh worktree.
+    """
+    found = examine_machine(
+        repo, cache=find_cache(), environment=read_environment(), tries=not no_try
+    )
     console.result("\n".join(finding.sentence() for finding in found), [*map(asdict, found)])
     unfit = any(finding.is_needed and not finding.is_fine for finding in found)
     return EnvironmentFault.exit_code if unfit else 0

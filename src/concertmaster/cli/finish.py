@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import RecordedRun, current_report, write_report
 from concertmaster.engine.task_material import collect_material
+from concertmaster.engine.trial import Trial, try_commands
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
+from concertmaster.planning.checkout import Checkout
+from concertmaster.planning.run_settings import draft_plan
 from concertmaster.report.html import render_report
 from concertmaster.report.outcome import exit_code
 from concertmaster.sandbox.supervisor import Guard
@@ -25,6 +30,13 @@ def run_plan(console: Console, planned: Planned, guard: Guard) -> int:
         home = run_home(find_place(planned.repository, planned.plan).folder)
         run = runs.start_run(planned, home, progress=progress, guard=guard)
     return finish(console, run)
+
+
+def try_checkout(checkout: Checkout, guard: Guard) -> Trial:
+    """Try the setup and the check of the checkout's commit. Raises UsageError without a check."""
+    plan = replace(draft_plan(checkout, run="", requester=""), run=f"trial-{secrets.token_hex(4)}")
+    home = run_home(find_place(checkout.repository, plan).folder)
+    return try_commands(plan, checkout.repository, home, guard=guard)
 
 
 def run_home(attempts: Path | None = None) -> runs.RunHome:

@@ -8,13 +8,22 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import click
 
-from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
+from concertmaster.cli.finish import try_checkout
+from concertmaster.cli.options import (
+    given_settings,
+    json_option,
+    repo_option,
+    setting_option,
+    try_option,
+)
+from concertmaster.engine.trial import Trial
 from concertmaster.errors import UsageError
 from concertmaster.files.add_files import add_files
 from concertmaster.git.repository import Repository
@@ -22,7 +31,8 @@ from concertmaster.planning.checkout import Checkout, PlanRequest
 from concertmaster.planning.first_prompt import TODO, FirstPrompt, draft_first_prompt
 from concertmaster.planning.run_settings import fill_commands, freeze_settings
 from concertmaster.report.outcome import NextStep
-from concertmaster.settings.declarations import FILE_NAMES
+from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings.declarations import FILE_NAMES, Settings
 from concertmaster.terminal.console import Console
 from concertmaster.text.display import count
 
@@ -47,6 +57,7 @@ class InitFiles:
     missing: Mapping[str, bytes]
     there: tuple[str, ...]
     has_workflow: bool
+    trial: Trial | None = None
 
     def sentences(self) -> Iterator[str]:
         """Yield lines that say what was written and what to do next.
@@ -60,6 +71,8 @@ class InitFiles:
                 yield f"wrote {path}:"
                 yield from (f"    + {line}".rstrip() for line in data.decode().splitlines())
         yield from (f"left {path} as it is: it is there already" for path in self.there)
+        if self.trial:
+            yield f"{'ok' if self.trial.has_passed else 'no'}  {self.trial.sentence()}"
         for step in self.next_steps():
             yield f"next: {step.text}"
             yield from [f"      {step.command}"] if step.command else []
@@ -67,10 +80,15 @@ class InitFiles:
     def document(self) -> dict[str, object]:
         """Return the same as a JSON document."""
         steps = [{"text": step.text, "command": step.command} for step in self.next_steps()]
-        return {"written": [*self.missing], "left": [*self.there], "next_steps": steps}
+        found: dict[str, object] = {"written": [*self.missing], "left": [*self.there]}
+        if self.trial:
+            found["trial"] = {"passed": self.trial.has_passed, "reason": self.trial.reason}
+        return {**found, "next_steps": steps}
 
     def next_steps(self) -> Iterator[NextStep]:
         """Yield the steps that remain for the user."""
+        if self.trial and not self.trial.has_passed:
+            yield NextStep(text=f"mend `setup` and `check` in {FILE_NAMES[0]}")
         if self.missing:
             paths = shlex.join(self.missing)
             push = " && git push" if self.has_workflow else ""
@@ -140,12 +158,8 @@ def _settings_file(asked: PlanRequest, repository: Repository) -> bytes:
     from concertmaster.settings.file import write_settings  # noqa: PLC0415
     from concertmaster.settings.sources import load_settings  # noqa: PLC0415
 
-    base = repository.resolve("HEAD")
     given = load_settings(asked.options)
-    paths = repository.paths(base)
-    filled = fill_commands(
-        Checkout(repository=repository, target="", commit=base, paths=paths, settings=given)
-    )
+    filled = fill_commands(_checkout(repository, given))
     freeze_settings(filled, requester="")
     found = filled.settings
     reasons = {key: f"found: {reason}" for key, reason in filled.reasons.items()}
@@ -163,6 +177,21 @@ def _draft_prompt(repository: Repository) -> FirstPrompt | None:
     lines = answer.out.decode(errors="replace").splitlines() if answer.code == 0 else []
     todos = [line.removeprefix(f"{base}:") for line in lines]
     return draft_first_prompt(repository.paths(base), todos)
+
+
+def _checkout(repository: Repository, settings: Settings) -> Checkout:
+    base = repository.resolve("HEAD")
+    paths = repository.paths(base)
+    return Checkout(repository=repository, target="", commit=base, paths=paths, settings=settings)
+
+
+def try_init(asked: PlanRequest) -> Trial:
+    """Return what came of the setup and the check that `init` would write."""
+    from concertmaster.settings.sources import load_settings  # noqa: PLC0415  slow to load
+
+    checkout = _checkout(Repository.open(asked.repository), load_settings(asked.options))
+    with Guard() as guard:
+        return try_checkout(checkout, guard)
 
 
 def _read_example(name: str) -> bytes:
@@ -185,16 +214,22 @@ def _check_place(root: Path, path: str) -> None:
 @setting_option("setup", help="Makes a fresh worktree usable (default: found).")
 @setting_option("check", help="What must pass before anything lands.")
 @click.option("--github", is_flag=True, help="Also the workflow, and a form for issues.")
+@try_option
 @json_option
 @click.pass_obj
-def init(console: Console, /, repo: Path, github: bool, json: bool, **given: str | None) -> int:
+def init(console: Console, /, repo: Path, github: bool, json: bool, **given: Any) -> int:
     """Write concertmaster.yml with the commands that are found.
 
-    Where there is no prompt yet, a first one is made from a TODO or from a module without tests.
-    No file is written over and nothing is committed; what remains to be done is told.
+    They are tried once in a fresh worktree, and what they lack is told. Where there is no prompt
+    yet, a first one is made from a TODO or from a module without tests. No file is written over
+    and nothing is committed.
     """
     asked = PlanRequest(repository=repo, prompts=(), options=given_settings(given))
     init_files = plan_init_files(asked, github=github)
+    is_new = any(path in FILE_NAMES for path in init_files.missing)
+    if is_new and not given["no_try"]:
+        console.note("trying setup and check in a fresh worktree; --no-try leaves it out")
+        init_files = replace(init_files, trial=try_init(asked))
     write_init_files(init_files)
     console.result("\n".join(init_files.sentences()), init_files.document())
     return 0

@@ -77,6 +77,7 @@ repo_option = click.option(
     default=Path(),
     help="The repository to work on (default: the one of the current directory).",
 )
+try_option = click.option("--no-try", is_flag=True, help="Do not run setup and check.")
 
 
 def _complete_runs(

@@ -60,11 +60,9 @@ class Integrator:
     def check_base(self, command: CheckBase) -> BaseChecked | None:
         """Check the run's base; return None if the check was stopped."""
         plan = self.context.plan
-        verdict = self._check(plan.base, is_base=True)
+        verdict = self.judge_base()
         if verdict is None:
             return None
-        if not verdict.passed:
-            verdict = replace(verdict, reason="; ".join((verdict.reason, *self._diagnose())))
         return BaseChecked(
             tree=self.context.objects.tree(plan.base),
             passed=verdict.passed,
@@ -74,6 +72,16 @@ class Integrator:
             notes=verdict.notes,
             tip=self.context.repository.branch_tip(plan.target),
         )
+
+    def judge_base(self) -> TreeCheck | None:
+        """Return the result of setup and check at the base, with what they lack.
+
+        Returns None if they were stopped.
+        """
+        verdict = self._check(self.context.plan.base, is_base=True)
+        if verdict is None or verdict.passed:
+            return verdict
+        return replace(verdict, reason="; ".join((verdict.reason, *self._diagnose())))
 
     def _diagnose(self) -> tuple[str, ...]:
         """Return what the base's commands lack in a fresh worktree."""

@@ -20,12 +20,20 @@ EXTRAS = ("dev", "test", "tests")
 FILES = (
     *MAKEFILES,
     *("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini"),
-    *("package.json", ".gitignore"),
+    *("package.json", ".gitignore", "Cargo.toml"),
 )
 
 _VENV = "python3 -m venv --system-site-packages .venv && echo '*' > .venv/.gitignore"
 _TEST_FILE = re.compile(r"tests?/(?:[^/]+/)*(?:test_[^/]+|[^/]+_test)\.py")
+_UNREADABLE = "\0"
 _NO_TEST = "no test specified"
+_NODE_LOCKS = {
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+    "bun.lock",
+}
 _WORD = re.compile(r"[\w.]+")
 
 
@@ -114,11 +122,11 @@ def _choose(tree: _Tree, finders: Sequence[_Finder]) -> tuple[FoundCommand | Non
 
 
 def _decode(data: bytes) -> str:
-    """Return the text, "" if the file is too large or not UTF-8."""
+    """Return the text, or one that no parser takes if the file is too large or not UTF-8."""
     try:
-        return data.decode() if len(data) <= MAX_BYTES else ""
+        return data.decode() if len(data) <= MAX_BYTES else _UNREADABLE
     except UnicodeDecodeError:
-        return ""
+        return _UNREADABLE
 
 
 def _load_toml(text: str) -> object:
@@ -192,6 +200,12 @@ def _npm_test(tree: _Tree) -> FoundCommand | None:
 
 
 def _cargo_test(tree: _Tree) -> FoundCommand | None:
+    """Return `cargo test`, of all members where the root package would be tested alone."""
+    cargo = _load_toml(tree.text("Cargo.toml"))
+    if not isinstance(cargo, dict):
+        return None
+    if isinstance(_look_up(cargo, "workspace"), dict):
+        return FoundCommand(command="cargo test --workspace", reason="Cargo.toml has a workspace")
     return _by_file(tree, "Cargo.toml", command="cargo test")
 
 
@@ -236,7 +250,9 @@ def _is_package(tree: _Tree) -> bool:
     """Return whether pip can install the tree without leaving files that git would add."""
     names = ("project", "build-system")
     has_table = any(isinstance(_look_up(tree.project, name), dict) for name in names)
-    return has_table and tree.ignores("egg-info")
+    backend = _look_up(tree.project, "build-system", "build-backend")
+    leaves_files = not isinstance(backend, str) or backend.startswith("setuptools")
+    return has_table and (tree.ignores("egg-info") or not leaves_files)
 
 
 def _npm(tree: _Tree) -> FoundCommand | None:
@@ -245,6 +261,16 @@ def _npm(tree: _Tree) -> FoundCommand | None:
 
 def _pnpm(tree: _Tree) -> FoundCommand | None:
     return _node(tree, "pnpm-lock.yaml", command="pnpm install --frozen-lockfile")
+
+
+def _npm_without_lock(tree: _Tree) -> FoundCommand | None:
+    """Return `npm install` where there are dependencies and no lock file of any kind."""
+    wanted = [_look_up(tree.package, key) for key in ("dependencies", "devDependencies")]
+    is_fit = any(isinstance(one, dict) and one for one in wanted) and tree.ignores("node_modules")
+    if not is_fit or tree.paths & _NODE_LOCKS:
+        return None
+    command = "npm install --no-package-lock --no-audit --no-fund"
+    return FoundCommand(command=command, reason="package.json has dependencies, and no lock file")
 
 
 def _yarn(tree: _Tree) -> FoundCommand | None:
@@ -271,16 +297,16 @@ def _go_download(tree: _Tree) -> FoundCommand | None:
 # Checks with the setups that can serve them, both in order of preference. `make test` gets no
 # virtual environment, because the commands of a Makefile would not use it.
 _SETUPS_OF: Mapping[_Finder, tuple[_Finder, ...]] = {
-    _make_test: (_uv, _npm, _pnpm, _yarn),
+    _make_test: (_uv, _npm, _pnpm, _yarn, _npm_without_lock),
     _pytest: (_uv, _pip),
-    _npm_test: (_npm, _pnpm, _yarn),
+    _npm_test: (_npm, _pnpm, _yarn, _npm_without_lock),
     _cargo_test: (_cargo_fetch,),
     _go_test: (_go_download,),
 }
 
 # Words in a check of the user with the setups that they allow. Scripts and `make test` are absent
 # because they may do their own setup, `pytest` because it would not use a virtual environment.
-_NODE = (_npm, _pnpm, _yarn)
+_NODE = (_npm, _pnpm, _yarn, _npm_without_lock)
 _SETUPS_NAMED: Mapping[str, tuple[_Finder, ...]] = {
     ".venv": (_uv, _pip),
     "uv": (_uv,),

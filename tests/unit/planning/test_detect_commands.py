@@ -216,3 +216,42 @@ def test_no_tree_crashes_and_a_setup_never_comes_without_a_check(
     assert check or found.check or not found.setup
     assert not (check and found.check)
     assert not (has_setup and found.setup)
+
+
+@pytest.mark.parametrize(
+    ("files", "check", "setup"),
+    [
+        (
+            {
+                "package.json": '{"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "1"}}',
+                ".gitignore": "node_modules",
+            },
+            "npm test",
+            "npm install --no-package-lock --no-audit --no-fund",
+        ),
+        (
+            {"package.json": '{"scripts": {"test": "mocha"}}', ".gitignore": "node_modules"},
+            "npm test",
+            "",
+        ),
+        ({"Cargo.toml": "[workspace]\nmembers = ['a']\n[package]\n"}, "cargo test --workspace", ""),
+        (
+            {
+                "pyproject.toml": "[tool.pytest]\n[project]\n[build-system]\n"
+                'build-backend = "flit_core.buildapi"',
+            },
+            ".venv/bin/python -m pytest -q",
+            "-e .",
+        ),
+    ],
+    ids=["no lock file", "no dependencies", "workspace", "a backend that leaves no files"],
+)
+def test_repositories_without_a_lock_file_and_workspaces_are_served(
+    files: dict[str, str], check: str, setup: str
+) -> None:
+    data = {name: text.encode() for name, text in files.items()}
+    found = detect_commands(files, data)
+    assert found.check is not None
+    assert found.check.command == check
+    assert (found.setup.command if found.setup else "").endswith(setup)
+    assert bool(found.setup) is bool(setup)
