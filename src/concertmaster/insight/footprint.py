@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from concertmaster.errors import UsageError
 from concertmaster.insight.mentions import (
@@ -12,7 +13,9 @@ from concertmaster.insight.mentions import (
     MentionPlace,
     MentionVerb,
     find_mentions,
+    verb_before,
 )
+from concertmaster.insight.names import find_common, resolve_common
 from concertmaster.insight.path_spelling import WordKind, has_known_name
 from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.model import FootprintEntry, Prompt
@@ -34,6 +37,8 @@ LEAST = 0.02  # below this, an entry is of no use to the planner
 
 MAX_NOTES = 20
 MAX_ENTRIES = 500
+MAX_COMMON = 50  # words such as "changelog" in a text
+SPOKEN_OF = {"changelog", "change log", "release notes", "changes", "readme", "lock file"}
 MAX_GLOBS = 10  # in prose; a limit because each is matched against the whole tree
 
 _TRUST: dict[MentionPlace | MentionVerb, float] = {
@@ -67,7 +72,7 @@ def predict(
     ends in `/` is a directory of which no file is known yet. Raises UsageError for a glob in
     `touches` that cannot be used.
     """
-    findings = [*_declared(prompt, tree), *_named(prompt, tree)]
+    findings = [*_declared(prompt, tree), *_named(prompt, tree), *_common(prompt, tree)]
     notes = list(dict.fromkeys(note for _, note in findings if note))
     if len(prompt.text) > MAX_CHARACTERS:
         notes.append(f"only the first {MAX_CHARACTERS} characters were searched for paths")
@@ -124,6 +129,17 @@ def _named(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
         found = _find(mentions[0], tree)
         for mention in mentions:
             yield _judge(mention, found, prompt) if found else _create(mention, tree)
+
+
+def _common(prompt: Prompt, tree: TreePaths) -> Iterator[_Finding]:
+    """Yield a finding for each file that the text names by a word such as "changelog"."""
+    text = prompt.text[:MAX_CHARACTERS]
+    for word, at in islice(find_common(text), MAX_COMMON):
+        paths = resolve_common(word, tree.by_name) if word in SPOKEN_OF else ()
+        trust = _TRUST.get(verb_before(text, at), 1.0)
+        for path in paths:
+            probability = NAMED * trust / len(paths)
+            yield [_Guess(path=path, probability=probability, reason=f"named as the {word}")], ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

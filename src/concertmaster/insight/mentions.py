@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from concertmaster.insight.path_spelling import NAMES, SpelledPath, WordKind, read_lines, read_word
 
 MAX_CHARACTERS = 200_000  # five times the longest known prompt; the rest is not read
+LONGEST_CLAUSE = 400  # characters before a word in which its verb may stand
 MAX_MENTIONS = 2000  # a text with more is a listing or hostile
 
 
@@ -88,10 +89,13 @@ _VERBS = re.compile(
     r"|remov(?:e|ing)|delet(?:e|ing)|replac(?:e|ing)|extend(?:s|ing)?|enhanc(?:e|es|ing)"
     r"|target|affected|integrat(?:e|ing)|convert|migrat(?:e|ing))|"
     r"(?P<read>see|read|keep|background|refer(?:s|ences?)?|based on|like|following|examples?"
-    r"|similar to|run|execut(?:e|ing)|according to|documented in)"
+    r"|similar to|look(?:s|ing)? at|run|execut(?:e|ing)|according to|documented in)"
     r")\b",
     re.IGNORECASE,
 )
+
+
+_CLAUSE_END = re.compile(r"[.;!?](?=\s)|\bbut\b", re.IGNORECASE)
 
 
 def find_mentions(text: str) -> tuple[Mention, ...]:
@@ -243,8 +247,24 @@ def _verb_at(line: str, word: _Word, *, verbs: list[tuple[int, MentionVerb]]) ->
     """Return the last verb before the path, or CREATE if "(new)" follows it."""
     if _NEW_AFTER.match(line[word.end : word.end + 40]):
         return MentionVerb.CREATE
-    index = bisect_left(verbs, (word.start, MentionVerb.NONE))
-    return verbs[index - 1][1] if index else MentionVerb.NONE
+    return _last_verb(line, word.start, verbs)
+
+
+def _last_verb(text: str, at: int, verbs: list[tuple[int, MentionVerb]]) -> MentionVerb:
+    """Return the last verb before a position; one that spares or reads ends with its clause."""
+    index = bisect_left(verbs, (at, MentionVerb.NONE))
+    if not index:
+        return MentionVerb.NONE
+    start, verb = verbs[index - 1]
+    ended = verb in (MentionVerb.SPARE, MentionVerb.READ) and _CLAUSE_END.search(text, start, at)
+    return MentionVerb.NONE if ended else verb
+
+
+def verb_before(text: str, at: int) -> MentionVerb:
+    """Return what the words before a position of the same line ask for."""
+    start = max(text.rfind("\n", 0, at) + 1, at - LONGEST_CLAUSE)
+    line = text[start:at]
+    return _last_verb(line, len(line), _verbs_of(line))
 
 
 def _lines_after(line: str, end: int) -> tuple[int, int] | None:

@@ -42,8 +42,8 @@ COMMON = {
     ),
 }
 _COMMON = re.compile(
-    r"\b(change ?log|release notes|CHANGES|readme|license|contributing|makefile|dockerfile"
-    r"|lock-?\s?file)s?\b",
+    r"(?<![\w/.-])(change ?log|release notes|CHANGES|readme|license|contributing|makefile"
+    r"|dockerfile|lock-?\s?file)s?(?![\w/-]|\.\w)",
     re.IGNORECASE,
 )
 
@@ -90,9 +90,13 @@ def find_common(text: str) -> Iterator[tuple[str, int]]:
     """Yield the common names of files in a text and where they stand."""
     for match in _COMMON.finditer(text):
         word = " ".join(match[1].lower().replace("-", " ").split())
-        if match[1] == "changes" or (word == "changes" and match[1] != "CHANGES"):
-            continue  # a verb or a noun of prose
+        if word == "changes" and (match[1] != "CHANGES" or _is_breaking(text, match.start())):
+            continue  # a verb or a noun of prose, or "BREAKING CHANGES"
         yield ("lock file" if word.startswith("lock") else word), match.start()
+
+
+def _is_breaking(text: str, at: int) -> bool:
+    return text[max(0, at - 9) : at].upper() == "BREAKING "
 
 
 def resolve_common(word: str, by_name: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -63,6 +63,14 @@ class TreePaths:
         return range(bisect_left(self.paths, below), bisect_left(self.paths, below[:-1] + "0"))
 
     @cached_property
+    def by_name(self) -> dict[str, list[str]]:
+        """The paths of each lower-case file name."""
+        found: dict[str, list[str]] = {}
+        for path in self.paths:
+            found.setdefault(path.rpartition("/")[2].lower(), []).append(path)
+        return found
+
+    @cached_property
     def _by_tail(self) -> dict[str, list[str]]:
         return _index(self.paths)
 

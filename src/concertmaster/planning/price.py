@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concertmaster.planning.collisions import Meeting
 
 # In units of a task. A collision costs a repair, which is one more attempt at the later task, and
-# the second merge and check. An exclusion costs the later task a wait for most of the earlier one,
+# the second merge and check. An exclusion costs the later task a wait for half of the earlier one,
 # as far as no other task can use the slot.
-REPAIR = 1.15
-WAIT = 0.8
-LEAST_WORTH_EXCLUDING = 0.12  # below this, chances are too vague to keep tasks apart
+REPAIR = 1.2
+WAIT = 0.6
+LEAST_WORTH_EXCLUDING = 0.15  # below this, chances are too vague to keep tasks apart
 
 
 def worth_excluding(

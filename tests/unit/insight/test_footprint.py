@@ -272,3 +272,25 @@ def test_a_hundred_thousand_paths_and_a_hostile_text_come_to_an_end() -> None:
     text = "".join(forms.format(number) for number in range(2000))
     entries, _ = predict(Prompt(path="a.md", title="", text=text), tree=tree)
     assert len({entry.path for entry in entries}) == len(entries) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "probability"),
+    [
+        ("Add a changelog entry", "CHANGES.md", footprint.NAMED),
+        ("Note it in CHANGES", "CHANGES.md", footprint.NAMED),
+        ("Mention it in the README", "README.md", footprint.NAMED),
+        ("Refresh the lock file", "uv.lock", footprint.NAMED),
+        ("Do not touch the changelog", "CHANGES.md", footprint.NAMED * footprint.SPARED),
+        ("No BREAKING CHANGES here", "CHANGES.md", None),
+        ("It changes a lot", "CHANGES.md", None),
+    ],
+)
+def test_a_word_for_a_file_means_the_one_that_the_tree_has(
+    text: str, path: str, probability: float | None
+) -> None:
+    tree = TreePaths(["CHANGES.md", "README.md", "docs/README.md", "uv.lock", "src/a.py"])
+    found = footprint.name_paths(text, tree)
+
+    assert found.get(path) == (pytest.approx(probability) if probability else None)
+    assert "docs/README.md" not in found

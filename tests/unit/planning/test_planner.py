@@ -243,7 +243,7 @@ def test_a_changelog_is_a_file_as_any_other() -> None:
 
 
 def test_a_pair_is_excluded_only_where_a_collision_costs_more_than_the_wait() -> None:
-    two = [candidate(f"{name}.md", edits="x", probability=0.4) for name in "ab"]
+    two = [candidate(f"{name}.md", edits="x", probability=0.3) for name in "ab"]
     others = [candidate(f"{name}.md", edits=name) for name in "cdefghijkl"]
 
     assert apart(plan(*two)) == []  # both slots would be free
@@ -269,7 +269,7 @@ def test_changes_of_the_same_definitions_collide_more_often(
         shares = tuple((name, 1 / len(names.split())) for name in names.split())
         return replace(made, footprint=(replace(made.footprint[0], definitions=shares),))
 
-    found = plan(edits("a.md", one), edits("b.md", other), slots=2)
+    found = plan(edits("a.md", one), edits("b.md", other))
 
     assert bool(found.exclusions) is alike
 
