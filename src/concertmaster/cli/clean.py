@@ -29,6 +29,7 @@ from concertmaster.settings.process import find_cache
 from concertmaster.terminal.console import Console
 from concertmaster.worktrees.owner import AttemptOwner, discard_attempt, list_attempts
 from concertmaster.worktrees.place import choose_place, close_place
+from concertmaster.worktrees.removal import is_folder, walk_folders
 
 _ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 
@@ -81,6 +82,9 @@ class _EndedRun:
         only_here = [key for key, one in self.recorded.state.tasks.items() if _is_only_copy(one)]
         if only_here:
             return f"the work of {', '.join(only_here)} lies only here"
+        strays = self.folder / "strays"
+        if any(not is_folder(entry) for entry in walk_folders(strays)):
+            return f"what attempts left beside their change lies only in {strays}; move it away"
         edited = _find_edited_draft(self.recorded)
         return f"somebody wrote {edited}; move it away first" if edited else ""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from concertmaster.errors import GitFault
@@ -14,6 +16,7 @@ from concertmaster.worktrees.place import TAG
 from concertmaster.worktrees.removal import remove_special, walk_folders
 
 # An attempt's folder, a draft, or the mark of the whole folder.
+LARGEST_COPY_BYTES = 256 << 20
 _OURS = re.compile(rf"[a-z0-9-]+-\d+-\w{{8}}|\.[\w-]+-\w{{8}}|{re.escape(TAG)}")
 
 
@@ -36,6 +39,24 @@ def put_aside(stray: Path, keeping: Path, *, name: str = "") -> None:
         remove_special(entry)
     if not remove_special(stray):
         keep_stray(stray, keeping, name=name)
+
+
+def keep_copies(paths: Iterable[str], files: Path, keeping: Path, *, name: str) -> dict[str, str]:
+    """Copy the files at the paths into a folder of this name in `keeping`.
+
+    Returns the place of each copy by path. Links and files that are too large are not copied.
+    """
+    kept: dict[str, str] = {}
+    for path in paths:
+        source, copy = files / path, keeping / name / path
+        with contextlib.suppress(OSError):  # such as a path that is too long
+            found = source.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_COPY_BYTES:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.unlink(missing_ok=True)
+                shutil.copyfile(source, copy, follow_symlinks=False)
+                kept[path] = str(copy)
+    return kept
 
 
 def keep_stray(path: Path, keeping: Path, *, name: str = "") -> None:

@@ -36,7 +36,7 @@ from concertmaster.worktrees.removal import (
     walk_folders,
 )
 from concertmaster.worktrees.staging import Staging
-from concertmaster.worktrees.strays import put_aside, undo_strays_above
+from concertmaster.worktrees.strays import keep_copies, put_aside, undo_strays_above
 
 _MIXED = "was changed by setup as well, and both changes are part of this one"
 _BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # also a path below the attempt's refs
@@ -183,8 +183,14 @@ class Worktree:
         onto = self._repository.tree(parent)
         made = apply_change(self._repository, onto, before=before, after=staged.tree)
         commit = self._repository.commit(made.tree, parents=(parent,), message=message, at=at)
-        notes = (f"{path} {_MIXED}" for path in made.mixed)
-        return Snapshot(commit=commit, tree=made.tree, notes=(*staged.notes, *notes))
+        name = f"{self.folder.name}-refused"
+        kept = keep_copies(staged.refused, self.files, self._keeping, name=name)
+        notes = (
+            *staged.notes,
+            *(f"{path} {_MIXED}" for path in made.mixed),
+            *(f"{path} is kept as {copy}" for path, copy in kept.items()),
+        )
+        return Snapshot(commit=commit, tree=made.tree, notes=notes)
 
     def changed_by_setup(self, commit: str) -> tuple[str, ...]:
         """Return the files of the commit that differed from it at `begin`."""
