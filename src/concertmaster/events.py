@@ -63,6 +63,7 @@ class PhaseFinished:
     findings: str = ""  # the phase's answer: a plan (research), a verdict (review)
     follow_ups: tuple[str, ...] = ()  # further work that the agent stated
     sensitive: tuple[str, ...] = ()  # paths that a person should look at (deliver)
+    classes: tuple[str, ...] = ()  # the reason for each sensitive path
     notes: tuple[str, ...] = ()
     session: str = ""
     usage: Usage = Usage()
@@ -107,6 +108,7 @@ class ResultReceived:
     built_on: tuple[Built, ...] = ()
     head: str = ""
     sensitive: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # the reason for each sensitive path
     lands_anyway: bool = False
     at: float = 0.0
 
@@ -131,13 +133,19 @@ class BatchChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeConflicted:
-    """A merge conflicted: `task` does not merge onto `tip` plus the tasks `behind`."""
+    """A merge conflicted: `task` does not merge onto `tip` plus the tasks `behind`.
+
+    With a `refusal` it merges, but what the merge makes may not land by itself: `paths` are then
+    those that a person has to look at, and `classes` says why.
+    """
 
     tag: ClassVar[str] = "MergeConflicted"
     task: str
     tip: str
     behind: tuple[str, ...]
     paths: tuple[str, ...]
+    refusal: str = ""
+    classes: tuple[str, ...] = ()
     at: float = 0.0
 
 

@@ -211,6 +211,7 @@ class PathChange:
     old_mode: str
     new_mode: str
     blob: str = field(default="")
+    old_blob: str = ""
     link_target: str = ""  # the target of a new symlink
 
 

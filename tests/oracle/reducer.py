@@ -121,6 +121,7 @@ def _receive(state: RunState, event: ResultReceived) -> RunState:
         outcome=Outcome.SUCCEEDED if succeeded else Outcome.FAILED,
         reason=event.reason,
         sensitive=event.sensitive,
+        classes=event.classes,
     )
     received = replace(
         state.tasks[event.task],
@@ -180,8 +181,14 @@ def _note_conflict(state: RunState, event: MergeConflicted) -> RunState:
     state = replace(state, landing=merge_queue.record_conflict(state.landing, event))
     if event.behind:
         return state
-    fault = Fault(kind=LandingFault.CONFLICT, paths=event.paths)
-    return leave_out(state, event.task, fault)
+    return leave_out(state, event.task, _fault_of(event))
+
+
+def _fault_of(event: MergeConflicted) -> Fault:
+    kind = LandingFault.CONFLICT
+    if event.refusal:
+        kind = LandingFault.HELD if event.paths else LandingFault.REFUSED
+    return Fault(kind=kind, paths=event.paths, classes=event.classes, told=event.refusal)
 
 
 def _note_landed(state: RunState, event: BatchLanded) -> RunState:

@@ -12,7 +12,8 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.events import ResultReceived
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing import change_limits
-from concertmaster.landing.path_policy import PathVerdict, RunPlace, judge_paths
+from concertmaster.landing.judge_change import ChangeJudge
+from concertmaster.landing.path_policy import PathVerdict, RunPlace
 from concertmaster.model import Plan, TaskState
 from concertmaster.rounds import bundles, documents
 from concertmaster.rounds.check_result import find_base_fault, find_head_fault
@@ -53,9 +54,9 @@ class AcceptedResults:
     refused: Mapping[str, str]
 
     @property
-    def held(self) -> dict[str, tuple[str, ...]]:
-        """The results that only a person may merge, with the paths that are the reason."""
-        return {one.task: one.sensitive for one in self.events if one.sensitive}
+    def held(self) -> dict[str, ResultReceived]:
+        """The results that only a person may merge; their `sensitive` paths are the reason."""
+        return {one.task: one for one in self.events if one.sensitive}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,7 @@ class ResultChecker:
             built_on=result.built_on,
             head=result.head,
             sensitive=judgement.sensitive,
+            classes=judgement.classes,
         )
 
     def _answer_carried(self, one: TaskHistory) -> ResultReceived | _RefusedResult:
@@ -162,6 +164,7 @@ class ResultChecker:
             built_on=one.built_on,
             head=one.head,
             sensitive=one.sensitive,
+            classes=one.classes,
         )
 
     def _doubt(self, result: Result) -> str:
@@ -183,16 +186,12 @@ class ResultChecker:
         odd = change_limits.check_change(self.objects, base=base, head=head)
         if odd:
             return PathVerdict(refused=odd)
-        return judge_paths(
-            self.objects.changes(base, head),
-            place=RunPlace.GITHUB,
-            protected=plan.settings.protected,
-            prompts={
-                *(one.prompt for one in history.tasks),
-                *(one.prompt for one in history.skipped),
-            },
-            touches=touches,
-        )
+        prompts = {
+            *(one.prompt for one in history.tasks),
+            *(one.prompt for one in history.skipped),
+        }
+        judge = ChangeJudge(objects=self.objects, plan=plan, place=RunPlace.GITHUB, prompts=prompts)
+        return judge.judge(base, head, touches=touches)
 
 
 def _without_change(task: str, state: TaskState, reason: str) -> ResultReceived:

@@ -105,7 +105,12 @@ def make_landing_plan(plan_artifact: PlanArtifact) -> Plan:
 
 def _task(one: TaskHistory) -> Task:
     return Task(
-        id=one.task, prompt=one.prompt, blob=one.blob, title=one.title, estimate_seconds=0.0
+        id=one.task,
+        prompt=one.prompt,
+        blob=one.blob,
+        title=one.title,
+        estimate_seconds=0.0,
+        touches=one.touches,
     )
 
 
@@ -194,7 +199,10 @@ class VerifyRecorder:
     def leave(self, run_folder: Path) -> None:
         """Copy the logs beside the verdict and write the job's summary page."""
         copy_logs(self.job, run_folder, self._folder)
-        self.job.write_summary(verdict_summary(self.verdict, held=self.accepted.held))
+        self.job.write_summary(verdict_summary(self.verdict, held=self._held()))
+
+    def _held(self) -> dict[str, tuple[str, ...]]:
+        return {task: one.sensitive for task, one in self.accepted.held.items()}
 
     def _find(self, state: RunState) -> Verdict:
         return build_verdict(self.start, state, self.events, refused=self.accepted.refused)

@@ -21,7 +21,8 @@ from concertmaster.git import branches
 from concertmaster.git.kept_records import keep_files
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.landing.path_policy import RunPlace, judge_paths
+from concertmaster.landing.judge_change import ChangeJudge
+from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import LandingMode, Need, Plan, RunSettings, Skipped, Task, TaskState
 from concertmaster.planning.build_plan import new_run
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
@@ -165,8 +166,7 @@ def _receive(
     one: GivenBranch, objects: RunRepository, *, plan: Plan, place: RunPlace
 ) -> ResultReceived:
     """Return the branch as the result of its task, refused by the path policy or not."""
-    protected = plan.settings.protected
-    judged = judge_paths(objects.changes(one.base, one.head), place=place, protected=protected)
+    judged = ChangeJudge(objects=objects, plan=plan, place=place).judge(one.base, one.head)
     return ResultReceived(
         task=one.task,
         state=TaskState.FAILED if judged.refused else TaskState.SUCCEEDED,
@@ -174,6 +174,7 @@ def _receive(
         base=one.base,
         head=one.head,
         sensitive=judged.sensitive,
+        classes=judged.classes,
         lands_anyway=True,
         at=time.time(),
     )

@@ -59,7 +59,8 @@ def _declare(setting: Setting, **changes: Any) -> Callable[[Any], Any]:
 
 def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings among the values that click gave, without those that nobody set."""
-    return {name: value for name, value in given.items() if name in SETTINGS and value is not None}
+    known = settings_of(Place.OPTION)  # others may be called like an argument
+    return {name: value for name, value in given.items() if name in known and value is not None}
 
 
 def choice(*words: StrEnum) -> click.Choice[str]:

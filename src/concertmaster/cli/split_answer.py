@@ -13,7 +13,7 @@ from typing import Any
 from concertmaster import graph
 from concertmaster.agents.answers import UnreadableAnswer, find_json_objects
 from concertmaster.errors import UsageError
-from concertmaster.landing.path_policy import RunPlace, judge_paths
+from concertmaster.landing.path_policy import PathRules, RunPlace, judge_paths
 from concertmaster.model import PathChange
 from concertmaster.prompts.parser import MAX_SLUG, as_title, parse_prompt
 from concertmaster.prompts.writer import render_prompt
@@ -202,7 +202,7 @@ def _opens(touch: str) -> bool:
     """Return whether the glob would let a task change what else waits for a person."""
     path = touch.strip().removeprefix("./")
     change = PathChange(path=path, old_mode="100644", new_mode="100644")
-    judged = judge_paths([change], place=RunPlace.GITHUB)
+    judged = judge_paths([change], PathRules(place=RunPlace.GITHUB))
     return globs.is_literal(path) and bool(judged.sensitive or judged.refused)
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from concertmaster.comments.round_report import commit_link, issue_number, known_cost, result_table
+from concertmaster.comments.round_report import (
+    commit_link,
+    issue_number,
+    known_cost,
+    name_held,
+    result_table,
+)
 from concertmaster.git.commit_message import inert
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import Verdict
@@ -91,10 +97,7 @@ def _checked(one: TaskHistory, together: Sequence[str]) -> Iterator[str]:
     if one.built_on:
         yield f"It builds on {_names([built.task for built in one.built_on])}."
     if one.sensitive:
-        yield (
-            f"A person has to merge this. It changes {_names(one.sensitive)}, which the check "
-            "reads or which instructs agents."
-        )
+        yield f"A person has to merge this. It changes {name_held(one)}."
 
 
 def _agent_notes(one: TaskHistory) -> Iterator[str]:

@@ -11,7 +11,7 @@ from concertmaster.prompts.follow_ups import merge_follow_ups
 from concertmaster.report.summary import cost
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import Verdict
-from concertmaster.text.display import count, duration, shorten_id
+from concertmaster.text.display import count, duration, pair_up, shorten_id
 from concertmaster.text.markdown import BODY_LIMIT, as_cell, as_code, as_line, clip
 from concertmaster.text.marks import mark
 from concertmaster.text.object_ids import is_object_id
@@ -19,6 +19,7 @@ from concertmaster.text.object_ids import is_object_id
 SUMMARY_LIMIT = 500_000  # characters; the summary of a job's step may have 1 MiB
 MOST_LINES = 40  # of each list
 MOST_FOLLOW_UPS = 10
+MOST_PATHS = 20  # of one task
 
 _REASONS = (200, 60, 0)  # characters of each; the first that leaves room for all tasks counts
 _LATEST = 253_402_300_799  # 9999-12-31
@@ -182,6 +183,16 @@ def describe_result(one: TaskHistory) -> str:
     return found or (as_code(one.branch) if one.branch else "")
 
 
+def name_held(one: TaskHistory) -> str:
+    """Return the paths that only a person may land, each with its class (Markdown)."""
+    named = pair_up(
+        [as_code(path) for path in one.sensitive[:MOST_PATHS]],
+        [as_line(reason, limit=80) for reason in one.classes],
+    )
+    more = len(one.sensitive) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
 def say_state(one: TaskHistory) -> str:
     """Return the state of the task in plain words."""
     if one.state is TaskState.SUCCEEDED and one.is_done:
@@ -250,6 +261,9 @@ def _next(history: History) -> Iterator[str]:
     for pull in filter(None, dict.fromkeys(waiting)):
         whole = ". It holds the results of this run" if pull == history.pull else ""
         yield f"{issue_number(pull)} waits for somebody to merge it{whole}."
+    for one in history.tasks:
+        if one.sensitive and one.state is TaskState.AWAITING_MERGE:
+            yield f"A person has to merge {as_code(one.task)}. It changes {name_held(one)}."
     if history.memory_pull > 0:
         yield f"{issue_number(history.memory_pull)} updates Memory.md."
     if history.failure_issue > 0 and history.failures:

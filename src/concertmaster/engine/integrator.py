@@ -97,20 +97,10 @@ class Integrator:
 
         A known tree is not checked again. Returns None if the check was stopped.
         """
-        commit = command.tip
-        reapplied: list[str] = []
-        for number, candidate in enumerate(command.candidates):
-            result = self._merge(commit, candidate)
-            if isinstance(result, Conflict):
-                return MergeConflicted(
-                    task=candidate.task,
-                    tip=command.tip,
-                    behind=tuple(c.task for c in command.candidates[:number]),
-                    paths=result.paths,
-                )
-            commit = result.commit
-            if not result.as_it_is:
-                reapplied.append(candidate.task)
+        merged = self._merge_all(command)
+        if isinstance(merged, MergeConflicted):
+            return merged
+        commit, reapplied = merged
         tree = self.context.objects.tree(commit)
         verdict = _known(tree, command) or self._check(commit, base=command.tip)
         if verdict is None:
@@ -125,7 +115,7 @@ class Integrator:
             seconds=verdict.seconds,
             setup_seconds=verdict.setup_seconds,
             cached=verdict.cached,
-            reapplied=tuple(reapplied),
+            reapplied=reapplied,
         )
 
     def _merge(self, tip: str, candidate: MergeCandidate) -> MergedTip | Conflict:
@@ -140,6 +130,33 @@ class Integrator:
         if isinstance(result, MergedTip):
             self.merged[tip, candidate] = result
         return result
+
+    def _merge_all(self, command: CheckBatch) -> tuple[str, tuple[str, ...]] | MergeConflicted:
+        """Return the commit of all candidates on the tip, and the tasks that were re-applied.
+
+        A candidate may conflict, or its merge may change what the path policy does not let land.
+        """
+        commit = command.tip
+        reapplied: list[str] = []
+        touches = {task.id: task.touches for task in self.context.plan.tasks}
+        for number, candidate in enumerate(command.candidates):
+            result = self._merge(commit, candidate)
+            clash = MergeConflicted(
+                task=candidate.task,
+                tip=command.tip,
+                behind=tuple(c.task for c in command.candidates[:number]),
+                paths=(),
+            )
+            if isinstance(result, Conflict):
+                return replace(clash, paths=result.paths)
+            judge, opened = self.context.judge(), touches.get(candidate.task, ())
+            if verdict := judge.judge_merge(commit, result.commit, touches=opened):
+                found, why = verdict.sensitive, verdict.classes
+                return replace(clash, paths=found, classes=why, refusal=verdict.reason)
+            commit = result.commit
+            if not result.as_it_is:
+                reapplied.append(candidate.task)
+        return commit, tuple(reapplied)
 
     def _check(self, commit: str, *, base: str = "", is_base: bool = False) -> TreeCheck | None:
         """Check the commit in a worktree of its own; return None if the check was stopped.

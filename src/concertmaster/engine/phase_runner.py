@@ -32,7 +32,6 @@ from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.git import commit_message
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.insight.tree_paths import TreePaths
-from concertmaster.landing import path_policy
 from concertmaster.landing.merges import build_base
 from concertmaster.landing.path_policy import is_document
 from concertmaster.model import Built, Outcome, Phase
@@ -276,12 +275,8 @@ class PhaseRunner:
     def deliver(self, command: RunPhase) -> Answer:
         """Make the one commit that may land, if the path policy allows it."""
         plan, objects, task = self.context.plan, self.context.objects, command.task
-        judgement = path_policy.judge_paths(
-            objects.changes(command.base, command.checkpoint),
-            place=self.context.place,
-            protected=plan.settings.protected,
-            prompts=[one.prompt for one in plan.tasks],
-            touches=task.touches,
+        judgement = self.context.judge().judge(
+            command.base, command.checkpoint, touches=task.touches
         )
         if judgement.refused:
             reason = "; ".join(judgement.refused)
@@ -298,7 +293,12 @@ class PhaseRunner:
             ),
             at=plan.settings.made_at,
         )
-        return replace(self._finished(command), checkpoint=head, sensitive=judgement.sensitive)
+        return replace(
+            self._finished(command),
+            checkpoint=head,
+            sensitive=judgement.sensitive,
+            classes=judgement.classes,
+        )
 
 
 def _find_documents(

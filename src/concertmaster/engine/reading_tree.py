@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from concertmaster.commands import RunPhase
 from concertmaster.engine.run_context import RunContext
-from concertmaster.landing.path_policy import steers_agents
+from concertmaster.landing.path_classes import steers_agents
 from concertmaster.worktrees.worktree import Worktree
 
 

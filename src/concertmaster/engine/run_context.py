@@ -9,6 +9,7 @@ from pathlib import Path
 from concertmaster.agents.protocol import Agent
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing.judge_change import ChangeJudge
 from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Plan
 from concertmaster.sandbox import download_cache
@@ -55,6 +56,10 @@ class RunContext:
     measure_seconds: float
     place: RunPlace = RunPlace.MACHINE
     agent_names: frozenset[str] = frozenset()  # variables that every agent gets
+
+    def judge(self) -> ChangeJudge:
+        """Return the path policy of the run."""
+        return ChangeJudge(objects=self.objects, plan=self.plan, place=self.place)
 
     def attempt_folder(self, task: str, attempt: int) -> Path:
         """Return the folder of an attempt's transcript and logs; creates it."""

@@ -286,9 +286,10 @@ class RunRepository:
                 old_mode=old_mode,
                 new_mode=new_mode,
                 blob="" if new_mode == ABSENT else blob,
+                old_blob="" if old_mode == ABSENT else old_blob,
                 link_target=decode(links[blob]) if new_mode == SYMLINK else "",
             )
-            for path, old_mode, new_mode, _old_blob, blob, _status in entries
+            for path, old_mode, new_mode, old_blob, blob, _status in entries
         )
 
     def read_objects(self, ids: set[str]) -> dict[str, bytes]:

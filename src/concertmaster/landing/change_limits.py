@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from concertmaster.git.blobs import find_sizes
 from concertmaster.git.command import ABSENT, SYMLINK, split_records
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.git.tree_size import count_files
@@ -50,7 +51,7 @@ def _doubt_blobs(
     objects: RunRepository, blobs: Mapping[str, str], *, base: str, limits: ChangeLimits
 ) -> Iterator[str]:
     """Yield the reasons to refuse new blobs, given by path: too large, or pointers of LFS."""
-    sizes = _sizes(objects, set(blobs.values()))
+    sizes = find_sizes(objects, set(blobs.values()))
     known = set(objects.git.run("ls-tree", "-r", "--format=%(objectname)", base).split("\n"))
     small = {blob for blob, size in sizes.items() if size < LONGEST_POINTER} - known
     found = objects.read_objects(small)
@@ -60,11 +61,3 @@ def _doubt_blobs(
             yield f"{display(path)}: {sizes[blob] >> 20} MB are more than the {most} GitHub takes"
         if found.get(blob, b"").startswith(POINTER):
             yield f"{display(path)}: a file of Git LFS, whose content would not come along"
-
-
-def _sizes(objects: RunRepository, blobs: set[str]) -> dict[str, int]:
-    """Return the size of each blob in bytes, by id."""
-    wanted = "".join(f"{blob}\n" for blob in sorted(blobs)).encode()
-    form = "--batch-check=%(objectname) %(objectsize)"
-    lines = objects.git.run("cat-file", form, stdin=wanted).splitlines()
-    return {blob: int(size) for blob, size in (line.split(" ") for line in lines)}

@@ -16,6 +16,7 @@ class LandingFault(StrEnum):
     REFUSED = "refused"  # the path policy or a check of the result forbids it
     STUCK = "stuck"  # something else stops it, such as a need
     CLOSED = "closed"  # a person closed its pull request
+    HELD = "held"  # what its merge changes is for a person to merge
     UNASKED = "unasked"  # the run was asked to land nothing
 
 
@@ -28,7 +29,8 @@ class Fault:
     tip: str = ""  # the target's commit on which the check failed
     behind: tuple[str, ...] = ()  # the tasks that were merged before it
     is_checked: bool = True  # it passes the check on its own base
-    paths: tuple[str, ...] = ()  # that conflict
+    paths: tuple[str, ...] = ()  # that conflict, or that a person has to look at
+    classes: tuple[str, ...] = ()  # why a person has to look at each of the paths
 
     def describe(self) -> str:
         """Return the fault in one sentence."""
@@ -39,5 +41,7 @@ class Fault:
                 behind = f" with {', '.join(self.behind)}" if self.behind else ""
                 verdict = "passes on its own base, but not" if self.is_checked else "does not pass"
                 return f"{verdict} on the target at {shorten_id(self.tip)}{behind}: {self.told}"
+            case LandingFault.HELD | LandingFault.REFUSED if self.told:
+                return f"merged onto the target, it changes {self.told}"
             case _:
                 return self.told

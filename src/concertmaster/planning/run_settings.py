@@ -97,6 +97,7 @@ def keep_settings(
     names = [one.name for one in fields(FrozenSettings)]
     kept: dict[str, Any] = {name: getattr(settings, name) for name in names}
     agent = "command" if settings.agent_command else settings.agent
+    kept["prompts"] = tuple(dict.fromkeys((*settings.schedule, *settings.prompts)))
     usual = LEAN_PHASES if agent == "command" else tuple(Phase)
     return RunSettings(
         **(kept | {"agent": agent, "phases": settings.phases or usual}),

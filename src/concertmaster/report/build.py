@@ -159,6 +159,7 @@ def _attempt_row(task: str, attempt: Attempt, phases: tuple[PhaseRow, ...]) -> A
         seconds=sum(row.seconds for row in phases),
         usage=_sum_usage(row.usage for row in phases),
         sensitive=attempt.sensitive,
+        classes=attempt.classes,
         notes=attempt.notes,
         no_op=attempt.no_op,
         folder=attempt.folder if attempt.folder_stays else "",
@@ -293,5 +294,9 @@ def _follow_ups(state: RunState) -> tuple[PromptDraft, ...]:
 
 
 def _sensitive(state: RunState) -> tuple[SensitivePaths, ...]:
-    found = ((key, sensitive_paths(record)) for key, record in state.tasks.items())
-    return tuple(SensitivePaths(task=key, paths=paths) for key, paths in found if paths)
+    found = ((key, record.attempt, sensitive_paths(record)) for key, record in state.tasks.items())
+    return tuple(
+        SensitivePaths(task=key, paths=paths, classes=attempt.classes)
+        for key, attempt, paths in found
+        if attempt and paths
+    )

@@ -13,7 +13,7 @@ from concertmaster.model import Usage
 from concertmaster.report import summary
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.task_material import TaskMaterial
-from concertmaster.text.display import display, display_block, duration, shorten_id
+from concertmaster.text.display import display, display_block, duration, pair_up, shorten_id
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -60,6 +60,7 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
+        "pair_up": pair_up,
         "display": display,
         "block": display_block,
         "duration": duration,

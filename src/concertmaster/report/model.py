@@ -55,6 +55,7 @@ class AttemptRow:
     seconds: float
     usage: Usage
     sensitive: tuple[str, ...]
+    classes: tuple[str, ...]  # the reason for each sensitive path
     notes: tuple[str, ...]
     no_op: str
     folder: str
@@ -153,10 +154,11 @@ class PauseRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensitivePaths:
-    """Landed paths of a task that define the check or steer agents."""
+    """Landed paths of a task that a person should look at; `classes` says why, path by path."""
 
     task: str
     paths: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,6 +168,8 @@ def _tell_conflict(state: RunState, event: MergeConflicted) -> str:
         return ""  # the line that it is left out has the reason
     paths = show_reason(", ".join(event.paths))
     behind = name_tasks(event.behind)
+    if event.refusal:
+        return f"{event.task} may not land behind {behind}: {show_reason(event.refusal)}"
     return f"{event.task} conflicts in {paths} behind {behind}; tried again on the next tip"
 
 

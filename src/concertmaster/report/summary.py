@@ -9,7 +9,7 @@ from concertmaster.model import LandingMode, Outcome, TaskState, Usage
 from concertmaster.planning.estimates import say_cost
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.outcome import RunEnd
-from concertmaster.text.display import count, display, duration, shorten_id, took
+from concertmaster.text.display import count, display, duration, pair_up, shorten_id, took
 from concertmaster.text.markdown import as_cell
 
 
@@ -89,7 +89,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     if report.flaky:
         yield "flaky", f"the check failed, then passed unchanged, behind {', '.join(report.flaky)}"
     for sensitive in report.sensitive:
-        paths = ", ".join(display(path, limit=80) for path in sensitive.paths)
+        shown = [display(path, limit=80) for path in sensitive.paths]
+        paths = ", ".join(pair_up(shown, sensitive.classes))
         yield "look at", f"{display(paths, limit=400)} ({sensitive.task})"
     for skipped in report.skipped:
         yield "skipped", f"{display(skipped.prompt)}: {display(skipped.reason)}"

@@ -78,7 +78,13 @@ def _find_left_out(state: RunState, *, refused: Mapping[str, str]) -> Iterator[L
         if key in refused:
             yield LeftOutTask(task=key, fault=LandingFault.REFUSED, reason=refused[key])
         elif one.head and one.fault:
-            yield LeftOutTask(task=key, fault=one.fault.kind, reason=one.reason)
+            yield LeftOutTask(
+                task=key,
+                fault=one.fault.kind,
+                reason=one.reason,
+                paths=one.fault.paths if one.fault.kind is LandingFault.HELD else (),
+                classes=one.fault.classes,
+            )
         elif one.head and one.state is TaskState.BLOCKED:
             yield LeftOutTask(task=key, fault=LandingFault.STUCK, reason=one.reason)
         elif reason := _waits_for_person(state, one):

@@ -38,7 +38,9 @@ class TaskHistory:
     work: str = ""  # the newest commit if it did not succeed
     landed_as: str = ""
     branch: str = ""
+    touches: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # the reason for each sensitive path
     issue: int = 0
     pull: int = 0
     evidence: str = ""
@@ -173,6 +175,7 @@ def begin_history(
                 title=task.title,
                 prompt=task.prompt,
                 blob=task.blob,
+                touches=task.touches,
                 profile=profile_of(task, plan.settings),
                 issue=children.get(task.id, 0),
             )

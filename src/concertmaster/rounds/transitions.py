@@ -34,9 +34,6 @@ class RoundTodo:
         return bool(self.work or self.carried)
 
 
-# --- results and verdict -----------------------------------------------------------------------
-
-
 def take_results(
     history: History, results: Mapping[str, Result], *, lost: Mapping[str, str]
 ) -> History:
@@ -108,6 +105,8 @@ def _leave_out(history: History, left: LeftOutTask) -> History:
     one = history.task(left.task)
     if left.fault is LandingFault.REFUSED:
         return refuse(history, left.task, reason=left.reason)
+    if left.fault is LandingFault.HELD:
+        return history.put(replace(one, sensitive=left.paths, classes=left.classes))
     if left.fault not in _REPAIRABLE:
         return history.put(replace(one, fault=left.fault, reason=left.reason))
     if awaited := _awaited(history, one):
@@ -307,6 +306,7 @@ def begin_round(
                 prompt=task.prompt,
                 title=task.title,
                 blob=task.blob,
+                touches=task.touches,
                 profile=profile_of(task, plan.settings),
                 head="",
                 work="",

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from concertmaster.model import Built, Outcome, Plan, TaskState
 from concertmaster.rounds.history import HISTORY_VERSION, History, TaskHistory
 from concertmaster.rounds.result import RESULT_VERSION, Result, ShareResults
-from concertmaster.rounds.verdict import VERDICT_VERSION, Verdict, VerdictStep
+from concertmaster.rounds.verdict import VERDICT_VERSION, LandingFault, Verdict, VerdictStep
 from concertmaster.text.display import display
 from concertmaster.text.object_ids import is_object_id
 
@@ -75,6 +75,11 @@ def find_verdict_fault(verdict: Verdict, *, history: History) -> Iterator[str]:
     settled += [one.task for one in verdict.left_out]
     yield from _doubt_names(settled, known=known)
     yield from _doubt_names(sorted(set(verdict.flaky)), known=known)
+    for left in verdict.left_out:
+        if len(left.paths) != len(left.classes) or (
+            left.fault is LandingFault.HELD and not left.paths
+        ):
+            yield f"{left.task}: a held result and its paths come together"
     yield from _doubt_steps(verdict.steps, tip=verdict.tip)
 
 

@@ -25,11 +25,16 @@ class VerdictStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOutTask:
-    """A result that may not land now, and the reason."""
+    """A result that may not land now, and the reason.
+
+    `paths` are those that a person has to look at where it is held, and `classes` says why.
+    """
 
     task: str
     fault: LandingFault
     reason: str
+    paths: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

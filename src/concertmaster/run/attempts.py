@@ -130,6 +130,7 @@ def finish_phase(
         session=session or attempt.session,
         no_op=event.no_op,
         sensitive=event.sensitive,
+        classes=event.classes,
         notes=(*attempt.notes, *event.notes),
     )
     if event.phase is Phase.PREPARE:

@@ -38,6 +38,7 @@ class Attempt:
     reason: str = ""
     saved: str = ""
     sensitive: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lost_usage: Usage = Usage()
     resumes_at: float = 0.0  # end of the usage limit that ended it, in epoch seconds

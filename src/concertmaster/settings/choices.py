@@ -20,6 +20,13 @@ class Phase(StrEnum):
 LEAN_PHASES = (Phase.PREPARE, Phase.IMPLEMENT, Phase.TEST, Phase.DELIVER)
 
 
+class Manifests(StrEnum):
+    """Whether changed dependencies land without a person."""
+
+    HOLD = "hold"
+    ALLOW = "allow"
+
+
 class LandingMode(StrEnum):
     """How results reach the target."""
 

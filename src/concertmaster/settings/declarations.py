@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum, Flag, StrEnum, auto
 from typing import Annotated, Any, get_args, get_type_hints
 
-from concertmaster.settings.choices import LandingMode, Phase, UnmeasuredBudget
+from concertmaster.settings.choices import LandingMode, Manifests, Phase, UnmeasuredBudget
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 LONGEST_MODEL = 200  # characters
@@ -265,6 +265,20 @@ class FrozenSettings:
     protected: Annotated[
         tuple[str, ...], Setting(kind=Kind.LIST, help="Globs that no task may change.")
     ] = ()
+    prompts: Annotated[
+        tuple[str, ...],
+        Setting(
+            kind=Kind.LIST,
+            help="Globs of prompt files: on GitHub a task changes them only through a person.",
+        ),
+    ] = ()
+    manifests: Annotated[
+        Manifests,
+        Setting(
+            kind=Kind.CHOICE,
+            help="`allow`: changed dependencies land on GitHub without a person.",
+        ),
+    ] = Manifests.HOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -36,6 +37,12 @@ _DURATION = re.compile(
 def writable(text: str) -> str:
     """Return the text without halves of characters, which JSON can hold and no file can."""
     return text.encode("utf-8", "replace").decode()
+
+
+def pair_up(texts: Sequence[str], reasons: Sequence[str]) -> tuple[str, ...]:
+    """Return each text with its reason in brackets, where there is one."""
+    pairs = zip_longest(texts, reasons[: len(texts)], fillvalue="")
+    return tuple(f"{text} ({reason})" if reason else text for text, reason in pairs)
 
 
 def display(text: str, *, limit: int = 200) -> str:

@@ -50,8 +50,9 @@ def _start(held: RoundInputs) -> History:
     """Return the history with the results and the verdict of this round, before anything lands."""
     history = _continue(held.plan_artifact.history, held.state)
     history = transitions.take_results(history, held.shares.results, lost=held.shares.lost)
-    for task, paths in held.accepted.held.items():
-        history = history.put(replace(history.task(task), sensitive=paths))
+    for task, found in held.accepted.held.items():
+        paths, classes = found.sensitive, found.classes
+        history = history.put(replace(history.task(task), sensitive=paths, classes=classes))
     for task, reason in held.accepted.refused.items():
         history = transitions.refuse(history, task, reason=reason)
     if held.verdict is not None:

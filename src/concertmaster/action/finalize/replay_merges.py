@@ -10,7 +10,9 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.git.command import git_version
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.git.run_repository import RunRepository
+from concertmaster.landing.judge_change import ChangeJudge
 from concertmaster.landing.merges import merge_changes
+from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Plan
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import Verdict, VerdictStep
@@ -74,6 +76,10 @@ def _repeat_step(
         )
         if isinstance(joined, Conflict):
             raise _fault(f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}")
+        prompts = [other.prompt for other in history.tasks]
+        judge = ChangeJudge(objects=objects, plan=plan, place=RunPlace.GITHUB, prompts=prompts)
+        if judged := judge.judge_merge(commit, joined.commit, touches=one.touches):
+            raise _fault(f"{task} may not land as it merges: {judged.reason}")
         mine[task] = one.head if joined.as_it_is else joined.commit
         commit = joined.commit
     if commit != step.commit or objects.tree(commit) != step.tree:
