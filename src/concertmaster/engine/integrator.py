@@ -22,6 +22,7 @@ from concertmaster.git.kept_records import KeptLanding, keep_landing
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.landing import target_branch
 from concertmaster.landing.merges import MergedTip, merge_changes
+from concertmaster.landing.path_policy import PathVerdict
 from concertmaster.sandbox.exit_status import Exit
 from concertmaster.text.display import display
 from concertmaster.worktrees.worktree import Worktree
@@ -151,8 +152,10 @@ class Integrator:
                 return replace(clash, paths=result.paths)
             judge, opened = self.context.judge(), touches.get(candidate.task, ())
             if verdict := judge.judge_merge(commit, result.commit, touches=opened):
-                found, why = verdict.sensitive, verdict.classes
-                return replace(clash, paths=found, classes=why, refusal=verdict.reason)
+                held = PathVerdict() if verdict.refused else verdict
+                return replace(
+                    clash, paths=held.sensitive, classes=held.classes, refusal=verdict.reason
+                )
             commit = result.commit
             if not result.as_it_is:
                 reapplied.append(candidate.task)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, Plan, TaskState
 from concertmaster.rounds.history import HISTORY_VERSION, History, TaskHistory
 from concertmaster.rounds.result import RESULT_VERSION, Result, ShareResults
-from concertmaster.rounds.verdict import VERDICT_VERSION, LandingFault, Verdict, VerdictStep
+from concertmaster.rounds.verdict import VERDICT_VERSION, Verdict, VerdictStep
 from concertmaster.text.display import display
 from concertmaster.text.object_ids import is_object_id
 
