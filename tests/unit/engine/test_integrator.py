@@ -10,6 +10,7 @@ from concertmaster.engine import integrator
 from concertmaster.engine.integrator import Integrator
 from concertmaster.events import BatchChecked
 from concertmaster.landing.merges import MergedTip
+from concertmaster.landing.path_policy import PathVerdict
 from tests.journals import make_plan
 
 
@@ -28,7 +29,8 @@ def test_a_longer_prefix_goes_on_from_the_merges_of_a_shorter_one(
 
     monkeypatch.setattr(integrator, "merge_changes", merge)
     objects = SimpleNamespace(tree=lambda commit: f"tree of {commit}")
-    context: Any = SimpleNamespace(objects=objects, plan=make_plan())
+    judge = SimpleNamespace(judge_merge=lambda *commits, **opened: PathVerdict())
+    context: Any = SimpleNamespace(objects=objects, plan=make_plan(), judge=lambda: judge)
     train = Integrator(context=context, discard=lambda worktree: None)
     prefixes = ("a", "abc", "abd")
     commits = []
