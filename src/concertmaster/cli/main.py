@@ -73,9 +73,9 @@ def commands() -> None:
     """Hand over a list of prompt files, get landed commits back.
 
     \b
-    concertmaster demo                                      a look, without any agent
-    concertmaster plan prompts/*.md --check 'pytest -q'     what would run, and why
-    concertmaster run prompts/*.md --check 'pytest -q'      do it
+    concertmaster demo                                   a look, without an agent
+    concertmaster plan prompts/*.md --check 'pytest -q'  what would run
+    concertmaster run prompts/*.md --check 'pytest -q'   do it
     """
 
 

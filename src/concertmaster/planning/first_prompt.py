@@ -44,7 +44,8 @@ def _from_todo(todos: Iterable[str]) -> FirstPrompt | None:
         if not (comment and path.endswith(_SOURCES) and number.isdecimal()) or _APART.search(path):
             continue
         words = display(comment[1].rstrip("*/ "), limit=_LONGEST_WORDS)
-        if len(words.split()) < _FEWEST_WORDS or "`" in path:
+        # A question asks for a decision, not for work.
+        if len(words.split()) < _FEWEST_WORDS or words.endswith("?") or "`" in path:
             continue
         return _fill(
             title=words[:1].upper() + words[1:].rstrip("."),

@@ -476,6 +476,7 @@ def test_help_is_readable_on_a_narrow_terminal(tmp_path: Path, command: str) -> 
 
 def test_the_list_of_commands_cuts_no_sentence_short(tmp_path: Path) -> None:
     told = concertmaster("--help", cwd=tmp_path)
+    assert max(map(len, told.out.splitlines())) <= 80
     lines = re.findall(r"^  (\w+)  +(.*)$", told.out.partition("Commands:")[2], re.MULTILINE)
     assert {name for name, _ in lines} == set(COMMANDS)
     assert all(words.endswith(".") and "..." not in words for _, words in lines)

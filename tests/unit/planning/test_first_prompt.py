@@ -24,6 +24,7 @@ def test_a_clear_todo_becomes_a_prompt_that_can_be_read() -> None:
     [
         "src/a.py:12:    # TODO",
         "src/a.py:12:    # TODO: fix this",
+        "src/a.py:12:    # TODO: an exception for old browsers of one kind?",
         "tests/test_a.py:1:# TODO: refuse a negative amount of money",
         "README.md:1:# TODO: refuse a negative amount of money",
         "src/a.py:1:name = 'TODO refuse a negative amount'",
