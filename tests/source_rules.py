@@ -76,7 +76,7 @@ SHELL = frozenset(
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.local_run engine.logs engine.phase_failure engine.phase_runner engine.reading_tree
     engine.recorded_run engine.repair engine.resource_monitor engine.reviewer engine.run_context
-    engine.signals engine.task_material engine.trial
+    engine.signals engine.task_material engine.trial engine.merged_result engine.repairer
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.conversion git.kept_records git.line_counts git.remote
     git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay

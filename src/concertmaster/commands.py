@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concertmaster.model import Built, Phase, Task
+from concertmaster.model import Built, Phase, Repair, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class RunPhase:
     session: str = ""
     evidence: str = ""  # the failure to fix, of the attempt before or of a phase of this one
     findings: str = ""  # the plan that the agent made in research
+    repair: Repair | None = None  # the attempt mends a result that did not land
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

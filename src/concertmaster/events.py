@@ -57,6 +57,7 @@ class PhaseFinished:
     seconds: float
     setup_seconds: float = 0.0  # the part of `seconds` that setup took (prepare)
     checkpoint: str = ""  # commit: the base after prepare, a snapshot later, the head after deliver
+    base: str = ""  # the commit that a repair starts from, if that is not the checkpoint (prepare)
     folder: str = ""  # the folder of the attempt's worktree (prepare)
     built_on: tuple[Built, ...] = ()  # the wanted changes that merged (prepare)
     no_op: str = ""  # the reason why there is nothing to change (implement)
@@ -128,6 +129,7 @@ class BatchChecked:
     setup_seconds: float = 0.0  # the part of `seconds` that setup took
     cached: bool = False
     reapplied: tuple[str, ...] = ()
+    evidence: str = ""  # the end of the log of a check that failed
     at: float = 0.0
 
 

@@ -9,7 +9,9 @@ from enum import StrEnum
 from concertmaster.settings import choices
 from concertmaster.settings.declarations import FrozenSettings
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+# Since this version, results that do not land are repaired while the run goes on.
+REPAIRING_VERSION = 2
 
 # The declarations of settings need these as well, and Plan needs the declarations.
 Phase = choices.Phase
@@ -182,6 +184,21 @@ class Built:
 
     task: str
     head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """An order to mend the change from `base` to `head`, which did not land.
+
+    It is merged onto `tip`, "" as long as that is not known. `evidence` is the end of the log of
+    the check that it broke, "" if it does not merge.
+    """
+
+    base: str
+    head: str
+    reason: str
+    evidence: str = ""
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from concertmaster.graph import Graph
 from concertmaster.model import Built, Phase
 from concertmaster.run import phases
 from concertmaster.run.attempts import counts_as_attempt
+from concertmaster.run.repairs import find_next_tip
 from concertmaster.run.task_record import TaskRecord
 from tests.oracle.state import RunState
 
@@ -21,7 +22,12 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
     chosen = model.select(record.task.phases or state.plan.settings.phases)
     phase = phases.next_phase(chosen, holds=attempt.holds, no_op=bool(attempt.no_op))
     assert phase is not None, "an attempt without a next phase has ended"
-    wanted, required = _wanted(state, record) if phase is Phase.PREPARE else ((), frozenset())
+    wanted: tuple[Built, ...] = ()
+    required, repair = frozenset[str](), attempt.repair
+    if repair is not None and phase is Phase.PREPARE:
+        repair = replace(repair, tip=find_next_tip(state.landing))
+    elif phase is Phase.PREPARE:
+        wanted, required = _wanted(state, record)
     command = RunPhase(
         task=record.task,
         attempt=attempt.number,
@@ -34,10 +40,11 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         interrupted_at=attempt.interrupted_at,
         folder=attempt.folder,
         session=attempt.session if phase in phases.AGENTS_OWN else "",
-        evidence=attempt.evidence or _earlier_evidence(record),
+        evidence=attempt.evidence or ("" if repair else _earlier_evidence(record)),
         findings=attempt.findings,
+        repair=repair,
     )
-    asked = replace(attempt, asked=phase, redo=False)
+    asked = replace(attempt, asked=phase, redo=False, repair=repair)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command
 
 

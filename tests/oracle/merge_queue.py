@@ -87,6 +87,7 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
         failed=None,
         confirmations=0,
         red_reason="",
+        red_evidence="",
         commit="",
         reapplied=frozenset(),
     )

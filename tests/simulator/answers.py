@@ -43,6 +43,7 @@ from concertmaster.model import (
     Outcome,
     Phase,
     Plan,
+    Repair,
     Shortage,
     Usage,
 )
@@ -121,7 +122,7 @@ class SimulatedEngine:
         """
         ours, head = self.commits[tip].contents, self.commits[candidate.head]
         assert self.commits[candidate.base].contents == head.base
-        if candidate.as_it_is:
+        if self._is_merged(tip, candidate):
             theirs, merges = head.contents, self._merges(ours, head.contents)
             is_there = candidate.head in tip
         else:
@@ -134,8 +135,14 @@ class SimulatedEngine:
             is_there = candidate.task in ours
         if is_there or not merges:
             return tip if is_there else None
-        kind = "merge" if candidate.as_it_is else "apply"
+        kind = "merge" if self._is_merged(tip, candidate) else "apply"
         return self._commit(ours | theirs, of=f"{tip} {kind} {candidate.head}")
+
+    def _is_merged(self, tip: str, candidate: MergeCandidate) -> bool:
+        """Return whether the head is merged; a base that did not land would come with it."""
+        own = self.commits[candidate.base].contents & self.state.tasks.keys()
+        is_foreign = candidate.base != BASE and not own <= self.commits[tip].contents
+        return candidate.as_it_is and not is_foreign
 
     def _passes(self, contents: Changes) -> bool:
         number = len(self.checks)
@@ -237,6 +244,8 @@ class SimulatedEngine:
         return self._commit(base | {command.task.id}, of=f"saved {self.drafts}", base=base)
 
     def _prepare(self, command: RunPhase) -> PhaseFinished | PhaseFailed:
+        if command.repair is not None:
+            return self._lay_out(command, command.repair)
         contents, merged = frozenset[str](), list[Built]()
         for built in command.wanted:
             theirs = self.commits[built.head].contents
@@ -254,6 +263,20 @@ class SimulatedEngine:
             checkpoint=self._commit(contents, of=f"base[{heads}]") if merged else BASE,
             folder=f"folder {command.task.id} {command.attempt}",
             built_on=tuple(merged),
+        )
+
+    def _lay_out(self, command: RunPhase, repair: Repair) -> PhaseFinished:
+        assert self.commits[repair.base].contents == self.commits[repair.head].base
+        base, self.drafts = self.commits[repair.tip].contents, self.drafts + 1
+        task = command.task.id
+        return PhaseFinished(
+            task=task,
+            attempt=command.attempt,
+            phase=command.phase,
+            seconds=1.0,
+            base=repair.tip,
+            checkpoint=self._commit(base | {task}, of=f"merged {self.drafts}", base=base),
+            folder=f"folder {task} {command.attempt}",
         )
 
     def _work(self, command: RunPhase) -> PhaseFinished:

@@ -30,6 +30,7 @@ def make_plan(
     landing: LandingMode = LandingMode.MERGE,
     phases: tuple[Phase, ...] = LEAN_PHASES,
     fix_attempts: int = 3,
+    repairs: int = 2,
     longest_pause_seconds: float | None = None,
 ) -> Plan:
     """Return a plan of tasks; "ba" or ("b", "a") in `hard` or `soft` is b after a."""
@@ -45,6 +46,7 @@ def make_plan(
             landing=landing,
             phases=phases,
             fix_attempts=fix_attempts,
+            repairs=repairs,
             longest_pause_seconds=longest_pause_seconds,
         ),
         tasks=tuple(

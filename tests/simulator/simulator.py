@@ -167,6 +167,8 @@ class Simulator(SimulatedEngine):
         assert all(state.is_over for state in states)
         assert not any(self.state.tasks[on].state.is_lost for on in self._hard(command.task.id))
         required = [self.commits[b.head] for b in command.wanted if b.task in command.required]
+        if command.repair is not None:
+            required.append(self.commits[command.repair.tip])
         assert self._hard(command.task.id) <= frozenset().union(*(c.contents for c in required))
 
     def _needs(self, task: str) -> list[Need]:

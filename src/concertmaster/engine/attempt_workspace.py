@@ -44,14 +44,15 @@ class AttemptWorkspace:
         """
         return self.command.interrupted_at or self.command.checkpoint
 
-    def make(self, commit: str) -> tuple[Worktree, float, tuple[str, ...]]:
+    def make(self, commit: str, *, set_up_at: str = "") -> tuple[Worktree, float, tuple[str, ...]]:
         """Make the worktree at the commit; return it, the seconds of its setup, and notes.
 
-        Raises PhaseFailure if setup fails.
+        Setup runs at the commit `set_up_at` if that is another one. Raises PhaseFailure if setup
+        fails.
         """
         task = self.command.task.id
         worktree = self.context.worktrees.create(
-            commit,
+            set_up_at or commit,
             task=task,
             attempt=self.command.attempt,
             branch=f"concertmaster/{self.context.plan.run}/{task}",
@@ -59,7 +60,11 @@ class AttemptWorkspace:
         )
         notes = self.context.hand_out_downloads(worktree)
         notes += self.context.bring_files(worktree, self.context.plan.base)
-        return worktree, self._set_up(worktree, commit), notes
+        seconds = self._set_up(worktree, set_up_at or commit)
+        if set_up_at:
+            worktree.restore(commit)
+            worktree.begin(commit)
+        return worktree, seconds, notes
 
     def _set_up(self, worktree: Worktree, commit: str) -> float:
         """Run the setup and return its seconds, 0 if there is none.
@@ -91,7 +96,8 @@ class AttemptWorkspace:
         command = self.command
         worktree = self.context.worktrees.open(Path(command.folder))
         if worktree is None:
-            worktree, _, notes = self.make(command.checkpoint)
+            tip = command.repair.tip if command.repair else ""
+            worktree, _, notes = self.make(command.checkpoint, set_up_at=tip)
             return worktree, ("its worktree was gone", *notes)
         if not command.redo:
             return worktree, ()

@@ -6,10 +6,11 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from concertmaster.commands import CheckBase, CheckBatch, LandBatch, MergeCandidate
 from concertmaster.engine.diagnosis import diagnose
-from concertmaster.engine.logs import describe_failure, describe_setup_failure
+from concertmaster.engine.logs import describe_failure, describe_setup_failure, read_end
 from concertmaster.engine.run_context import RunContext
 from concertmaster.events import (
     BaseChecked,
@@ -42,6 +43,7 @@ class TreeCheck:
     setup_seconds: float = 0.0
     notes: tuple[str, ...] = ()
     cached: bool = False
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class Integrator:
             seconds=verdict.seconds,
             setup_seconds=verdict.setup_seconds,
             cached=verdict.cached,
+            evidence=verdict.evidence,
             reapplied=reapplied,
         )
 
@@ -200,11 +203,11 @@ class Integrator:
             setup_seconds = ended.seconds
             if not ended.ok:
                 told = describe_setup_failure(settings, ended, log)
-                return _judge(ended, told, setup_seconds=setup_seconds)
+                return _judge(ended, told, log=log, setup_seconds=setup_seconds)
             notes = self._look_at_setup(worktree, commit)
         ended = self.context.run_shell(settings.check, worktree, mark=mark, log=log)
         told = describe_failure(f"check `{settings.check}`", ended, log)
-        return _judge(ended, told, setup_seconds=setup_seconds, notes=notes)
+        return _judge(ended, told, log=log, setup_seconds=setup_seconds, notes=notes)
 
     def _look_at_setup(self, worktree: Worktree, commit: str) -> tuple[str, ...]:
         """Return a note on the files of the base that setup changed."""
@@ -252,13 +255,17 @@ class Integrator:
 
 
 def _judge(
-    ended: Exit, failure: str, *, setup_seconds: float, notes: tuple[str, ...] = ()
+    ended: Exit, failure: str, *, log: Path, setup_seconds: float, notes: tuple[str, ...] = ()
 ) -> TreeCheck | None:
     if ended.stopped:
         return None
-    reason = "" if ended.ok else failure
     return TreeCheck(
-        passed=ended.ok, reason=reason, seconds=0.0, setup_seconds=setup_seconds, notes=notes
+        passed=ended.ok,
+        reason="" if ended.ok else failure,
+        seconds=0.0,
+        setup_seconds=setup_seconds,
+        notes=notes,
+        evidence="" if ended.ok else read_end(log),
     )
 
 

@@ -20,6 +20,7 @@ from concertmaster.agents.answers import (
 )
 from concertmaster.agents.protocol import AgentReport, read_no_op
 from concertmaster.commands import RunPhase
+from concertmaster.engine import repairer
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
 from concertmaster.engine.logs import describe_failure, read_end
@@ -97,6 +98,8 @@ class PhaseRunner:
 
     def prepare(self, command: RunPhase) -> Answer:
         """Make a worktree at the base and run the repository's setup in it."""
+        if command.repair is not None:
+            return repairer.lay_out(self._place(command), command.repair)
         base, merged, notes = self._make_base(command)
         worktree, setup_seconds, more = self._place(command).make(base)
         return replace(
@@ -186,9 +189,12 @@ class PhaseRunner:
         place = self._place(command)
         worktree, notes = place.enter()
         talk = self._talk(command, worktree)
+        if command.repair is not None and not command.evidence:
+            return repairer.mend(place, talk, command.repair)
         with place.saving(worktree):
             report = talk.ask(self._task(place, talk), session=command.session)
         snapshot = place.snapshot(worktree)
+        repairer.check_resolved(command, place, snapshot)
         changed = snapshot.tree != self.context.objects.tree(place.began_at)
         is_first = place.began_at == command.base
         no_op = "" if changed or not is_first else read_no_op(report.final_text)

@@ -29,7 +29,7 @@ def read_plan(folder: Path) -> Plan:
     path = folder / "plan.json"
     try:
         found = json.loads(path.read_text())
-        if found.get("version") != PLAN_VERSION:
+        if found.get("version") not in range(1, PLAN_VERSION + 1):
             raise ValueError(f"version {found.get('version')} instead of {PLAN_VERSION}")
         plan: Plan = TypeAdapter(Plan).validate_python(found)
     except (OSError, ValueError, AttributeError) as error:

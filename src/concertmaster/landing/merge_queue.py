@@ -80,6 +80,7 @@ class Landing:
     failed: int | None = None
     confirmations: int = 0
     red_reason: str = ""
+    red_evidence: str = ""  # the end of the log of the check that failed
     red_tips: int = 0  # how often the tip itself failed the check
     commit: str = ""  # the tested commit of the prefix that passed
     reapplied: frozenset[str] = frozenset()
@@ -167,6 +168,7 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
         failed=None,
         confirmations=0,
         red_reason="",
+        red_evidence="",
         commit="",
         reapplied=frozenset(),
     )
@@ -187,11 +189,7 @@ def _move(landing: Landing, settled: SettledTasks) -> QueueStep:
 
 
 def choose_size(landing: Landing) -> int:
-    """Return the length of the prefix to check next.
-
-    The tasks are checked one by one when the risks were so wrong that more checks than that were
-    spent.
-    """
+    """Return the length of the prefix to check next; 1 more once the risks proved too wrong."""
     left, total = len(landing.batch) - landing.passed, landing.decided + len(landing.batch)
     if landing.checks + left + 1 > MOST_CHECKS_PER_TASK * total:
         return landing.passed + 1
@@ -286,6 +284,7 @@ def record_check(landing: Landing, event: BatchChecked) -> Landing:
         failed=length,
         confirmations=landing.confirmations + 1 if repeated else 0,
         red_reason=event.reason,
+        red_evidence=event.evidence or landing.red_evidence,
         red=landing.red | {event.tree},
     )
 

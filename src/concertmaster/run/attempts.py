@@ -9,8 +9,9 @@ from concertmaster import model
 from concertmaster.commands import RunPhase
 from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.graph import Graph
-from concertmaster.model import Built, Outcome, Phase, TaskState
+from concertmaster.model import Built, Outcome, Phase, Plan, TaskState
 from concertmaster.run import phases
+from concertmaster.run.repairs import find_next_tip, repair_again
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
 
@@ -18,18 +19,35 @@ from concertmaster.run.task_record import Attempt, TaskRecord
 def start_attempt(record: TaskRecord) -> TaskRecord:
     """Return the record with a further attempt, of which no phase is asked yet."""
     attempt = Attempt(number=len(record.attempts) + 1)
+    if record.repair is not None:
+        last = record.attempts[-1]
+        attempt = replace(
+            attempt,
+            repair=record.repair,
+            session=last.session,
+            findings=last.findings,
+            follow_ups=last.follow_ups,
+            holds=(Phase.RESEARCH, Phase.DOCUMENT),
+        )
     return replace(
         record,
         state=TaskState.RUNNING,
         fault=None,
         stopping=False,
+        repair=None,
         attempts=(*record.attempts, attempt),
     )
 
 
 def counts_as_attempt(attempt: Attempt) -> bool:
-    """Return whether the attempt counts against the limit; limits and cancellations do not."""
-    return attempt.outcome not in (*phases.STOPS_THE_RUN, Outcome.CANCELLED)
+    """Return whether the attempt counts against the limit.
+
+    Usage limits, cancellations and repairs do not.
+    """
+    return attempt.repair is None and attempt.outcome not in (
+        *phases.STOPS_THE_RUN,
+        Outcome.CANCELLED,
+    )
 
 
 def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPhase]:
@@ -38,7 +56,12 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
     chosen = model.select(record.task.phases or state.plan.settings.phases)
     phase = phases.next_phase(chosen, holds=attempt.holds, no_op=bool(attempt.no_op))
     assert phase is not None, "an attempt without a next phase has ended"
-    wanted, required = _wanted(state, record) if phase is Phase.PREPARE else ((), frozenset())
+    wanted: tuple[Built, ...] = ()
+    required, repair = frozenset[str](), attempt.repair
+    if repair is not None and phase is Phase.PREPARE:
+        repair = replace(repair, tip=find_next_tip(state.landing))
+    elif phase is Phase.PREPARE:
+        wanted, required = _wanted(state, record)
     command = RunPhase(
         task=record.task,
         attempt=attempt.number,
@@ -51,10 +74,11 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         interrupted_at=attempt.interrupted_at,
         folder=attempt.folder,
         session=attempt.session if phase in phases.AGENTS_OWN else "",
-        evidence=attempt.evidence or _earlier_evidence(record),
+        evidence=attempt.evidence or ("" if repair else _earlier_evidence(record)),
         findings=attempt.findings,
+        repair=repair,
     )
-    asked = replace(attempt, asked=phase, redo=False)
+    asked = replace(attempt, asked=phase, redo=False, repair=repair)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command
 
 
@@ -136,7 +160,7 @@ def finish_phase(
     if event.phase is Phase.PREPARE:
         attempt = replace(
             attempt,
-            base=event.checkpoint,
+            base=event.base or event.checkpoint,
             folder=event.folder,
             built_on=_closure(event.built_on, sources),
             started_at=event.at - event.seconds,
@@ -148,6 +172,7 @@ def finish_phase(
         record,
         state=TaskState.SUCCEEDED,
         reason=event.no_op,
+        fault=None,
         attempts=(*record.attempts[:-1], ended),
     )
 
@@ -162,19 +187,17 @@ def _closure(merged: Iterable[Built], sources: Mapping[str, Attempt | None]) -> 
     return tuple(found.values())
 
 
-def fail_phase(
-    record: TaskRecord, event: PhaseFailed, *, limit: int, fix_attempts: int
-) -> TaskRecord:
+def fail_phase(record: TaskRecord, event: PhaseFailed, *, plan: Plan) -> TaskRecord:
     """Return the record after a failed phase.
 
     The work is sent back to the agent at most `fix_attempts` times for each phase. Else the
-    attempt ends, and the task waits for another one if fewer than `limit` attempts count.
+    attempt ends, and the task waits for another one if fewer than `attempts` count.
     """
     attempt = record.attempts[-1]
     attempt = replace(attempt, lost_usage=attempt.lost_usage + event.usage)
-    if event.evidence and attempt.returned.count(event.phase) < fix_attempts:
+    if event.evidence and attempt.returned.count(event.phase) < plan.settings.fix_attempts:
         return _send_back(record, attempt, event)
-    return _end_attempt(record, attempt, event, limit=limit)
+    return _end_attempt(record, attempt, event, plan=plan)
 
 
 def _send_back(record: TaskRecord, attempt: Attempt, event: PhaseFailed) -> TaskRecord:
@@ -210,7 +233,7 @@ def pause_attempt(record: TaskRecord, event: PhaseFailed) -> TaskRecord:
 
 
 def _end_attempt(
-    record: TaskRecord, attempt: Attempt, event: PhaseFailed, *, limit: int
+    record: TaskRecord, attempt: Attempt, event: PhaseFailed, *, plan: Plan
 ) -> TaskRecord:
     # The failure that sent the work back says more than the failure to fix it.
     reason = f"{attempt.reason}; then {event.reason}" if attempt.reason else event.reason
@@ -226,8 +249,10 @@ def _end_attempt(
         started_at=attempt.started_at or event.at - event.seconds,
     )
     attempts = (*record.attempts[:-1], ended)
+    if ended.repair is not None:
+        return repair_again(plan, replace(record, attempts=attempts, stopping=False), ended)
     spent = sum(1 for one in attempts if counts_as_attempt(one))
-    again = event.outcome in phases.WORTH_ANOTHER_ATTEMPT and spent < limit
+    again = event.outcome in phases.WORTH_ANOTHER_ATTEMPT and spent < plan.settings.attempts
     waits = again or not counts_as_attempt(ended)
     return replace(
         record,

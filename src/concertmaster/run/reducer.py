@@ -31,6 +31,7 @@ from concertmaster.model import Outcome, Phase, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
 from concertmaster.run.pauses import end_of_pause
+from concertmaster.run.repairs import repair_or_leave_out
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
 from concertmaster.run.task_table import TaskTable
@@ -94,13 +95,12 @@ def _finish_phase(state: RunState, event: PhaseFinished) -> RunState:
 
 
 def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
-    settings, failed = state.plan.settings, state.tasks[event.task]
+    failed = state.tasks[event.task]
     state = replace(state, failures=state.failures + 1 if event.agent_failed else state.failures)
     if event.outcome is Outcome.LIMITED and (until := end_of_pause(state, event)):
         state = replace(state, paused_until=max(state.paused_until, until))
         return state.put(pause_attempt(failed, event))
-    ended = fail_phase(failed, event, limit=settings.attempts, fix_attempts=settings.fix_attempts)
-    state = state.put(ended)
+    state = state.put(fail_phase(failed, event, plan=state.plan))
     if event.outcome in phases.STOPS_THE_RUN:
         return replace(state, stopped=state.stopped or event.reason or event.outcome.value)
     if event.outcome is Outcome.CANCELLED and state.cancelled:
@@ -152,24 +152,29 @@ def _throttle(state: RunState, event: Throttled) -> RunState:
     return replace(state, is_measuring=False, stopped=stopped)
 
 
-def _comes_too_late(state: RunState) -> bool:
-    """Return whether the check was stopped and the prefix that had passed is already landing."""
-    return state.landing.asked is PendingStep.LAND
+def _comes_too_late(state: RunState, tasks: tuple[str, ...]) -> bool:
+    """Return whether the check was stopped and the prefix that had passed is landing or landed."""
+    landing = state.landing
+    batch = tuple(task.task for task in landing.batch[: len(tasks)])
+    return landing.asked is PendingStep.LAND or batch != tasks
 
 
 def _note_check(state: RunState, event: BatchChecked) -> RunState:
-    if _comes_too_late(state):
+    if _comes_too_late(state, event.tasks):
         return state
     return replace(state, landing=merge_queue.record_check(state.landing, event))
 
 
 def _note_conflict(state: RunState, event: MergeConflicted) -> RunState:
-    if _comes_too_late(state):
+    if _comes_too_late(state, (*event.behind, event.task)):
         return state
     state = replace(state, landing=merge_queue.record_conflict(state.landing, event))
     if event.behind:
         return state
-    return leave_out(state, event.task, _fault_of(event))
+    fault = _fault_of(event)
+    if event.refusal:
+        return leave_out(state, event.task, fault)
+    return state.put(repair_or_leave_out(state.plan, state.tasks[event.task], fault))
 
 
 def _fault_of(event: MergeConflicted) -> Fault:

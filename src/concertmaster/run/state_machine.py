@@ -35,6 +35,7 @@ from concertmaster.run.attempts import (
     start_attempt,
 )
 from concertmaster.run.reducer import apply_event, leave_out
+from concertmaster.run.repairs import awaits_repair, give_up_repair, repair_or_leave_out
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.run.task_table import TaskTable
@@ -75,9 +76,11 @@ def handle(state: RunState, event: Event) -> Moved:
         _watch_budget,
         _watch_agents,
         _pause,
+        _leave_unrepaired,
         _block,
         _halt_train,
         _drive_train,
+        _leave_unrepaired,
         _block,
         _go_on,
         _start,
@@ -114,6 +117,16 @@ def _pause(state: RunState) -> Moved:
     if not state.paused_until or is_over:
         return state, ()
     return replace(state, is_awaiting=True), (AwaitTime(until=state.paused_until),)
+
+
+def _leave_unrepaired(state: RunState) -> Moved:
+    """Leave out what waits for a repair when no agent may start any more; the rest can land."""
+    if not state.stopped or state.cancelled:
+        return state, ()
+    for one in [one for one in state.tasks.values() if awaits_repair(one)]:
+        ended = abandon_attempt(one, TaskState.LEFT_OUT, reason=one.reason)
+        state = state.put(give_up_repair(ended, why=state.stopped))
+    return state, ()
 
 
 def _block(state: RunState) -> Moved:
@@ -231,9 +244,11 @@ def _drive_train(state: RunState) -> Moved:
         step = merge_queue.end_queue(state.landing)
     else:
         step = merge_queue.advance_queue(state.landing, _contenders(state), settled=_settled(state))
+    evidence = state.landing.red_evidence
     state = replace(state, landing=step.landing)
     for task, fault in step.culprits.items():
-        state = leave_out(state, task, fault)
+        one = state.tasks[task]
+        state = state.put(repair_or_leave_out(state.plan, one, fault, evidence=evidence))
     if step.landing.stuck:
         stuck = Fault(kind=LandingFault.STUCK, told=step.landing.stuck)
         for contender in _contenders(state):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concertmaster.landing.fault import Fault
-from concertmaster.model import Built, Outcome, Phase, Task, TaskState, Usage
+from concertmaster.model import Built, Outcome, Phase, Repair, Task, TaskState, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class Attempt:
     lost_usage: Usage = Usage()
     resumes_at: float = 0.0  # end of the usage limit that ended it, in epoch seconds
     started_at: float = 0.0
+    repair: Repair | None = None  # it mends a result that did not land
 
     @property
     def head(self) -> str:
@@ -71,6 +72,7 @@ class TaskRecord:
     reason: str = ""
     fault: Fault | None = None  # why its result is left out
     attempts: tuple[Attempt, ...] = ()
+    repair: Repair | None = None  # that the next attempt does
     stopping: bool = False
     landed_as_it_is: bool = False
     held: bool = False  # only a person may merge it
@@ -96,4 +98,10 @@ class TaskRecord:
 
     @property
     def work(self) -> str:
-        return next((a.work for a in reversed(self.attempts) if a.work), "")
+        """Return the newest commit worth keeping, "" if there is none.
+
+        A result that only did not land is worth more than a repair that was not finished.
+        """
+        works = [a.head or a.work for a in reversed(self.attempts) if a.head or a.work]
+        heads = [a.head for a in reversed(self.attempts) if a.head]
+        return next(iter([*heads, *works]), "")

@@ -248,11 +248,11 @@ class FrozenSettings:
         int,
         Setting(
             kind=Kind.NUMBER,
-            help="Further rounds for a task that did not land with the others, on GitHub.",
+            help="How often a result is mended that does not merge or breaks the check.",
             least=0,
             most=10,
         ),
-    ] = 1
+    ] = 2
     rounds: Annotated[
         int,
         Setting(

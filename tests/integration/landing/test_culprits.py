@@ -25,7 +25,14 @@ Row = Mapping[str, Any]
 
 @pytest.fixture
 def workshop(project: Project) -> Project:
-    project.commit("Shared", {"shared.txt": "".join(SHARED), ".gitignore": "prompts/\n"})
+    project.commit(
+        "Shared",
+        {
+            "shared.txt": "".join(SHARED),
+            ".gitignore": "prompts/\n",
+            "concertmaster.yml": "repairs: 0\n",
+        },
+    )
     return project
 
 

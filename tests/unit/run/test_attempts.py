@@ -85,7 +85,7 @@ def test_what_research_changed_before_a_limit_is_thrown_away() -> None:
 
 def test_work_that_is_sent_back_goes_on_from_what_was_saved() -> None:
     event = fail(Phase.DOCUMENT, Outcome.FAILED, evidence="no docs", saved="code")
-    record = fail_phase(checked_work(), event, limit=1, fix_attempts=1)
+    record = fail_phase(checked_work(), event, plan=make_plan("a", fix_attempts=1))
 
     again = asked(record)
     assert (again.phase, again.checkpoint, again.evidence) == (Phase.IMPLEMENT, "code", "no docs")

@@ -94,7 +94,7 @@ class Paths:
                 yield self._fail(place, record, event)
 
     def _fail(self, place: Place, record: TaskRecord, event: PhaseFailed) -> Step:
-        failed = fail_phase(record, event, limit=ATTEMPTS, fix_attempts=FIX_ATTEMPTS)
+        failed = fail_phase(record, event, plan=self.state.plan)
         if failed.state is TaskState.WAITING:
             to = Place(record=_pruned(start_attempt(failed)))
         else:

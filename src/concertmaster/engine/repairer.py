@@ -1,0 +1,99 @@
+"""Performs the phases of a repair that differ from those of other attempts."""
+
+from __future__ import annotations
+
+from concertmaster.agents.protocol import AgentReport
+from concertmaster.commands import RunPhase
+from concertmaster.engine.agent_session import AgentQuestion, AgentSession
+from concertmaster.engine.attempt_workspace import AttemptWorkspace
+from concertmaster.engine.merged_result import (
+    MergedResult,
+    describe_repair,
+    find_markers,
+    merge_result,
+)
+from concertmaster.engine.phase_failure import PhaseFailure
+from concertmaster.events import PhaseFinished
+from concertmaster.git import commit_message
+from concertmaster.model import Outcome, Phase, Repair
+from concertmaster.worktrees.worktree import Snapshot
+
+
+def lay_out(place: AttemptWorkspace, repair: Repair) -> PhaseFinished:
+    """Make a worktree with the files of the merged result.
+
+    Raises PhaseFailure if setup fails.
+    """
+    context, command = place.context, place.command
+    result = merge_result(context, repair)
+    commit = context.objects.commit(
+        result.tree,
+        parents=(repair.tip,),
+        message=commit_message.snapshot_message(
+            command.task.id, attempt=command.attempt, phase=Phase.PREPARE
+        ),
+        at=context.plan.settings.made_at,
+    )
+    # Setup could not read files with the markers of conflicts.
+    worktree, seconds, _ = place.make(commit, set_up_at=repair.tip if result.conflicts else "")
+    return PhaseFinished(
+        task=command.task.id,
+        attempt=command.attempt,
+        phase=Phase.PREPARE,
+        seconds=0.0,
+        setup_seconds=seconds,
+        base=repair.tip,
+        checkpoint=commit,
+        folder=str(worktree.folder),
+    )
+
+
+def mend(place: AttemptWorkspace, talk: AgentSession, repair: Repair) -> PhaseFinished:
+    """Let the agent mend the merged result; no agent is asked where nothing is wrong with it.
+
+    Raises PhaseFailure, with evidence if conflicts are left.
+    """
+    result = merge_result(place.context, repair)
+    is_sound = not result.conflicts and not repair.evidence
+    with place.saving(talk.worktree):
+        report = None if is_sound else _ask(place, talk, repair, result)
+    snapshot = place.snapshot(talk.worktree)
+    _check_resolved(place, snapshot, result)
+    if report is not None and snapshot.tree == place.context.objects.tree(place.began_at):
+        raise PhaseFailure(Outcome.FAILED, "the agent ended without changing anything")
+    return PhaseFinished(
+        task=place.command.task.id,
+        attempt=place.command.attempt,
+        phase=Phase.IMPLEMENT,
+        seconds=0.0,
+        checkpoint=snapshot.commit if place.is_change(snapshot) else "",
+        notes=snapshot.notes,
+        session=report.session if report else "",
+    )
+
+
+def _ask(
+    place: AttemptWorkspace, talk: AgentSession, repair: Repair, result: MergedResult
+) -> AgentReport:
+    told = describe_repair(place.context, repair, result)
+    return talk.ask(
+        AgentQuestion(text=talk.say("repair", evidence=told)), session=place.command.session
+    )
+
+
+def check_resolved(command: RunPhase, place: AttemptWorkspace, snapshot: Snapshot) -> None:
+    """Raise PhaseFailure with evidence if a repair has left conflicts in its files."""
+    if command.repair is not None:
+        _check_resolved(place, snapshot, merge_result(place.context, command.repair))
+
+
+def _check_resolved(place: AttemptWorkspace, snapshot: Snapshot, result: MergedResult) -> None:
+    left = find_markers(place.context, snapshot.commit, result.conflicts)
+    if left:
+        names = ", ".join(left)
+        raise PhaseFailure(
+            Outcome.FAILED,
+            f"conflicts are left in {names}",
+            evidence=f"These files still hold markers of conflicts: {names}",
+            saved=snapshot.commit,
+        )
