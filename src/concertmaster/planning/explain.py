@@ -184,7 +184,7 @@ def describe_unknown(plan: Plan) -> Iterator[str]:
     if unknown:
         yield (
             f"unknown: {_name_some(unknown)}: the prompt does not tell which files change, so "
-            "nothing is kept apart from it; name files or functions there, or add touches"
+            "little is foreseen for it; name files or functions there, or add touches"
         )
 
 
