@@ -43,7 +43,8 @@ ONE: list[tuple[TaskHistory, str, str]] = [  # in an own round, in a round by a 
     (make("a", FAILED, fault=LandingFault.REFUSED), "", "work"),
     (make("a", LEFT_OUT, fault=LandingFault.CULPRIT), "work", "work"),
     (make("a", LEFT_OUT, fault=LandingFault.CONFLICT), "work", "work"),
-    (make("a", LEFT_OUT, fault=LandingFault.CULPRIT, repairs=1), "", "work"),
+    (make("a", LEFT_OUT, fault=LandingFault.CULPRIT, repairs=1), "work", "work"),
+    (make("a", LEFT_OUT, fault=LandingFault.CULPRIT, repairs=2), "", "work"),
     (make("a", LEFT_OUT, fault=LandingFault.CLOSED), "", "work"),
     (make("a", BLOCKED), "work", "work"),
 ]
