@@ -80,6 +80,7 @@ def make_plan(
             check="make check",
             landing=landing,
             budget_usd=budget,
+            repairs=0,
             longest_pause_seconds=0.0,
         ),
         tasks=chosen or standard,

@@ -73,6 +73,8 @@ def _tell_left_out(before: RunState, after: RunState) -> Iterator[str]:
             is_culprit = record.fault is not None and record.fault.kind is LandingFault.CULPRIT
             word = "culprit" if is_culprit else "left out"
             yield f"{word}: {key} {show_reason(record.reason)}"
+        elif before.tasks[key].state is TaskState.SUCCEEDED and not record.state.is_over:
+            yield f"to be mended: {key} {show_reason(record.reason)}"
         elif record.state is TaskState.BLOCKED:
             yield f"blocked: {key} {show_reason(record.reason)}"
 

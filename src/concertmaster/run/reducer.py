@@ -155,8 +155,8 @@ def _throttle(state: RunState, event: Throttled) -> RunState:
 def _comes_too_late(state: RunState, tasks: tuple[str, ...]) -> bool:
     """Return whether the check was stopped and the prefix that had passed is landing or landed."""
     landing = state.landing
-    batch = tuple(task.task for task in landing.batch[: len(tasks)])
-    return landing.asked is PendingStep.LAND or batch != tasks
+    has_landed = bool(tasks) and not landing.batch
+    return landing.asked is PendingStep.LAND or has_landed
 
 
 def _note_check(state: RunState, event: BatchChecked) -> RunState:

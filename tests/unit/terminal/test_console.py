@@ -208,6 +208,10 @@ def test_a_batch_and_its_conflicts_are_told() -> None:
     assert "two conflicts in src/a.py behind one; tried again on the next tip" in behind
     assert "left out: two does not merge onto the target: conflict in src/a.py" in alone
 
+    mending = replace(plan, settings=replace(plan.settings, repairs=2))
+    mended = watched((*done, replace(conflict, behind=())), mending)
+    assert "to be mended: two does not merge onto the target: conflict in src/a.py" in mended
+
 
 def test_what_stops_or_moves_a_run_is_told() -> None:
     limit = journals.fail("one", at=4, outcome=Outcome.LIMITED, reason="until 5 pm")
