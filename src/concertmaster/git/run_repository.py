@@ -121,6 +121,12 @@ class RunRepository:
         sides = (parse_object_id(commit), parse_object_id(of))
         return self.git.ask("merge-base", "--is-ancestor", *sides).code == 0
 
+    def independent(self, commits: Sequence[str]) -> tuple[str, ...]:
+        """Return the commits that are in the history of no other one, in their order."""
+        asked = [parse_object_id(commit) for commit in dict.fromkeys(commits)]
+        found = self.git.run("merge-base", "--independent", *asked).split() if asked else []
+        return tuple(commit for commit in asked if commit in found)
+
     def holds(self, commit: str) -> bool:
         """Return whether the repository has the commit."""
         return self.git.ask("cat-file", "-e", f"{parse_object_id(commit)}^{{commit}}").code == 0

@@ -97,15 +97,17 @@ def build_base(
     """Return the commit that a task starts from, or the conflict.
 
     It merges the heads of `built_on`, all built on `base`, in this order; without any it is `base`.
+    A head that another one contains is not merged: who knows only the nearest tasks, and who knows
+    all that they are built on, come to the same commit.
     """
     commit = ""
-    for built in built_on:
+    for head in objects.independent([built.head for built in built_on]):
         if not commit:
-            commit = built.head
+            commit = head
             continue
         text = commit_message.base_message(task)
         resolve = partial(join_files, objects, attributes=base)
-        result = objects.merge(commit, built.head, message=text, at=made_at, resolve=resolve)
+        result = objects.merge(commit, head, message=text, at=made_at, resolve=resolve)
         if isinstance(result, Conflict):
             return result
         commit = result.commit

@@ -77,7 +77,7 @@ def test_what_was_built_on_a_culprit_lands_without_it(workshop: Project) -> None
     base = workshop.git("rev-parse", "main")
     touches = "touches: [shared.txt]\n"
     prompts = [
-        write_prompt(workshop, "b", "echo 'words of B' > two.txt"),
+        write_prompt(workshop, "b", "echo 'words of B' > two.txt", head="touches: [two.txt]"),
         write_prompt(
             workshop,
             "a",
@@ -91,9 +91,11 @@ def test_what_was_built_on_a_culprit_lands_without_it(workshop: Project) -> None
             "sed -i '40s/.*/words of C on line 40/' shared.txt",
             head=f"{touches}estimate: 1m",
         ),
-        write_prompt(workshop, "d", "cp one.txt d.txt", head="needs: a.md"),
-        write_prompt(workshop, "e", "cp d.txt e.txt", head="needs: [d.md, b.md]"),
-        write_prompt(workshop, "f", "echo 'words of F' > f.txt", head="needs: c.md"),
+        write_prompt(workshop, "d", "cp one.txt d.txt", head="needs: a.md\ntouches: [d.txt]"),
+        write_prompt(workshop, "e", "cp d.txt e.txt", head="needs: [d.md, b.md]\ntouches: [e.txt]"),
+        write_prompt(
+            workshop, "f", "echo 'words of F' > f.txt", head="needs: c.md\ntouches: [f.txt]"
+        ),
     ]
     report = run(workshop, prompts)
     gone = {"a": "left_out", "d": "blocked", "e": "blocked"}
@@ -137,7 +139,7 @@ def assert_all_of_a_is_there(project: Project) -> None:
 
 
 def test_exactly_one_of_two_that_do_not_go_together_is_left_out(workshop: Project) -> None:
-    # The variable hides from the planner that x and y will write the same file.
+    # Each prompt declares another file, so the planner keeps none of them apart.
     scripts = {
         "a": "echo 'words of A' > one.txt",
         "b": "echo 'words of B' > two.txt",
@@ -145,7 +147,13 @@ def test_exactly_one_of_two_that_do_not_go_together_is_left_out(workshop: Projec
         "y": "name=same; echo 'words of Y' > $name.txt",
         **{name: f"echo 'words of {name.upper()}' > {name}.txt" for name in "fgh"},
     }
-    report = run(workshop, [write_prompt(workshop, name, do) for name, do in scripts.items()])
+    report = run(
+        workshop,
+        [
+            write_prompt(workshop, name, do, head=f"touches: [{name}.md]")
+            for name, do in scripts.items()
+        ],
+    )
     tasks = report["tasks"]
     left_out = {name for name, state in states(report).items() if state == "left_out"}
     assert len(left_out & {"a", "b"}) == len(left_out & {"x", "y"}) == 1

@@ -96,6 +96,23 @@ def test_a_base_holds_the_additions_of_all_that_it_is_built_on(
     assert text == CHANGES.format("- a\n- b\n").rstrip()
 
 
+def test_a_base_is_the_same_for_who_knows_the_whole_chain_behind_a_need(
+    project: Project, objects: RunRepository
+) -> None:
+    base = project.git("rev-parse", "HEAD")
+    first = Built(task="a", head=change(objects, base, {"a.txt": "1\n"}))
+    second = Built(task="b", head=change(objects, first.head, {"b.txt": "2\n"}))
+    other = Built(task="c", head=change(objects, base, {"c.txt": "3\n"}))
+
+    def make(*built: Built) -> object:
+        return build_base(objects, base, built, task="d", made_at=AT)
+
+    assert make(first, second) == make(second) == second.head
+    assert make(first, second, other) == make(second, other)
+    assert make(first, second, other) != second.head
+    assert make() == base
+
+
 def test_a_conflict_in_a_function_is_left_with_the_rest_joined(
     project: Project, objects: RunRepository
 ) -> None:
