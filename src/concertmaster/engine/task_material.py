@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from concertmaster.engine.logs import read_end
 from concertmaster.engine.recorded_run import RecordedRun
 from concertmaster.engine.run_context import PROMPTS
 from concertmaster.errors import Error
-from concertmaster.git.line_counts import LineCount, count_lines
+from concertmaster.git.line_counts import LineCount, count_lines, find_trees
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.report.model import AttemptRow, TaskRow
 from concertmaster.report.task_material import ChangedFile, TaskMaterial
@@ -28,7 +29,7 @@ def collect_material(run: RecordedRun) -> dict[str, TaskMaterial]:
     tasks = run.report.tasks
     try:
         objects = RunRepository.open(run.folder / REPOSITORY)
-        changes = {task.id: change for task in tasks if (change := _find_change(task, objects))}
+        changes = _find_changes(tasks, objects)
         counts = count_lines(objects.git, changes.values())
     except Error:
         return {}
@@ -46,11 +47,19 @@ def collect_material(run: RecordedRun) -> dict[str, TaskMaterial]:
     return found
 
 
-def _find_change(task: TaskRow, objects: RunRepository) -> Change | None:
-    base = task.attempts[-1].base if task.attempts else ""
-    if not (task.head and base and objects.holds(task.head) and objects.holds(base)):
-        return None
-    return objects.tree(base), objects.tree(task.head)
+def _find_changes(tasks: Sequence[TaskRow], objects: RunRepository) -> dict[str, Change]:
+    """Return the trees before and after each task that has a head, by its id."""
+    commits = {
+        task.id: (task.attempts[-1].base, task.head)
+        for task in tasks
+        if task.head and task.attempts and task.attempts[-1].base
+    }
+    trees = find_trees(objects.git, (one for pair in commits.values() for one in pair))
+    return {
+        key: (trees[base], trees[head])
+        for key, (base, head) in commits.items()
+        if base in trees and head in trees
+    }
 
 
 def _changed_file(count: LineCount) -> ChangedFile:

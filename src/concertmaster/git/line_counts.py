@@ -1,4 +1,4 @@
-"""Counts the lines that changes add and remove, with one git process for all of them."""
+"""Counts the lines of many changes with few git processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from concertmaster.git.command import Git, decode, git_fault, parse_object_id
 
+_TREE = re.compile(r"[0-9a-f]{40,64}")
 _HEADER = re.compile(r"([0-9a-f]{40,64} [0-9a-f]{40,64})\n")
 
 
@@ -31,6 +32,18 @@ def count_lines(
     if answer.code:
         raise git_fault("diff-tree", answer)
     return _read_counts(decode(answer.out), wanted)
+
+
+def find_trees(git: Git, commits: Iterable[str]) -> dict[str, str]:
+    """Return the tree of each commit that the repository has, with one git process."""
+    wanted = list(dict.fromkeys(map(parse_object_id, commits)))
+    lines = "".join(f"{commit}^{{tree}}\n" for commit in wanted)
+    answer = git.ask("cat-file", "--batch-check=%(objectname)", stdin=lines.encode())
+    if answer.code:
+        raise git_fault("cat-file", answer)
+    found = decode(answer.out).split("\n")
+    pairs = zip(wanted, found, strict=False)
+    return {commit: tree for commit, tree in pairs if _TREE.fullmatch(tree)}
 
 
 def _read_counts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concertmaster.git.line_counts import LineCount, count_lines
+from concertmaster.git.line_counts import LineCount, count_lines, find_trees
 from concertmaster.git.repository import Repository
 from tests.conftest import Project
 
@@ -27,6 +27,13 @@ def test_the_lines_of_several_changes_are_counted(project: Project) -> None:
         (third, same): (),
         (second, third): (LineCount(path="b.txt", added=None, removed=None),),
     }
+
+
+def test_the_trees_of_many_commits_are_found_at_once(project: Project) -> None:
+    git = Repository.open(project.root).git
+    head, tree = project.git("rev-parse", "HEAD"), project.git("rev-parse", "HEAD^{tree}")
+    assert find_trees(git, [head, "0" * 39 + "1", head]) == {head: tree}
+    assert find_trees(git, []) == {}
 
 
 def test_no_change_is_nothing_to_count(project: Project) -> None:
