@@ -141,6 +141,8 @@ class Stage:
 
     def task(self, name: str, script: str, *, head: str = "", title: str = "") -> None:
         script = dedent(script).replace("OUTSIDE", str(self.outside))
+        # Agents that wait for each other have to run at the same time.
+        head = head or f"touches: [{name}.txt]"
         self.prompts.append(write_prompt(self.project, name, script, head=head, title=title))
 
     def run(self, *options: str, **env: str) -> Scene:
