@@ -35,7 +35,7 @@ GIT_INDEX_FILE=$(mktemp -u) sh -c 'git add --all && git write-tree' >> '{passed}
 """
 MEMORY = ".github/Memory.md"
 HOURS = 3 * 3600.0
-MEASURED = re.compile(r"(?m)^Agents worked .*$|\"at\": ?[\d.]+|\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+MEASURED = re.compile(r"(?m)^The round took .*$|\"at\": ?[\d.]+|\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,10 @@ class ResultChecker:
             return self._answer_result(self.shares.results[key])
         if one.state is TaskState.SUCCEEDED and one.head:
             return self._answer_carried(one)
-        return replace(_without_change(key, one.state, one.reason), head=one.head)
+        # The work of a lost task is put on a branch, which needs its commit.
+        is_gone = one.state.is_lost and one.head not in self.fetched
+        head = "" if is_gone else one.head
+        return replace(_without_change(key, one.state, one.reason), head=head)
 
     def _answer_result(self, result: Result) -> ResultReceived | _RefusedResult:
         if not result.head:

@@ -302,7 +302,9 @@ def test_changes_tell_modes_and_where_new_links_point(project: Project, run: Run
     new = project.commit("Change", {strange: "s"})
     changes = {entry.path: entry for entry in run.changes(old, new)}
     assert set(changes) == {"link", "same", "a.txt", "b.txt", strange}
-    assert changes["a.txt"] == PathChange(path="a.txt", old_mode="100644", new_mode="000000")
+    blob = project.git("rev-parse", f"{old}:a.txt")
+    gone = PathChange(path="a.txt", old_mode="100644", new_mode="000000", old_blob=blob)
+    assert changes["a.txt"] == gone
     assert changes["b.txt"].new_mode == "100755"
     assert {changes["link"].link_target, changes["same"].link_target} == {"../outside\n"}
     assert changes[strange].link_target == ""
