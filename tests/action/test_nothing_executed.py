@@ -89,6 +89,8 @@ GIT_CONFIG = """\
 	evil = !TRAP
 """
 ATTRIBUTES = "* filter=evil diff=evil merge=evil\n"
+# A run stops where the base names a filter that is not set up, so the base names none.
+ATTRIBUTES_OF_THE_BASE = "* diff=evil merge=evil\n"
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Trap:
             **{f"{name}.py": python for name in MODULES},
             **{f".githooks/{name}": f"#!/bin/sh\n{shell}" for name in HOOKS},
             **{f".husky/{name}": f"#!/bin/sh\n{shell}" for name in HOOKS},
-            ".gitattributes": ATTRIBUTES,
+            ".gitattributes": ATTRIBUTES_OF_THE_BASE,
             ".gitconfig": self.git_config,
             "config": self.git_config,  # the tree looks like a git folder
             "HEAD": "ref: refs/heads/main\n",
@@ -312,4 +314,4 @@ def test_nor_does_a_further_round(house: House, trap: Trap) -> None:
 
     assert trap.sprung == []
     assert again.outputs["run"] == held.outputs["run"]
-    assert house.read(".gitattributes") == ATTRIBUTES
+    assert house.read(".gitattributes") == ATTRIBUTES_OF_THE_BASE
