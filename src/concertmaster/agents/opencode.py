@@ -9,7 +9,7 @@ from typing import Any
 
 from concertmaster.agents.event_reader import EventReader
 from concertmaster.agents.json_events import count_in, first_text_in, object_in, session_in, text_in
-from concertmaster.agents.prices import estimate_cost
+from concertmaster.agents.prices import estimate_cost, prefer_told
 from concertmaster.agents.protocol import (
     Agent,
     AgentActivity,
@@ -19,7 +19,6 @@ from concertmaster.agents.protocol import (
     number_in,
 )
 from concertmaster.agents.providers import PROVIDER_KEYS, describe_status
-from concertmaster.model import Usage
 
 _ENVIRONMENT = PROVIDER_KEYS | {
     *("OPENCODE_API_KEY", "OPENCODE_AUTH_CONTENT", "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT"),
@@ -89,11 +88,7 @@ class OpencodeReader(EventReader):
             cached_tokens=cached,
             output_tokens=count_in(tokens, "output", "reasoning"),
         )
-        if cost:  # it knows no price of many models, and says 0
-            used = Usage(
-                cost_usd=cost, input_tokens=used.input_tokens, output_tokens=used.output_tokens
-            )
-        self.usage += used
+        self.usage += prefer_told(cost, used)
 
 
 def _describe(error: dict[str, Any]) -> str:

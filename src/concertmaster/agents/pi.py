@@ -15,7 +15,7 @@ from concertmaster.agents.json_events import (
     session_in,
     text_in,
 )
-from concertmaster.agents.prices import estimate_cost
+from concertmaster.agents.prices import estimate_cost, prefer_told
 from concertmaster.agents.protocol import (
     Agent,
     AgentActivity,
@@ -99,10 +99,4 @@ class PiReader(EventReader):
             cached_tokens=count_in(used, "cacheRead"),
             output_tokens=count_in(used, "output"),
         )
-        if not cost:  # it knows no price of many models, and says 0
-            return estimate
-        return Usage(
-            cost_usd=cost,
-            input_tokens=estimate.input_tokens,
-            output_tokens=estimate.output_tokens,
-        )
+        return prefer_told(cost, estimate)

@@ -69,3 +69,14 @@ def _read_table() -> dict[str, Price]:
         )
         for name, row in table["models"].items()
     }
+
+
+def prefer_told(cost_usd: float | None, estimate: Usage) -> Usage:
+    """Return the usage with the cost that the agent told, if any; 0 stands for an unknown price."""
+    if not cost_usd:
+        return estimate
+    return Usage(
+        cost_usd=cost_usd,
+        input_tokens=estimate.input_tokens,
+        output_tokens=estimate.output_tokens,
+    )
