@@ -222,7 +222,11 @@ def test_case_16_a_tip_that_is_not_the_targets_brings_nothing_with_it(
     The round is the last one, in which a target that moved is not checked again.
     """
     settings = "check: sh check.sh\nagent_command: sh agent.sh\nrounds: 0\n"
-    house = House.build(double, tmp_path, PROMPTS, settings=settings)
+    # Each says what it touches, so that the plan gives each a share of its own.
+    prompts = {
+        name: f"---\ntouches: [{name}.txt]\n---\n{PROMPTS[name]}" for name in ("apple", "pear")
+    }
+    house = House.build(double, tmp_path, prompts, settings=settings)
     forger = begin(house, tmp_path / "forger", "apple", "pear", words=words)
     evil = forger.write("apple", {"CODEOWNERS": "* @mallory\n"})
     forger.receive("pear")

@@ -242,7 +242,7 @@ def test_a_branch_in_the_way_of_the_one_pull_request_waits_for_a_person(house: H
     assert apple(house, held).fault is Why.STUCK
     assert house.dispatched == []
     assert "must come through a pull request, and it has no branch" in report(house)
-    assert "write `/orchestrate retry`" in report(house)
+    assert "comment `/orchestrate retry`" in report(house)
     assert [one.state for one in house.issues("failure")] == ["open"]
     assert labels(house) == {"concertmaster:failed"}
 
