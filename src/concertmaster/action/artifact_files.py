@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from concertmaster.action.job import Job
+from concertmaster.engine.logs import read_last
 from concertmaster.files import atomic
 from concertmaster.text.display import writable
 from concertmaster.text.redaction import redact_lines
@@ -61,12 +62,8 @@ def _redacted(job: Job, value: Any) -> Any:
 
 def read_tail(job: Job, path: Path) -> str:
     """Return the redacted end of a log; "" if there is no log."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        # More is read than is kept, because redaction misses a secret whose beginning is cut off.
-        file.seek(max(0, path.stat().st_size - 4 * TAIL_CHARACTERS))
-        text = file.read().decode(errors="replace")
+    # More is read than is kept, because redaction misses a secret whose beginning is cut off.
+    text = read_last(path, most_bytes=4 * TAIL_CHARACTERS)
     return job.redact(text)[-TAIL_CHARACTERS:].strip()
 
 

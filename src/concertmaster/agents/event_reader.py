@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from concertmaster.agents.error_patterns import tells_missing_session
@@ -18,7 +19,7 @@ from concertmaster.agents.protocol import (
 from concertmaster.model import Usage
 
 
-class EventReader:
+class EventReader(ABC):
     """Keeps what the events tell. Unknown events, and lines that are no events, are ignored.
 
     Success needs an end that the events tell of, no error after the last work, and a good exit.
@@ -33,9 +34,9 @@ class EventReader:
         self._said = ""
         self._ignored_lines = 0
 
+    @abstractmethod
     def take(self, event: dict[str, Any]) -> AgentActivity | None:
         """Read one event; return the activity that it reports, if any."""
-        raise NotImplementedError
 
     def say(self, text: str) -> None:
         """Keep the agent's latest words."""

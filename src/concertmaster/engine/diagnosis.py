@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
+from concertmaster.engine.logs import read_last
 from concertmaster.git.command import decode
 from concertmaster.git.repository import Repository
 from concertmaster.model import RunSettings
@@ -38,7 +39,7 @@ def diagnose(
     modes = repository.modes(commit)
     return explain_absence(
         f"{command}\n{' '.join(_names_in_tree(repository, commit, withheld))}",
-        _read(log),
+        read_last(log, most_bytes=LONGEST_LOG),
         Absences(
             ignored=ignored,
             submodules=[path for path, mode in modes.items() if mode == GITLINK],
@@ -57,11 +58,3 @@ def _names_in_tree(repository: Repository, commit: str, names: Collection[str]) 
     options = ("-h", "-o", "-I", "--word-regexp", "--fixed-strings")
     answer = repository.git.ask("grep", *options, *words, commit, "--")
     return sorted({*decode(answer.out).split("\n")} & {*telling})
-
-
-def _read(log: Path) -> str:
-    if not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LONGEST_LOG))
-        return file.read().decode(errors="replace")

@@ -25,21 +25,21 @@ def describe_setup_failure(settings: RunSettings, ended: Exit, log: Path) -> str
     return f"{told}; nobody gave it, it was found ({settings.setup_reason}): {way}"
 
 
-def read_end(log: Path) -> str:
-    """Return the last LOG_TAIL_BYTES of a log, "" if there is none."""
+def read_last(log: Path, *, most_bytes: int = LOG_TAIL_BYTES) -> str:
+    """Return the last `most_bytes` of a log as text, "" if there is no log."""
     if not log.is_file():
         return ""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        return file.read().decode(errors="replace").strip()
+        file.seek(max(0, log.stat().st_size - most_bytes))
+        return file.read().decode(errors="replace")
+
+
+def read_end(log: Path) -> str:
+    """Return the last LOG_TAIL_BYTES of a log without blanks around them, "" if there is none."""
+    return read_last(log).strip()
 
 
 def last_lines(log: Path, *, count: int = 3) -> str:
     """Return the last `count` lines of a log that are not blank or ruled, joined by " | "."""
-    if not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        lines = file.read().decode(errors="replace").splitlines()
-    told = [line.strip() for line in lines if line.strip(" -=.\t")]
+    told = [line.strip() for line in read_last(log).splitlines() if line.strip(" -=.\t")]
     return " | ".join(told[-count:])
