@@ -173,7 +173,8 @@ def _folder(run: str) -> str:
 
 
 def _look_at_sensitive(state: RunState, result: str) -> Iterator[NextStep]:
-    paths = [path for record in state.tasks.values() for path in sensitive_paths(record)]
+    changed = (path for record in state.tasks.values() for path in sensitive_paths(record))
+    paths = list(dict.fromkeys(changed))  # several tasks may change one
     if not paths:
         return
     named = ", ".join(display(path, limit=80) for path in paths[:MOST_PATHS_NAMED])

@@ -131,6 +131,20 @@ def test_sensitive_paths_are_named_once_they_landed() -> None:
     assert before.sensitive == ()
 
 
+def test_a_sensitive_path_that_two_tasks_changed_is_named_once() -> None:
+    events = (
+        *journals.begin(),
+        *journals.succeed("one", at=2, sensitive=("Makefile",)),
+        journals.check("one", at=7, passed=True),
+        journals.land("one", at=8),
+        *journals.succeed("two", at=9, sensitive=("Makefile", "setup.py")),
+        journals.check("two", at=14, passed=True),
+        journals.land("two", at=15),
+    )
+    steps = [step.text for step in report_on(events, make_plan()).next_steps]
+    assert "look at what landed in Makefile, setup.py: it defines the check" in " ".join(steps)
+
+
 def test_times_are_measured() -> None:
     report = report_on(journals.one_lands_two_breaks_the_check(), make_plan())
 
