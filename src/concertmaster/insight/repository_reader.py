@@ -45,7 +45,10 @@ class RepositoryReader:
         self._facts: dict[str, FileFacts] = {}
 
     def history(self, commit: str, *, count: int = HISTORY) -> tuple[PastCommit, ...]:
-        """Return the last commits that lead to `commit`, newest first, without merges."""
+        """Return the last commits that lead to `commit`, newest first, without merges.
+
+        A commit without a parent has no paths.
+        """
         git = self.repository.git
         which = ("--no-merges", f"--max-count={count}", parse_object_id(commit))
         log = git.ask(
@@ -57,7 +60,8 @@ class RepositoryReader:
             if (at := record.find("\n")) > 0
         }
         wanted = "".join(f"{sha}\n" for sha in messages).encode()
-        options = ("--stdin", "--root", "-r", "-z", "--name-only", "--no-renames")
+        # A first commit, also that of a shallow clone, adds files that do not change together.
+        options = ("--stdin", "-r", "-z", "--name-only", "--no-renames")
         changed = git.ask("diff-tree", *options, stdin=wanted)
         paths: dict[str, list[str]] = {sha: [] for sha in messages}
         current: list[str] = []

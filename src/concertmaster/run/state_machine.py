@@ -271,7 +271,7 @@ def _queue_task(state: RunState, one: TaskRecord) -> QueuedTask:
         base=one.attempt.base,
         head=one.head,
         built_on=one.attempt.built_on,
-        needs=find_wanted_changes(state, one.task.id, state.network.hard),
+        needs=find_wanted_changes(state, one.task.id, state.network.hard, awaited=True),
         risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
         is_checked=not one.task.branch,
     )

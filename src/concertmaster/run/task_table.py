@@ -43,7 +43,7 @@ class TaskTable(Mapping[str, TaskRecord]):
     unkept: PersistentSet[str]  # there is work that neither lies on a branch nor is on the target
     due: PersistentSet[str]  # the part of `unkept` that is put on a branch without waiting
 
-    open_needs: PersistentMap[str, int]  # the number of tasks before each that are not over
+    open_needs: PersistentMap[str, int]  # the number of tasks before each that are not settled
     ready: PersistentSet[str]
     agenda: Agenda
     doomed: PersistentSet[str]  # a hard need is lost, but the task is not yet
@@ -76,12 +76,7 @@ class TaskTable(Mapping[str, TaskRecord]):
             keeping=none,
             unkept=none,
             due=none,
-            open_needs=PersistentMap(
-                {
-                    key: sum(not records[on].state.is_over for on in before)
-                    for key, before in network.before.items()
-                }
-            ),
+            open_needs=_count_open_needs(network, records),
             ready=none,
             agenda=Agenda(),
             doomed=none,
@@ -158,18 +153,23 @@ class TaskTable(Mapping[str, TaskRecord]):
         table = replace(self, counts=counts, changes=self.changes.push_front(key))
         if old.is_busy and not new.is_busy:
             table = replace(table, agenda=table.agenda.release(key))
-        if new.state.is_over and not old.state.is_over:
+        needs = self.open_needs[key]
+        if _is_settled(new, needs) and not _is_settled(old, needs):
             table = table._let_followers_start(key)
         is_lost_now = old.state.is_lost is not new.state.is_lost
         return table._ready_indexed(key)._spread_loss(key, is_lost_now=is_lost_now)
 
     def _let_followers_start(self, key: str) -> TaskTable:
-        table = self
-        for follower in self.network.after[key]:
-            count = table.open_needs[follower] - 1
-            table = replace(table, open_needs=table.open_needs.insert(follower, count))
-            if not count:
+        table, settled = self, [key]
+        while settled:
+            for follower in self.network.after[settled.pop()]:
+                count = table.open_needs[follower] - 1
+                table = replace(table, open_needs=table.open_needs.insert(follower, count))
+                if count:
+                    continue
                 table = table._ready_indexed(follower)
+                if rests_on_needs(table[follower]):
+                    settled.append(follower)
         return table
 
     def _spread_loss(self, key: str, *, is_lost_now: bool) -> TaskTable:
@@ -237,6 +237,26 @@ class TaskTable(Mapping[str, TaskRecord]):
 def has_arrived(record: TaskRecord) -> bool:
     """Return whether the change is on the target, or on the branch of a diverted landing."""
     return record.state in ARRIVED and not record.held
+
+
+def rests_on_needs(record: TaskRecord) -> bool:
+    """Return whether the task is done without a change, so that others need what it needed."""
+    return record.state.is_over and not record.state.is_lost and not record.head
+
+
+def _is_settled(record: TaskRecord, open_needs: int) -> bool:
+    """Return whether tasks that come after this one may start."""
+    return record.state.is_over and not (rests_on_needs(record) and open_needs)
+
+
+def _count_open_needs(
+    network: Network, records: Mapping[str, TaskRecord]
+) -> PersistentMap[str, int]:
+    counts: dict[str, int] = {}
+    for key in network.order:
+        before = network.before[key]
+        counts[key] = sum(not _is_settled(records[on], counts[on]) for on in before)
+    return PersistentMap(counts)
 
 
 def _is_running(record: TaskRecord) -> bool:

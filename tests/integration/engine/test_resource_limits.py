@@ -76,7 +76,12 @@ class Machine:
     ) -> Path:
         """Run the tasks NAMES and return the run's folder; `{name}` in `script` is the task's."""
         prompts = [
-            write_prompt(self.project, name, script.format(name=name, outside=self.outside))
+            write_prompt(
+                self.project,
+                name,
+                script.format(name=name, outside=self.outside),
+                head=f"touches: [{name}.txt]",
+            )
             for name in NAMES
         ]
         self.project.git("add", "--all")

@@ -90,6 +90,11 @@ def test_a_prompt_that_tells_nothing_is_unknown(project: Project, look: Look) ->
     assert [forecast.unknown for forecast in seen.forecasts] == [True, False, False]
 
 
+def test_the_first_commit_does_not_say_what_changes_together(look: Look) -> None:
+    """The project has one commit, "Start", which added all its files."""
+    assert paths(look("Start the machine")) == []
+
+
 def test_the_files_of_the_prompts_themselves_are_not_foreseen(project: Project, look: Look) -> None:
     text = "# Money\n\nMoney rounds up"
     project.commit("Open the shop", SHOP | {"prompts/0.md": text, "prompts/1.md": text})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -111,3 +112,30 @@ def test_a_run_that_was_planned_before_repairs_were_made_mends_nothing() -> None
     assert simulator.in_state(TaskState.LEFT_OUT) == {"b"}
     assert fold_events(simulator.plan, simulator.journal) == simulator.state
     assert begin_run(simulator.plan).tasks["a"].repair is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_needs_a_change_only_behind_a_task_without_one_waits_for_its_repair(seed: int) -> None:
+    random = Random(seed)
+    order = [random.randrange(3) for _ in range(60)]
+    plan = make_plan("bcg", hard=["cb", "gc"], slots=2)
+    simulator = Simulator(plan, World(red=(frozenset("b"),), no_ops=frozenset("c")), order=order)
+    simulator.run()
+
+    assert simulator.landed == frozenset()
+    assert simulator.in_state(TaskState.BLOCKED) == {"c", "g"}
+
+
+def test_what_came_after_a_task_without_a_change_starts_though_that_one_is_lost_early() -> None:
+    """c is done on b; b is mended, and meanwhile the other need of c is lost."""
+    tasks = begin_run(make_plan("bxcg", hard=["cb", "cx"], soft=["gc"])).tasks
+    over = {"b": TaskState.SUCCEEDED, "x": TaskState.SUCCEEDED, "c": TaskState.SUCCEEDED}
+    for key, state in over.items():
+        tasks = tasks.put(replace(tasks[key], state=state))
+    assert "g" in tasks.ready
+
+    tasks = tasks.put(replace(tasks["b"], state=TaskState.WAITING))
+    assert "g" not in tasks.ready
+    tasks = tasks.put(replace(tasks["c"], state=TaskState.BLOCKED))
+
+    assert "g" in tasks.ready
