@@ -13,6 +13,9 @@ ACT := .cache/act/.installed
 WORKFLOWS := .cache/workflows/.installed
 AGENTS := $(patsubst %,.cache/agents/%/.installed,codex gemini opencode copilot pi aider)
 
+# The tests write many small files: into memory where 4 GiB of it are free for files.
+PYTEST = $$(df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4194304 {print "env TMPDIR=/dev/shm"}') $(BIN)/pytest
+
 .DELETE_ON_ERROR:
 .PHONY: real help setup test lint format types fast matrix crash e2e image bench demo claude agents schema docs pictures lock clean
 
@@ -21,8 +24,8 @@ help: ## show this list
 
 setup: $(READY) ## make .venv with the locked libraries
 
-test: lint types claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the two sweeps
-	$(BIN)/pytest -n 2 --dist worksteal
+test: lint types claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the sweeps and the slow ones
+	$(PYTEST) -n 3 --dist worksteal
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -38,11 +41,11 @@ types: setup ## mypy, strict
 fast: setup ## the unit tests only
 	$(BIN)/pytest tests/unit tests/test_architecture.py
 
-matrix: setup $(WEBHOOKS) ## every fault, order and odd input, and three times the random examples
-	$(BIN)/pytest -n 2 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
+matrix: setup claude $(MERMAID) $(WEBHOOKS) ## the slow tests, every fault, order and odd input, three times the random examples
+	$(PYTEST) -n 3 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
-	$(BIN)/pytest -n 2 --dist worksteal -m crash
+	$(PYTEST) -n 3 --dist worksteal -m crash
 
 e2e: setup $(ACT) ## the real image, runner and agent; docker, or podman as root; see build/e2e/
 	$(BIN)/pytest -m e2e -s -o faulthandler_timeout=2400 tests/e2e

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from concertmaster.engine import signals
 from tests.github.hosting import Hosting, read_push, unpacked
 
 
@@ -39,4 +41,4 @@ def end_the_time(patch: pytest.MonkeyPatch, *, when: Callable[[], object]) -> No
                     self.finished.set()
                     self.function(*self.args, **self.kwargs)
 
-    patch.setattr(threading, "Timer", Bell)
+    patch.setattr(signals, "threading", SimpleNamespace(Timer=Bell))  # no other timer

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.action.test_plan import LIST
 from tests.action.workflow import Workflow
 from tests.commandline import concertmaster
@@ -21,6 +23,7 @@ def variables(workflow: Workflow, **inputs: str) -> dict[str, str]:
     return {**empty, **common, "INPUT_GITHUB_TOKEN": workflow.token, **given}
 
 
+@pytest.mark.matrix
 def test_the_plan_job_is_a_program_that_reads_variables_and_writes_outputs(
     comment: Callable[..., Workflow], repository: Repository
 ) -> None:

@@ -19,6 +19,7 @@ from tests.action.plan_tries import shown_of
 from tests.action.recorded import GITHUB, SERVER, fill, restore
 from tests.action.rounds import House, Round
 from tests.commandline import called
+from tests.conftest import in_matrix
 from tests.github.double import Double
 from tests.shapes import within, without
 
@@ -69,7 +70,7 @@ def document(after: int, name: str) -> Any:
     return json.loads((GITHUB / f"round-{after}" / name).read_text())
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.matrix), 3])
+@pytest.mark.parametrize("after", [1, *in_matrix([2, 3])])
 def test_the_next_round_comes_to_what_it_came_to(
     double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:

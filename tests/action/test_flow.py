@@ -106,6 +106,7 @@ def test_twelve_prompts_become_children_links_labels_a_plan_and_results(
         assert found == {*kept, "report.html", "report.json"}
 
 
+@pytest.mark.matrix
 def test_the_picture_of_the_plan_parses(workflow: Workflow, repository: Repository) -> None:
     comments = [one.body for one in repository.issues[1].comments]
     sources = [body.partition("```mermaid\n")[2].partition("\n```")[0] for body in comments]

@@ -58,6 +58,7 @@ def test_the_report_on_the_parent_names_them_once_and_starts_nothing(house: Hous
     assert [len(one.follow_ups) for one in history.tasks] == [2, 2]
 
 
+@pytest.mark.matrix
 def test_the_artifact_of_the_work_job_has_the_page_and_the_drafts(house: House) -> None:
     held = house.ask(house.open_issue("apple", "pear"))
     held.plan()
@@ -125,6 +126,7 @@ def test_the_page_of_the_work_job_tells_what_each_phase_took(house: House) -> No
     assert "| apple-d8a6 | 1 | implement |" in summary
 
 
+@pytest.mark.matrix
 def test_a_repair_keeps_what_the_rounds_before_it_saw(house: House) -> None:
     issue = house.open_issue("apple", "pear")
     house.double.commit(house.repository, "main", {"check.sh": "! test -e pear.txt\n"})
@@ -185,6 +187,7 @@ def test_follow_ups_of_another_shape_are_no_result(house: House, stated: object)
     assert (apple.outcome, apple.follow_ups) == ("lost", ())
 
 
+@pytest.mark.matrix
 def test_files_that_finalize_does_not_know_are_no_reason_to_refuse(house: House) -> None:
     held = house.ask(house.open_issue("apple"))
     held.plan()
@@ -199,6 +202,7 @@ def test_files_that_finalize_does_not_know_are_no_reason_to_refuse(house: House)
     assert house.read("apple.txt") == "apple\n"
 
 
+@pytest.mark.matrix
 def test_a_state_branch_of_before_is_read(house: House) -> None:
     held = house.ask(house.open_issue("apple")).hold()
     written = house.read("history.json", branch=f"concertmaster/{held.outputs['run']}/state")

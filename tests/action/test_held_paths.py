@@ -73,6 +73,7 @@ MOVED = {
 }
 
 
+@pytest.mark.matrix
 def test_lines_that_follow_a_renamed_file_are_judged_where_they_arrive(
     double: Double, tmp_path: Path
 ) -> None:

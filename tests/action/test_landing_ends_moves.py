@@ -145,6 +145,7 @@ def test_a_target_that_never_stands_still_gets_one_pull_request_after_three_roun
     assert_settled(house, settle_by_person(house, issue))
 
 
+@pytest.mark.matrix
 def test_what_was_taken_out_of_the_targets_history_does_not_come_back(house: House) -> None:
     before, secret = house.tip(), push(house, "secret")
     held = verified(ask(house))

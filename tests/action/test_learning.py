@@ -94,6 +94,7 @@ def test_a_second_run_is_planned_by_what_the_first_has_taken(
     assert len(calls) - len(others) <= 3  # one fetch of git makes at most three requests
 
 
+@pytest.mark.matrix
 def test_a_further_round_is_planned_by_what_others_have_taken(house: House) -> None:
     house.double.commit(house.repository, "main", {"prompts/fig.md": "# Write fig\n\nfail\n"})
     issue = house.open_issue("fig")

@@ -282,6 +282,7 @@ def test_who_runs_anything_there_springs_the_trap(
     assert trap.sprung
 
 
+@pytest.mark.matrix
 def test_plan_and_finalize_execute_nothing_of_the_repository(house: House, trap: Trap) -> None:
     held = house.ask(house.open_issue("apple", "fail"))
 

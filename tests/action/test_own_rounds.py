@@ -101,6 +101,7 @@ def change_results(share: Path, *, resumes_at: float, cost: float) -> None:
     path.write_text(json.dumps(results))
 
 
+@pytest.mark.matrix
 def test_a_limited_run_goes_on_when_the_limit_ends_and_that_is_not_counted(
     double: Double, tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ def budget_of(held: Round) -> float:
 # --- cancelled ---------------------------------------------------------------------------------
 
 
+@pytest.mark.matrix
 def test_a_cancelled_run_lands_nothing_keeps_all_and_goes_on_when_a_person_asks(
     double: Double, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def settle(house: House, issue: Issue) -> Round:
     return house.follow(house.dispatched[-1]).hold()
 
 
+@pytest.mark.matrix
 def test_two_merged_and_one_closed_settle_the_run(house: House) -> None:
     parent = house.open_issue("apple", "pear", "plum")
     house.ask(parent).hold()

@@ -74,6 +74,7 @@ def states(house: House, held: Round) -> dict[str, TaskState]:
     return {one.task.partition("-")[0]: one.state for one in history.tasks}
 
 
+@pytest.mark.matrix
 def test_a_retry_lands_what_was_mended_and_closes_failure_issue_and_parent(  # noqa: PLR0915  one long scenario
     house: House, reader: Any
 ) -> None:

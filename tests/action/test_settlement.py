@@ -167,6 +167,7 @@ def test_a_run_whose_issue_is_gone_is_left_alone(house: House) -> None:
     assert asked(house) == [{"run": RUN, "round": "2", "issue": "1"}]
 
 
+@pytest.mark.matrix
 def test_two_dispatches_of_one_round_hold_it_once(house: House) -> None:
     waiting = make_history(house, state=TaskState.WAITING, due=due(house, seconds=-5))
     keep(house, waiting)

@@ -192,6 +192,7 @@ def test_a_hostile_agent_gets_nothing_and_the_honest_ones_land(scene: Scene) -> 
     assert {path.read_text() for path in scene.commands.iterdir()} == {""}
 
 
+@pytest.mark.matrix
 @needs_root
 def test_a_hostile_check_gets_nothing_either(scene: Scene) -> None:
     (scene.temporary / "concertmaster" / "artifacts").mkdir()

@@ -81,6 +81,7 @@ def check_both(house: House, base: str, *held: Round) -> None:
     assert len(reports) == len(house.rounds)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "branch",
     [

@@ -191,6 +191,7 @@ def test_results_that_are_green_together_land_as_one_tested_commit(worked: Worke
     assert "green together" in (done.workflow.folder / "summary.md").read_text()
 
 
+@pytest.mark.matrix
 def test_a_base_of_several_results_is_made_again_and_found_true(worked: Worked) -> None:
     needs = "---\nneeds: [pear.md, apple.md]\n---\n# Write plum.txt\n"
     done = worked({"prompts/plum.md": needs})
@@ -210,6 +211,7 @@ def test_a_culprit_is_left_out_and_the_rest_is_green(worked: Worked) -> None:
     assert {"apple.txt", "pear.txt"} - done.files(verdict.commit)
 
 
+@pytest.mark.matrix
 def test_of_two_that_do_not_merge_one_is_left_out(worked: Worked) -> None:
     write = "basename $0 > shared\n"
     done = worked({**FREE, "apple.sh": write, "pear.sh": write})
@@ -219,6 +221,7 @@ def test_of_two_that_do_not_merge_one_is_left_out(worked: Worked) -> None:
     assert [*done.faults(verdict).values()] == [LandingFault.CONFLICT]
 
 
+@pytest.mark.matrix
 def test_what_a_person_has_to_merge_is_held_and_so_is_what_needs_it(worked: Worked) -> None:
     done = worked({"pear.sh": "echo 'all:' > Makefile\n"})
     verdict = done.verify()
@@ -242,6 +245,7 @@ def test_a_red_base_lands_nothing(worked: Worked) -> None:
     assert verdict.finished
 
 
+@pytest.mark.matrix
 def test_where_results_stay_on_branches_there_is_no_train(worked: Worked) -> None:
     done = worked(words=" landing=branches")
     verdict = done.verify()
@@ -249,6 +253,7 @@ def test_where_results_stay_on_branches_there_is_no_train(worked: Worked) -> Non
     assert (verdict.steps, verdict.checks, verdict.finished) == ((), 0, True)
 
 
+@pytest.mark.matrix
 def test_the_target_may_have_moved_meanwhile(worked: Worked, double: Double) -> None:
     done = worked()
     double.commit(done.repository, "main", {"other.txt": "of somebody else\n"})
@@ -273,6 +278,7 @@ def test_a_path_that_no_task_may_change_is_refused(worked: Worked) -> None:
     assert path in verdict.left_out[0].reason
 
 
+@pytest.mark.matrix
 def test_a_base_that_smuggles_a_commit_is_refused(worked: Worked) -> None:
     done = worked()
     evil = done.commit(done.base, {"evil.txt": "never judged\n"})
@@ -284,6 +290,7 @@ def test_a_base_that_smuggles_a_commit_is_refused(worked: Worked) -> None:
     assert "evil.txt" not in done.files(verdict.commit)
 
 
+@pytest.mark.matrix
 def test_a_base_that_claims_the_result_of_another_task_is_refused(worked: Worked) -> None:
     done = worked()
     evil = done.commit(done.base, {"evil.txt": "never judged\n"})
@@ -298,6 +305,7 @@ def test_a_base_that_claims_the_result_of_another_task_is_refused(worked: Worked
     assert done.landing(verdict) == ["apple"]
 
 
+@pytest.mark.matrix
 def test_a_head_that_is_not_one_commit_on_its_base_is_refused(worked: Worked) -> None:
     done = worked()
     first = done.commit(done.base, {"first.txt": "1\n"})
@@ -307,6 +315,7 @@ def test_a_head_that_is_not_one_commit_on_its_base_is_refused(worked: Worked) ->
     assert done.faults(verdict) == {"apple": LandingFault.REFUSED}
 
 
+@pytest.mark.matrix
 def test_what_is_built_on_a_refused_result_lands_without_it_or_not_at_all(worked: Worked) -> None:
     done = worked()
     bundle = done.share_of("pear") / done.result("pear")["bundle"]
@@ -319,6 +328,7 @@ def test_what_is_built_on_a_refused_result_lands_without_it_or_not_at_all(worked
     assert done.files(verdict.commit) == {"apple.txt"}
 
 
+@pytest.mark.matrix
 def test_a_share_that_left_nothing_does_not_keep_the_others(worked: Worked) -> None:
     done = worked()
     lost = done.share_of("apple")
@@ -331,6 +341,7 @@ def test_a_share_that_left_nothing_does_not_keep_the_others(worked: Worked) -> N
     assert len(done.landing(verdict)) == 3 - len(mine)
 
 
+@pytest.mark.matrix
 def test_a_history_that_was_changed_is_refused(worked: Worked) -> None:
     done = worked()
     given = done.workflow.outputs["plan_sha256"]

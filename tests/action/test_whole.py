@@ -71,6 +71,7 @@ def run_program(house: House, held: Round, **inputs: Any) -> Done:
     return concertmaster("action", "run", cwd=held.workflow.folder, env=given, is_fresh=True)
 
 
+@pytest.mark.matrix
 def test_one_job_does_it_all_and_neither_agent_nor_check_finds_the_token(
     double: Double, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_one_job_does_it_all_and_neither_agent_nor_check_finds_the_token(
     assert held.workflow.token not in done.out + done.err
 
 
+@pytest.mark.matrix
 def test_a_later_round_is_one_job_as_well(house: House) -> None:
     issue = house.open_issue(*PROMPTS)
     first = house.ask(issue)

@@ -119,6 +119,7 @@ def sweep(
             shutil.rmtree(world.folder)
 
 
+@pytest.mark.crash
 def test_killed_after_some_events_it_comes_to_the_same_end(
     make_world: MakeWorld, undisturbed: Undisturbed, subtests: pytest.Subtests
 ) -> None:
@@ -152,12 +153,14 @@ def test_killed_within_a_line_of_the_journal_it_comes_to_the_same_end(
     assert check_recovery(world, undisturbed, after=undisturbed.events // 2, torn=True)
 
 
+@pytest.mark.crash
 def test_killed_again_while_it_resumes_it_comes_to_the_same_end_at_once(
     world: World, undisturbed: Undisturbed
 ) -> None:
     assert check_recovery(world, undisturbed, after=12, torn=False, again_after=5)
 
 
+@pytest.mark.crash
 def test_a_run_that_has_ended_is_not_changed_by_another_resume(
     world: World, undisturbed: Undisturbed
 ) -> None:

@@ -119,6 +119,7 @@ def check_each_went_on_where_it_was(world: World) -> None:
         assert len({session for session, _ in told}) == 1
 
 
+@pytest.mark.crash
 def test_resumed_before_the_limit_ends_it_goes_on_waiting_and_then_where_it_was(
     world: World,
 ) -> None:
@@ -145,6 +146,7 @@ def test_resumed_after_the_limit_has_ended_it_goes_on_at_once(world: World) -> N
     check_each_went_on_where_it_was(world)
 
 
+@pytest.mark.crash
 def test_who_had_met_the_limit_and_not_yet_said_so_begins_anew_after_it(world: World) -> None:
     reset = kill_in_the_pause(world, limited=1)
 

@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 
+import pytest
+
 from concertmaster.events import TargetMoved
 from tests.conftest import wait_until
 from tests.crash.conftest import Undisturbed
@@ -110,6 +112,7 @@ def test_cancel_ends_a_run_of_another_process(world: World) -> None:
     assert nothing_is_left_of(world)
 
 
+@pytest.mark.crash
 def test_cancel_ends_a_run_whose_process_was_killed_and_keeps_what_it_left(world: World) -> None:
     process = start(world)
     process.kill()
@@ -122,6 +125,7 @@ def test_cancel_ends_a_run_whose_process_was_killed_and_keeps_what_it_left(world
     assert (world.attempts[0] / "project" / "half.txt").read_text() == "half\n"
 
 
+@pytest.mark.crash
 def test_cancel_of_a_run_that_was_killed_before_any_agent_began_leaves_nothing(
     world: World,
 ) -> None:
@@ -135,6 +139,7 @@ def test_cancel_of_a_run_that_was_killed_before_any_agent_began_leaves_nothing(
     assert {task.state for task in tasks} == {"failed"}
 
 
+@pytest.mark.crash
 def test_cancel_of_a_run_that_has_ended_says_so(world: World) -> None:
     assert world.do(*world.run_arguments("alpha")) == 0
     assert world.do("cancel") == 0
@@ -150,6 +155,7 @@ def test_resume_of_a_live_run_says_who_owns_it(world: World) -> None:
     assert end_of(process) == 0
 
 
+@pytest.mark.crash
 def test_resume_waits_for_what_git_still_does_for_a_killed_run(
     world: World, undisturbed: Undisturbed
 ) -> None:
@@ -167,6 +173,7 @@ def test_resume_waits_for_what_git_still_does_for_a_killed_run(
     assert nothing_is_left_of(world)
 
 
+@pytest.mark.crash
 def test_two_runs_at_once_on_one_repository_both_land_everything(
     world: World, undisturbed: Undisturbed
 ) -> None:
@@ -185,6 +192,7 @@ def test_two_runs_at_once_on_one_repository_both_land_everything(
     assert world.users_own() == before
 
 
+@pytest.mark.crash
 def test_a_run_is_killed_and_resumed_while_another_goes_on(
     world: World, undisturbed: Undisturbed
 ) -> None:

@@ -353,6 +353,7 @@ def test_clean_removes_what_landed_or_lies_on_a_branch(shop: Shop) -> None:
     assert shop.call("clean").out == "there is nothing to clean\n"
 
 
+@pytest.mark.matrix
 def test_clean_removes_folders_in_folders_that_an_agent_left_beside_its_worktree(
     shop: Shop,
 ) -> None:
@@ -462,6 +463,7 @@ def test_the_demo_shows_a_whole_run(tmp_path: Path) -> None:
     assert "is not empty" in again.err
 
 
+@pytest.mark.matrix
 def test_the_demo_is_one_document_as_well(tmp_path: Path) -> None:
     assert concertmaster("demo", "--json", "--folder", "demo", cwd=tmp_path).document["run"]
 

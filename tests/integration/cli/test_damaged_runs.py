@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commandline import concertmaster
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 from tests.integration.cli.test_commands import AGENT, Shop
 
 
@@ -40,6 +40,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.matrix
 def test_a_bad_run_hides_no_other_and_is_never_cleaned_away(shop: Shop) -> None:
     for _ in DAMAGES:
         assert shop.call("run", shop.prompts[0], *AGENT).code in (0, 1)
@@ -61,7 +62,7 @@ def test_a_bad_run_hides_no_other_and_is_never_cleaned_away(shop: Shop) -> None:
     assert shop.folders == bad
 
 
-@pytest.mark.parametrize("line", [0, 3, -3])
+@pytest.mark.parametrize("line", [3, *in_matrix([0, -3])])
 def test_a_damaged_journal_is_repaired_and_the_run_goes_on(shop: Shop, line: int) -> None:
     assert shop.call("run", *shop.prompts, *AGENT).code == 0
     (folder,) = shop.folders

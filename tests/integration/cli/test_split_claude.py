@@ -53,6 +53,7 @@ def test_the_real_agent_splits_after_a_look_round_and_cannot_write(
     assert "tokens: " in told.out
 
 
+@pytest.mark.matrix
 @pytest.mark.claude
 def test_the_real_agent_is_asked_once_more_in_the_same_conversation(
     desk: Desk, endpoint: Endpoint, claude_program: Path, tmp_path: Path

@@ -31,6 +31,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.matrix
 def test_who_hangs_is_ended_and_what_it_had_done_is_kept(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def test_who_destroys_everything_that_is_there_can_still_be_tried_again(stage: S
     assert [a["outcome"] for a in scene.attempts("vandal")] == ["lost", "succeeded"]
 
 
+@pytest.mark.matrix
 def test_what_lies_above_a_worktree_does_not_reach_its_check_or_that_of_others(
     stage: Stage,
 ) -> None:

@@ -75,7 +75,13 @@ def story(project: Project) -> list[tuple[Event, RunState]]:
     return told
 
 
-@pytest.mark.parametrize("script", [LIMIT + WORK, WORK + LIMIT], ids=["nothing done", "all done"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(LIMIT + WORK, id="nothing done"),
+        pytest.param(WORK + LIMIT, id="all done", marks=pytest.mark.matrix),
+    ],
+)
 def test_eight_tasks_that_meet_a_limit_at_once_make_one_pause_and_all_land(
     project: Project, tmp_path: Path, script: str
 ) -> None:
@@ -168,6 +174,7 @@ def test_a_stopped_run_can_be_given_up(project: Project, tmp_path: Path) -> None
     assert do(project, home, "cancel").code == 2
 
 
+@pytest.mark.matrix
 def test_a_turn_that_broke_off_and_was_tried_again_has_its_price_too(
     project: Project, tmp_path: Path
 ) -> None:

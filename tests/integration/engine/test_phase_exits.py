@@ -102,9 +102,8 @@ WRITES = {
 }
 
 
-# One for each way: a new file, a removed one, a changed one, ignore rules, a link, a repository.
-WAYS = ["a new file", "no file any more", "over what setup made"]
-WAYS += ["what ignores all", "a link to elsewhere", "a repository"]
+# One that changes what is there and one that adds; `make matrix` has the others.
+WAYS = ["over what setup made", "a repository"]
 
 
 @pytest.mark.parametrize("name", [*WAYS, *in_matrix(sorted({*WRITES} - {*WAYS}))])
@@ -133,7 +132,7 @@ def test_setup_runs_again_only_where_research_has_changed_what_it_made(
     assert setups.count(task["id"]) == times
 
 
-@pytest.mark.parametrize("agent", LIMITS)
+@pytest.mark.parametrize("agent", ["claude", *in_matrix(sorted({*LIMITS} - {"claude"}))])
 def test_research_that_a_usage_limit_has_cut_in_two_goes_on_in_its_session(
     desk: Desk, agent: str
 ) -> None:
@@ -175,7 +174,7 @@ def test_a_plan_may_name_a_file_in_a_new_folder(desk: Desk) -> None:
 DOCUMENTED = [(phase, True) for phase in ("prepare", "implement", "test", "document")]
 
 
-@pytest.mark.parametrize("agent", ALL)
+@pytest.mark.parametrize("agent", ["codex", *in_matrix(sorted({*ALL} - {"codex"}))])
 def test_a_missing_statement_is_asked_for_once_more_in_the_same_phase(
     desk: Desk, agent: str
 ) -> None:
@@ -243,7 +242,9 @@ def test_an_agent_that_puts_a_folder_where_its_schema_lay_loses_only_its_attempt
     [
         ("research", "rm tools/lint; touch $HOME/broken"),
         ("implement", 'here="$PWD"; cd "$HOME"; rm -r "$here"; exit 0'),
-        ("document", 'here="$PWD"; cd "$HOME"; rm -r "$here"'),
+        pytest.param(
+            "document", 'here="$PWD"; cd "$HOME"; rm -r "$here"', marks=pytest.mark.matrix
+        ),
     ],
 )
 def test_what_an_agent_used_counts_also_where_it_left_nothing_to_go_on_with(

@@ -57,6 +57,7 @@ class Story:
         return Say("Done.")
 
 
+@pytest.mark.matrix
 def test_a_red_check_and_a_review_send_the_work_back_until_it_is_right(
     project: Project, endpoint: Endpoint, claude_program: Path, tmp_path: Path
 ) -> None:

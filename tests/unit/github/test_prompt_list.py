@@ -324,6 +324,7 @@ def test_paths_of_an_input_are_judged_alike() -> None:
     assert [problem.line for problem in found.problems] == [3, 4, 5]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "piece", ["- a.md\n", "- [", "[a](", "- `", "<!--", "> - ", "a.md.", ".md", "\\"]
 )

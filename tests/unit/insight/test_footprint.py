@@ -266,6 +266,7 @@ def test_any_text_has_a_footprint_of_clean_paths(text: str) -> None:
         assert not {"", ".", ".."} & set(path.removesuffix("/").split("/"))
 
 
+@pytest.mark.matrix
 def test_a_hundred_thousand_paths_and_a_hostile_text_come_to_an_end() -> None:
     tree = TreePaths(f"src/p{n % 100}/m{n % 1000}/__init__{n}.py" for n in range(100_000))
     forms = "x{0}/__init__.py /a/b/src/p{0}/m{0}/ src/**/*{0}.py `m{0}/` __init__{0}.py\n"

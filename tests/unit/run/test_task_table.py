@@ -167,6 +167,7 @@ def make_large_plan(size: int) -> Plan:
     )
 
 
+@pytest.mark.matrix
 def test_the_work_of_an_event_does_not_grow_with_the_run() -> None:
     few, many = count_work(FEW), count_work(MANY)
 

@@ -67,6 +67,7 @@ def test_any_glob_matches_or_is_a_usage_error(globs: list[str], path: str) -> No
         assert match(globs, path) in (True, False)
 
 
+@pytest.mark.matrix
 def test_the_costliest_glob_is_matched_against_a_large_tree() -> None:
     tree = [f"package{n}/aaaaaaaaaaaaaaaaaaaaaaaa{n}.py" for n in range(1000)]
     assert expand(["*a*a*a*a*a*z"], tree) == ()

@@ -216,6 +216,7 @@ def test_a_clipped_body_closes_its_code_and_says_that_it_was_cut() -> None:
     assert clip("short") == "short"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "piece",
     ["[", "<!--", "> ", "a\n", *in_matrix(["![", "`", "- ", "\\", "@", "[a](", "|-\n"])],

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from concertmaster.sandbox.supervisor import Guard
 from tests.conftest import wait_until
@@ -47,6 +48,7 @@ def test_a_daemon_of_an_agent_ends_with_it(mark: str, tmp_path: Path) -> None:
         assert not is_running(pid_in(tmp_path / "daemon"))
 
 
+@pytest.mark.matrix
 def test_a_daemon_of_a_check_that_ran_out_of_time_ends_with_it(
     mark: str, tmp_path: Path, clock: Clock
 ) -> None:
@@ -69,6 +71,7 @@ def test_what_stays_in_the_session_of_the_check_ends_with_it(mark: str, tmp_path
         assert is_running(pid_in(tmp_path / "daemon"))
 
 
+@pytest.mark.matrix
 def test_a_daemon_ends_with_a_guard_server_that_was_killed(mark: str, tmp_path: Path) -> None:
     with Guard() as guard:
         run = runner(guard, mark, tmp_path)

@@ -40,6 +40,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_ended_whole(make: Make, do: Do, name: str) -> None:
     worktree = make()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.sandbox.users import give_ownership
 from concertmaster.worktrees.manager import Worktrees
@@ -64,6 +66,7 @@ def test_a_folder_that_became_a_link_is_taken_as_one(
     assert run.changes(base, snapshot.commit)[0].link_target == str(outside)
 
 
+@pytest.mark.matrix
 def test_a_user_that_hides_folders_in_folders_can_be_restored(
     make: Make, do: Do, base: str
 ) -> None:
