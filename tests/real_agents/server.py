@@ -11,11 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, Self
 
 from tests.real_agents.model import Action, Conversation, Model
+
+MEETING_SECONDS = 120  # far longer than two agents need to start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +77,21 @@ class Turn:
     phase: str
     prompt: str
     body: dict[str, Any]
+    history: str = ""
     fault: str = ""
 
 
 class Endpoint:
-    """The server; use it as a context manager."""
+    """The server; use it as a context manager.
 
-    def __init__(self, api: Api, fault: Fault | None = None) -> None:
+    The first turns of `meeting` tasks are answered when all of them have come.
+    """
+
+    def __init__(self, api: Api, fault: Fault | None = None, *, meeting: int = 1) -> None:
         self.turns: list[Turn] = []
+        self.met: set[str] = set()  # the prompts that came while the others did
+        self._came: set[str] = set()
+        self._meeting = threading.Barrier(meeting)
         self._api, self._fault, self._model = api, fault, Model()
         self._lock, self._faults, self._began = threading.Lock(), 0, 0.0
         self._server = _Server(self)
@@ -107,8 +117,10 @@ class Endpoint:
             return self._api.other(path)
         kind = self._take_fault()
         with self._lock:
-            turn = Turn(phase=given.phase, prompt=given.prompt, body=body, fault=kind)
-            self.turns.append(turn)
+            told = {"phase": given.phase, "prompt": given.prompt, "history": given.history}
+            self.turns.append(Turn(**told, body=body, fault=kind))
+        if given.phase == "research":
+            self._meet(given.prompt)
         if kind == "drop":
             return None
         if kind:
@@ -116,6 +128,15 @@ class Endpoint:
             until = self._began + (self._fault.seconds or 3600)
             return self._api.fault(path, body, kind, until)
         return self._api.reply(path, body, given, self._model.decide(given))
+
+    def _meet(self, prompt: str) -> None:
+        with self._lock:
+            is_known = prompt in self._came
+            self._came.add(prompt)
+        if not is_known:
+            with suppress(threading.BrokenBarrierError):
+                self._meeting.wait(MEETING_SECONDS)
+                self.met.add(prompt)
 
     def _take_fault(self) -> str:
         fault = self._fault

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.real_agents.conftest import CELL
+from tests.real_agents.model import PHASES
 from tests.real_agents.programs import RealAgent
 from tests.real_agents.runs import Case, Result, play
 from tests.real_agents.server import Fault
@@ -64,13 +65,6 @@ CASES: dict[str, tuple[Case, Outcome]] = {
         Case(tasks=[WORK], is_offline=True, attempts=1),
         Outcome(state="failed", attempt="failed", most_starts=3),
     ),
-    "all phases": (
-        Case(
-            tasks=["WRITE t0.txt := hello\nREJECT_ONCE", "WRITE t1.txt := hello"],
-            phases="full",
-        ),
-        Outcome(state="landed", attempt="succeeded", most_starts=11),
-    ),
 }
 
 
@@ -98,3 +92,32 @@ def check(result: Result, wanted: Outcome) -> None:
     assert 1 <= result.starts <= wanted.most_starts
     assert wanted.words in result.words
     assert result.limits == wanted.limits
+
+
+def test_each_agent_goes_through_all_phases_of_two_tasks_at_once(
+    agent: RealAgent, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    tasks = ["WRITE t0.txt := hello\nREJECT_ONCE", "WRITE t1.txt := hello"]
+
+    result = play(agent, Case(tasks=tasks, phases="full", meeting=2), tmp_path)
+
+    words = f"{result.outcome}, {result.seconds:.0f} s"
+    record_property(CELL, ("all phases with a requested change", agent.name, words))
+    record_property(CELL, ("two tasks at once", agent.name, f"{result.met} at once"))
+    record_property(CELL, ("resume of a session", agent.name, _resumes(agent, result)))
+    check(result, Outcome(state="landed", attempt="succeeded", most_starts=11))
+    assert {turn.phase for turn in result.turns} >= {"research", "implement", "review", "mend"}
+    assert result.met == len(tasks)
+    assert _remembers(result) == agent.has_sessions
+
+
+def _remembers(result: Result) -> bool:
+    """Return whether the agent that mends still knows what it was told before."""
+    mends = [turn for turn in result.turns if turn.phase == "mend"]
+    return all(PHASES["implement"] in turn.history for turn in mends)
+
+
+def _resumes(agent: RealAgent, result: Result) -> str:
+    if not agent.has_sessions:
+        return "it has no sessions; what was done is told anew"
+    return "goes on" if _remembers(result) else "it forgot what it was told"

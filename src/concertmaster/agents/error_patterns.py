@@ -43,6 +43,8 @@ _TRANSIENT = re.compile(
     r"|APIConnectionError|InternalServerError"
     r"|ServiceUnavailableError|BadGatewayError|servers are down|waiting for network"
     r"|API Error: terminated|an internal error has occurred|model stream ended with"
+    # opencode, where another one made the database in the same home at the same time
+    r"|exit \d{1,3}: params:"
     r"|model stream ended without|invalid stream received|server had an error while processing",
     re.IGNORECASE,
 )

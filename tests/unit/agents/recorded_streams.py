@@ -186,6 +186,15 @@ STREAMS = (
         stderr="Error: Session not found",
     ),
     Stream(
+        program=OPENCODE,
+        name="first start at the same time as another",
+        events=(),
+        kind="transient",
+        words="ended without its final event",
+        exit_code=1,
+        stderr="params:",
+    ),
+    Stream(
         program=COPILOT,
         name="work",
         events=(*COPILOT_WRITES, COPILOT_DONE, copilot_result(0)),
