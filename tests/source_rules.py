@@ -64,6 +64,7 @@ SHELL = frozenset(
     action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
     action.plan.publish action.plan_artifact action.reconcile action.registry action.single_job
     action.verify action.work
+    agents.acp agents.acp_bridge
     agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.registry
@@ -117,6 +118,7 @@ OWNERS = {
     "subprocess": "sandbox.supervisor",
 }
 STAND_ALONE = "sandbox.guard_server"  # a script, which imports none of our modules but the next
+BRIDGE = "agents.acp_bridge"  # a script that runs in the place of an agent, and starts it
 WITH_IT = "sandbox.process_tree"
 FORBIDDEN_NAMES = {"utils", "helpers", "manager", "service", "base", "common", "git", "github"}
 SPARED_NAMES = {"git", "github", "worktrees.manager"}
@@ -272,7 +274,7 @@ def imports_form_no_cycle(modules: Modules) -> list[str]:
 def each_outside_library_has_one_owner(modules: Modules) -> list[str]:
     users: dict[str, list[str]] = {}
     for name, tree in modules.items():
-        for library in imported_libraries(tree):
+        for library in imported_libraries(tree) - ({"subprocess"} if name == BRIDGE else set()):
             users.setdefault(library, []).append(name)
     return [
         f"{library} is imported by {', '.join(names)}"
@@ -285,7 +287,7 @@ def each_outside_library_has_one_owner(modules: Modules) -> list[str]:
 def the_stand_alone_script_imports_only_the_standard_library(modules: Modules) -> list[str]:
     return [
         f"{script} imports {name}"
-        for script in {STAND_ALONE, WITH_IT} & {*modules}
+        for script in {STAND_ALONE, WITH_IT, BRIDGE} & {*modules}
         for name in imported_names(modules[script])
         if name.partition(".")[0] not in sys.stdlib_module_names
         and not (script == STAND_ALONE and f".{name}.".startswith(f".concertmaster.{WITH_IT}."))

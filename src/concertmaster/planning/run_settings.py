@@ -96,7 +96,8 @@ def keep_settings(
     """Return what a plan keeps of the settings, also where they name no check."""
     names = [one.name for one in fields(FrozenSettings)]
     kept: dict[str, Any] = {name: getattr(settings, name) for name in names}
-    agent = "command" if settings.agent_command else settings.agent
+    takes_command = settings.agent == "acp" or not settings.agent_command
+    agent = settings.agent if takes_command else "command"
     kept["prompts"] = tuple(dict.fromkeys((*settings.schedule, *settings.prompts)))
     usual = LEAN_PHASES if agent == "command" else tuple(Phase)
     return RunSettings(

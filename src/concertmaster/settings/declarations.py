@@ -124,7 +124,7 @@ class FrozenSettings:
         str,
         Setting(
             kind=Kind.COMMAND,
-            help="A program of yours that does the work.",
+            help="A program of yours that does the work, or that starts the agent acp.",
             places=Place.OPTION | Place.INPUT,
         ),
     ] = ""

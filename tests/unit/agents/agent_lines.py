@@ -36,6 +36,26 @@ def lines_of_events(kinds: Sequence[str]) -> st.SearchStrategy[list[bytes]]:
     return st.lists(st.binary() | events, max_size=5)
 
 
+def lines_of_messages(updates: Sequence[str]) -> st.SearchStrategy[list[bytes]]:
+    """Return a strategy for up to five messages of JSON-RPC, with updates of these kinds."""
+    inner = st.dictionaries(_KEYS, _VALUES, max_size=4)
+    answers = st.builds(
+        lambda number, key, value: {"id": number, key: value},
+        st.sampled_from([0, 1, 2, 3, 4, None, True, "4"]),
+        st.sampled_from(["result", "error"]),
+        inner | _VALUES,
+    )
+    told = st.builds(
+        lambda kind, more: {
+            "method": "session/update",
+            "params": {"update": {**more, "sessionUpdate": kind}},
+        },
+        st.sampled_from(updates),
+        inner,
+    )
+    return st.lists((answers | told).map(lambda message: json.dumps(message).encode()), max_size=5)
+
+
 def check_reading(reader: OutputReader, lines: Sequence[bytes]) -> None:
     """Assert that the reader shows and reports printable text, whatever the lines are."""
     for line in lines:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from concertmaster.agents.acp import AcpReader
 from concertmaster.agents.copilot import Copilot, CopilotReader
 from concertmaster.agents.opencode import Opencode, OpencodeReader
 from concertmaster.agents.pi import Pi, PiReader
 from concertmaster.agents.protocol import AgentReport, AgentRequest, NoProgress
 from tests.unit.agents.agent_lines import check_reading, lines_of_events
+from tests.unit.agents.recorded_acp_streams import ACP_GEMINI, ACP_OPENCODE, ACP_STREAMS
 from tests.unit.agents.recorded_streams import (
     BAD_KEY,
     COPILOT_DONE,
@@ -25,12 +27,13 @@ from tests.unit.agents.recorded_streams import (
 )
 
 NOISE = (b"", b"npm warn", b"[1]", b'{"type": "tomorrow"}', b'{"type": ["error"]}', b"\xff{")
-NAMES = [f"{stream.program}: {stream.name}" for stream in STREAMS]
-streams = pytest.mark.parametrize("stream", STREAMS, ids=NAMES)
+ALL = (*STREAMS, *ACP_STREAMS)
+MAKERS = {**READERS, ACP_GEMINI: AcpReader, ACP_OPENCODE: AcpReader}
+streams = pytest.mark.parametrize("stream", ALL, ids=lambda row: f"{row.program}: {row.name}")
 
 
 def read(stream: Stream, *, events: tuple[Any, ...] | None = None, noise: bool = False) -> Any:
-    reader = READERS[stream.program]()
+    reader = MAKERS[stream.program]()
     for event in stream.events if events is None else events:
         for line in NOISE if noise else ():
             reader.feed(line)

@@ -90,7 +90,7 @@ def program_in(folder: Path, name: str) -> Path:
 
 
 class TestFindAgent:
-    @pytest.mark.parametrize("name", [*KNOWN][:-1])
+    @pytest.mark.parametrize("name", [*KNOWN][:-2])
     def test_it_is_started_by_its_absolute_path(self, tmp_path: Path, name: str) -> None:
         program = program_in(tmp_path, name)
 
@@ -98,7 +98,7 @@ class TestFindAgent:
 
         assert agent.argv(AgentRequest(text=""))[0] == str(program)
 
-    @pytest.mark.parametrize("name", [*KNOWN][:-1])
+    @pytest.mark.parametrize("name", [*KNOWN][:-2])
     def test_a_missing_program_is_named_with_the_way_to_get_it(
         self, tmp_path: Path, name: str
     ) -> None:
@@ -129,7 +129,7 @@ class TestFindAgent:
             ("cluade", "", "did you mean claude?"),
             ("codx", "", "did you mean codex?"),
             ("gemeni", "", "did you mean gemini?"),
-            ("", "", "claude, codex, gemini, aider, opencode, copilot, pi, command"),
+            ("", "", "claude, codex, gemini, aider, opencode, copilot, pi, acp, command"),
         ],
     )
     def test_what_cannot_be_meant_is_a_usage_error(

@@ -1,0 +1,47 @@
+"""Real agents that speak the Agent Client Protocol go through whole runs as the agent `acp`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.real_agents.conftest import CELL
+from tests.real_agents.model import PHASES
+from tests.real_agents.programs import REAL_AGENTS, RealAgent
+from tests.real_agents.runs import Case, play
+from tests.real_agents.server import Fault
+from tests.real_agents.test_outcomes import Outcome, check
+
+pytestmark = pytest.mark.agents
+SPEAKERS = [agent for agent in REAL_AGENTS if agent.acp]
+CASES = {
+    "acp: all phases": (
+        Case(tasks=["WRITE t0.txt := hello\nREJECT_ONCE"], phases="full", by_acp=True),
+        Outcome(state="landed", attempt="succeeded", most_starts=7),
+    ),
+    "acp: bad key": (
+        Case(tasks=["WRITE t0.txt := hello"], fault=Fault(kind="bad_key"), by_acp=True),
+        Outcome(state="waiting", attempt="no_access", most_starts=1, words="no access"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda agent: agent.name)
+def test_an_agent_of_the_protocol_comes_to_the_right_end(
+    speaker: RealAgent,
+    case: str,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    played, wanted = CASES[case]
+
+    result = play(speaker, played, tmp_path)
+
+    record_property(CELL, (case, speaker.name, f"{result.outcome}, {result.seconds:.0f} s"))
+    check(result, wanted)
+    mends = [turn for turn in result.turns if turn.phase == "mend"]
+    assert all(PHASES["implement"] in turn.history for turn in mends)
+    assert bool(mends) == (case == "acp: all phases")
