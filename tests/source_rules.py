@@ -62,8 +62,8 @@ SHELL = frozenset(
     action.finalize.run_pull action.finalize.save_state action.finalize.task_pulls
     action.finalize.tidy_branches action.find_plan action.isolation action.job
     action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
-    action.plan.publish action.plan_artifact action.reconcile action.registry action.single_job
-    action.verify action.work
+    action.plan.publish action.plan_artifact action.reconcile action.registry
+    action.schedule_issue action.single_job action.verify action.work
     agents.acp agents.acp_bridge
     agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices

@@ -375,9 +375,9 @@ def test_case_08_agents_words_set_no_output_and_command_no_runner(scene: Scene, 
     bad.job().console.error(refused.value)  # the command line shows the error
     good = scene.ask(listed=listed.replace("- prompts/p002.md\n", ""))
 
-    outputs = plan(good, runs_on=f"ubuntu\n{word}\ncount=9")
+    outputs = plan(good)
 
-    known = {*NOTHING, "plan_sha256", "runs_on", "max_parallel"}
+    known = {*NOTHING, "plan_sha256", "max_parallel"}
     assert set(outputs) == known
     assert [outputs["count"], outputs["shares"]] == ["1", "[0]"]
     for run in scene.runs:

@@ -84,8 +84,34 @@ def lists_by_label(double: Double) -> int:
 def test_status_tells_tasks_and_jobs(ask: Ask, double: Double, run: Run) -> None:
     double.set_job(run, "work (0)", status="in_progress")
     answer = ask("/orchestrate status")
-    assert "3 tasks: 3 queued" in answer
-    assert "| work (0) | in_progress |" in answer.replace("\\_", "_").replace("`", "")
+    assert "3 tasks: 3 running" in answer
+    row = "| work (0) | #2 #3 #4 | in_progress |"
+    assert row in answer.replace("\\_", "_").replace("`", "")
+
+
+def test_children_are_running_from_when_their_shares_are_handed_out(
+    ask: Ask, repository: Repository, double: Double, run: Run
+) -> None:
+    children = [one for one in repository.issues.values() if one.title.startswith("Write ")]
+    labels = [{label.name for label in repository.labels_of(one)} for one in children]
+    assert labels == [{"concertmaster", "concertmaster:running"}] * 3
+
+    double.set_job(run, "orchestrate / work (0)", status="queued")
+    assert "3 tasks: 3 queued" in ask("/orchestrate status")
+    double.set_job(run, "orchestrate / work (0)", status="completed", conclusion="success")
+    assert "3 tasks: 3 worked on and not yet checked" in ask("/orchestrate status")
+
+
+def test_status_and_cancel_answer_when_the_workflow_run_is_gone(
+    ask: Ask, repository: Repository
+) -> None:
+    repository.runs.clear()
+
+    answer = ask("/orchestrate status")
+    assert "3 tasks: 3 interrupted" in answer
+    assert "has no workflow run" in answer
+    assert "/orchestrate retry" in answer
+    assert "Nothing is to be cancelled" in ask("/orchestrate cancel")
 
 
 def test_status_asks_for_no_label_while_the_parent_has_room(ask: Ask, double: Double) -> None:
@@ -95,13 +121,13 @@ def test_status_asks_for_no_label_while_the_parent_has_room(ask: Ask, double: Do
 
 @pytest.mark.usefixtures("crowded")
 def test_status_counts_tasks_that_found_no_room_below_the_parent(ask: Ask, double: Double) -> None:
-    assert "3 tasks: 3 queued" in ask("/orchestrate status")
+    assert "3 tasks: 3 running" in ask("/orchestrate status")
     assert lists_by_label(double) == 2  # the job ran twice
 
 
 @pytest.mark.usefixtures("without_sub_issues")
 def test_status_counts_on_a_server_without_sub_issues(ask: Ask) -> None:
-    assert "3 tasks: 3 queued" in ask("/orchestrate status")
+    assert "3 tasks: 3 running" in ask("/orchestrate status")
 
 
 @pytest.mark.usefixtures("crowded")
@@ -117,14 +143,14 @@ def test_status_counts_no_issue_of_anybody_else_and_none_twice(
     for user, body in [(bot, same), (mallory, further), (bot, elsewhere)]:
         double.open_issue(repository, user=user, title="x", body=body).labels = [*ours.labels]
 
-    assert "3 tasks: 3 queued" in ask("/orchestrate status")
+    assert "3 tasks: 3 running" in ask("/orchestrate status")
 
 
 def test_status_counts_the_tasks_of_the_newest_run(ask: Ask, workflow: Workflow, eve: User) -> None:
     write(workflow, eve, "/orchestrate\n\n- prompts/apple.md\n- prompts/pear.md\n")
     run_plan(workflow.job())
 
-    assert "2 tasks: 2 queued" in ask("/orchestrate status")
+    assert "2 tasks: 2 running" in ask("/orchestrate status")
 
 
 def test_cancel_ends_the_workflow_run(ask: Ask, double: Double, run: Run) -> None:

@@ -76,7 +76,7 @@ def test_twelve_prompts_become_children_links_labels_a_plan_and_results(
     assert sorted(children) == [f"Write {name}" for name in NAMES]
     for child in children.values():
         labels = {label.name for label in child.labels()}
-        assert labels == {"concertmaster", "concertmaster:queued"}
+        assert labels == {"concertmaster", "concertmaster:running"}
     below = reader.session.get(f"{double.url}/repos/ada/opera/issues/1/sub_issues").json()
     assert sorted(one["title"] for one in below) == sorted(children)
     for task, on in (("task01", "task00"), ("task02", "task01")):

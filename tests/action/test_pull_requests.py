@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -333,3 +334,46 @@ def test_where_nobody_looks_on_pull_requests_are_opened(
     settle(house, merge(house, "Write apple"))
     (parent,) = [one for one in house.repository.issues.values() if not one.parent and not one.pull]
     assert parent.state == "closed"
+
+
+REVIEW = "- apple.txt:1 (note): could be longer <!-- x -->\n- all (note): @everyone may look"
+
+
+def told(house: House, mode: str) -> Round:
+    """Hold a round in which a reviewer approved the change with comments."""
+    held = house.ask(house.open_issue("apple"), f"/orchestrate landing={mode}")
+    held.plan()
+    held.work()
+    (file,) = held.artifacts.glob("concertmaster-work-*/results.json")
+    document = json.loads(file.read_text())
+    document["tasks"][0]["review"] = REVIEW
+    file.write_text(json.dumps(document))
+    held.verify()
+    held.finalize()
+    return held
+
+
+@pytest.mark.parametrize("mode", ["pull-requests", "merge"])
+def test_what_a_reviewer_said_is_a_review_on_the_pull_request(house: House, mode: str) -> None:
+    held = told(house, mode)
+    held.finalize()
+
+    one = next(pull for issue, pull in house.repository.pulls() if issue.title == "Write apple")
+    (review,) = one.reviews
+    assert "could be longer" in review.body
+    assert "<!-- x" not in review.body
+    assert "`@everyone`" in review.body  # inert: it notifies nobody
+    report = "".join(one.body for one in house.repository.issues[1].comments)
+    assert "could be longer" not in report
+
+
+def test_what_a_reviewer_said_is_in_the_report_where_there_is_no_pull_request(
+    house: House,
+) -> None:
+    house.repository.allow_pulls_by_actions = False
+    told(house, "merge")
+
+    report = house.repository.issues[1].comments[-1].body
+    assert "**Reviews**" in report
+    assert "could be longer" in report
+    assert "`@everyone`" in report  # inert: it notifies nobody

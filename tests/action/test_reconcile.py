@@ -175,7 +175,7 @@ def test_lists_that_lag_behind_a_lost_answer_make_nothing_twice(
         assert state_of(tried) == expected, path
 
 
-def test_issues_of_an_earlier_run_are_open_and_queued_for_the_next(stage: Stage) -> None:
+def test_issues_of_an_earlier_run_are_open_and_running_for_the_next(stage: Stage) -> None:
     tried = stage.try_another_comment()
     mine = tracker.find_or_make_label(stage.double.store, tried.repository, "mine")
     children = list(tried.repository.issues.values())[1:]
@@ -186,8 +186,8 @@ def test_issues_of_an_earlier_run_are_open_and_queued_for_the_next(stage: Stage)
     assert list(tried.repository.issues.values())[1:] == children
     assert {issue.state for issue in children} == {"open"}
     named = [{label.name for label in tried.repository.labels_of(one)} for one in children]
-    queued = {"concertmaster", "concertmaster:queued"}
-    assert named == [{*queued, "mine"}, queued, queued]
+    running = {"concertmaster", "concertmaster:running"}
+    assert named == [{*running, "mine"}, running, running]
     run = tried.workflow.outputs["run"]
     assert all(f"run={run} " in (issue.body or "") for issue in children)
 

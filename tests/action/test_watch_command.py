@@ -51,7 +51,7 @@ def test_once_shows_the_state_and_fails_while_not_all_has_landed(
     assert (done.code, done.err) == (1, "")
     assert "Write pear.txt" in done.out
     assert "work (0) in progress" in done.out
-    assert "3 tasks, 3 queued" in done.out
+    assert "3 tasks, 3 running" in done.out
 
 
 def test_json_gives_one_document(stage: Stage, call: Callable[..., Done]) -> None:

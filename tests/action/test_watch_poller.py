@@ -19,7 +19,7 @@ def test_tasks_are_seen_with_their_issues_and_the_jobs_of_their_shares(stage: St
 
     assert [task.title for task in view.tasks] == [one.title for one in stage.children]
     assert [task.number for task in view.tasks] == [one.number for one in stage.children]
-    assert standings(view) == ["queued"] * 3
+    assert standings(view) == ["running"] * 3
     assert {task.job for task in view.tasks} == {"in progress", "queued"}
     pear, plum = view.tasks[1:]
     assert pear.share == plum.share, "plum needs pear"
@@ -72,11 +72,11 @@ def test_a_changed_label_costs_one_call_and_is_seen(stage: Stage) -> None:
     watch.look()
     stage.double.log.clear()
 
-    stage.label(stage.children[1], "running")
+    stage.label(stage.children[1], "landed")
 
-    assert standings(watch.look()) == ["queued", "running", "queued"]
+    assert standings(watch.look()) == ["running", "landed", "running"]
     assert stage.double.log.cost() == 1
-    assert standings(watch.look()) == ["queued", "running", "queued"]
+    assert standings(watch.look()) == ["running", "landed", "running"]
     assert stage.double.log.cost() == 1
 
 
@@ -116,7 +116,7 @@ def test_a_deleted_issue_is_missing_and_the_watch_goes_on(stage: Stage) -> None:
 
     view = watch.look()
 
-    assert standings(view) == ["queued", "queued", "missing"]
+    assert standings(view) == ["running", "running", "missing"]
     assert (view.tasks[2].number, view.is_over) == (gone.number, False)
 
 
@@ -149,7 +149,7 @@ def test_jobs_that_the_token_may_not_see_are_left_out(stage: Stage) -> None:
     views = [watch.look(), watch.look()]
 
     assert {task.job for view in views for task in view.tasks} == {""}
-    assert standings(views[1]) == ["queued"] * 3
+    assert standings(views[1]) == ["running"] * 3
     jobs = [call for call in stage.double.log.matching(path="*/jobs") if call.token == token]
     assert len(jobs) == 1
 
@@ -177,7 +177,7 @@ def test_an_hour_that_is_used_up_is_waited_for(stage: Stage) -> None:
     stage.double.limits.allowance = Allowance(user_per_hour=2)
     clock = BentClock(stage.double.clock)
 
-    assert standings(stage.open(clock=clock).look()) == ["queued"] * 3
+    assert standings(stage.open(clock=clock).look()) == ["running"] * 3
 
     assert all(3000 < seconds <= 3660 for seconds in clock.slept)
     assert 1 <= len(clock.slept) <= 3
@@ -193,7 +193,7 @@ def test_a_bad_moment_of_github_is_no_end(stage: Stage, effect: Effect, path: st
     stage.label(stage.children[0], "landed")
     stage.double.fail(Fault(effect=effect, path=path, nth=1))
 
-    assert standings(watch.look()) == ["landed", "queued", "queued"]
+    assert standings(watch.look()) == ["landed", "running", "running"]
 
 
 def test_a_github_that_stays_away_is_an_error_in_the_end(stage: Stage) -> None:

@@ -15,6 +15,7 @@ from concertmaster.action.plan.job import plan as run_plan
 from concertmaster.action.work import work as perform_work
 from concertmaster.errors import EnvironmentFault, Error
 from concertmaster.settings.agent_variables import AgentVariables
+from tests.action.conftest import SETTINGS
 from tests.action.push_moment import end_the_time
 from tests.action.workflow import Workflow
 from tests.github.double import Double
@@ -75,6 +76,23 @@ def test_each_share_leaves_results_bundles_and_redacted_logs(
     for share in (0, 1):
         for log in artifact(planned, share).rglob("*"):
             assert not log.is_file() or b"ghs_0123" not in log.read_bytes()
+
+
+@pytest.mark.parametrize("where", ["comment", "settings"])
+def test_parallel_limits_the_agents_of_all_jobs_together(
+    comment: Callable[..., Workflow], repository: Repository, double: Double, where: str
+) -> None:
+    settings = f"{SETTINGS}parallel: 1\n" if where == "settings" else SETTINGS
+    double.commit(repository, "main", {"agent.sh": AGENT, "concertmaster.yml": settings})
+    words = "/orchestrate parallel=1" if where == "comment" else "/orchestrate"
+    workflow = comment(words, issue_body=LIST)
+
+    run_plan(workflow.job(max_parallel=4, slots=4))
+    assert work(workflow, 0, slots=4) == 0
+
+    assert json.loads(workflow.outputs["shares"]) == [0]
+    plans = [*(workflow.folder / "temp").rglob("runs/*/plan.json")]
+    assert [json.loads(plan.read_text())["slots"] for plan in plans] == [1]
 
 
 def test_agents_get_the_variables_of_the_workflow_and_logs_hide_its_secrets(

@@ -37,7 +37,7 @@ from tests.workflows.files import (
 INPUTS: dict[str, dict[str, Any]] = ACTION.yaml["inputs"]
 OUTPUTS: dict[str, Any] = ACTION.yaml["outputs"]
 # Inputs that the workflow itself uses and does not pass to the action.
-OF_WORKFLOWS = {"trusted_runs_on", "app_client_id"}
+OF_WORKFLOWS = {"runs_on", "trusted_runs_on", "app_client_id"}
 SETTINGS = {
     name: field
     for name, field in ActionSettings.model_fields.items()

@@ -102,9 +102,8 @@ CASES: Mapping[str, list[tuple[Mapping[str, Any], str]]] = {
     "workflow-dispatch": [*PULLS, (DISPATCH, RUN)],
     "own-image": [*COMMENTS, *PULLS, (DISPATCH, RUN)],
     "host": [*COMMENTS, *PULLS, (DISPATCH, RUN)],
-    # A single job does not answer commands for `control`.
-    "marketplace": [(event, wanted.replace(CONTROL, "").strip()) for event, wanted in COMMENTS],
-    "other-agents": [(event, wanted.replace(CONTROL, "").strip()) for event, wanted in COMMENTS],
+    "marketplace": [*COMMENTS, *PULLS, (DISPATCH, RUN)],
+    "other-agents": [*COMMENTS, *PULLS, (DISPATCH, RUN)],
 }
 
 

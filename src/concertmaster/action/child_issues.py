@@ -8,7 +8,7 @@ one task both keep the one with the lower number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.comments import plan_comment
 from concertmaster.comments.plan_data import PLAN_KIND
@@ -116,12 +116,16 @@ class ChildIssues:
                 labels=(LABEL, QUEUED),
                 look_up=self._look_up,
             )
-            found = self._find(known=made)
+            queued = {
+                task: replace(issue, labels=frozenset((LABEL, QUEUED)))
+                for task, issue in made.items()
+            }
+            found = self._find(known=queued)
         children = {
             task.id: keep_oldest(self.issue_client, found.issues[task.id], run=self.plan.run)
             for task in self.plan.tasks
         }
-        self._take_over(children)
+        children = self._take_over(children)
         self._link(children)
         return children
 
@@ -135,22 +139,20 @@ class ChildIssues:
             self.issue_client, self.parent, viewer=self.viewer, tasks=tasks, known=known
         )
 
-    def _take_over(self, children: Mapping[str, Issue]) -> None:
-        """Queue the issues of an earlier run of the same tasks again."""
+    def _take_over(self, children: Mapping[str, Issue]) -> dict[str, Issue]:
+        """Queue the issues of an earlier run of the same tasks again; return all issues."""
         earlier = {
             task: issue
             for task, issue in children.items()
             if all(one.run != self.plan.run for one in read_marks(issue.body))
         }
         if not earlier:
-            return
-        states = [name for name in LABELS if name not in (LABEL, QUEUED)]
-        self.issue_client.batches.relabel(
-            list(earlier.values()), add=(LABEL, QUEUED), remove=states
-        )
+            return dict(children)
+        queued = set_state(self.issue_client, earlier, QUEUED)
         # This comes last because from then on the issues count as this run's.
         drafts = [self._draft(task) for task in self.plan.tasks if task.id in earlier]
         self.issue_client.batches.reopen(earlier, drafts)
+        return {**children, **queued}
 
     def _link(self, children: Mapping[str, Issue]) -> None:
         hard = [need for need in self.plan.needs if need.hard]
@@ -198,6 +200,16 @@ class ChildIssues:
             return comment.author == self.viewer and named
 
         return self.issue_client.put_comment(self.parent.number, body, is_ours=is_ours)
+
+
+def set_state(
+    issue_client: IssueClient, issues: Mapping[str, Issue], state: str
+) -> dict[str, Issue]:
+    """Give each issue the label of this state and no other; return them with their labels."""
+    others = [name for name in LABELS if name not in (LABEL, state)]
+    batches = issue_client.batches
+    labelled = batches.relabel(list(issues.values()), add=(LABEL, state), remove=others)
+    return dict(zip(issues, labelled, strict=True))
 
 
 def create_parent(issue_client: IssueClient, plan: Plan, *, viewer: str) -> Issue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from concertmaster.action.authorize import (
@@ -11,17 +10,17 @@ from concertmaster.action.authorize import (
     answer_event,
     authorize,
 )
-from concertmaster.action.child_issues import LABEL, find_children
+from concertmaster.action.child_issues import find_children
 from concertmaster.action.due_rounds import settle_due_rounds
 from concertmaster.action.find_plan import find_plan
 from concertmaster.action.job import Job
+from concertmaster.action.status import RunStatus, status_comment
 from concertmaster.comments.plan_data import PlanData
 from concertmaster.errors import UsageError
+from concertmaster.github.errors import NotFound
 from concertmaster.github.event import EventKind, Trigger
 from concertmaster.github.models import Issue, WorkflowJob
 from concertmaster.github.slash_command import CommandVerb, help_comment
-from concertmaster.text.display import count
-from concertmaster.text.markdown import as_cell
 from concertmaster.text.marks import read_marks
 
 
@@ -50,34 +49,31 @@ def _help(job: Job, request: AuthorizedRequest) -> str:
 
 
 def _status(job: Job, request: AuthorizedRequest) -> str:
-    """Return the progress by labels of the child issues and by jobs of the workflow run."""
+    """Return the progress by the jobs of the workflow run and the labels of the child issues."""
     found = _read_plan(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue yet. Write `/orchestrate` to start one."
+    jobs: list[WorkflowJob] = []
+    gone: list[int] = []
+    for number in found.workflows:
+        try:
+            jobs += job.issue_client.jobs(number)
+        except NotFound:
+            gone.append(number)
     children = _children(job, request.trigger.issue, run=found.run)
-    labels = Counter(map(_stage, children))
-    counts = ", ".join(f"{number} {stage}" for stage, number in sorted(labels.items()))
-    rows = [_row(one) for number in found.workflows for one in job.issue_client.jobs(number)]
-    table = ["| job | status | since |", "|---|---|---|", *rows]
-    return "\n".join([f"{count(sum(labels.values()), 'task')}: {counts or 'none'}", "", *table])
+    return status_comment(RunStatus(rows=found.rows, children=children, jobs=jobs, gone=gone))
 
 
-def _children(job: Job, issue: int, *, run: str) -> list[Issue]:
-    """Return one issue for each task of this run, without those of earlier lists."""
+def _children(job: Job, issue: int, *, run: str) -> dict[str, Issue]:
+    """Return the issue of each task of this run, without those of earlier lists."""
     parent = job.issue_client.issue(issue)
     found = find_children(job.issue_client, parent, viewer=job.issue_client.viewer())
-    oldest = [issues[0] for issues in found.issues.values()]
-    return [one for one in oldest if any(mark.run == run for mark in read_marks(one.body))]
-
-
-def _stage(child: Issue) -> str:
-    stages = [label.partition(":")[2] for label in child.labels if label.startswith(f"{LABEL}:")]
-    return stages[0] if stages else "closed" if not child.is_open else "open"
-
-
-def _row(one: WorkflowJob) -> str:
-    state = one.conclusion or one.status
-    return f"| {as_cell(one.name)} | {as_cell(state)} | {as_cell(one.started_at)} |"
+    oldest = {task: issues[0] for task, issues in found.issues.items()}
+    return {
+        task: one
+        for task, one in oldest.items()
+        if any(mark.run == run for mark in read_marks(one.body))
+    }
 
 
 def _cancel(job: Job, request: AuthorizedRequest) -> str:
@@ -85,12 +81,25 @@ def _cancel(job: Job, request: AuthorizedRequest) -> str:
     found = _read_plan(job, request.trigger.issue)
     if found is None:
         return "There is no run on this issue, so there is nothing to cancel."
-    for number in found.workflows:
-        job.issue_client.cancel_run(number)
+    gone = [number for number in found.workflows if not _cancel_one(job, number)]
+    if len(gone) == len(found.workflows):
+        return (
+            "Nothing is to be cancelled: GitHub has the workflow run of this plan no more. "
+            "What it has not saved can be done again: `/orchestrate retry`."
+        )
     return (
         "The run is being cancelled: its agents are stopped, what they have done is kept, "
         "and nothing more lands."
     )
+
+
+def _cancel_one(job: Job, workflow: int) -> bool:
+    """Request the cancellation; return False if GitHub has no such workflow run."""
+    try:
+        job.issue_client.cancel_run(workflow)
+    except NotFound:
+        return False
+    return True
 
 
 def _read_plan(job: Job, issue: int) -> PlanData | None:

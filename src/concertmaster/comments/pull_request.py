@@ -10,6 +10,7 @@ from concertmaster.comments.round_report import (
     known_cost,
     name_held,
     result_table,
+    review_lines,
 )
 from concertmaster.git.commit_message import inert
 from concertmaster.rounds.history import History, TaskHistory
@@ -19,6 +20,7 @@ from concertmaster.text.markdown import BODY_LIMIT, as_code, as_line, clip
 from concertmaster.text.marks import mark
 
 PULL_KIND, RUN_PULL_KIND, MEMORY_PULL_KIND = "pull", "run-pull", "memory-pull"
+REVIEW_KIND = "review"
 NO_CI = (
     "GitHub starts no workflow for what the default token pushes. So the repository's own CI has "
     "not run on these commits, and it waits for an approval on these pull requests. To change "
@@ -106,6 +108,15 @@ def _agent_notes(one: TaskHistory) -> Iterator[str]:
         yield "Notes of the agent and of its checks:"
         yield ""
         yield from (f"- {as_line(note, limit=_NOTE) or '(empty)'}" for note in one.notes)
+
+
+def review_body(history: History, one: TaskHistory) -> str:
+    """Return the body of the review with the comments of the task's reviewer; "" without any."""
+    lines = review_lines(one)
+    if not lines:
+        return ""
+    head = mark(run=history.run, kind=REVIEW_KIND, task=one.task)
+    return clip("\n".join([head, "An agent has reviewed this change and approves it:", "", *lines]))
 
 
 def run_pull_title(history: History) -> str:

@@ -99,9 +99,23 @@ def summary_markdown(
     above = [f"### {_headline(history)}", "", *_measured(speed), ""]
     below = ["", *_list("Next", [*_next(history)])]
     below += _list("Notes", [*_words_of(verdict), *notes, *_skipped(history)])
+    below += _list("Reviews", [*_reviews(history)])
     below += _follow_ups(history)
     room = limit - sum(len(line) + 1 for line in (*above, *below))
     return clip("\n".join([*above, *result_table(history.tasks, limit=room), *below]), limit=limit)
+
+
+def review_lines(one: TaskHistory) -> list[str]:
+    """Return the comments of the task's reviewer as a list (Markdown)."""
+    comments = [line.removeprefix("- ") for line in one.review.splitlines() if line.strip()]
+    return [f"- {as_line(comment, limit=600)}" for comment in comments[:MOST_LINES]]
+
+
+def _reviews(history: History) -> Iterator[str]:
+    """Yield what reviewers said of the changes that have no pull request of their own."""
+    for one in history.tasks:
+        if not one.pull or one.pull == history.pull:
+            yield from (f"{as_code(one.task)}: {line[2:]}" for line in review_lines(one))
 
 
 def result_table(tasks: Sequence[TaskHistory], *, limit: int) -> list[str]:

@@ -125,10 +125,10 @@ class IssueBatches:
 
     def relabel(
         self, issues: Sequence[Issue], *, add: Sequence[str], remove: Sequence[str] = ()
-    ) -> None:
-        """Add and remove labels of many issues; safe to repeat.
+    ) -> list[Issue]:
+        """Add and remove labels of many issues, and return these with their new labels.
 
-        Raises EnvironmentFault if the repository lacks one of the labels.
+        Repeated calls change nothing. Raises EnvironmentFault if the repository lacks a label.
         """
         names = [*add, *remove]
         ids = _ids(self._in_repository(_label_fields(names), action="read the labels"), names)
@@ -143,6 +143,9 @@ class IssueBatches:
 
         change("addLabelsToLabelable", lambda one: [ids[n] for n in add if n not in one.labels])
         change("removeLabelsFromLabelable", lambda one: [ids[n] for n in remove if n in one.labels])
+        return [
+            replace(one, labels=(one.labels | frozenset(add)) - frozenset(remove)) for one in issues
+        ]
 
     def _repeat_all(
         self, mutation: str, inputs: Sequence[Mapping[str, Any]], *, action: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+_WORK = re.compile(r"(?:.* / )?work \(([0-9]{1,6})\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,12 @@ class WorkflowJob:
     status: str
     conclusion: str
     started_at: str
+
+    @property
+    def share(self) -> int | None:
+        """The number of the share that the job works on; None for a job of another kind."""
+        found = _WORK.fullmatch(self.name)
+        return int(found[1]) if found else None
 
 
 def read_seconds(time: str) -> float | None:

@@ -33,6 +33,17 @@ class ShareDeal:
         return sum(end > job_seconds for end in self.ends.values())
 
 
+def limit_jobs(parallel: int | None, *, jobs: int, slots: int) -> tuple[int, int]:
+    """Return the most jobs, and the slots of each, for at most `parallel` agents at a time.
+
+    `jobs` and `slots` are what the workflow file allows; without `parallel` they are the answer.
+    """
+    if parallel is None:
+        return jobs, slots
+    fewer = min(jobs, math.ceil(parallel / slots))
+    return fewer, min(slots, parallel // fewer)
+
+
 def deal_shares(plan: Plan, *, jobs: int, job_seconds: float) -> Plan:
     """Return the plan with its components in at most `jobs` shares.
 
@@ -205,8 +216,8 @@ def _work(plan: Plan) -> float:
 def take_share(plan: Plan, number: int, *, slots: int) -> Plan:
     """Return the plan of one share, which makes results and lands nothing.
 
-    Its budget is the share's part of the whole by estimate, because no job sees what the others
-    spend. Raises UsageError if there is no such share.
+    It has at most the slots of the plan. Its budget is the share's part of the whole by estimate,
+    because no job sees what the others spend. Raises UsageError if there is no such share.
     """
     if not 0 <= number < len(plan.shares):
         raise UsageError(
@@ -220,7 +231,7 @@ def take_share(plan: Plan, number: int, *, slots: int) -> Plan:
     part = None if budget is None else budget * _work(mine) / _work(plan)
     return replace(
         mine,
-        slots=slots,
+        slots=min(slots, plan.slots),
         settings=replace(plan.settings, landing=LandingMode.NONE, budget_usd=part),
         shares=(share,),
         skipped=(),

@@ -45,6 +45,7 @@ class TaskHistory:
     pull: int = 0
     evidence: str = ""
     notes: tuple[str, ...] = ()
+    review: str = ""  # the comments of the reviewer who approved the change
     follow_ups: tuple[str, ...] = ()  # prompts that its agents proposed
     seconds: float = 0.0
     usage: Usage = Usage()

@@ -32,6 +32,7 @@ class Result:
     bundle: str = ""
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    review: str = ""  # the comments of the reviewer who approved the change
     follow_ups: tuple[str, ...] = ()  # prompts that its agent proposed
     evidence: str = ""
     seconds: float = 0.0  # of all its attempts

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from concertmaster import graph
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import LandingMode, Outcome, Plan, RunSettings, TaskState
-from concertmaster.planning.estimates import predict_cost, profile_of
+from concertmaster.planning.estimates import profile_of
 from concertmaster.prompts.follow_ups import carry_follow_ups
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.result import Result
@@ -61,6 +60,7 @@ def _take_result(one: TaskHistory, result: Result) -> TaskHistory:
         head=result.head,
         work=result.work,
         notes=result.notes,
+        review=result.review,
         follow_ups=carry_follow_ups((*one.follow_ups, *result.follow_ups)),
         evidence=result.evidence,
         seconds=one.seconds + result.seconds,
@@ -320,31 +320,4 @@ def begin_round(
         own_rounds=history.own_rounds + (is_due and not is_wait) if own else 0,
         waits=history.waits + is_wait if own else 0,
         due=None,
-    )
-
-
-def evidence_of(one: TaskHistory) -> str:
-    """Return why the task did not land, for its next agent; "" if it is not at fault."""
-    if not one.state.is_lost or one.state is TaskState.BLOCKED:
-        return ""
-    return "\n\n".join(text for text in (one.reason, one.evidence) if text)
-
-
-def restrict(plan: Plan, tasks: Collection[str], *, evidence: Mapping[str, str]) -> Plan:
-    """Return the plan for these tasks alone, each with its evidence."""
-    kept = tuple(
-        replace(task, evidence=evidence.get(task.id, "")) for task in plan.tasks if task.id in tasks
-    )
-    needs = tuple(need for need in plan.needs if {need.task, need.on} <= set(tasks))
-    exclusions = tuple(one for one in plan.exclusions if set(one.tasks) <= set(tasks))
-    links = [(need.task, need.on) for need in needs] + [one.tasks for one in exclusions]
-    return replace(
-        plan,
-        tasks=kept,
-        needs=needs,
-        exclusions=exclusions,
-        order=tuple(key for key in plan.order if key in tasks),
-        shares=graph.components([task.id for task in kept], links),
-        sequential_seconds=math.fsum(task.estimate_seconds for task in kept),
-        predicted_cost_usd=predict_cost(kept),
     )

@@ -151,6 +151,7 @@ def finish_phase(
         evidence="" if event.phase is Phase.IMPLEMENT else attempt.evidence,
         reason="",
         findings=event.findings if event.phase is Phase.RESEARCH else attempt.findings,
+        review=event.findings if event.phase is Phase.REVIEW else attempt.review,
         follow_ups=(*attempt.follow_ups, *event.follow_ups),
         checkpoint=event.checkpoint or attempt.checkpoint,
         interrupted_at="",

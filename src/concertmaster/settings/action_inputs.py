@@ -55,7 +55,6 @@ class ActionSettings(_RunInputs):
     plan_sha256: Annotated[str, ACTION_ONLY] = ""
     verdict_sha256: Annotated[str, ACTION_ONLY] = ""
     cancelled: Annotated[bool, ACTION_ONLY] = False
-    runs_on: str = "ubuntu-latest"
     max_parallel: int = Field(default=4, ge=1, le=256)
     slots: int = Field(default=4, ge=1, le=64)
     job_minutes: float = Field(default=350.0, gt=0, le=7200, allow_inf_nan=False)

@@ -15,7 +15,6 @@ from concertmaster.text.display import display
 from concertmaster.text.marks import read_marks
 
 _RUN_OF_WORKFLOW = re.compile("(?:i[0-9]+-)?w([1-9][0-9]{0,17})")
-_WORK = re.compile(r"(?:.* / )?work \(([0-9]{1,6})\)")
 _LABELLED = (GitHubState.LANDED, GitHubState.FAILED, GitHubState.RUNNING, GitHubState.QUEUED)
 
 
@@ -113,7 +112,7 @@ def _workflows(run: str, known: Sequence[int] = ()) -> tuple[int, ...]:
 
 def view_run(run: WatchedRun, jobs: Sequence[WorkflowJob]) -> RunView:
     """Return the state of the run, with the jobs that work on its tasks."""
-    works = {int(found[1]): job for job in jobs if (found := _WORK.fullmatch(job.name))}
+    works = {job.share: job for job in jobs if job.share is not None}
     tasks = tuple(_view_task(row, run.children.get(row.task), works) for row in run.rows)
     is_over = not run.parent.is_open or (bool(tasks) and all(task.is_closed for task in tasks))
     return RunView(
@@ -125,7 +124,7 @@ def view_run(run: WatchedRun, jobs: Sequence[WorkflowJob]) -> RunView:
         jobs=tuple(
             (display(job.name, limit=60), _say_job(job))
             for job in jobs
-            if not _WORK.fullmatch(job.name) and job.conclusion != "skipped"
+            if job.share is None and job.conclusion != "skipped"
         ),
         began_at=run.began_at,
         ended_at=_ended_at(run) if is_over else None,

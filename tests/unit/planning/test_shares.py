@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from concertmaster import graph
 from concertmaster.errors import UsageError
 from concertmaster.model import Exclusion, Need, Plan, Task
-from concertmaster.planning.shares import deal_shares, take_share
+from concertmaster.planning.shares import deal_shares, limit_jobs, take_share
 from tests.journals import make_plan, make_task
 
 HOUR = 3600.0
@@ -308,3 +308,35 @@ def test_a_share_that_the_plan_does_not_have_is_refused(number: int) -> None:
 
     with pytest.raises(UsageError, match="has no share"):
         take_share(dealt, number, slots=1)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "jobs", "slots", "wanted"),
+    [
+        (None, 4, 4, (4, 4)),
+        (1, 4, 4, (1, 1)),
+        (4, 4, 4, (1, 4)),
+        (6, 4, 4, (2, 3)),
+        (16, 4, 4, (4, 4)),
+        (256, 4, 4, (4, 4)),
+        (3, 1, 64, (1, 3)),
+        (3, 9, 1, (3, 1)),
+    ],
+)
+def test_parallel_limits_jobs_and_slots(
+    parallel: int | None, jobs: int, slots: int, wanted: tuple[int, int]
+) -> None:
+    assert limit_jobs(parallel, jobs=jobs, slots=slots) == wanted
+
+
+@given(st.integers(1, 256), st.integers(1, 256), st.integers(1, 64))
+def test_no_more_agents_than_parallel_work_at_a_time(parallel: int, jobs: int, slots: int) -> None:
+    fewer, each = limit_jobs(parallel, jobs=jobs, slots=slots)
+    assert 1 <= fewer * each <= parallel
+    assert fewer <= jobs
+    assert each <= slots
+
+
+def test_a_share_has_no_more_slots_than_the_plan() -> None:
+    dealt = deal_shares(plan_of({"a": 1, "b": 1}, slots=1), jobs=1, job_seconds=JOB)
+    assert [take_share(dealt, 0, slots=slots).slots for slots in (1, 4)] == [1, 1]

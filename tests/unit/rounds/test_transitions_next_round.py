@@ -10,6 +10,7 @@ from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Exclusion, LandingMode, Outcome
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import Due, History, TaskHistory
+from concertmaster.rounds.restricted_plan import evidence_of, restrict
 from concertmaster.rounds.transitions import RoundTodo
 from tests.unit.rounds.histories import (
     AWAITING,
@@ -211,7 +212,7 @@ def test_a_task_waits_again_without_what_it_was() -> None:
     ],
 )
 def test_the_next_agent_is_told_why_it_did_not_land(one: TaskHistory, text: str) -> None:
-    assert transitions.evidence_of(one) == text
+    assert evidence_of(one) == text
 
 
 def test_a_restricted_plan_names_only_its_tasks() -> None:
@@ -221,7 +222,7 @@ def test_a_restricted_plan_names_only_its_tasks() -> None:
     needs = (need("b", "a"), need("d", "a"))
     whole = plan_of("a", "b", "c", "d", needs=needs, exclusions=exclusions)
 
-    made = transitions.restrict(whole, ("a", "c", "d"), evidence={"c": "it was red"})
+    made = restrict(whole, ("a", "c", "d"), evidence={"c": "it was red"})
 
     assert [task.id for task in made.tasks] == ["a", "c", "d"]
     assert [task.evidence for task in made.tasks] == ["", "it was red", ""]

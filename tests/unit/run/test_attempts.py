@@ -89,3 +89,13 @@ def test_work_that_is_sent_back_goes_on_from_what_was_saved() -> None:
 
     again = asked(record)
     assert (again.phase, again.checkpoint, again.evidence) == (Phase.IMPLEMENT, "code", "no docs")
+
+
+def test_the_comments_of_the_reviewer_who_approved_are_kept() -> None:
+    record, said = checked_work(), "- a.txt (note): fine"
+    finished = PhaseFinished(
+        task="a", attempt=1, phase=Phase.REVIEW, seconds=1.0, findings=said, session="s"
+    )
+    reviewed = finish_phase(record, finished, sources={})
+    assert reviewed.attempts[-1].review == said
+    assert reviewed.attempts[-1].findings == record.attempts[-1].findings

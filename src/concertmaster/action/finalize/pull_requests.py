@@ -9,7 +9,7 @@ from enum import StrEnum
 from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.comments import pull_request
 from concertmaster.github.errors import Invalid, NotAllowed
-from concertmaster.github.models import Pull
+from concertmaster.github.models import Comment, Pull
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import TaskState
 from concertmaster.rounds.history import History
@@ -28,6 +28,7 @@ class Proposal:
     branch: str
     title: str
     body: str
+    review: str = ""  # a comment of ours on the change, "" for none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ def open_pull_requests(
     for one in proposals:
         try:
             made[one.branch] = _put(context, one, found.get(context.branch(one.branch)))
+            _publish_review(context, one, made[one.branch])
         except (NotAllowed, Invalid) as error:
             notes.append(_compare(context, one, error))
             if isinstance(error, NotAllowed):
@@ -73,6 +75,21 @@ def _put(context: FinalizeContext, one: Proposal, found: Pull | None) -> Pull:
     if found.is_merged or (found.title, found.body) == (one.title, one.body):
         return found
     return pulls.change(found, title=one.title, body=one.body)
+
+
+def _publish_review(context: FinalizeContext, one: Proposal, pull: Pull) -> None:
+    """Publish the review once; GitHub may refuse it without harm to the pull request."""
+    if not one.review:
+        return
+
+    def is_there(comment: Comment) -> bool:
+        return comment.author == context.viewer and read_marks(comment.body) == wanted
+
+    wanted = read_marks(one.review)
+    try:
+        context.job.issue_client.pulls.review(pull.number, one.review, is_ours=is_there)
+    except (NotAllowed, Invalid) as error:
+        context.job.console.note(f"no review on #{pull.number}: {error.why or error.what}")
 
 
 def _carries(context: FinalizeContext, merged: Pull) -> bool:
@@ -184,7 +201,12 @@ def propose_task(
     """
     one = history.task(task)
     body = pull_request.pull_body(history, one, closes=closes, together=[*together])
-    return Proposal(branch=task, title=pull_request.pull_title(one), body=body)
+    return Proposal(
+        branch=task,
+        title=pull_request.pull_title(one),
+        body=body,
+        review=pull_request.review_body(history, one),
+    )
 
 
 def propose_whole(

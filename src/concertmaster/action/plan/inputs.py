@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from concertmaster.action.job import Job
@@ -13,9 +14,11 @@ from concertmaster.github.slash_command import read_branch
 from concertmaster.planning.checkout import Checkout, read_checkout
 from concertmaster.prompts.encoding import MAX_BYTES
 from concertmaster.prompts.files import PromptFile
-from concertmaster.settings.declarations import Settings
 from concertmaster.text.display import count, display
+from concertmaster.text.globs import expand, is_literal
+from concertmaster.text.markdown import as_code
 
+_FILES = ("100644", "100755")
 _MOST_SHOWN = 10  # lines that were passed over
 
 
@@ -55,16 +58,47 @@ def open_branch(
     return read_checkout(repository, commit, target=target, options=options)
 
 
-def read_scheduled(settings: Settings) -> PromptList:
-    """Return the prompts of `schedule` in concertmaster.yml. Raises UsageError."""
-    prompts = read_paths(settings.schedule)
+def read_scheduled(checkout: Checkout) -> PromptList:
+    """Return the prompts of `schedule` in concertmaster.yml. Raises UsageError.
+
+    A glob stands for the Markdown files of the checkout that it matches; a note names one that
+    matches none.
+    """
+    paths, notes = _expand(checkout)
+    prompts = read_paths(paths)
     for problem in prompts.problems[:1]:
         raise UsageError(
-            f"entry {problem.line} of `schedule` in concertmaster.yml cannot be used",
+            f"{display(problem.written, limit=200)!r} of `schedule` in concertmaster.yml cannot "
+            "be used",
             why=problem.why,
             next_step=problem.fix,
         )
-    return prompts
+    found = replace(prompts, notes=(*notes, *prompts.notes))
+    if not found.paths:
+        raise UsageError(
+            "`schedule` in concertmaster.yml names no prompt",
+            why=" ".join(found.notes[:_MOST_SHOWN]) or "it has no entries",
+            next_step="name prompt files or globs there, as in `schedule: [prompts/chores/*.md]`",
+        )
+    return found
+
+
+def _expand(checkout: Checkout) -> tuple[list[str], list[str]]:
+    """Return the paths that `schedule` stands for, and notes on the globs that match nothing."""
+    modes = checkout.repository.modes(checkout.commit)
+    texts = sorted(path for path, mode in modes.items() if _is_text(path, mode))
+    paths: list[str] = []
+    notes: list[str] = []
+    for entry in checkout.settings.schedule:
+        found = (entry,) if is_literal(entry) else expand((entry,), texts)
+        paths.extend(path for path in found if path not in paths)
+        if not found:
+            notes.append(f"{as_code(entry)} of `schedule` matches no file.")
+    return paths, notes
+
+
+def _is_text(path: str, mode: str) -> bool:
+    return mode in _FILES and path.endswith(".md")
 
 
 def read_prompts(checkout: Checkout, prompts: PromptList) -> list[PromptFile]:
@@ -101,7 +135,7 @@ def _find_prompt(path: str, modes: Mapping[str, str], base: str) -> str:
     """Return the path in the tree. A bare name may also mean a file below prompts/."""
     below = f"prompts/{path}"
     found = below if path not in modes and below in modes else path
-    if modes.get(found) in ("100644", "100755"):
+    if modes.get(found) in _FILES:
         return found
     raise UsageError(
         f"{path} is no file of the target branch",

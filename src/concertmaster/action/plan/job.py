@@ -19,6 +19,7 @@ from concertmaster.action.plan import inputs, publish
 from concertmaster.action.plan.next_round import NotDue, plan_next_round
 from concertmaster.action.plan.plan_round import deal_round, plan_round
 from concertmaster.action.plan.publish import NOTHING
+from concertmaster.action.schedule_issue import close_schedule_issue, report_schedule
 from concertmaster.comments import plan_comment
 from concertmaster.errors import Error
 from concertmaster.github.event import EventKind
@@ -50,8 +51,12 @@ def plan(job: Job) -> int:
     if request.prompts.problems:
         return _reject(job, _unreadable(request, request.prompts))
     _react(job, request)
-    with _report_errors(job, partial(answer_event, job, request.trigger)):
+    is_scheduled = request.trigger.kind is EventKind.SCHEDULE
+    tell = report_schedule if is_scheduled else answer_event
+    with _report_errors(job, partial(tell, job, request.trigger)):
         planned = _make_plan(job, request)
+    if is_scheduled:
+        close_schedule_issue(job, request.trigger)
     return publish.publish_plan(job, request, planned)
 
 
@@ -98,10 +103,10 @@ def _make_plan(job: Job, request: AuthorizedRequest) -> Planned:
     checkout = inputs.open_target(job, job.clone(), options)
     prompts = request.prompts
     if request.trigger.kind is EventKind.SCHEDULE:
-        prompts = inputs.read_scheduled(checkout.settings)
+        prompts = inputs.read_scheduled(checkout)
     files = inputs.read_prompts(checkout, prompts)
     planned = plan_round(job, checkout, files, trigger=request.trigger, notes=prompts.notes)
-    return replace(planned, plan=deal_round(job, planned.plan))
+    return replace(planned, plan=deal_round(job, planned.plan, checkout.settings))
 
 
 def _go_on(job: Job, request: AuthorizedRequest) -> int:

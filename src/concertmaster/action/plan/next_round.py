@@ -21,6 +21,7 @@ from concertmaster.planning.checkout import Checkout
 from concertmaster.prompts.files import PromptFile
 from concertmaster.rounds import state_branch, transitions
 from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.restricted_plan import evidence_of, restrict
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.transitions import RoundTodo
 from concertmaster.settings.sources import overrule
@@ -68,12 +69,12 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
     plan, todo = _keep_to_budget(found, planned.plan)
     if not (todo or found.is_settled):
         return planned, None
-    evidence = {task: transitions.evidence_of(before.task(task)) for task in todo.work}
-    whole = transitions.restrict(plan, todo.work, evidence=evidence)
+    evidence = {task: evidence_of(before.task(task)) for task in todo.work}
+    whole = restrict(plan, todo.work, evidence=evidence)
     history = transitions.begin_round(
         before, whole, todo, trigger=found.key, own=not found.by_person
     )
-    plan = deal_round(job, whole) if whole.tasks else whole
+    plan = deal_round(job, whole, checkout.settings) if whole.tasks else whole
     return replace(planned, plan=plan), history
 
 

@@ -14,10 +14,11 @@ from concertmaster.planning.build_plan import Planned, plan_files
 from concertmaster.planning.checkout import Checkout
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.run_settings import draft_plan
-from concertmaster.planning.shares import deal_shares
+from concertmaster.planning.shares import deal_shares, limit_jobs
 from concertmaster.prompts.files import PromptFile
 from concertmaster.rounds import state_branch
 from concertmaster.rounds.history import recall_history
+from concertmaster.settings.declarations import Settings
 
 LONGEST_PAUSE_SECONDS = 600.0
 MOST_PAST_RUNS = 20  # that estimates are learned from
@@ -33,15 +34,31 @@ def plan_round(
 ) -> Planned:
     """Return the plan of these prompt files, before its tasks are dealt to jobs."""
     draft = draft_plan(checkout, run=trigger.run, requester=trigger.requester, notes=notes)
-    draft = replace(draft, slots=checkout.settings.parallel or job.settings.slots)
+    _, slots = _limit(job, checkout.settings)
+    draft = replace(draft, slots=slots, notes=(*draft.notes, *_note_limit(job, checkout.settings)))
     past = _recall(job, checkout.repository)
     return plan_files(_adapt(draft, checkout, trigger), files, checkout, past=past)
 
 
-def deal_round(job: Job, plan: Plan) -> Plan:
+def deal_round(job: Job, plan: Plan, settings: Settings) -> Plan:
     """Return the plan with its tasks dealt to the work jobs."""
-    jobs, seconds = job.settings.max_parallel, usable_seconds(job)
-    return deal_shares(plan, jobs=jobs, job_seconds=seconds)
+    jobs, _ = _limit(job, settings)
+    return deal_shares(plan, jobs=jobs, job_seconds=usable_seconds(job))
+
+
+def _limit(job: Job, settings: Settings) -> tuple[int, int]:
+    """Return the most work jobs and the slots of each."""
+    given = job.settings
+    return limit_jobs(settings.parallel, jobs=given.max_parallel, slots=given.slots)
+
+
+def _note_limit(job: Job, settings: Settings) -> tuple[str, ...]:
+    """Return a note if the workflow file allows fewer agents than `parallel` asks for."""
+    most = job.settings.max_parallel * job.settings.slots
+    if settings.parallel is None or settings.parallel <= most:
+        return ()
+    given = f"{job.settings.max_parallel} (`max_parallel`) times {job.settings.slots} (`slots`)"
+    return (f"parallel={settings.parallel} is more than the workflow file allows: {given}.",)
 
 
 def _recall(job: Job, repository: Repository) -> Sequence[Sample]:

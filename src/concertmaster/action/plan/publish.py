@@ -10,11 +10,11 @@ from pathlib import Path
 
 from concertmaster.action.artifacts import PLAN
 from concertmaster.action.authorize import AuthorizedRequest
-from concertmaster.action.child_issues import LABEL, ChildIssues, create_parent
+from concertmaster.action.child_issues import ChildIssues, create_parent, set_state
 from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import digest_plan, write_plan_artifact
 from concertmaster.comments import plan_comment
-from concertmaster.github.labels import LABELS, QUEUED, RUNNING
+from concertmaster.github.labels import RUNNING
 from concertmaster.github.models import Issue
 from concertmaster.github.slash_command import CommandVerb
 from concertmaster.model import Plan
@@ -50,13 +50,12 @@ def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
         options=dict(request.order.options),
         requester=planned.plan.settings.requester,
     )
-    return _hand_out(
-        job, planned, history, summary=plan_comment.plan_comment(made, children=children)
-    )
+    summary = plan_comment.plan_comment(made, children=children)
+    return _hand_out(job, planned, history, issues=issues, summary=summary)
 
 
 def publish_next_round(job: Job, planned: Planned, history: History) -> int:
-    """Publish a later round: queue its tasks again, update the plan comment, hand out the shares.
+    """Publish a later round: update the plan comment, hand out the shares.
 
     A round without tasks changes no issue but the label of the parent issue. Returns the exit code
     of the job, 0.
@@ -64,18 +63,18 @@ def publish_next_round(job: Job, planned: Planned, history: History) -> int:
     made = plan_comment.without_secrets(planned.plan, job.redact)
     viewer = job.issue_client.viewer()
     summary = f"Round {history.round} of run `{history.run}` only lands what is there."
+    issues: Mapping[str, Issue] = {}
     if made.tasks:
         parent = job.issue_client.issue(history.parent)
         family = _child_issues(job, made, parent, viewer=viewer)
         issues = family.raise_children()
-        _queue_again(job, issues)
         children = _numbers(issues)
         notes = (plan_comment.workflow_note(job.workflow_url), f"This is round {history.round}.")
         family.publish_plan(issues, notes, workflows=(job.settings.workflow_run,))
         summary = plan_comment.plan_comment(made, children=children)
         tasks = (replace(one, issue=children.get(one.task, one.issue)) for one in history.tasks)
         history = replace(history, tasks=tuple(tasks))
-    return _hand_out(job, planned, history, summary=summary)
+    return _hand_out(job, planned, history, issues=issues, summary=summary)
 
 
 def _child_issues(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildIssues:
@@ -84,11 +83,6 @@ def _child_issues(job: Job, made: Plan, parent: Issue, *, viewer: str) -> ChildI
     return ChildIssues(
         issue_client=job.issue_client, plan=made, parent=parent, viewer=viewer, keep=keep
     )
-
-
-def _queue_again(job: Job, children: Mapping[str, Issue]) -> None:
-    states = [name for name in LABELS if name not in (LABEL, QUEUED)]
-    job.issue_client.batches.relabel([*children.values()], add=(LABEL, QUEUED), remove=states)
 
 
 def _numbers(children: Mapping[str, Issue]) -> dict[str, int]:
@@ -106,8 +100,13 @@ def _keep_text(job: Job, name: str, text: str) -> None:
     (folder / name).write_text(text, "utf-8")
 
 
-def _hand_out(job: Job, planned: Planned, history: History, *, summary: str) -> int:
-    """Write the artifact, the job summary and the job outputs, and label the parent issue."""
+def _hand_out(
+    job: Job, planned: Planned, history: History, *, issues: Mapping[str, Issue], summary: str
+) -> int:
+    """Write the artifact, the job summary and the job outputs, and label the issues.
+
+    `issues` are those of the tasks in the shares.
+    """
     job.write_summary(summary)
     write_plan_artifact(_folder(job), planned.plan, history, planned.texts)
     shares = [*range(len(planned.plan.shares))]
@@ -120,9 +119,10 @@ def _hand_out(job: Job, planned: Planned, history: History, *, summary: str) -> 
             "shares": json.dumps(shares),
             "verify": json.dumps(bool(shares) or carries),
             "plan_sha256": digest_plan(_folder(job)),
-            "runs_on": job.settings.runs_on,
             "max_parallel": str(job.settings.max_parallel),
         }
     )
+    if issues:
+        set_state(job.issue_client, issues, RUNNING)
     job.issue_client.set_labels(history.parent, add=[RUNNING])
     return 0
