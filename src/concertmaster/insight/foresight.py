@@ -101,7 +101,10 @@ def _forecast(
     *,
     ours: frozenset[str],
 ) -> Forecast:
-    """Return the forecast of a prompt; `ours` are the files of all prompts, which nobody edits."""
+    """Return the forecast of a prompt; `ours` are the files of all prompts.
+
+    Prompts, and Markdown files in a folder of prompts, are foreseen only where a prompt names them.
+    """
     named, notes = footprint.predict(prompt, tree=tree)
     said = {entry.path: entry.probability for entry in named}
     rows = measure(signals, prompt.text, said, known.weights)
@@ -117,7 +120,7 @@ def _forecast(
             definitions=find_definitions(prompt.text, words, signals.view.facts[path]),
         )
         for path in likely
-        if path not in ours
+        if not _is_prompt(path, ours)
     }
     for entry in named:
         entries[entry.path] = _joined(entry, entries.get(entry.path))
@@ -125,6 +128,15 @@ def _forecast(
     ordered = sorted(entries.values(), key=lambda entry: (-entry.probability, entry.path))
     unknown = not ordered or ordered[0].probability < LEAST_KNOWN
     return Forecast(entries=tuple(ordered[: footprint.MAX_ENTRIES]), notes=notes, unknown=unknown)
+
+
+def _is_prompt(path: str, ours: frozenset[str]) -> bool:
+    """Return whether the file is a listed prompt or a Markdown file in the folder of one."""
+    folder = path.rpartition("/")[0]
+    is_text = path.lower().endswith((".md", ".markdown"))
+    return path in ours or (
+        is_text and folder != "" and any(one.rpartition("/")[0] == folder for one in ours)
+    )
 
 
 def _joined(named: FootprintEntry, found: FootprintEntry | None) -> FootprintEntry:

@@ -103,6 +103,18 @@ def test_the_files_of_the_prompts_themselves_are_not_foreseen(project: Project, 
     assert not {path for path in paths(look(text, text)) if path.startswith("prompts/")}
 
 
+def test_prompts_that_are_not_listed_are_foreseen_only_where_they_are_named(
+    project: Project, look: Look
+) -> None:
+    later = {"prompts/later.md": "# Money\n\nMoney rounds up, and money rounds down"}
+    project.commit("Open the shop", SHOP | later)
+    seen = look("Money rounds up", "Say in prompts/later.md which money rounds up")
+
+    assert "src/shop/money.py" in paths(seen)
+    assert "prompts/later.md" not in paths(seen)
+    assert paths(seen, 1)[0] == "prompts/later.md"
+
+
 def test_a_history_teaches_what_changes_together(project: Project, look: Look) -> None:
     grow(project, 90)
     seen = look("Money knows the value 7", "Order knows another value")
