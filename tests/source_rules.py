@@ -99,7 +99,8 @@ SHELL = frozenset(
     templates
     terminal.console terminal.live
     watch.follow watch.poller
-    worktrees.file_listing worktrees.included_files worktrees.manager worktrees.owner
+    worktrees.file_listing worktrees.git_folder worktrees.hidden_work worktrees.ignored_files
+    worktrees.included_files worktrees.left_commits worktrees.manager worktrees.owner
     worktrees.phase_start worktrees.place worktrees.removal worktrees.staging worktrees.strays
     worktrees.variables worktrees.worktree
     """.split()

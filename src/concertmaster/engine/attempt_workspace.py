@@ -157,6 +157,7 @@ class AttemptWorkspace:
             yield
         except PhaseFailure as failure:
             snapshot = self.snapshot(worktree)
+            failure.notes = (*failure.notes, *snapshot.notes)
             if self.is_change(snapshot):
                 failure.saved = snapshot.commit
             raise

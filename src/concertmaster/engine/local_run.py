@@ -240,7 +240,7 @@ def make_context(
         run=plan.run,
         accounts=home.accounts,
     )
-    worktrees.name_parts(target=plan.target, name=home.name)
+    worktrees.name_parts(target=plan.target, name=home.name, base=plan.base)
     if home.accounts:
         _close(folder)
     return RunContext(

@@ -20,6 +20,7 @@ class PhaseFailure(Exception):
         agent_failed: bool = False,
         resumes_at: float = 0.0,
         session: str = "",
+        notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(reason)
         self.outcome = outcome
@@ -30,6 +31,7 @@ class PhaseFailure(Exception):
         self.agent_failed = agent_failed
         self.resumes_at = resumes_at
         self.session = session
+        self.notes = notes
 
 
 def outcome_of(ended: Exit) -> Outcome:

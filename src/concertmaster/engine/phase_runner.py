@@ -86,7 +86,10 @@ class PhaseRunner:
             session=failure.session,
             saved=failure.saved,
             unsaved=failure.unsaved,
-            notes=self._place(command).half_done_notes() if command.redo else (),
+            notes=(
+                *failure.notes,
+                *(self._place(command).half_done_notes() if command.redo else ()),
+            ),
         )
 
     def _finished(self, command: RunPhase) -> PhaseFinished:
@@ -202,7 +205,7 @@ class PhaseRunner:
             words = last_words(report.final_text)
             reason = "the agent ended without changing anything, and gave no reason in the form"
             reason += f" that it was asked for; its last words: {words}" if words else ""
-            raise PhaseFailure(Outcome.FAILED, reason)
+            raise PhaseFailure(Outcome.FAILED, reason, notes=snapshot.notes)
         return replace(
             self._finished(command),
             checkpoint=snapshot.commit if changed else "",

@@ -60,7 +60,8 @@ def mend(place: AttemptWorkspace, talk: AgentSession, repair: Repair) -> PhaseFi
     snapshot = place.snapshot(talk.worktree)
     _check_resolved(place, snapshot, result)
     if report is not None and snapshot.tree == place.context.objects.tree(place.began_at):
-        raise PhaseFailure(Outcome.FAILED, "the agent ended without changing anything")
+        reason = "the agent ended without changing anything"
+        raise PhaseFailure(Outcome.FAILED, reason, notes=snapshot.notes)
     return PhaseFinished(
         task=place.command.task.id,
         attempt=place.command.attempt,
@@ -96,4 +97,5 @@ def _check_resolved(place: AttemptWorkspace, snapshot: Snapshot, result: MergedR
             f"conflicts are left in {names}",
             evidence=f"These files still hold markers of conflicts: {names}",
             saved=snapshot.commit,
+            notes=snapshot.notes,
         )

@@ -160,7 +160,7 @@ def _attempt_row(task: str, attempt: Attempt, phases: tuple[PhaseRow, ...]) -> A
         usage=_sum_usage(row.usage for row in phases),
         sensitive=attempt.sensitive,
         classes=attempt.classes,
-        notes=attempt.notes,
+        notes=tuple(dict.fromkeys(attempt.notes)),  # each phase tells what it finds
         no_op=attempt.no_op,
         folder=attempt.folder if attempt.folder_stays else "",
         transcript=f"{logs}/transcript.jsonl",

@@ -59,7 +59,7 @@ class Worktrees:
         if accounts is not None:
             accounts.reserve({owner.uid for owner in list_attempts(cache).values()})
         self._user = user
-        self._target = self._remote = ""
+        self._target = self._remote = self._base = ""
         self._tree = tree_path(user.name)
         self._ports = PortBlocks()
         self._ports_by_folder: dict[Path, int] = {}
@@ -68,14 +68,16 @@ class Worktrees:
         if not self._template.exists():
             _make_template(self._template, repository, user)
 
-    def name_parts(self, *, target: str, name: str = "") -> None:
+    def name_parts(self, *, target: str, name: str = "", base: str = "") -> None:
         """Let the branch `target` stand at the base of each attempt.
 
-        `name` is that of the worktrees; without it they are called like the checkout.
+        `name` is that of the worktrees; without it they are called like the checkout. `base` is a
+        commit that the user has; bundles of what agents left leave its history out.
         """
         self._target = target
         self._remote = branch_remote(self._user, target) if target else ""
         self._tree = tree_path(name) if name else self._tree
+        self._base = base
 
     def create(
         self, commit: str, *, task: str, attempt: int, branch: str, name: str = ""
@@ -182,8 +184,10 @@ class Worktrees:
             folder,
             owner,
             repository=self._repository,
+            user=RunRepository(self._user.git_dir),
             template=self._template,
             remote=self._remote,
+            base=self._base,
         )
 
 

@@ -179,7 +179,8 @@ def index_file(repository: Path, name: str) -> Path:
 def remove_index(repository: Path, name: str) -> None:
     """Remove our index of an attempt and what lies beside it. Safe to repeat."""
     index = index_file(repository, name)
-    for file in (index, start_file(repository, name), index.with_name(f"{name}.lock")):
+    others = (f"{name}.lock", f"{name}.ignored", f"{name}.theirs")
+    for file in (index, start_file(repository, name), *map(index.with_name, others)):
         remove_folder(file)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -58,13 +58,14 @@ class Staging:
         self._index = index
         self._account = account
 
-    def write_tree(self, parent: str) -> Staged:
-        """Return the tree of all files but the ignored ones.
+    def write_tree(self, parent: str, *, forced: Callable[[], Sequence[str]] = tuple) -> Staged:
+        """Return the tree of all files but the ignored ones that `forced` does not return.
 
-        An index that is missing or damaged is made anew from the commit `parent`. Raises GitFault
-        when not all of the worktree can be read.
+        An index that is missing or damaged is made anew from the commit `parent`; `forced` is
+        called when it is there. Raises GitFault when not all of the worktree can be read.
         """
         listed = self._list_changes(parent)
+        listed += forced()
         inner = [path for path in listed if path.endswith("/")]
         plain = [path for path in listed if not path.endswith("/")]
         repositories, more = self._open_repositories(inner)
@@ -86,6 +87,11 @@ class Staging:
         return Staged(
             tree=tree, notes=notes, refused=tuple(sorted(refused)), repositories=repositories
         )
+
+    def list_ignored(self) -> list[str]:
+        """Return the ignored paths; a folder that is ignored as a whole ends with a slash."""
+        options = ("--others", "--ignored", "--exclude-standard", "--directory")
+        return split_records(self._ask(self._git, "ls-files", "-z", *options).out)
 
     def _list_changes(self, parent: str) -> list[str]:
         found = self._ask(self._git, "ls-files", "-z", *_CHANGED) if self._index.exists() else None

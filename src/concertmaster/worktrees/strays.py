@@ -13,10 +13,10 @@ from pathlib import Path
 from concertmaster.errors import GitFault
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.worktrees.place import TAG
-from concertmaster.worktrees.removal import remove_special, walk_folders
+from concertmaster.worktrees.removal import allow_entry, remove_special, walk_folders
 
-# An attempt's folder, a draft, or the mark of the whole folder.
 LARGEST_COPY_BYTES = 256 << 20
+# An attempt's folder, a draft, or the mark of the whole folder.
 _OURS = re.compile(rf"[a-z0-9-]+-\d+-\w{{8}}|\.[\w-]+-\w{{8}}|{re.escape(TAG)}")
 
 
@@ -41,17 +41,23 @@ def put_aside(stray: Path, keeping: Path, *, name: str = "") -> None:
         keep_stray(stray, keeping, name=name)
 
 
-def keep_copies(paths: Iterable[str], files: Path, keeping: Path, *, name: str) -> dict[str, str]:
+def keep_copies(
+    paths: Iterable[str], files: Path, keeping: Path, *, name: str, user: int = 0
+) -> dict[str, str]:
     """Copy the files at the paths into a folder of this name in `keeping`.
 
-    Returns the place of each copy by path. Links and files that are too large are not copied.
+    Returns the place of each copy by path. Links and files that are too large are not copied. With
+    `user`, files of other users are not copied either: we may read what its user may not.
     """
     kept: dict[str, str] = {}
     for path in paths:
         source, copy = files / path, keeping / name / path
         with contextlib.suppress(OSError):  # such as a path that is too long
             found = source.lstat()
-            if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_COPY_BYTES:
+            is_own = not user or found.st_uid == user
+            is_small = found.st_size <= LARGEST_COPY_BYTES
+            if stat.S_ISREG(found.st_mode) and is_own and is_small:
+                allow_entry(source)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.unlink(missing_ok=True)
                 shutil.copyfile(source, copy, follow_symlinks=False)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from concertmaster.errors import GitFault
@@ -19,6 +21,10 @@ from concertmaster.git.run_repository import RunRepository
 from concertmaster.git.tree_overlay import apply_change
 from concertmaster.sandbox.users import Account, give_ownership
 from concertmaster.worktrees.file_listing import FileListing
+from concertmaster.worktrees.git_folder import GitFolder
+from concertmaster.worktrees.hidden_work import HiddenWork
+from concertmaster.worktrees.ignored_files import IgnoredFiles
+from concertmaster.worktrees.left_commits import Keeper
 from concertmaster.worktrees.owner import (
     AttemptOwner,
     index_file,
@@ -63,8 +69,10 @@ class Worktree:
         owner: AttemptOwner,
         *,
         repository: RunRepository,
+        user: RunRepository,
         template: Path,
         remote: str = "",
+        base: str = "",
     ) -> None:
         self.folder = folder
         self.owner = owner
@@ -92,6 +100,18 @@ class Worktree:
             repository=repository.path,
             files=self.files,
             index=self._index,
+            account=self.account,
+        )
+        self._ignored = IgnoredFiles(
+            files=self.files, record=self._index.with_name(f"{folder.name}.ignored")
+        )
+        self._hidden = HiddenWork(
+            keeper=Keeper(objects=repository, user=user, keeping=self._keeping, name=folder.name),
+            objects=repository,
+            files=self.files,
+            git_dir=self._places.git,
+            alternates=GitFolder(path=template).alternates(),
+            base=base,
             account=self.account,
         )
 
@@ -170,27 +190,40 @@ class Worktree:
         self._check_place()
         staged = self._staging.write_tree(checkpoint)
         self._start.write(checkpoint, staged.tree)
+        self._ignored.remember(self._staging.list_ignored())
 
     def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
         """Commit what has changed since `begin` to the run's repository, on the commit `parent`.
 
-        Without `begin` it is all that differs from the parent. Ignored files are left out. `at` is
-        epoch seconds. Raises GitFault when the worktree was removed or replaced.
+        Without `begin` it is all that differs from the parent. Ignored files are left out unless
+        the agent has added them to its index. What the commit does not hold is kept beside the run,
+        and a note tells where. `at` is epoch seconds. Raises GitFault when the worktree was removed
+        or replaced.
         """
         self._check_place()
         before = self._tree_at_start(parent)
-        staged = self._staging.write_tree(parent)
+        staged = self._staging.write_tree(parent, forced=partial(self._hidden.forced, self._index))
+        tree, hidden = self._hidden.submodules(staged.tree, before)
         onto = self._repository.tree(parent)
-        made = apply_change(self._repository, onto, before=before, after=staged.tree)
+        made = apply_change(self._repository, onto, before=before, after=tree)
         commit = self._repository.commit(made.tree, parents=(parent,), message=message, at=at)
         name = f"{self.folder.name}-refused"
         kept = keep_copies(staged.refused, self.files, self._keeping, name=name)
         notes = (
             *staged.notes,
+            *hidden,
             *(f"{path} {_MIXED}" for path in made.mixed),
             *(f"{path} is kept as {copy}" for path, copy in kept.items()),
+            *self._hidden.own_commits(commit),
+            *self._hidden.inner_repositories(commit, staged.repositories),
+            *self._keep_ignored(),
         )
         return Snapshot(commit=commit, tree=made.tree, notes=notes)
+
+    def _keep_ignored(self) -> Iterator[str]:
+        name = f"{self.folder.name}-ignored"
+        listed = self._staging.list_ignored()
+        yield from self._ignored.keep_written(listed, self._keeping, name=name, user=self.owner.uid)
 
     def changed_by_setup(self, commit: str) -> tuple[str, ...]:
         """Return the files of the commit that differed from it at `begin`."""

@@ -1,0 +1,193 @@
+"""Finds work of an agent that its files do not show: in repositories, submodules, ignored files.
+
+Each kind is part of the change, or kept beside the run, and a note tells it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from concertmaster.git.command import ABSENT, Git, split_records
+from concertmaster.git.run_repository import RunRepository
+from concertmaster.git.tree_overlay import write_paths
+from concertmaster.model import PathChange
+from concertmaster.sandbox.users import Account
+from concertmaster.worktrees.git_folder import GitFolder
+from concertmaster.worktrees.left_commits import Keeper, LeftRepository
+from concertmaster.worktrees.removal import is_folder, walk_folders
+from concertmaster.worktrees.strays import keep_copies
+
+GITLINK = "160000"
+_LONGEST_LINK = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenWork:
+    """The look into one attempt.
+
+    `git_dir` is the attempt's own repository, and `alternates` the list of folders that it was made
+    with. `base` is a commit that the user has.
+    """
+
+    objects: RunRepository
+    files: Path
+    git_dir: Path
+    keeper: Keeper
+    alternates: bytes
+    base: str
+    account: Account | None
+
+    def own_commits(self, snapshot: str) -> Iterator[str]:
+        """Keep what the attempt's own repository has beside its head; yield a note on it.
+
+        `snapshot` is the commit with the files.
+        """
+        folder = GitFolder(path=self.git_dir)
+        known = tuple(filter(None, (folder.head(), snapshot, self.base)))
+        left = LeftRepository(
+            folder=folder,
+            files=self.files,
+            known=known,
+            needed=(self.base,) if self.base else (),
+            alternates=self.alternates,
+        )
+        yield from self._keep(left, "other branches, stashes and commits of the attempt")
+
+    def inner_repositories(self, snapshot: str, found: Sequence[str]) -> Iterator[str]:
+        """Keep what repositories in the worktree have beside their heads; yield a note on each.
+
+        They are those that were found, and others where the snapshot has files.
+        """
+        listed = self.objects.git.run("ls-tree", "-r", "-d", "-z", "--name-only", snapshot)
+        places = (place.removesuffix("/") for place in found)
+        for place in dict.fromkeys(("", *places, *split_records(listed))):
+            yield from self._inner_commits(place, snapshot)
+
+    def _inner_commits(self, place: str, snapshot: str) -> Iterator[str]:
+        """Keep what a repository in the worktree has beside its head; yield a note on it."""
+        folder = GitFolder(path=self.files / place / ".git")
+        if is_folder(folder.path):
+            known = tuple(filter(None, (folder.head(), snapshot)))
+            left = LeftRepository(folder=folder, files=self.files / place, known=known)
+            yield from self._keep(left, f"other commits of the repository {place or '.'}")
+
+    def _keep(self, left: LeftRepository, what: str) -> Iterator[str]:
+        kept = self.keeper.keep(left)
+        if kept:
+            yield f"{what} are not part of the change; they are kept as {kept}"
+
+    def submodules(self, tree: str, parent: str) -> tuple[str, tuple[str, ...]]:
+        """Keep what lies in the submodules; return the tree without commits nobody can fetch.
+
+        The notes are the second value.
+        """
+        notes, undone = list[str](), list[PathChange]()
+        links = [*self._gitlinks(tree)]
+        before = dict(self._gitlinks(parent)) if links else {}
+        for path, commit in links:
+            recorded = before.get(path, "")
+            notes += self._look_into(path, recorded or commit)
+            if commit != recorded and not self._can_be_fetched(path, commit, recorded):
+                undone.append(_back(path, recorded, commit))
+                notes.append(
+                    f"{path} is left as it was: the remote of the submodule does not have {commit}"
+                )
+        return (write_paths(self.objects, tree, undone) if undone else tree), tuple(notes)
+
+    def _gitlinks(self, tree: str) -> Iterator[tuple[str, str]]:
+        for record in split_records(self.objects.git.run("ls-tree", "-r", "-d", "-z", tree)):
+            facts, _, path = record.partition("\t")
+            mode, _, commit = facts.split(" ")
+            if mode == GITLINK:
+                yield path, commit
+
+    def _look_into(self, path: str, recorded: str) -> Iterator[str]:
+        place = self.files / path
+        if not is_folder(place):
+            return
+        folder = self._find_git_folder(place)
+        if folder is not None:
+            left = self._submodule(folder, place, recorded)
+            yield from self._keep(left, f"the files and commits of the submodule {path}")
+            return
+        entries = [entry for entry in walk_folders(place) if not is_folder(entry)]
+        names = [str(entry.relative_to(self.files)) for entry in entries]
+        name = f"{self.keeper.name}-submodules"
+        user = self.account.uid if self.account else 0
+        if keep_copies(names, self.files, self.keeper.keeping, name=name, user=user):
+            kept = self.keeper.keeping / name / path
+            yield f"the files in {path}, the place of a submodule, are kept in {kept}"
+
+    def _submodule(self, folder: GitFolder, place: Path, recorded: str) -> LeftRepository:
+        known = (*folder.remote_ids(), recorded)
+        return LeftRepository(
+            folder=folder,
+            files=place,
+            is_apart=True,
+            known=known,
+            needed=known,
+            account=self.account,
+        )
+
+    def _can_be_fetched(self, path: str, commit: str, recorded: str) -> bool:
+        folder = self._find_git_folder(self.files / path)
+        if folder is None:
+            return False
+        left = self._submodule(folder, self.files / path, recorded or commit)
+        return self.keeper.holds(left, commit)
+
+    def _find_git_folder(self, place: Path) -> GitFolder | None:
+        """Return the repository of a submodule, None if it lies outside the attempt."""
+        dot_git = place / ".git"
+        if is_folder(dot_git):
+            return GitFolder(path=dot_git)
+        text = GitFolder(path=place).text(".git").strip()
+        if not text.startswith("gitdir: ") or len(text) > _LONGEST_LINK:
+            return None
+        found = Path(os.path.realpath(place / text.removeprefix("gitdir: ")))
+        is_inside = found.is_relative_to(os.path.realpath(self.git_dir / "modules"))
+        return GitFolder(path=found) if is_inside and is_folder(found) else None
+
+    def forced(self, index: Path) -> list[str]:
+        """Return the paths that the attempt's index has and ours, at `index`, does not."""
+        data = GitFolder(path=self.git_dir).index()
+        if not data or data == index.read_bytes():
+            return []
+        copy = index.with_name(f"{index.name}.theirs")
+        try:
+            copy.write_bytes(data)
+            theirs, ours = (self._indexed(one) for one in (copy, index))
+        finally:
+            copy.unlink(missing_ok=True)
+        return sorted(filter(self._is_file_inside, theirs - ours))
+
+    def _is_file_inside(self, path: str) -> bool:
+        """Return whether the path, which an agent wrote, is a file of the worktree."""
+        place, top = self.files / path, os.path.realpath(self.files)
+        is_named = ".." not in path.split("/") and os.path.lexists(place)
+        above = os.path.normpath(os.path.join(top, os.path.dirname(path)))  # noqa: PTH118, PTH120
+        return is_named and not is_folder(place) and os.path.realpath(place.parent) == above
+
+    def _indexed(self, index: Path) -> frozenset[str]:
+        git = Git(
+            self.git_dir.parent,
+            git_dir=self.objects.path,
+            work_tree=self.files,
+            index=index,
+            private=True,
+        )
+        return frozenset(split_records(git.ask("ls-files", "-z", "--cached").out))
+
+
+def _back(path: str, recorded: str, commit: str) -> PathChange:
+    """Return the change that sets a submodule back to the recorded commit, or removes it."""
+    return PathChange(
+        path=path,
+        old_mode=GITLINK,
+        new_mode=GITLINK if recorded else ABSENT,
+        blob=recorded,
+        old_blob=commit,
+    )
