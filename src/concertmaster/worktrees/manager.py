@@ -34,7 +34,7 @@ from concertmaster.worktrees.owner import (
 from concertmaster.worktrees.place import close_place, open_place
 from concertmaster.worktrees.removal import remove_folder
 from concertmaster.worktrees.strays import keep_stray, undo_strays_above
-from concertmaster.worktrees.worktree import Worktree
+from concertmaster.worktrees.worktree import RunParts, Worktree
 
 
 class Worktrees:
@@ -180,15 +180,14 @@ class Worktrees:
         close_place(self._cache)
 
     def _worktree(self, folder: Path, owner: AttemptOwner) -> Worktree:
-        return Worktree(
-            folder,
-            owner,
+        parts = RunParts(
             repository=self._repository,
             user=RunRepository(self._user.git_dir),
             template=self._template,
             remote=self._remote,
             base=self._base,
         )
+        return Worktree(folder, owner, parts)
 
 
 def _make_template(template: Path, repository: RunRepository, user: Repository) -> None:

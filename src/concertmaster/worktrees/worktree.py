@@ -60,20 +60,25 @@ class Snapshot:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunParts:
+    """What the attempts of a run share.
+
+    `template` is the empty repository that each of them copies. `remote` is the name that the
+    target follows, or "". `base` is a commit that the user has, or "".
+    """
+
+    repository: RunRepository
+    user: RunRepository
+    template: Path
+    remote: str = ""
+    base: str = ""
+
+
 class Worktree:
     """The folder of one attempt: `files` is the worktree, the rest lies beside it."""
 
-    def __init__(
-        self,
-        folder: Path,
-        owner: AttemptOwner,
-        *,
-        repository: RunRepository,
-        user: RunRepository,
-        template: Path,
-        remote: str = "",
-        base: str = "",
-    ) -> None:
+    def __init__(self, folder: Path, owner: AttemptOwner, parts: RunParts) -> None:
         self.folder = folder
         self.owner = owner
         self._places = owner.places(folder)
@@ -81,9 +86,9 @@ class Worktree:
         self.temporary = self._places.temporary
         self.home = self._places.home
         self.account = Account(uid=owner.uid) if owner.uid else None
-        self._repository = repository
-        self._template = template
-        self._remote = remote if owner.target else ""
+        self._repository = repository = parts.repository
+        self._template = parts.template
+        self._remote = parts.remote if owner.target else ""
         self._keeping = repository.path.with_name("strays")
         # Outside the folder: an agent must not reach the index that our git reads and writes.
         self._index = index_file(repository.path, folder.name)
@@ -102,16 +107,24 @@ class Worktree:
             index=self._index,
             account=self.account,
         )
-        self._ignored = IgnoredFiles(
-            files=self.files, record=self._index.with_name(f"{folder.name}.ignored")
+        record = self._index.with_name(f"{folder.name}.ignored")
+        self._ignored = IgnoredFiles(files=self.files, record=record)
+        self._hidden = self._look_into(parts)
+
+    def _look_into(self, parts: RunParts) -> HiddenWork:
+        keeper = Keeper(
+            objects=parts.repository,
+            user=parts.user,
+            keeping=self._keeping,
+            name=self.folder.name,
         )
-        self._hidden = HiddenWork(
-            keeper=Keeper(objects=repository, user=user, keeping=self._keeping, name=folder.name),
-            objects=repository,
+        return HiddenWork(
+            keeper=keeper,
+            objects=parts.repository,
             files=self.files,
             git_dir=self._places.git,
-            alternates=GitFolder(path=template).alternates(),
-            base=base,
+            alternates=GitFolder(path=parts.template).alternates(),
+            base=parts.base,
             account=self.account,
         )
 
