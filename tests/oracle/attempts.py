@@ -74,8 +74,10 @@ def _wanted(state: RunState, record: TaskRecord) -> tuple[tuple[Built, ...], fro
     return tuple(Built(task=k, head=state.tasks[k].head) for k in wanted), required
 
 
-def find_wanted_changes(state: RunState, task: str, before: Graph) -> frozenset[str]:
-    """Return the nearest tasks before `task` that have a change.
+def find_wanted_changes(
+    state: RunState, task: str, before: Graph, *, awaited: bool = False
+) -> frozenset[str]:
+    """Return the nearest tasks before `task` that have a change, or, if `awaited`, may get one.
 
     The search goes on behind a task without a change.
     """
@@ -83,7 +85,8 @@ def find_wanted_changes(state: RunState, task: str, before: Graph) -> frozenset[
     while waiting:
         for other in before[waiting.pop()] - seen:
             seen.add(other)
-            if state.tasks[other].head:
+            record = state.tasks[other]
+            if record.head or (awaited and not record.state.is_over):
                 found.add(other)
             else:
                 waiting.append(other)

@@ -223,7 +223,16 @@ def _check_base(state: RunState) -> Moved:
 def _is_ready(state: RunState, key: str) -> bool:
     if state.tasks[key].state is not TaskState.WAITING:
         return False
-    return all(state.tasks[on].state.is_over for on in state.network.before[key])
+    return all(_is_settled(state, on) for on in state.network.before[key])
+
+
+def _is_settled(state: RunState, key: str) -> bool:
+    """Return whether tasks after this one may start; one without a change rests on its needs."""
+    one = state.tasks[key]
+    rests = one.state.is_over and not one.state.is_lost and not one.head
+    return one.state.is_over and (
+        not rests or all(_is_settled(state, on) for on in state.network.before[key])
+    )
 
 
 def _halt_train(state: RunState) -> Moved:
@@ -265,7 +274,7 @@ def _contenders(state: RunState) -> tuple[QueuedTask, ...]:
             base=one.attempt.base,
             head=one.head,
             built_on=one.attempt.built_on,
-            needs=find_wanted_changes(state, key, state.network.hard),
+            needs=find_wanted_changes(state, key, state.network.hard, awaited=True),
             risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
             is_checked=not one.task.branch,
         )

@@ -1,7 +1,7 @@
 """Runs the event loop of a run: takes events, journals them and performs the commands.
 
-Slots, train and chores are threads that only post events to the inbox. The loop's thread alone
-changes the state.
+The slots, the merge queue and chores are threads that only post events to the inbox. The loop's
+thread alone changes the state.
 """
 
 from __future__ import annotations

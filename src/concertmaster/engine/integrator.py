@@ -1,4 +1,4 @@
-"""Merges, checks and lands batches for the train, one command at a time."""
+"""Merges, checks and lands batches for the merge queue, one command at a time."""
 
 from __future__ import annotations
 

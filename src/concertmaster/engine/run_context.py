@@ -1,4 +1,4 @@
-"""Holds the tools of a run that the slots and the train share."""
+"""Holds the tools of a run that the slots and the merge queue share."""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def try_commands(plan: Plan, repository: Repository, home: RunHome, *, guard: Gu
     try:
         run = LocalRun(repository=repository, folder=folder)
         context = make_context(plan, run, home, guard=guard, agents={})
-        train = Integrator(
+        queue = Integrator(
             context=context, discard=lambda worktree: context.worktrees.remove(worktree.folder)
         )
-        verdict = train.judge_base()
+        verdict = queue.judge_base()
         context.worktrees.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

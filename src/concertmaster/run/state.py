@@ -47,7 +47,7 @@ class RunState:
 
     @property
     def is_working(self) -> bool:
-        """Return whether an attempt or the train runs."""
+        """Return whether an attempt or the merge queue runs."""
         return bool(self.landing.asked) or bool(self.tasks.running)
 
     @property

@@ -78,8 +78,8 @@ def handle(state: RunState, event: Event) -> Moved:
         _pause,
         _leave_unrepaired,
         _block,
-        _halt_train,
-        _drive_train,
+        _halt_queue,
+        _drive_queue,
         _leave_unrepaired,
         _block,
         _go_on,
@@ -227,7 +227,7 @@ def _check_base(state: RunState) -> Moved:
     return replace(state, landing=landing), (CheckBase(),)
 
 
-def _halt_train(state: RunState) -> Moved:
+def _halt_queue(state: RunState) -> Moved:
     """Stop the running check when the time is over."""
     if not state.is_halted or state.landing.asked not in (PendingStep.BASE, PendingStep.CHECK):
         return state, ()
@@ -235,8 +235,8 @@ def _halt_train(state: RunState) -> Moved:
     return replace(state, landing=landing), (StopCheck(),)
 
 
-def _drive_train(state: RunState) -> Moved:
-    """Take the train's next step; a culprit or a red target leaves tasks out."""
+def _drive_queue(state: RunState) -> Moved:
+    """Take the merge queue's next step; a culprit or a red target leaves tasks out."""
     lands = state.plan.settings.landing is LandingMode.MERGE
     if not lands or not state.base_green or state.cancelled or state.landing.asked:
         return state, ()
@@ -254,7 +254,7 @@ def _drive_train(state: RunState) -> Moved:
         for contender in _contenders(state):
             state = leave_out(state, contender.task, stuck)
     if step.culprits and step.command is None:
-        return _drive_train(state)
+        return _drive_queue(state)
     return state, ((step.command,) if step.command else ())
 
 
