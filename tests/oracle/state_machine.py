@@ -104,8 +104,8 @@ def _watch_agents(state: RunState) -> Moved:
     """Stop the run when many agents in a row have failed: the cause is not in the tasks."""
     if state.failures < FAILURES_THAT_STOP or state.stopped:
         return state, ()
-    last = next((one.reason for one in state.tasks.values() if one.reason), "")
-    reason = f"{state.failures} agents in a row have failed, at last: {last}"
+    example = next((one.reason for one in state.tasks.values() if one.reason), "")
+    reason = f"{state.failures} agents in a row have failed, one of them: {example}"
     return replace(state, stopped=reason), ()
 
 
