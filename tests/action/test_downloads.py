@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+import psutil
 import pytest
 
 from concertmaster.engine.journal import Journal
@@ -105,12 +106,16 @@ def test_no_agent_can_see_or_change_what_is_kept(scene: Scene, count: Path) -> N
 def test_links_and_pipes_that_a_setup_leaves_in_a_cache_are_not_followed(
     scene: Scene, count: Path, isolation: str
 ) -> None:
+    daemon = scene.folder / "daemon"
+    daemon.touch()
+    daemon.chmod(0o666)
     tricks = {
         "trick.sh": 'ln -sf /etc/shadow "$HOME/.cache/pip/shadow"\n'
         'ln -sfn "$PWD" "$HOME/.cache/pip/tree"\n'
         'ln -sfn / "$HOME/.cache/uv"\n'
         'rm -f "$HOME/.cache/pip/pipe"; mkfifo "$HOME/.cache/pip/pipe"\n'
-        f"(setsid sh -c 'sleep 1; touch {scene.folder}/late' &)\n"
+        f"(setsid sh -c 'echo $$ > {daemon}; exec sleep 600' &)\n"
+        f"until test -s {daemon}; do sleep 0.01; done\n"
     }
     scene.project.commit("Tricks", tricks)
     setup = "sh setup.sh && sh trick.sh"
@@ -119,7 +124,7 @@ def test_links_and_pipes_that_a_setup_leaves_in_a_cache_are_not_followed(
     kept = {path for path in (done.run / "downloads").rglob("*") if not path.is_dir()}
     assert kept == {done.run / "downloads/.cache/pip/wheel"}
     assert downloaded(count) == 1
-    assert not (scene.folder / "late").exists()
+    assert not psutil.pid_exists(int(daemon.read_text()))
 
 
 def test_of_too_much_nothing_is_shared_and_the_report_says_so(

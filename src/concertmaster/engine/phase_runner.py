@@ -36,6 +36,7 @@ from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.landing.merges import build_base
 from concertmaster.landing.path_policy import is_document
 from concertmaster.model import Built, Outcome, Phase
+from concertmaster.planning.neighbours import describe_neighbours
 from concertmaster.worktrees.worktree import Snapshot, Worktree
 
 Answer = PhaseFinished | PhaseFailed
@@ -171,8 +172,9 @@ class PhaseRunner:
         self, command: RunPhase, talk: AgentSession, *, session: str = ""
     ) -> tuple[WorkPlan, str]:
         """Return the plan and the session that made it. Raises PhaseFailure if there is none."""
+        text = talk.say("research", neighbours=self._tell(command))
         plan, report = talk.ask_for(
-            AgentQuestion(text=talk.say("research"), reads_only=True),
+            AgentQuestion(text=text, reads_only=True),
             partial(self._read_plan, command),
             otherwise="research gave no plan that can be used",
             session=session,
@@ -225,8 +227,14 @@ class PhaseRunner:
         if is_mending:
             told = f"\n{_SO_FAR}\n\n{evidence}\n"
         findings = f"\nThe plan you made:\n\n{command.findings}\n" if command.findings else ""
-        text = talk.say("implement", evidence=told, findings=findings)
+        text = talk.say(
+            "implement", evidence=told, findings=findings, neighbours=self._tell(command)
+        )
         return AgentQuestion(text=text)
+
+    def _tell(self, command: RunPhase) -> str:
+        note = describe_neighbours(self.context.plan, command.task)
+        return f"\n{note}\n" if note else ""
 
     def document(self, command: RunPhase) -> Answer:
         """Let the agent update the documents; the exit condition is a change or a reason."""

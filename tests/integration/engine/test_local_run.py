@@ -87,3 +87,22 @@ def test_a_command_agent_does_three_prompts_at_once_and_all_three_land(
     report = done.document
     assert [task["state"] for task in report["tasks"]] == ["landed"] * 3
     assert landed_files(project) == {name: name for name in NAMES}
+
+
+def test_an_agent_is_told_what_is_about_to_change_beside_it(project: Project) -> None:
+    money = "class Money:\n    def round_half(self):\n        return self\n"
+    order = "from shop.money import Money\n\ndef total(order):\n    return order\n"
+    project.commit("Shop", {"src/shop/money.py": money, "src/shop/order.py": order})
+    rounding = "# Rounding\n\n`Money.round_half` rounds up.\n"
+    totals = "# Totals\n\n`total` of src/shop/order.py adds up.\n"
+    project.commit("Prompts", {"prompts/a.md": rounding, "prompts/b.md": totals})
+
+    done = concertmaster(
+        *("run", "prompts/a.md", "prompts/b.md", "--check", "true", "--parallel", "2"),
+        *("--agent-command", "cat > $(mktemp seen-XXXXXX.txt)"),
+        cwd=project.root,
+    )
+
+    assert done.code == 0, done.out + done.err
+    seen = project.git("grep", "-h", "in src/shop/money.py:", "main")
+    assert "- round_half, Money in src/shop/money.py: Rounding" in seen.splitlines()
