@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concertmaster.model import Built, Outcome, Phase, Shortage, TaskState, Usage
+from concertmaster.model import Built, Outcome, Phase, Shortage, TaskResult, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class PhaseFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResultReceived:
+class ResultReceived(TaskResult):
     """The result of a task arrived from another machine, ready to be landed or lost.
 
     `sensitive` lists paths that only a person may merge; with `lands_anyway` the result lands and
@@ -102,12 +102,6 @@ class ResultReceived:
     """
 
     tag: ClassVar[str] = "ResultReceived"
-    task: str
-    state: TaskState
-    reason: str = ""
-    base: str = ""
-    built_on: tuple[Built, ...] = ()
-    head: str = ""
     sensitive: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()  # the reason for each sensitive path
     lands_anyway: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Any
 
 from concertmaster.settings import choices
 from concertmaster.settings.declarations import FrozenSettings
@@ -184,6 +185,25 @@ class Built:
 
     task: str
     head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """The end of a task's work, as landing needs it.
+
+    `head` is the one commit to land on top of `base`, "" if there is none.
+    """
+
+    task: str
+    state: TaskState
+    reason: str = ""
+    base: str = ""
+    built_on: tuple[Built, ...] = ()
+    head: str = ""
+
+    def take(self, kind: type[TaskResult]) -> dict[str, Any]:
+        """Return the values of the fields that `kind`, a class of this result, declares."""
+        return {one.name: getattr(self, one.name) for one in fields(kind)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

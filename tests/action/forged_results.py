@@ -59,7 +59,7 @@ class Forger:
         return self.plan.base
 
     def id_of(self, name: str) -> str:
-        return next(one.task for one in self.history.tasks if one.task.startswith(name))
+        return next(one.task for one in self.history.tasks.values() if one.task.startswith(name))
 
     @cached_property
     def objects(self) -> RunRepository:

@@ -37,7 +37,7 @@ def make_history(house: House, run: str = RUN, **more: Any) -> History:
         parent=1,
         base=house.tip(),
         target="main",
-        tasks=(task,),
+        tasks={TASK: task},
         started_at=int(house.double.clock.seconds()),
     )
     return replace(made, **more)

@@ -15,7 +15,7 @@ from concertmaster.comments.plan_data import PLAN_KIND
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.model import TaskState
 from concertmaster.prompts.parser import task_id
-from concertmaster.rounds.history import History
+from concertmaster.rounds.history import History, by_name
 from concertmaster.text.marks import mark
 from tests.action.past_runs import RUN, due, keep, make_history, open_pull
 from tests.action.rounds import House, Round
@@ -39,8 +39,8 @@ def house(double: Double, tmp_path: Path) -> House:
 def failed(house: House, **more: Any) -> History:
     """Return a run whose first round ended with one failed task."""
     made = make_history(house, state=TaskState.FAILED, **more)
-    (task,) = made.tasks
-    return replace(made, tasks=(replace(task, head="", task=APPLE),))
+    (task,) = made.tasks.values()
+    return replace(made, tasks=by_name([replace(task, head="", task=APPLE)]))
 
 
 def say_planned(house: House, run: str = RUN, *, started: bool = True) -> None:
@@ -100,7 +100,7 @@ def test_we_may_begin_the_round_that_is_due(house: House) -> None:
 
 def waits(house: House) -> dict[str, Any]:
     """Return fields of a history whose task was stopped by a usage limit."""
-    (task,) = failed(house).tasks
+    (task,) = failed(house).tasks.values()
     return {"tasks": (replace(task, state=TaskState.WAITING),)}
 
 
@@ -190,10 +190,10 @@ def test_a_retry_names_tasks_by_id_or_by_the_number_of_their_issue(house: House)
     double, repository = house.double, house.repository
     double.commit(repository, "main", {"prompts/pear.md": "# Write pear\n\nwrite pear.txt x\n"})
     made = failed(house)
-    (apple,) = made.tasks
+    (apple,) = made.tasks.values()
     apple = replace(apple, issue=41)
     pear = replace(apple, task=task_id("prompts/pear.md"), prompt="prompts/pear.md", issue=42)
-    keep(house, replace(made, tasks=(apple, pear)))
+    keep(house, replace(made, tasks=by_name([apple, pear])))
     say_planned(house)
     names = {"#41": "apple", "#42": "pear", apple.task: "apple"}
     for word, name in names.items():
@@ -298,8 +298,8 @@ def test_a_person_gets_the_prompt_as_it_is_and_a_deleted_one_as_it_was(
 
 def test_a_text_that_is_gone_for_good_is_named(house: House) -> None:
     made = failed(house)
-    (task,) = made.tasks
-    keep(house, replace(made, tasks=(replace(task, blob="1" * 40),)))
+    (task,) = made.tasks.values()
+    keep(house, replace(made, tasks=by_name([replace(task, blob="1" * 40)])))
     house.double.commit(house.repository, "main", {PROMPT: None})
     say_planned(house)
     with pytest.raises(EnvironmentFault, match="is gone"):
@@ -311,8 +311,8 @@ def test_a_text_that_is_gone_for_good_is_named(house: House) -> None:
 
 def spent(house: House, usd: float, **more: Any) -> History:
     made = failed(house, **more)
-    (task,) = made.tasks
-    return replace(made, tasks=(replace(task, usage=replace(task.usage, cost_usd=usd)),))
+    (task,) = made.tasks.values()
+    return replace(made, tasks=by_name([replace(task, usage=replace(task.usage, cost_usd=usd))]))
 
 
 def budget_of(held: Round) -> float:
@@ -341,7 +341,7 @@ def test_a_retry_without_budget_says_how_to_raise_it(house: House) -> None:
 
 def test_our_own_round_without_budget_starts_no_agent(house: House) -> None:
     made = spent(house, 10.5, options=(("budget", "10"),))
-    (task,) = made.tasks
-    made = replace(made, tasks=(replace(task, state=TaskState.WAITING),))
+    (task,) = made.tasks.values()
+    made = replace(made, tasks=by_name([replace(task, state=TaskState.WAITING)]))
     keep(house, replace(made, due=due(house, seconds=-5)))
     assert tasks_of(dispatch(house, ours(house))) == []

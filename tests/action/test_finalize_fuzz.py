@@ -27,7 +27,7 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, TaskState, Usage
 from concertmaster.rounds.documents import read_history, read_verdict, write_history
-from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.history import History, TaskHistory, by_name
 from concertmaster.rounds.verdict import LeftOutTask, Verdict, VerdictStep
 from concertmaster.text.display import is_visible
 from concertmaster.text.markdown import BODY_LIMIT
@@ -267,13 +267,13 @@ def histories(draw: st.DrawFn) -> History:
         started_at=1_700_000_000,
         trigger="c2",
         round=draw(st.integers(1, 99)),
-        tasks=tuple(draw(tasks(n)) for n in range(number)),
+        tasks=by_name(draw(tasks(n)) for n in range(number)),
     )
 
 
 @st.composite
 def verdicts(draw: st.DrawFn, history: History) -> Verdict:
-    known = [one.task for one in history.tasks]
+    known = list(history.tasks)
     step = VerdictStep(tasks=(known[0],), tip=BASE, commit="a" * 40, tree="c" * 40)
     left = [
         LeftOutTask(task=one, fault=draw(st.sampled_from(LandingFault)), reason=draw(TEXTS))
@@ -310,9 +310,9 @@ def check_words(text: str) -> None:
 def test_no_words_of_anybody_act_in_what_we_write_on_github(data: st.DataObject) -> None:
     history = data.draw(histories())
     verdict = data.draw(verdicts(history))
-    everyone = [one.task for one in history.tasks]
+    everyone = list(history.tasks)
 
-    for one in history.tasks:
+    for one in history.tasks.values():
         body = pull_request.pull_body(history, one, closes=True, together=everyone)
         check_words(body)
         closing = [f"Closes #{one.issue}"] if one.issue else []
@@ -321,7 +321,7 @@ def test_no_words_of_anybody_act_in_what_we_write_on_github(data: st.DataObject)
         assert 0 < len(title) <= pull_request.LONGEST_TITLE
         assert "\n" not in title
         assert all(map(is_visible, title))
-    landed = list(history.tasks)
+    landed = list(history.tasks.values())
     check_words(pull_request.run_pull_body(history, verdict, landed=landed, reason=WORDS))
     title, body = failure_issue.failure_issue(history)
     check_words(body)
@@ -335,7 +335,7 @@ def test_no_words_of_anybody_act_in_what_we_write_on_github(data: st.DataObject)
     old=st.none() | st.binary(max_size=200) | TEXTS.map(lambda t: t.encode("utf-8", "replace")),
 )
 @example(
-    History(run=RUN, parent=0, target="main", base=BASE, trigger="c2", round=1, tasks=()),
+    History(run=RUN, parent=0, target="main", base=BASE, trigger="c2", round=1, tasks={}),
     f"{END}\n{BEGIN}\r\n{END}".encode(),
 )
 def test_any_memory_keeps_what_is_not_ours_and_has_the_run_once(

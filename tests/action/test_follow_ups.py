@@ -55,7 +55,7 @@ def test_the_report_on_the_parent_names_them_once_and_starts_nothing(house: Hous
     assert len(house.issues("task")) == 2
     assert house.dispatched == []
     history = house.history(held.outputs["run"])
-    assert [len(one.follow_ups) for one in history.tasks] == [2, 2]
+    assert [len(one.follow_ups) for one in history.tasks.values()] == [2, 2]
 
 
 @pytest.mark.matrix
@@ -167,7 +167,7 @@ def test_what_a_hostile_share_states_is_little_and_does_nothing(
     head, _, section = report.partition("</summary>")
     assert "2 of 2 tasks landed" in head
     assert faults(section.removesuffix("</details>")) == []
-    for one in house.history(held.outputs["run"]).tasks:
+    for one in house.history(held.outputs["run"]).tasks.values():
         assert len(one.follow_ups) <= MOST_CARRIED
         assert all(len(text) <= LONGEST_CARRIED for text in one.follow_ups)
 
@@ -183,7 +183,7 @@ def test_follow_ups_of_another_shape_are_no_result(house: House, stated: object)
     path.write_text(json.dumps(document))
     held.finalize()
 
-    (apple,) = house.history(held.outputs["run"]).tasks
+    (apple,) = house.history(held.outputs["run"]).tasks.values()
     assert (apple.outcome, apple.follow_ups) == ("lost", ())
 
 
@@ -211,4 +211,5 @@ def test_a_state_branch_of_before_is_read(house: House) -> None:
     for task in history["tasks"]:
         del task["follow_ups"]
 
-    assert read_history(json.dumps(history).encode()).tasks[0].follow_ups == ()
+    (old,) = read_history(json.dumps(history).encode()).tasks.values()
+    assert old.follow_ups == ()

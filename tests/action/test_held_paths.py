@@ -42,7 +42,7 @@ LONG = "".join(f"line {number}\n" for number in range(30))
 
 def tasks(house: House, held: Round) -> dict[str, TaskHistory]:
     history = house.history(held.outputs["run"])
-    return {one.task.rpartition("-")[0]: one for one in history.tasks}
+    return {one.task.rpartition("-")[0]: one for one in history.tasks.values()}
 
 
 def test_what_steers_waits_for_a_person_and_is_named_with_its_class(

@@ -12,7 +12,7 @@ import pytest
 from concertmaster.action.plan import plan_round
 from concertmaster.model import LEAN_PHASES, TaskState
 from concertmaster.planning.estimates import Profile
-from concertmaster.rounds.history import History
+from concertmaster.rounds.history import History, by_name
 from concertmaster.rounds.state_branch import choose_newest
 from tests.action.past_runs import keep, make_history
 from tests.action.rounds import House, Round
@@ -59,9 +59,9 @@ def api_calls(calls: list[Call]) -> list[str]:
 def teach(house: House, run: str, *, seconds: float, **more: Any) -> History:
     """Put a run on its state branch whose three tasks landed and took these seconds."""
     made = make_history(house, run, state=TaskState.LANDED, **more)
-    (task,) = made.tasks
+    (task,) = made.tasks.values()
     profile = Profile(prompt="old.md", paths=0, agent="command", phases=LEAN_PHASES)
-    tasks = tuple(
+    tasks = by_name(
         replace(task, task=f"old-{number}", seconds=seconds, profile=profile) for number in range(3)
     )
     history = replace(made, tasks=tasks)

@@ -286,7 +286,7 @@ def creations(calls: list[Call]) -> int:
 
 
 def states(house: House, held: Round) -> Counter[TaskState]:
-    return Counter(one.state for one in house.history(held.outputs["run"]).tasks)
+    return Counter(one.state for one in house.history(held.outputs["run"]).tasks.values())
 
 
 WHOLE = [

@@ -38,7 +38,7 @@ def told(house: House) -> str:
 
 def tasks(house: House, held: Round) -> dict[str, TaskHistory]:
     history = house.history(held.outputs["run"])
-    return {one.task.rpartition("-")[0]: one for one in history.tasks}
+    return {one.task.rpartition("-")[0]: one for one in history.tasks.values()}
 
 
 def strike(house: House) -> None:

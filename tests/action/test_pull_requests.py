@@ -39,7 +39,7 @@ def house(double: Double, tmp_path: Path) -> House:
 def tasks(house: House) -> dict[str, TaskHistory]:
     """Return the tasks of the first run by the name of the prompt."""
     history = house.history(house.rounds[0].outputs["run"])
-    return {one.task.rpartition("-")[0]: one for one in history.tasks}
+    return {one.task.rpartition("-")[0]: one for one in history.tasks.values()}
 
 
 def states(house: House) -> dict[str, TaskState]:

@@ -71,7 +71,7 @@ def hold_first(house: House) -> Round:
 
 def states(house: House, held: Round) -> dict[str, TaskState]:
     history = house.history(held.outputs["run"])
-    return {one.task.partition("-")[0]: one.state for one in history.tasks}
+    return {one.task.partition("-")[0]: one.state for one in history.tasks.values()}
 
 
 @pytest.mark.matrix

@@ -29,7 +29,7 @@ from concertmaster.rounds.documents import (
     read_verdict,
     write_history,
 )
-from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.history import History, TaskHistory, by_name
 from concertmaster.rounds.verdict import Verdict
 from tests.action.push_moment import end_the_time
 from tests.action.test_work import work
@@ -68,7 +68,7 @@ class Round:
         return self.history.base
 
     def id_of(self, name: str) -> str:
-        return next(one.task for one in self.history.tasks if one.task.startswith(name))
+        return next(one.task for one in self.history.tasks.values() if one.task.startswith(name))
 
     def verify(self, **more: Any) -> Verdict:
         inputs = {"plan_sha256": digest_plan(self.artifacts / "concertmaster-plan"), **more}
@@ -397,13 +397,13 @@ def test_a_round_of_results_from_before_checks_the_base_and_lands_them(worked: W
 
 def carry_over(done: Round, *, gone: str) -> None:
     """Turn the artifacts into a next round without work, where one commit is not on the server."""
-    for one in done.history.tasks:
+    for one in done.history.tasks.values():
         if not one.task.startswith(gone):
             result = done.result(one.task)
             ref = f"refs/heads/concertmaster/{done.history.run}/{one.task}"
             fetch = ["fetch", "--quiet", done.share_of(one.task) / result["bundle"], f"{ref}:{ref}"]
             subprocess.run(["git", "-C", done.repository.folder, *fetch], check=True)
-    tasks = tuple(carry(one, done.result(one.task)) for one in done.history.tasks)
+    tasks = by_name(carry(one, done.result(one.task)) for one in done.history.tasks.values())
     history = replace(done.history, round=2, tasks=tasks)
     folder = done.artifacts / "concertmaster-plan"
     (folder / HISTORY_FILE).write_bytes(write_history(history))

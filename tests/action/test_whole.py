@@ -63,7 +63,7 @@ def variables(house: House, held: Round, **inputs: Any) -> dict[str, str]:
 
 def states(house: House, held: Round) -> dict[str, TaskState]:
     history = house.history(held.outputs["run"])
-    return {one.task.rpartition("-")[0]: one.state for one in history.tasks}
+    return {one.task.rpartition("-")[0]: one.state for one in history.tasks.values()}
 
 
 def run_program(house: House, held: Round, **inputs: Any) -> Done:

@@ -14,7 +14,7 @@ from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing import change_limits
 from concertmaster.landing.judge_change import ChangeJudge
 from concertmaster.landing.path_policy import PathVerdict, RunPlace
-from concertmaster.model import Plan, TaskState
+from concertmaster.model import Plan, TaskResult, TaskState
 from concertmaster.rounds import bundles, documents
 from concertmaster.rounds.check_result import find_base_fault, find_head_fault
 from concertmaster.rounds.history import TaskHistory
@@ -110,7 +110,7 @@ class ResultChecker:
 
         A fault in a share's files never raises; it is the reason to refuse the result.
         """
-        answers = [self._answer(one) for one in self.plan_artifact.history.tasks]
+        answers = [self._answer(one) for one in self.plan_artifact.history.tasks.values()]
         refused = {one.task: one.reason for one in answers if isinstance(one, _RefusedResult)}
         events = (one.event if isinstance(one, _RefusedResult) else one for one in answers)
         return AcceptedResults(events=tuple(events), refused=refused)
@@ -138,15 +138,7 @@ class ResultChecker:
         reason = reason or "; ".join(judgement.refused)
         if reason:
             return _RefusedResult(task=result.task, reason=reason)
-        return ResultReceived(
-            task=result.task,
-            state=TaskState.SUCCEEDED,
-            base=result.base,
-            built_on=result.built_on,
-            head=result.head,
-            sensitive=judgement.sensitive,
-            classes=judgement.classes,
-        )
+        return _to_land(result, sensitive=judgement.sensitive, classes=judgement.classes)
 
     def _answer_carried(self, one: TaskHistory) -> ResultReceived | _RefusedResult:
         """Check only the paths of a result that an earlier round accepted.
@@ -160,15 +152,7 @@ class ResultChecker:
         reason = "; ".join(self._judge(one.base, one.head, ()).refused)
         if reason:
             return _RefusedResult(task=one.task, reason=reason)
-        return ResultReceived(
-            task=one.task,
-            state=TaskState.SUCCEEDED,
-            base=one.base,
-            built_on=one.built_on,
-            head=one.head,
-            sensitive=one.sensitive,
-            classes=one.classes,
-        )
+        return _to_land(one, sensitive=one.sensitive, classes=one.classes)
 
     def _doubt(self, result: Result) -> str:
         """Return why the result is not what it says; "" if it is."""
@@ -190,11 +174,19 @@ class ResultChecker:
         if odd:
             return PathVerdict(refused=odd)
         prompts = {
-            *(one.prompt for one in history.tasks),
+            *(one.prompt for one in history.tasks.values()),
             *(one.prompt for one in history.skipped),
         }
         judge = ChangeJudge(objects=self.objects, plan=plan, place=RunPlace.GITHUB, prompts=prompts)
         return judge.judge(base, head, touches=touches)
+
+
+def _to_land(
+    one: TaskResult, *, sensitive: tuple[str, ...], classes: tuple[str, ...]
+) -> ResultReceived:
+    """Return the event of a result with a change; a reason of an earlier round is over."""
+    taken = one.take(TaskResult) | {"reason": ""}
+    return ResultReceived(**taken, sensitive=sensitive, classes=classes)
 
 
 def _without_change(task: str, state: TaskState, reason: str) -> ResultReceived:

@@ -10,7 +10,7 @@ from concertmaster.rounds.history import History
 
 def reconcile(issue_client: IssueClient, history: History) -> History:
     """Return the history after people merged, closed or reopened our pull requests."""
-    numbers = {history.deciding_pull(one) for one in history.tasks}
+    numbers = {history.deciding_pull(one) for one in history.tasks.values()}
     for number in sorted(numbers - {0}):
         try:
             found = issue_client.issue(number)

@@ -79,7 +79,8 @@ def _clone(job: Job, plan_artifact: PlanArtifact) -> tuple[Repository, dict[str,
     repository = job.clone(branch=plan.target)
     repository.detach()
     mine = {task.id for task in plan.tasks}
-    carried = {one.head for one in plan_artifact.history.tasks if one.head and one.task not in mine}
+    tasks = plan_artifact.history.tasks.values()
+    carried = {one.head for one in tasks if one.head and one.task not in mine}
     wanted = sorted({plan.base, *carried})
     fetched = dict(job.remote.fetch(repository, wanted))
     repository.resolve(plan.base)
@@ -90,15 +91,14 @@ def make_landing_plan(plan_artifact: PlanArtifact) -> Plan:
     """Return the plan in which each task of the run may land and no agent works."""
     plan, history = plan_artifact.plan, plan_artifact.history
     planned = {task.id: task for task in plan.tasks}
-    known = {one.task for one in history.tasks}
     return replace(
         plan,
         slots=1,
         settings=replace(plan.settings, landing=LandingMode.MERGE, budget_usd=None),
-        tasks=tuple(planned.get(one.task, _task(one)) for one in history.tasks),
-        needs=tuple(need for need in history.needs if {need.task, need.on} <= known),
+        tasks=tuple(planned.get(key, _task(one)) for key, one in history.tasks.items()),
+        needs=tuple(one for one in history.needs if {one.task, one.on} <= history.tasks.keys()),
         exclusions=(),
-        order=tuple(one.task for one in history.tasks),
+        order=tuple(history.tasks),
         shares=(),
     )
 

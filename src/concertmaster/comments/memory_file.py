@@ -153,7 +153,7 @@ def _write_entry(history: History, *, at: int) -> _MemoryEntry:
     head = (f"### {read_clock(at):%Y-%m-%d} {history.run}{parent}", _sum(history))
     tasks: list[str] = []
     room = _LARGEST_ENTRY - sum(map(_size, head))
-    for one in history.tasks:
+    for one in history.tasks.values():
         line = _write_task(one)
         room -= _size(line)
         if room < 0:
@@ -173,7 +173,7 @@ def _write_task(one: TaskHistory) -> str:
 
 
 def _sum(history: History) -> str:
-    tasks = history.tasks
+    tasks = history.tasks.values()
     landed = sum(one.state is TaskState.LANDED for one in tasks)
     worked = duration(sum(one.seconds for one in tasks))
     return (

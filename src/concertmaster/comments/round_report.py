@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -102,7 +102,8 @@ def summary_markdown(
     below += _list("Reviews", [*_reviews(history)])
     below += _follow_ups(history)
     room = limit - sum(len(line) + 1 for line in (*above, *below))
-    return clip("\n".join([*above, *result_table(history.tasks, limit=room), *below]), limit=limit)
+    table = result_table(history.tasks.values(), limit=room)
+    return clip("\n".join([*above, *table, *below]), limit=limit)
 
 
 def review_lines(one: TaskHistory) -> list[str]:
@@ -113,12 +114,12 @@ def review_lines(one: TaskHistory) -> list[str]:
 
 def _reviews(history: History) -> Iterator[str]:
     """Yield what reviewers said of the changes that have no pull request of their own."""
-    for one in history.tasks:
+    for one in history.tasks.values():
         if not one.pull or one.pull == history.pull:
             yield from (f"{as_code(one.task)}: {line[2:]}" for line in review_lines(one))
 
 
-def result_table(tasks: Sequence[TaskHistory], *, limit: int) -> list[str]:
+def result_table(tasks: Collection[TaskHistory], *, limit: int) -> list[str]:
     """Return the lines of a table of the tasks and their results.
 
     The lines have at most `limit` characters: reasons are shortened first, then tasks are left out.
@@ -216,10 +217,11 @@ def say_state(one: TaskHistory) -> str:
 
 
 def _headline(history: History) -> str:
-    landed = sum(one.state is TaskState.LANDED for one in history.tasks)
-    rest = [one for one in history.tasks if not one.is_done]
+    tasks = history.tasks.values()
+    landed = sum(one.state is TaskState.LANDED for one in tasks)
+    rest = [one for one in tasks if not one.is_done]
     waiting = sum(history.waits_for_person(one) for one in rest)
-    parts = [f"{landed} of {count(len(history.tasks), 'task')} landed on {as_code(history.target)}"]
+    parts = [f"{landed} of {count(len(tasks), 'task')} landed on {as_code(history.target)}"]
     if waiting:
         parts.append(f"{waiting} wait{'' if waiting > 1 else 's'} for a merge")
     if len(rest) > waiting:
@@ -251,7 +253,7 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _follow_ups(history: History) -> Iterator[str]:
     """Yield the further work that agents saw, folded away."""
-    found = merge_follow_ups({one.task: one.follow_ups for one in history.tasks})
+    found = merge_follow_ups({key: one.follow_ups for key, one in history.tasks.items()})
     if not found:
         return
     yield f"<details><summary>{count(len(found), 'follow-up')}, not started</summary>"
@@ -271,11 +273,12 @@ def _follow_ups(history: History) -> Iterator[str]:
 
 
 def _next(history: History) -> Iterator[str]:
-    waiting = [one.pull for one in history.tasks if one.state is TaskState.AWAITING_MERGE]
+    tasks = history.tasks.values()
+    waiting = [one.pull for one in tasks if one.state is TaskState.AWAITING_MERGE]
     for pull in filter(None, dict.fromkeys(waiting)):
         whole = ". It holds the results of this run" if pull == history.pull else ""
         yield f"{issue_number(pull)} waits for somebody to merge it{whole}."
-    for one in history.tasks:
+    for one in tasks:
         if one.sensitive and one.state is TaskState.AWAITING_MERGE:
             yield f"A person has to merge {as_code(one.task)}. It changes {name_held(one)}."
     if history.memory_pull > 0:
@@ -289,7 +292,7 @@ def _next(history: History) -> Iterator[str]:
             f"Round {due.round} is due at {read_clock(due.at):%Y-%m-%d %H:%M} UTC{reason}. "
             "If it has not started by then, comment `/orchestrate retry`."
         )
-    elif any(not (one.is_done or history.waits_for_person(one)) for one in history.tasks):
+    elif any(not (one.is_done or history.waits_for_person(one)) for one in tasks):
         yield "To retry the tasks that did not land, comment `/orchestrate retry`."
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
@@ -50,22 +50,33 @@ def open_plain(path: Path, *, what: str, most_bytes: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def read_file(path: Path, kind: type[T], *, what: str) -> T:
-    """Return the document in a file. Raises EnvironmentFault when it is not of this kind."""
+Reshape = Callable[[Any], Any]
+
+
+def read_file(path: Path, kind: type[T], *, what: str, reshape: Reshape | None = None) -> T:
+    """Return the document in a file. Raises EnvironmentFault when it is not of this kind.
+
+    `reshape` is the same as that of `read_document`.
+    """
     if path.parent.is_symlink():
         raise unfit_file(what, f"{path.parent.name} is a symbolic link")
     with open_plain(path, what=what, most_bytes=MOST_DOCUMENT_BYTES) as descriptor:
         data = b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
-    return read_document(data, kind, what=what)
+    return read_document(data, kind, what=what, reshape=reshape)
 
 
-def read_document(data: bytes, kind: type[T], *, what: str) -> T:
-    """Return the document in these bytes. Raises EnvironmentFault if it is not of this kind."""
+def read_document(data: bytes, kind: type[T], *, what: str, reshape: Reshape | None = None) -> T:
+    """Return the document in these bytes. Raises EnvironmentFault if it is not of this kind.
+
+    `reshape` makes the JSON of this kind from the JSON that was read, and raises ValueError where
+    it cannot.
+    """
     try:
         if len(data) > MOST_DOCUMENT_BYTES:
             raise ValueError(f"{len(data)} bytes are more than {MOST_DOCUMENT_BYTES}")
         tree = json.loads(data.decode("utf-8"))
         _check_values(tree)
+        tree = reshape(tree) if reshape else tree
         adapter = _adapter(kind)  # type: ignore[arg-type]  # mypy: type[T] is not Hashable
         # Serialized again, so that pydantic reads exactly the values that were checked.
         found: T = adapter.validate_json(json.dumps(tree), strict=True)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from concertmaster.files import untrusted
 from concertmaster.files.untrusted import unfit_file
@@ -17,6 +18,7 @@ from concertmaster.rounds import validation
 from concertmaster.rounds.history import History
 from concertmaster.rounds.result import ShareResults
 from concertmaster.rounds.verdict import Verdict
+from concertmaster.text.display import display
 
 HISTORY_FILE = "history.json"
 RESULTS_FILE = "results.json"
@@ -50,19 +52,42 @@ def read_verdict(folder: Path, *, history: History) -> Verdict:
 def read_history(data: bytes) -> History:
     """Return the history of a run. Raises EnvironmentFault if it is not valid."""
     what = "the history of the run"
-    return _checked_history(untrusted.read_document(data, History, what=what), what)
+    history = untrusted.read_document(data, History, what=what, reshape=_name_tasks)
+    return _checked_history(history, what)
 
 
 def read_history_file(folder: Path) -> History:
     """Return the history in this folder. Raises EnvironmentFault if it is not valid."""
     what = f"the history of the run in {HISTORY_FILE}"
-    return _checked_history(untrusted.read_file(folder / HISTORY_FILE, History, what=what), what)
+    path = folder / HISTORY_FILE
+    history = untrusted.read_file(path, History, what=what, reshape=_name_tasks)
+    return _checked_history(history, what)
 
 
 def write_history(history: History) -> bytes:
     """Return the history as JSON. Equal histories give equal bytes."""
-    written = json.dumps(asdict(history), indent=1, allow_nan=False, ensure_ascii=False)
+    document = asdict(history)
+    document["tasks"] = [*document["tasks"].values()]
+    written = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     return written.encode("utf-8", "replace") + b"\n"
+
+
+def _name_tasks(tree: Any) -> Any:
+    """Return the JSON of a history with its list of tasks as an object, by their names.
+
+    Raises ValueError if a name comes twice or is missing.
+    """
+    if not isinstance(tree, dict) or not isinstance(tree.get("tasks"), list):
+        raise ValueError("it has no list of tasks")
+    named: dict[str, Any] = {}
+    for one in tree["tasks"]:
+        name = one.get("task") if isinstance(one, dict) else None
+        if not isinstance(name, str):
+            raise ValueError("a task has no name")
+        if name in named:
+            raise ValueError(f"{display(name)!r} comes twice")
+        named[name] = one
+    return {**tree, "tasks": named}
 
 
 def _checked_history(history: History, what: str) -> History:

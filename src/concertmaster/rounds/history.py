@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from concertmaster.landing.fault import LandingFault
-from concertmaster.model import Built, Need, Outcome, Plan, Skipped, TaskState, Usage
+from concertmaster.model import Need, Plan, Skipped, TaskState
 from concertmaster.planning.estimates import Profile, Sample, has_worked, profile_of
+from concertmaster.prompts.follow_ups import carry_follow_ups
+from concertmaster.rounds.result import WorkResult
 
 HISTORY_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskHistory:
+class TaskHistory(WorkResult):
     """A task over all rounds. Numbers of issues and pull requests are 0 if there is none.
 
-    `head` is the one commit of a succeeded task. `landed_as` is the commit that brought it to the
-    target; it differs from `head` if only the change was re-applied. `branch` holds its work.
+    `attempts`, `follow_ups`, `seconds` and `usage` are of all rounds, all else of the last one that
+    worked on it. `landed_as` is the commit that brought it to the target; it differs from `head` if
+    only the change was re-applied. `branch` holds its work.
     """
 
-    task: str
     title: str
     prompt: str
     blob: str
     state: TaskState = TaskState.WAITING
-    reason: str = ""
-    outcome: Outcome | None = None
     fault: LandingFault | None = None  # the reason why a result may not land
-    attempts: int = 0
     repairs: int = 0
-    resumes_at: float = 0.0  # epoch seconds; a usage limit ends then
-    base: str = ""
-    built_on: tuple[Built, ...] = ()
-    head: str = ""
-    work: str = ""  # the newest commit if it did not succeed
     landed_as: str = ""
     branch: str = ""
     touches: tuple[str, ...] = ()
@@ -43,13 +37,17 @@ class TaskHistory:
     classes: tuple[str, ...] = ()  # the reason for each sensitive path
     issue: int = 0
     pull: int = 0
-    evidence: str = ""
-    notes: tuple[str, ...] = ()
-    review: str = ""  # the comments of the reviewer who approved the change
-    follow_ups: tuple[str, ...] = ()  # prompts that its agents proposed
-    seconds: float = 0.0
-    usage: Usage = Usage()
     profile: Profile | None = None  # for the estimates of later runs
+
+    def add(self, result: WorkResult) -> TaskHistory:
+        """Return the history of the task after a round in which it came to this result."""
+        sums = {
+            "attempts": self.attempts + result.attempts,
+            "follow_ups": carry_follow_ups((*self.follow_ups, *result.follow_ups)),
+            "seconds": self.seconds + result.seconds,
+            "usage": self.usage + result.usage,
+        }
+        return replace(self, fault=None, **{**result.take(WorkResult), **sums})
 
     @property
     def is_done(self) -> bool:
@@ -86,7 +84,7 @@ class History:
     target: str
     options: tuple[tuple[str, str], ...] = ()
     requester: str = ""
-    tasks: tuple[TaskHistory, ...]
+    tasks: Mapping[str, TaskHistory]  # by their names, in the order of the plan
     needs: tuple[Need, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     own_rounds: int = 0
@@ -101,13 +99,11 @@ class History:
 
     def task(self, name: str) -> TaskHistory:
         """Return the task of this name. Raises KeyError."""
-        found = {one.task: one for one in self.tasks}
-        return found[name]
+        return self.tasks[name]
 
     def put(self, changed: TaskHistory) -> History:
         """Return the history with this task replaced."""
-        tasks = tuple(changed if one.task == changed.task else one for one in self.tasks)
-        return replace(self, tasks=tasks)
+        return replace(self, tasks={**self.tasks, changed.task: changed})
 
     @property
     def created_at(self) -> str:
@@ -118,10 +114,10 @@ class History:
         """Return whether a person has to merge the task's work, or that of a task it needs."""
         if one.state is TaskState.AWAITING_MERGE or one.fault is LandingFault.UNASKED:
             return True
-        known = {other.task: other for other in self.tasks}
         needs = [need.on for need in self.needs if need.hard and need.task == one.task]
         is_ready = one.state is TaskState.SUCCEEDED and bool(one.head)
-        return is_ready and any(on in known and self.waits_for_person(known[on]) for on in needs)
+        known = [self.tasks[on] for on in needs if on in self.tasks]
+        return is_ready and any(map(self.waits_for_person, known))
 
     def deciding_pull(self, one: TaskHistory) -> int:
         """Return the number of the pull request that decides about the task; 0 if there is none.
@@ -136,14 +132,19 @@ class History:
         """The tasks for the failure issue: lost, or left over with no round to come."""
         return tuple(
             one
-            for one in self.tasks
+            for one in self.tasks.values()
             if one.state.is_lost or not (self.due or one.is_done or self.waits_for_person(one))
         )
 
     @property
     def is_complete(self) -> bool:
         """Return whether nothing is left that could land."""
-        return all(one.is_done for one in self.tasks)
+        return all(one.is_done for one in self.tasks.values())
+
+
+def by_name(tasks: Iterable[TaskHistory]) -> dict[str, TaskHistory]:
+    """Return the tasks by their names, in this order."""
+    return {one.task: one for one in tasks}
 
 
 def begin_history(
@@ -170,7 +171,7 @@ def begin_history(
         target=plan.target,
         options=tuple(sorted(options.items())),
         requester=requester,
-        tasks=tuple(
+        tasks=by_name(
             TaskHistory(
                 task=task.id,
                 title=task.title,
@@ -190,7 +191,7 @@ def begin_history(
 
 def recall_history(history: History) -> Iterator[Sample]:
     """Yield a sample of seconds and cost for each task that changed something and ended well."""
-    for one in history.tasks:
+    for one in history.tasks.values():
         if one.profile and has_worked(one.state, head=one.head):
             yield Sample(
                 run=history.run,

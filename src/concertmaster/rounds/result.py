@@ -4,40 +4,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concertmaster.model import Built, Outcome, TaskState, Usage
+from concertmaster.model import Outcome, TaskResult, Usage
 
 RESULT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """The result of one task in one round.
+class WorkResult(TaskResult):
+    """What work on a task came to and what it used; an artifact and the history hold it.
 
-    `head` is the one commit to land, "" if there is none. `work` is the newest commit of a task
-    that did not succeed. Whichever of them is set comes in the file `bundle` (a path in the
-    artifact) with the digest `sha256`. `evidence` is the end of the log that shows why the task
-    failed.
+    `work` is the newest commit of a task that did not succeed. `evidence` is the end of the log
+    that shows why the task failed.
     """
 
-    task: str
-    state: TaskState
-    outcome: Outcome | None = None
-    reason: str = ""
+    outcome: Outcome | None = None  # of its last attempt
     attempts: int = 0
-    base: str = ""
-    built_on: tuple[Built, ...] = ()
-    head: str = ""
     work: str = ""
-    no_op: str = ""
-    bundle: str = ""
-    sha256: str = ""
     notes: tuple[str, ...] = ()
     review: str = ""  # the comments of the reviewer who approved the change
-    follow_ups: tuple[str, ...] = ()  # prompts that its agent proposed
+    follow_ups: tuple[str, ...] = ()  # prompts that its agents proposed
     evidence: str = ""
     seconds: float = 0.0  # of all its attempts
     usage: Usage = Usage()
     resumes_at: float = 0.0  # epoch seconds of a usage limit's end, 0 = not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result(WorkResult):
+    """The result of one task in one round.
+
+    Its `head` or `work`, whichever is set, comes in the file `bundle` (a path in the artifact) with
+    the digest `sha256`.
+    """
+
+    no_op: str = ""  # the reason why there is nothing to change
+    bundle: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

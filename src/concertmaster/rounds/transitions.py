@@ -9,7 +9,6 @@ from concertmaster import graph
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import LandingMode, Outcome, Plan, RunSettings, TaskState
 from concertmaster.planning.estimates import profile_of
-from concertmaster.prompts.follow_ups import carry_follow_ups
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.result import Result
 from concertmaster.rounds.verdict import LeftOutTask, Verdict
@@ -37,9 +36,9 @@ def take_results(
     history: History, results: Mapping[str, Result], *, lost: Mapping[str, str]
 ) -> History:
     """Return the history with these results. Tasks in `lost` have failed for that reason."""
-    for one in history.tasks:
+    for one in history.tasks.values():
         if one.task in results:
-            history = history.put(_take_result(one, results[one.task]))
+            history = history.put(one.add(results[one.task]))
         elif one.task in lost:
             history = history.put(
                 replace(one, state=TaskState.FAILED, outcome=Outcome.LOST, reason=lost[one.task])
@@ -47,31 +46,9 @@ def take_results(
     return history
 
 
-def _take_result(one: TaskHistory, result: Result) -> TaskHistory:
-    return replace(
-        one,
-        state=result.state,
-        outcome=result.outcome,
-        reason=result.reason,
-        fault=None,
-        attempts=one.attempts + result.attempts,
-        base=result.base,
-        built_on=result.built_on,
-        head=result.head,
-        work=result.work,
-        notes=result.notes,
-        review=result.review,
-        follow_ups=carry_follow_ups((*one.follow_ups, *result.follow_ups)),
-        evidence=result.evidence,
-        seconds=one.seconds + result.seconds,
-        usage=one.usage + result.usage,
-        resumes_at=result.resumes_at,
-    )
-
-
 def cost(history: History) -> float:
     """Return the cost of all rounds in USD, as far as the agents report it."""
-    return sum(one.usage.cost_usd or 0.0 for one in history.tasks)
+    return sum(one.usage.cost_usd or 0.0 for one in history.tasks.values())
 
 
 def refuse(history: History, task: str, *, reason: str) -> History:
@@ -118,14 +95,14 @@ def _leave_out(history: History, left: LeftOutTask) -> History:
 
 def _awaited(history: History, one: TaskHistory) -> str:
     """Return a task that a person may still merge and that this one is built on; else ""."""
-    states = {other.task: other.state for other in history.tasks}
-    names = (built.task for built in one.built_on)
-    return next((name for name in names if states.get(name) is TaskState.AWAITING_MERGE), "")
+    names = (built.task for built in one.built_on if built.task in history.tasks)
+    awaiting = (name for name in names if history.task(name).state is TaskState.AWAITING_MERGE)
+    return next(awaiting, "")
 
 
 def block(history: History) -> History:
     """Return the history in which each task with a lost hard need is blocked."""
-    states = {one.task: one.state for one in history.tasks}
+    states = {key: one.state for key, one in history.tasks.items()}
     hard = graph.build(states, [(n.task, n.on) for n in history.needs if n.hard and n.on in states])
     for key in graph.sort(hard, rank={key: rank for rank, key in enumerate(states)}):
         lost = sorted(on for on in hard[key] if states[on].is_lost)
@@ -155,7 +132,7 @@ def await_merge(history: History, task: str, *, pull: int, reason: str) -> Histo
 
 def settle_pull(history: History, pull: int, *, is_open: bool, is_merged: bool) -> History:
     """Return the history after a person merged, closed or reopened the pull request."""
-    for one in history.tasks:
+    for one in history.tasks.values():
         if history.deciding_pull(one) != pull:
             continue
         if is_merged:
@@ -184,7 +161,7 @@ def choose_todo(
     """
     wanted = {
         one.task: one
-        for one in history.tasks
+        for one in history.tasks.values()
         if _is_wanted(one, settings, by_person=by_person, named=named)
     }
     kept: dict[str, TaskHistory] = {}
@@ -213,9 +190,8 @@ def _is_wanted(
 
 
 def _in_order(history: History) -> tuple[str, ...]:
-    names = [one.task for one in history.tasks]
-    known = set(names)
-    links = [(n.task, n.on) for n in history.needs if n.hard and {n.task, n.on} <= known]
+    names = history.tasks
+    links = [(n.task, n.on) for n in history.needs if n.hard and n.task in names and n.on in names]
     return graph.sort(graph.build(names, links), rank={key: i for i, key in enumerate(names)})
 
 
@@ -224,7 +200,7 @@ def _finds_needs(history: History, key: str, kept: Mapping[str, TaskHistory]) ->
 
     Work does not start on a carried need, which still has to land.
     """
-    known = {one.task: one for one in history.tasks}
+    known = history.tasks
     is_carried = _is_carried(known[key])
     return all(
         known[on].is_done or (on in kept and (is_carried or not _is_carried(kept[on])))

@@ -71,11 +71,10 @@ def find_verdict_fault(verdict: Verdict, *, history: History) -> Iterator[str]:
         yield "it names no commit of the target"
     if not _GIT_VERSION.fullmatch(verdict.git_version):
         yield "its git version is none"
-    known = {one.task for one in history.tasks}
     settled = [task for step in verdict.steps for task in step.tasks]
     settled += [one.task for one in verdict.left_out]
-    yield from _doubt_names(settled, known=known)
-    yield from _doubt_names(sorted(set(verdict.flaky)), known=known)
+    yield from _doubt_names(settled, known=history.tasks)
+    yield from _doubt_names(sorted(set(verdict.flaky)), known=history.tasks)
     for left in verdict.left_out:
         if len(left.paths) != len(left.classes) or (
             left.fault is LandingFault.HELD and not left.paths
@@ -102,15 +101,13 @@ def find_history_fault(history: History) -> Iterator[str]:
     if not _NAME.fullmatch(history.run) or history.round < 1 or not history.base:
         yield "it names no run, round or base"
     yield from _doubt_commits(history.base)
-    tasks = [one.task for one in history.tasks]
-    yield from _doubt_names(tasks, known=tasks)
-    known = {*tasks, *(one.task for one in history.skipped)}
+    known = {*history.tasks, *(one.task for one in history.skipped)}
     for need in history.needs:
-        yield from _doubt_names([need.task], known=tasks)
+        yield from _doubt_names([need.task], known=history.tasks)
         yield from _doubt_names([need.on], known=known)
     if history.due and history.due.round <= 0:
         yield f"round {history.due.round} is due"
-    for one in history.tasks:
+    for one in history.tasks.values():
         doubts = _doubt_task(one, run=history.run, known=known)
         yield from (f"{one.task}: {doubt}" for doubt in doubts)
 

@@ -22,7 +22,7 @@ from concertmaster.model import (
     Usage,
 )
 from concertmaster.rounds.documents import read_results
-from concertmaster.rounds.history import Due, History, TaskHistory
+from concertmaster.rounds.history import Due, History, TaskHistory, by_name
 from concertmaster.rounds.result import Result, ShareResults
 from concertmaster.rounds.verdict import LeftOutTask, Verdict, VerdictStep
 
@@ -73,7 +73,7 @@ HISTORY = History(
     base=BASE,
     target="main",
     options=(("agent", "codex"),),
-    tasks=tuple(
+    tasks=by_name(
         TaskHistory(task=name, title=name, prompt=f"{name}.md", blob=ONE)
         for name in (FRUIT, BREAD, WINE)
     ),

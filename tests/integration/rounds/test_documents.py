@@ -37,6 +37,8 @@ from tests.integration.rounds.job_documents import (
     refuses,
 )
 
+STORED = json.loads(write_history(HISTORY))
+
 # --- results ---------------------------------------------------------------------------------
 
 
@@ -246,13 +248,26 @@ def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert data.startswith(b'{\n "version": 1,\n "run": "issue-7",\n')
 
 
+def test_the_tasks_of_a_history_are_a_list_with_each_name_once() -> None:
+    first, *_ = STORED["tasks"]
+
+    def refusal(tasks: object) -> str:
+        return refuses(lambda: read_history(json.dumps(STORED | {"tasks": tasks}).encode()))
+
+    assert [one["task"] for one in STORED["tasks"]] == [FRUIT, BREAD, WINE]
+    assert "comes twice" in refusal([first, first])
+    assert "no list of tasks" in refusal({FRUIT: first})
+    assert "no name" in refusal([{}])
+    assert "no name" in refusal([7])
+
+
 def test_a_history_of_before_may_hold_fields_that_are_gone() -> None:
-    old = asdict(HISTORY) | {"landed_at": 7}
+    old = STORED | {"landed_at": 7}
     assert read_history(json.dumps(old).encode()) == HISTORY
 
 
 def test_a_name_that_is_no_text_does_not_spoil_the_history() -> None:
-    odd = replace(HISTORY.tasks[0], prompt="caf\udce9.md", title="Café \x1b[31m")
+    odd = replace(HISTORY.task(FRUIT), prompt="caf\udce9.md", title="Café \x1b[31m")
     assert read_history(write_history(HISTORY.put(odd))).task(FRUIT).prompt == "caf?.md"
 
 
@@ -266,8 +281,8 @@ def test_a_name_that_is_no_text_does_not_spoil_the_history() -> None:
         {"round": 0},
         {"base": "main"},
         {"base": ""},
-        {"tasks": [asdict(HISTORY.tasks[0])] * 2},
-        {"tasks": [asdict(HISTORY.tasks[0]) | {"task": "a/b"}]},
+        {"tasks": [asdict(HISTORY.task(FRUIT))] * 2},
+        {"tasks": [asdict(HISTORY.task(FRUIT)) | {"task": "a/b"}]},
         {"needs": [{"task": "x", "on": FRUIT, "hard": True, "reason": ""}]},
         {"needs": [{"task": FRUIT, "on": "x", "hard": True, "reason": ""}]},
         {"due": {"round": 0, "at": 1.0, "reason": ""}},
@@ -276,7 +291,7 @@ def test_a_name_that_is_no_text_does_not_spoil_the_history() -> None:
     ],
 )
 def test_a_history_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None:
-    refuses(lambda: read_history(json.dumps(asdict(HISTORY) | changed).encode()))
+    refuses(lambda: read_history(json.dumps(STORED | changed).encode()))
 
 
 @pytest.mark.parametrize(
@@ -292,6 +307,6 @@ def test_a_history_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> No
     ],
 )
 def test_a_task_of_a_history_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None:
-    tasks = [asdict(one) for one in HISTORY.tasks]
+    tasks = [asdict(one) for one in HISTORY.tasks.values()]
     tasks[0] |= changed
-    refuses(lambda: read_history(json.dumps(asdict(HISTORY) | {"tasks": tasks}).encode()))
+    refuses(lambda: read_history(json.dumps(STORED | {"tasks": tasks}).encode()))

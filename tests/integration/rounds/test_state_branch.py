@@ -65,7 +65,13 @@ def history(job: Job) -> History:
     base = job.repository.branch_tip("main")
     task = TaskHistory(task="fruit-ab12", title="Fruit", prompt="fruit.md", blob="1" * 40)
     return History(
-        run=RUN, round=1, trigger="comment 1", parent=7, base=base, target="main", tasks=(task,)
+        run=RUN,
+        round=1,
+        trigger="comment 1",
+        parent=7,
+        base=base,
+        target="main",
+        tasks={task.task: task},
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from concertmaster.comments.memory_file import BEGIN, END, LARGEST_FILE, MOST_BYTES, write_memory
 from concertmaster.model import TaskState, Usage
-from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.history import History, TaskHistory, by_name
 from tests.rendering import faults
 from tests.unit.text.test_markdown import hostile
 
@@ -40,7 +40,7 @@ def make_history(run: str = RUN, **changes: object) -> History:
         parent=9,
         base="c" * 40,
         target="main",
-        tasks=(task, replace(failed, landed_as="", usage=Usage())),
+        tasks=by_name([task, replace(failed, landed_as="", usage=Usage())]),
     )
     return replace(history, **changes)  # type: ignore[arg-type]
 
@@ -185,8 +185,9 @@ def test_the_section_holds_sixty_runs_and_the_newest_stay() -> None:
 
 
 def test_the_section_stays_small_and_one_run_takes_a_part_of_it() -> None:
-    long = tuple(replace(one, title="Add a login page " * 9) for one in make_history().tasks)
-    history = make_history(tasks=long * 110)
+    long = [replace(one, title="Add a login page " * 9) for one in make_history().tasks.values()]
+    many = by_name(replace(one, task=f"login-{n}") for n, one in enumerate(long * 110))
+    history = make_history(tasks=many)
     text = b""
     for number in range(8):
         text = write(text, replace(history, run=f"r-{number}"))
@@ -212,14 +213,14 @@ tasks = st.builds(
         seconds=(amount or 0.0) * 1000,
         usage=Usage(cost_usd=amount),
     ),
-    st.sampled_from(make_history().tasks),
+    st.sampled_from([*make_history().tasks.values()]),
     st.lists(hostile, min_size=2, max_size=3),
     st.sampled_from(TaskState),
     st.integers(0, 99),
     amounts,
 )
 histories = st.builds(
-    lambda some, parent: make_history(tasks=tuple(some), parent=parent),
+    lambda some, parent: make_history(tasks=by_name(some), parent=parent),
     st.lists(tasks, max_size=2),
     st.integers(0, 99),
 )
@@ -276,6 +277,6 @@ def test_nothing_in_the_file_acts(history: History) -> None:
         .replace(RUN, "")
         .replace(f" (#{history.parent})", "")
     )
-    for one in history.tasks:
+    for one in history.tasks.values():
         ours = ours.replace(f" #{one.pull}", "").replace(" aaaaaaa:", ":")
     assert faults(ours) == []

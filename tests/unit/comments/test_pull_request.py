@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from concertmaster.comments import failure_issue, pull_request, round_report
 from concertmaster.github.slash_command import CommandVerb, SlashCommand, read_comment
 from concertmaster.model import Built, Outcome, Skipped, TaskState, Usage
-from concertmaster.rounds.history import Due, History, TaskHistory
+from concertmaster.rounds.history import Due, History, TaskHistory, by_name
 from concertmaster.rounds.verdict import Verdict, VerdictStep
 from concertmaster.text.markdown import BODY_LIMIT
 from concertmaster.text.marks import Mark, read_marks
@@ -69,7 +69,7 @@ HISTORY = History(
     parent=PARENT,
     base="c" * 40,
     target="main",
-    tasks=(LANDED, FAILED),
+    tasks=by_name([LANDED, FAILED]),
 )
 VERDICT = Verdict(
     run=RUN,
@@ -169,7 +169,7 @@ def test_what_nobody_measured_is_not_told() -> None:
 
 def test_a_report_says_what_comes_next() -> None:
     due = Due(round=3, at=1_767_268_800.0, reason="a usage limit ends")
-    history = replace(HISTORY, tasks=(WAITING,), due=due)
+    history = replace(HISTORY, tasks=by_name([WAITING]), due=due)
     text = report(history, notes=["No checks run by the token."])
 
     assert "0 of 1 task landed on `main`, 1 waits for a merge (" in text
@@ -179,14 +179,15 @@ def test_a_report_says_what_comes_next() -> None:
 
 
 def test_a_complete_run_asks_for_nothing() -> None:
-    text = report(replace(HISTORY, tasks=(LANDED,)))
+    text = report(replace(HISTORY, tasks=by_name([LANDED])))
 
     assert "**Next**" not in text
     assert "retry" not in text
 
 
 def test_a_task_without_a_change_is_said_to_have_none() -> None:
-    text = report(replace(HISTORY, tasks=(replace(LANDED, state=TaskState.SUCCEEDED, head=""),)))
+    done = replace(LANDED, state=TaskState.SUCCEEDED, head="")
+    text = report(replace(HISTORY, tasks=by_name([done])))
 
     assert "nothing to change" in text
 
@@ -194,7 +195,7 @@ def test_a_task_without_a_change_is_said_to_have_none() -> None:
 def test_a_report_folds_away_what_agents_saw_beside_their_task() -> None:
     stated = ("Mend @octo, closes #1", *(f"Thing {n}" for n in range(12)))
     seen = replace(LANDED, follow_ups=stated[:2]), replace(FAILED, follow_ups=stated)
-    body = report(replace(HISTORY, tasks=seen))
+    body = report(replace(HISTORY, tasks=by_name(seen)))
 
     assert "<details><summary>10 follow-ups, not started</summary>\n\n" in body
     assert "- Mend `@octo`, closes `#1` (from `login-3f2a`, `pay-3f2b`)\n" in body
@@ -211,11 +212,11 @@ def test_the_summary_is_the_report_without_its_mark() -> None:
 
 
 def test_a_report_of_many_tasks_keeps_what_comes_next() -> None:
-    many = tuple(replace(FAILED, task=f"pay-{n}", reason="x y " * 50) for n in range(200))
-    short = report(replace(HISTORY, tasks=many))
-    cut = report(replace(HISTORY, tasks=many * 4))
+    many = [replace(FAILED, task=f"pay-{n}", reason="x y " * 50) for n in range(800)]
+    short = report(replace(HISTORY, tasks=by_name(many[:200])))
+    cut = report(replace(HISTORY, tasks=by_name(many)))
 
-    assert all(f"`{one.task}`" in short for one in many)
+    assert all(f"`{one.task}`" in short for one in many[:200])
     assert "There is no room here for" in cut
     for text in (short, cut):
         assert len(text) <= BODY_LIMIT
@@ -246,14 +247,14 @@ def test_the_retry_that_the_failure_issue_names_is_understood() -> None:
 
 def test_what_is_left_over_fails_only_when_no_round_is_to_come() -> None:
     left = replace(FAILED, state=TaskState.WAITING, outcome=None)
-    history = replace(HISTORY, tasks=(LANDED, left, WAITING))
+    history = replace(HISTORY, tasks=by_name([LANDED, left, WAITING]))
 
     assert history.failures == (left,)
     assert replace(history, due=Due(round=3, at=0.0, reason="limit")).failures == ()
 
 
 def test_long_evidence_is_shortened_alike_and_its_end_stays() -> None:
-    tasks = tuple(
+    tasks = by_name(
         replace(FAILED, task=f"pay-{n}", evidence=f"{'x' * 99_999}\nend of {n}") for n in range(30)
     )
     _, body = failure_issue.failure_issue(replace(HISTORY, tasks=tasks))
@@ -265,7 +266,7 @@ def test_long_evidence_is_shortened_alike_and_its_end_stays() -> None:
 
 @pytest.mark.parametrize("number", [100, 400])
 def test_the_failure_issue_of_many_tasks_keeps_the_how_to(number: int) -> None:
-    tasks = tuple(replace(FAILED, task=f"pay-{n}", evidence="x" * 999) for n in range(number))
+    tasks = by_name(replace(FAILED, task=f"pay-{n}", evidence="x" * 999) for n in range(number))
     _, body = failure_issue.failure_issue(replace(HISTORY, tasks=tasks))
 
     assert len(body) <= BODY_LIMIT
@@ -344,7 +345,7 @@ def tell_history(
         base=next(deal),
         target=next(deal),
         requester=next(deal),
-        tasks=tuple(tasks),
+        tasks=by_name(tasks),
         skipped=(Skipped(prompt=next(deal), task=next(deal), reason=next(deal)),),
         due=None if due is None else Due(round=2, at=due, reason=next(deal)),
         failure_issue=FAILURES if is_linked else 0,
@@ -394,7 +395,7 @@ BODIES: dict[str, Callable[[History, Verdict, TaskHistory], str]] = {
         h, one, closes=True, together=[one.title, one.prompt]
     ),
     "run-pull": lambda h, v, one: pull_request.run_pull_body(
-        h, v, landed=h.tasks, reason=one.reason
+        h, v, landed=[*h.tasks.values()], reason=one.reason
     ),
     "memory-pull": lambda h, *_: pull_request.memory_pull_body(h),
     "failure": lambda h, *_: failure_issue.failure_issue(h)[1],

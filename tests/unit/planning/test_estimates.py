@@ -261,7 +261,7 @@ def test_a_history_tells_of_the_tasks_that_worked() -> None:
         options={},
         requester="",
     )
-    one, two, three = history.tasks
+    one, two, three = history.tasks.values()
     done = replace(
         one, state=TaskState.LANDED, head="c" * 40, seconds=90.0, usage=Usage(cost_usd=1.0)
     )

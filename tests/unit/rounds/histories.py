@@ -7,7 +7,7 @@ from typing import Any
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Need, Outcome, Plan, RunSettings, TaskState
 from concertmaster.rounds import transitions
-from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.history import History, TaskHistory, by_name
 from concertmaster.rounds.transitions import RoundTodo
 from concertmaster.rounds.verdict import LeftOutTask, Verdict
 from tests.journals import make_task
@@ -35,7 +35,7 @@ def need(task: str, on: str, *, hard: bool = True) -> Need:
 def history_of(*tasks: TaskHistory, needs: tuple[Need, ...] = (), **more: Any) -> History:
     known: dict[str, Any] = {"run": "r", "round": 1, "trigger": "c1", "parent": 1}
     known |= {"base": "b", "target": "main"}
-    return History(tasks=tasks, needs=needs, **{**known, **more})
+    return History(tasks=by_name(tasks), needs=needs, **{**known, **more})
 
 
 def plan_of(*keys: str, **more: Any) -> Plan:
@@ -61,7 +61,7 @@ def left(task: str, fault: LandingFault = LandingFault.CULPRIT) -> LeftOutTask:
 
 
 def states(history: History) -> dict[str, TaskState]:
-    return {one.task: one.state for one in history.tasks}
+    return {key: one.state for key, one in history.tasks.items()}
 
 
 def choose(history: History, *, by_person: bool = False, named: tuple[str, ...] = ()) -> RoundTodo:

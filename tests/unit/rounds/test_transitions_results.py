@@ -10,7 +10,7 @@ from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, TaskState, Usage
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import TaskHistory
-from concertmaster.rounds.result import Result
+from concertmaster.rounds.result import Result, WorkResult
 from tests.unit.rounds.histories import (
     AWAITING,
     BLOCKED,
@@ -41,6 +41,33 @@ def test_results_add_up_over_the_rounds() -> None:
 
     assert (after.attempts, after.seconds, after.head) == (3, 14.0, "h")
     assert after.usage == Usage(cost_usd=1.5, input_tokens=8)
+
+
+def test_the_history_takes_all_that_the_last_result_says() -> None:
+    result = Result(
+        task="a",
+        state=FAILED,
+        reason="red",
+        base="b",
+        built_on=(Built(task="c", head="h"),),
+        head="h",
+        outcome=Outcome.LIMITED,
+        attempts=1,
+        work="w",
+        notes=("n",),
+        follow_ups=("More",),
+        evidence="log",
+        seconds=1.0,
+        usage=Usage(cost_usd=1.0),
+        resumes_at=5.0,
+    )
+    untold = make("a", fault=LandingFault.CULPRIT, notes=("old",))
+
+    after = transitions.take_results(history_of(untold), {"a": result}, lost={}).task("a")
+
+    assert after.take(WorkResult) == result.take(WorkResult)
+    assert after.fault is None
+    assert not [name for name, value in result.take(WorkResult).items() if not value]
 
 
 def test_a_task_whose_share_was_lost_has_failed_and_others_stay() -> None:

@@ -65,7 +65,7 @@ def work_on(history: History, todo: RoundTodo, draw: Draw) -> History:
 
 def verify(history: History, draw: Draw) -> History:
     faults = st.sampled_from([None, None, None, *(LandingFault(one) for one in LandingFault)])
-    chosen = [(one.task, draw(faults)) for one in history.tasks if one.head]
+    chosen = [(one.task, draw(faults)) for one in history.tasks.values() if one.head]
     found = [left(key, fault) for key, fault in chosen if fault not in (None, LandingFault.CLOSED)]
     return transitions.block(transitions.take_verdict(history, verdict_of(*found)))
 
@@ -73,7 +73,7 @@ def verify(history: History, draw: Draw) -> History:
 def bring(history: History, draw: Draw) -> History:
     """Return the history with tasks landed or awaiting a merge; unchanged if the target moved."""
     moved = draw(st.integers(0, 4)) == 0
-    for one in history.tasks:
+    for one in history.tasks.values():
         hard = [need.on for need in history.needs if need.hard and need.task == one.task]
         ready = one.state is SUCCEEDED and one.head and one.fault is None
         if moved or not ready or not all(history.task(on).is_done for on in hard):
@@ -88,7 +88,7 @@ def bring(history: History, draw: Draw) -> History:
 
 def settle(history: History, draw: Draw) -> History:
     """Return the history after people merged, closed or left the pull requests."""
-    for number in {history.deciding_pull(one) for one in history.tasks} - {0}:
+    for number in {history.deciding_pull(one) for one in history.tasks.values()} - {0}:
         fate = draw(st.sampled_from(["open", "closed", "merged"]))
         history = transitions.settle_pull(
             history, number, is_open=fate == "open", is_merged=fate == "merged"
@@ -149,7 +149,7 @@ def test_a_run_ends_by_itself_with_every_task_in_a_stated_state(
         begun = transitions.begin_round(history, plan, todo, trigger=f"w{history.round}", own=True)
         assert begun.round == history.round + 1
         history = hold(begun, todo, draw, at)
-    unstated = [one for one in history.tasks if not is_stated(history, one)]
+    unstated = [one for one in history.tasks.values() if not is_stated(history, one)]
     assert unstated == []
 
 
@@ -164,10 +164,10 @@ def test_what_people_do_begins_only_what_may_be_begun(
         before, history = history, settle(history, draw)
         todo = choose(history, by_person=not own)
         check_todo(history, todo)
-        landed = {one.task for one in before.tasks if one.state is LANDED}
+        landed = {one.task for one in before.tasks.values() if one.state is LANDED}
         assert not landed & {*todo.work, *todo.carried}
         plan = plan_of(*todo.work)
         begun = transitions.begin_round(history, plan, todo, trigger=f"w{number}", own=own)
         assert begun.own_rounds <= SETTINGS.rounds
         history = hold(begun, todo, draw, NOW)
-        assert landed <= {one.task for one in history.tasks if one.state is LANDED}
+        assert landed <= {one.task for one in history.tasks.values() if one.state is LANDED}

@@ -72,7 +72,8 @@ def deliver(
 
 def _ready(history: History) -> list[str]:
     """Return the tasks that succeeded with a change and have not landed."""
-    return [one.task for one in history.tasks if one.head and one.state is TaskState.SUCCEEDED]
+    tasks = history.tasks.items()
+    return [key for key, one in tasks if one.head and one.state is TaskState.SUCCEEDED]
 
 
 def _held(history: History) -> list[str]:

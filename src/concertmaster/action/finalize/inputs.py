@@ -42,7 +42,7 @@ def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
     history = plan_artifact.history
     context = _prepare(job, plan_artifact)
     shares = read_shares(plan_artifact.plan, job.artifacts, round_number=history.round)
-    carried = [one.head for one in history.tasks if one.head and not one.is_done]
+    carried = [one.head for one in history.tasks.values() if one.head and not one.is_done]
     checker = ResultChecker(
         plan_artifact=plan_artifact,
         shares=shares,

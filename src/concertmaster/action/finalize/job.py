@@ -94,7 +94,7 @@ def _explain(job: Job, verdict: Verdict | None, history: History) -> Iterator[st
         return  # the report says that the base is red
     if job.settings.cancelled:
         yield "The run was cancelled, so nothing landed; what agents had done is kept."
-    elif any(one.state is TaskState.SUCCEEDED and one.head for one in history.tasks):
+    elif any(one.state is TaskState.SUCCEEDED and one.head for one in history.tasks.values()):
         yield "There is no verdict of the verify job, so nothing landed."
 
 

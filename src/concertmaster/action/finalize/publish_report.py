@@ -50,9 +50,8 @@ def _mark_children(
     issue_client: IssueClient, history: History, parent: Issue, *, viewer: str
 ) -> None:
     """Label each child issue by the state of its task, and close those of landed tasks."""
-    states = {one.task: one for one in history.tasks}
-    found = find_children(issue_client, parent, viewer=viewer, tasks=states).issues
-    children = {task: issues[0] for task, issues in found.items() if task in states}
+    found = find_children(issue_client, parent, viewer=viewer, tasks=history.tasks).issues
+    children = {task: issues[0] for task, issues in found.items() if task in history.tasks}
     groups: dict[str, list[Issue]] = {LANDED: [], FAILED: [], QUEUED: []}
     for task, issue in children.items():
         groups[_label(history, task)].append(issue)
@@ -128,7 +127,7 @@ def _mark_parent(issue_client: IssueClient, history: History, parent: Issue) -> 
 
     A parent issue that somebody closed stays closed.
     """
-    waits = history.due is not None or any(map(history.waits_for_person, history.tasks))
+    waits = history.due is not None or any(map(history.waits_for_person, history.tasks.values()))
     wanted = LANDED if history.is_complete else QUEUED if waits else FAILED
     if not history.parent_is_ours and wanted == QUEUED:
         wanted = ""
@@ -152,6 +151,6 @@ def _summary(closing: RoundReport) -> str:
 def count_by_state(history: History) -> Mapping[str, list[str]]:
     """Return the ids of the tasks by `landed` and `failed`, for the outputs of the job."""
     return {
-        "landed": [one.task for one in history.tasks if one.is_done],
-        "failed": [one.task for one in history.tasks if one.state.is_lost],
+        "landed": [key for key, one in history.tasks.items() if one.is_done],
+        "failed": [key for key, one in history.tasks.items() if one.state.is_lost],
     }

@@ -118,7 +118,8 @@ def name_merged(context: FinalizeContext, history: History) -> History:
 
     The commits of their tasks never reached the target.
     """
-    settled = [one for one in history.tasks if one.state is TaskState.LANDED and one.pull]
+    tasks = history.tasks.values()
+    settled = [one for one in tasks if one.state is TaskState.LANDED and one.pull]
     doubtful = [one for one in settled if one.landed_as == one.head]
     tip = context.tip() if doubtful else ""
     missing = [one for one in doubtful if not context.objects.is_ancestor(one.head, tip)]

@@ -50,7 +50,7 @@ def replay_merges(
 def _check_needs(verdict: Verdict, history: History) -> None:
     """Raise EnvironmentFault if a hard need of a landing task does not land."""
     landing = {task for step in verdict.steps for task in step.tasks}
-    waiting = {one.task for one in history.tasks if not one.is_done} - landing
+    waiting = {key for key, one in history.tasks.items() if not one.is_done} - landing
     for need in history.needs:
         if need.hard and need.task in landing and need.on in waiting:
             raise _fault(f"{need.task} needs {need.on}, which does not land")
@@ -76,7 +76,7 @@ def _repeat_step(
         )
         if isinstance(joined, Conflict):
             raise _fault(f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}")
-        prompts = [other.prompt for other in history.tasks]
+        prompts = [other.prompt for other in history.tasks.values()]
         judge = ChangeJudge(objects=objects, plan=plan, place=RunPlace.GITHUB, prompts=prompts)
         if judged := judge.judge_merge(commit, joined.commit, touches=one.touches):
             raise _fault(f"{task} may not land as it merges: {judged.reason}")

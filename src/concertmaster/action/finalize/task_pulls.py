@@ -64,7 +64,7 @@ def _standalone(
     The commit holds no change of other tasks that have not landed. Returns the conflict when the
     change does not merge onto `tip`.
     """
-    known = {other.task: other for other in history.tasks}
+    known = history.tasks
     hard = [need.on for need in history.needs if need.hard and need.task == one.task]
     if any(on in known and not known[on].is_done for on in hard):
         return ""

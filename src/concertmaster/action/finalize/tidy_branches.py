@@ -36,7 +36,7 @@ def tidy_branches(
         del wanted[name]
     history, failed = context.set_branches(history, wanted)
     left = dict(history.tips)
-    for one in history.tasks:
+    for one in history.tasks.values():
         branch = context.branch(one.task) if one.task in left else ""
         history = history.put(replace(one, branch=branch))
     still = (
@@ -52,7 +52,7 @@ def _branches(
 ) -> Iterator[tuple[str, str]]:
     """Yield names of branches within the run, each with its wanted commit ("" = remove)."""
     left = dict(history.tips)
-    for one in history.tasks:
+    for one in history.tasks.values():
         if one.state is TaskState.LANDED:
             if one.task in left:
                 yield one.task, ""
@@ -60,7 +60,8 @@ def _branches(
             continue
         elif commit := _find_work(context, held, one):
             yield one.task, commit
-    if WHOLE in left and not any(_keeps_whole(history, one) for one in history.tasks):
+    tasks = history.tasks.values()
+    if WHOLE in left and not any(_keeps_whole(history, one) for one in tasks):
         yield WHOLE, ""
 
 

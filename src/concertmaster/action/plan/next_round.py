@@ -132,13 +132,13 @@ def _find_tasks(history: History, named: Sequence[str]) -> tuple[str, ...]:
 
     Raises UsageError for an unknown name.
     """
-    known = {f"#{one.issue}": one.task for one in history.tasks if one.issue}
-    known |= {one.task: one.task for one in history.tasks}
+    known = {f"#{one.issue}": key for key, one in history.tasks.items() if one.issue}
+    known |= {key: key for key in history.tasks}
     for name in named:
         if name not in known:
             raise UsageError(
                 f"this run has no task {name}",
-                why=f"it has {', '.join(one.task for one in history.tasks[:20])}",
+                why=f"it has {', '.join([*history.tasks][:20])}",
                 next_step="name tasks by their id or by the number of their issue",
             )
     return tuple(known[name] for name in named)
@@ -196,7 +196,7 @@ def _read_prompts(found: NextRound, checkout: Checkout) -> list[PromptFile]:
     modes = checkout.repository.modes(checkout.commit) if found.by_person else {}
     return [
         PromptFile(path=one.prompt, data=_read_prompt(checkout, one, modes=modes))
-        for one in found.history.tasks
+        for one in found.history.tasks.values()
     ]
 
 

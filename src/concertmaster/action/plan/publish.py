@@ -72,8 +72,11 @@ def publish_next_round(job: Job, planned: Planned, history: History) -> int:
         notes = (plan_comment.workflow_note(job.workflow_url), f"This is round {history.round}.")
         family.publish_plan(issues, notes, workflows=(job.settings.workflow_run,))
         summary = plan_comment.plan_comment(made, children=children)
-        tasks = (replace(one, issue=children.get(one.task, one.issue)) for one in history.tasks)
-        history = replace(history, tasks=tuple(tasks))
+        numbered = {
+            key: replace(one, issue=children.get(key, one.issue))
+            for key, one in history.tasks.items()
+        }
+        history = replace(history, tasks=numbered)
     return _hand_out(job, planned, history, issues=issues, summary=summary)
 
 
@@ -110,7 +113,7 @@ def _hand_out(
     job.write_summary(summary)
     write_plan_artifact(_folder(job), planned.plan, history, planned.texts)
     shares = [*range(len(planned.plan.shares))]
-    carries = any(one.head for one in history.tasks if not one.is_done)
+    carries = any(one.head for one in history.tasks.values() if not one.is_done)
     job.write_outputs(
         {
             "run": history.run,
