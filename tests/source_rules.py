@@ -346,6 +346,16 @@ def few_functions_have_many_parameters(modules: Modules) -> list[str]:
     return found if len(found) > MOST_FUNCTIONS_WITH_MANY_PARAMETERS else []
 
 
+def no_function_takes_url_and_token(modules: Modules) -> list[str]:
+    """The two travel as one value, a Remote."""
+    return [
+        f"{name}.{function.name} takes a URL and a token"
+        for name, tree in modules.items()
+        for function in functions(tree)
+        if {"url", "token"} <= {one.rpartition("_")[2] for one in parameters(function)}
+    ]
+
+
 def dataclasses_are_frozen(modules: Modules) -> list[str]:
     changing = {
         f"{name}.{node.name}"

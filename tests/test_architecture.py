@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pattern_rules import regular_expressions_read_what_others_wrote
 from tests.source_rules import (
     BRIDGE,
     SHELL,
@@ -22,6 +23,7 @@ from tests.source_rules import (
     nearly_all_functions_are_short,
     no_class_name_stands_twice,
     no_function_is_long,
+    no_function_takes_url_and_token,
     no_job_imports_another,
     no_module_is_long,
     only_the_console_prints,
@@ -96,6 +98,15 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
         {"cli.main": "def f(a, b, /, c, *d, e, **f): ...\n" * 7},
         {"cli.main": "class A:\n" + " async def f(self, a, b, c, *, d, e, f=1): ...\n" * 7},
     ],
+    no_function_takes_url_and_token: [
+        {"git.remote": "def f(url, *, token): ..."},
+        {"git.remote": "class A:\n async def f(self, remote_url, b, token=''): ..."},
+    ],
+    regular_expressions_read_what_others_wrote: [
+        {"comments.memory_file": "import re"},
+        {"watch.follow": "from re import compile"},
+        {"text.marks": ""},
+    ],
     dataclasses_are_frozen: [
         {"model": "@dataclass\nclass A: ..."},
         {"model": "@dataclasses.dataclass(slots=True)\nclass A: ..."},
@@ -141,21 +152,21 @@ KEPT = {
     "cli.run": "import click",
     "engine.event_loop": "from concertmaster.sandbox.supervisor import run",
     "errors": "",
-    "git.command": "from git.cmd import Git",
+    "git.command": "import re\nfrom git.cmd import Git",
     "graph": "from pathlib import PurePosixPath\nfrom concertmaster.model import Task",
     "model": "from concertmaster import __version__\nclass A: ...\ndef f():\n" + " pass\n" * 28,
     "run.state": "from concertmaster.landing.merge_queue import Landing",
     "landing.merge_queue": (
         "@dataclass(frozen=True, slots=True)\nclass B:\n"
-        + " def f(self, a, b, c, d, e): ...\n" * 9
+        + " def f(self, a, b, c, d, url): ...\n" * 9
         + " def f(self, a, b, c, d, e, f): ...\n" * 6
     ),
     "sandbox.guard_server": "import os, sys\nprint()",
     "sandbox.supervisor": "import subprocess\ntry: process.environ()\nexcept OSError: ...",
-    "github.slash_command": "from concertmaster.settings.declarations import SETTINGS",
+    "github.slash_command": "import re\nfrom concertmaster.settings.declarations import SETTINGS",
     "settings.declarations": "",
     "settings.process": "import os\nos.environ['HOME']\nfrom concertmaster.errors import Error",
-    "terminal.console": "import rich\nprint()",
+    "terminal.console": "import re, rich\nprint()",
     "terminal.live": "import rich",
     "worktrees.manager": "",
 }

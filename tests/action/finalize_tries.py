@@ -158,7 +158,7 @@ class Finale:
         said = [_mark(one.body) for issue in issues for one in issue.comments if _mark(one.body)]
         assert len(said) == len({*said}), "two comments of one kind"
         memory = self.house.read(MEMORY) or ""
-        assert memory.count(self.held.outputs["run"]) <= 1, "two entries in Memory.md"
+        assert memory.count(f" {self.held.outputs['run']}") <= 1, "two entries in Memory.md"
 
     def state(self) -> dict[str, Any]:
         """Return everything that a try has left, without what chance decides."""

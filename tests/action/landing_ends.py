@@ -142,7 +142,7 @@ def assert_landed(house: House, held: Round, *, tip: str = "") -> None:
 def assert_settled(house: House, held: Round) -> None:
     memory = house.read(MEMORY)
     assert memory
-    assert memory.count(held.outputs["run"]) == 1
+    assert memory.count(f" {held.outputs['run']}") == 1
     assert house.read("apple.txt") == "apple\n"
     assert [one.state for one in house.issues("task")] == ["closed"]
     assert house.repository.issues[1].state == "closed"

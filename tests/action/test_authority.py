@@ -101,7 +101,7 @@ def test_we_may_begin_the_round_that_is_due(house: House) -> None:
 def waits(house: House) -> dict[str, Any]:
     """Return fields of a history whose task was stopped by a usage limit."""
     (task,) = failed(house).tasks.values()
-    return {"tasks": (replace(task, state=TaskState.WAITING),)}
+    return {"tasks": by_name([replace(task, state=TaskState.WAITING)])}
 
 
 @pytest.mark.parametrize("number", [1, 3])

@@ -74,7 +74,8 @@ def memory_is_ours(forger: Forger) -> None:
     text = forger.house.read(MEMORY) or ""
     assert (text.count(BEGIN), text.count(END), text.count("### ")) == (1, 1, 1)
     between = text.partition(BEGIN)[2].partition(END)[0]
-    assert all(line.startswith(("- ", "### ")) for line in between.split("\n") if line)
+    ours = ("- ", "### ", "<!-- concertmaster-data format=memory ")
+    assert all(line.startswith(ours) for line in between.split("\n") if line)
     for word in ("@ada", "Closes #1", "/orchestrate\n", "<!-- concertmaster run"):
         assert word not in prose(between)
 
@@ -137,4 +138,4 @@ def test_case_21_a_memory_that_changes_while_the_run_goes_on_keeps_both(forger: 
 
     memory = forger.house.read(MEMORY) or ""
     assert memory.startswith("Written meanwhile\n")
-    assert memory.count(forger.plan.run) == 1
+    assert memory.count(f" {forger.plan.run}") == 1

@@ -351,7 +351,8 @@ def test_any_memory_keeps_what_is_not_ours_and_has_the_run_once(
     between = text.rpartition(BEGIN)[2].partition(END)[0]
     assert between.count(f" {RUN}") >= 1
     lines = [line.rstrip("\r") for line in between.split("\n")]
-    assert all(not line or line.startswith(("- ", "### ")) for line in lines)
+    ours = ("- ", "### ", "<!-- concertmaster-data format=memory ")
+    assert all(not line or line.startswith(ours) for line in lines)
     assert write_memory(new, history, at=1_700_000_000) == new
     for line in (old or b"").decode().rpartition(BEGIN)[0].split("\n"):
         assert line.rstrip("\r") in text

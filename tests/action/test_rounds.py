@@ -120,7 +120,7 @@ def test_a_retry_lands_what_was_mended_and_closes_failure_issue_and_parent(  # n
     assert house.branches() == ["state"]
     memory = house.read(".github/Memory.md")
     assert memory is not None
-    assert memory.count(first.outputs["run"]) == 1
+    assert memory.count(f" {first.outputs['run']}") == 1
     reports = [one.body for one in parent.comments() if "kind=report-" in one.body]
     assert len(reports) == 3
 

@@ -7,51 +7,28 @@ steer an agent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
-from concertmaster.comments.round_report import commit_link, known_cost, read_clock
-from concertmaster.model import TaskState
-from concertmaster.report.summary import say_state
-from concertmaster.rounds.history import History, TaskHistory
-from concertmaster.text.display import count, duration
-from concertmaster.text.markdown import as_line
-from concertmaster.text.object_ids import is_object_id
+from concertmaster.comments import memory_v1
+from concertmaster.comments.memory_entry import make_entry, measure, read_entry
+from concertmaster.rounds.history import History
 
 BEGIN, END = "<!-- concertmaster:begin -->", "<!-- concertmaster:end -->"
 MOST_ENTRIES = 60
 MOST_BYTES = 100_000  # between the marks
 LARGEST_FILE = 1_000_000  # bytes
 
-_LARGEST_ENTRY = 20_000  # bytes
-_LONGEST_TEXT = 2000  # characters
 _PREFACE = "# Memory\n\nConcertmaster writes between the two marks; all else here is yours.\n\n"
-_STATES = "|".join(map(say_state, TaskState))
-_HEADING = re.compile(
-    r"### \d{4}-\d\d-\d\d ([A-Za-z0-9][A-Za-z0-9._-]{0,99})(?: \(#[1-9]\d{0,15}\))?", re.ASCII
-)
-_TASK = re.compile(rf"- (?:{_STATES})(?: #[1-9]\d{{0,15}})?(?: [0-9a-f]{{7}})?: (\S.*)", re.ASCII)
-_MORE = re.compile(r"- and \d{1,9} more tasks?", re.ASCII)
-_SUM = re.compile(
-    r"- \d{1,9} of \d{1,9} tasks? landed; agents worked [\dhms. ]{2,20}, "
-    r"(?:at unknown cost|for (?:at least )?\$\d{1,12}\.\d\d)",
-    re.ASCII,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _MemoryEntry:
-    """The entry of one run: a heading and the lines below it."""
+class _Entry:
+    """The lines of the entry of one run."""
 
     run: str
     lines: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        """Return the size in bytes, with the empty line behind the entry."""
-        return sum(map(_size, self.lines)) + 1
 
 
 def write_memory(old: bytes | None, history: History, *, at: int) -> bytes | None:
@@ -67,11 +44,19 @@ def write_memory(old: bytes | None, history: History, *, at: int) -> bytes | Non
         text = old.decode() if old else _PREFACE
     except UnicodeDecodeError:
         return None
-    new = _put(_write_entry(history, at=at), text).encode()
+    entry = _Entry(run=history.run, lines=make_entry(history, at=at).lines)
+    new = _put(entry, text).encode()
     return new if len(new) <= LARGEST_FILE else None
 
 
-def _put(entry: _MemoryEntry, text: str) -> str:
+def names_run(old: bytes, run: str) -> bool:
+    """Return whether the file has an entry of the run."""
+    lines = old.decode(errors="replace").split("\n")
+    first, last = _find_marks(lines) or (0, 0)
+    return any(one.run == run for one in _read_entries(lines[first + 1 : last], but=""))
+
+
+def _put(entry: _Entry, text: str) -> str:
     """Return the text with the entry as the first one of our section."""
     lines = _with_marks(text)
     first, last = _find_marks(lines) or (len(lines), len(lines))
@@ -106,7 +91,7 @@ def _find_marks(lines: Sequence[str]) -> tuple[int, int] | None:
     return pairs[-1] if pairs else None
 
 
-def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_MemoryEntry]:
+def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_Entry]:
     """Yield each run's first entry that we could have written, without that of the run `but`."""
     seen = {but}
     for entry in _split(line.removesuffix("\r") for line in lines):
@@ -115,73 +100,32 @@ def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_MemoryEntry]:
             yield entry
 
 
-def _split(lines: Iterable[str]) -> Iterator[_MemoryEntry]:
-    """Yield the entries in the lines; lines that we could not have written are dropped."""
-    entry: _MemoryEntry | None = None
+def _split(lines: Iterable[str]) -> Iterator[_Entry]:
+    """Yield the entries in the lines; lines that we could not have written are dropped.
+
+    The text below hidden data is made anew from it. An entry of version 1 is kept as it is.
+    """
+    entry: _Entry | None = None
     for line in lines:
-        heading = _HEADING.fullmatch(line)
-        if heading and entry:
+        told = read_entry(line)
+        run = told.run if told else memory_v1.read_heading(line)
+        if run and entry:
             yield entry
-        if heading:
-            entry = _MemoryEntry(run=heading[1], lines=(line,))
-        elif entry and _is_ours(line):
-            entry = _MemoryEntry(run=entry.run, lines=(*entry.lines, line))
+        if told:
+            yield _Entry(run=run, lines=told.lines)
+        if run:
+            entry = None if told else _Entry(run=run, lines=(line,))
+        elif entry and memory_v1.is_of_entry(line):
+            entry = replace(entry, lines=(*entry.lines, line))
     if entry:
         yield entry
 
 
-def _is_ours(line: str) -> bool:
-    """Return whether we could have written the line below a heading."""
-    task = _TASK.fullmatch(line)
-    if task:
-        return as_line(task[1], limit=_LONGEST_TEXT) == task[1]
-    return bool(_SUM.fullmatch(line) or _MORE.fullmatch(line))
-
-
-def _bound(entries: Iterable[_MemoryEntry]) -> Iterator[_MemoryEntry]:
+def _bound(entries: Iterable[_Entry]) -> Iterator[_Entry]:
     """Yield the first entries, at most MOST_ENTRIES and MOST_BYTES."""
     room = MOST_BYTES - 2
     for entry in islice(entries, MOST_ENTRIES):
-        room -= entry.size
+        room -= measure([*entry.lines, ""])
         if room < 0:
             return
         yield entry
-
-
-def _write_entry(history: History, *, at: int) -> _MemoryEntry:
-    parent = f" (#{history.parent})" if history.parent > 0 else ""
-    head = (f"### {read_clock(at):%Y-%m-%d} {history.run}{parent}", _sum(history))
-    tasks: list[str] = []
-    room = _LARGEST_ENTRY - sum(map(_size, head))
-    for one in history.tasks.values():
-        line = _write_task(one)
-        room -= _size(line)
-        if room < 0:
-            tasks.append(f"- and {count(len(history.tasks) - len(tasks), 'more task')}")
-            break
-        tasks.append(line)
-    return _MemoryEntry(run=history.run, lines=(*head, *tasks))
-
-
-def _write_task(one: TaskHistory) -> str:
-    pull = f" #{one.pull}" if one.pull > 0 else ""
-    commit = f" {commit_link(one.landed_as)}" if is_object_id(one.landed_as) else ""
-    title = as_line(one.title, limit=80) or as_line(one.task)
-    reason = as_line("" if one.is_done else one.reason, limit=160)
-    text = as_line(f"{title}; {reason}" if reason else title, limit=_LONGEST_TEXT)
-    return f"- {say_state(one.state)}{pull}{commit}: {text}"
-
-
-def _sum(history: History) -> str:
-    tasks = history.tasks.values()
-    landed = sum(one.state is TaskState.LANDED for one in tasks)
-    worked = duration(sum(one.seconds for one in tasks))
-    return (
-        f"- {landed} of {count(len(tasks), 'task')} landed; agents worked {worked}, "
-        f"{known_cost(tasks)}"
-    )
-
-
-def _size(line: str) -> int:
-    """Return the size of the line in bytes, with a Windows line break."""
-    return len(line.encode()) + 2

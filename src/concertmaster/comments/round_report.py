@@ -184,11 +184,14 @@ def commit_link(commit: str) -> str:
 def known_cost(tasks: Iterable[TaskHistory]) -> str:
     """Return in words what the agents of these tasks reported as their cost."""
     worked = [one.usage for one in tasks if one.attempts]
-    told = cost(sum(worked, start=Usage()))
-    if not told:
-        return "at unknown cost"
     is_whole = all(usage.cost_usd is not None for usage in worked)
-    return f"for {'' if is_whole else 'at least '}{told}"
+    return say_cost(sum(worked, start=Usage()), is_whole=is_whole)
+
+
+def say_cost(usage: Usage, *, is_whole: bool) -> str:
+    """Return the cost in words; `is_whole` says whether all agents reported theirs."""
+    told = cost(usage)
+    return f"for {'' if is_whole else 'at least '}{told}" if told else "at unknown cost"
 
 
 def describe_result(one: TaskHistory) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from concertmaster.errors import EnvironmentFault
 from concertmaster.events import Event
 from concertmaster.files.atomic import write_atomically
 
-_CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"\}$')
+_CHECKSUM = b',"checksum":"'  # 8 hexadecimal digits and the end of the line follow
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -87,7 +86,7 @@ class Journal:
 
 def _seal(line: bytes) -> bytes:
     """Return the line with a checksum as its last field."""
-    return line[:-2] + b',"checksum":"%08x"}\n' % zlib.crc32(line[:-1])
+    return line[:-2] + _CHECKSUM + b'%08x"}\n' % zlib.crc32(line[:-1])
 
 
 def _unseal(line: bytes) -> bytes:
@@ -95,11 +94,11 @@ def _unseal(line: bytes) -> bytes:
 
     Lines of earlier versions have none.
     """
-    found = _CHECKSUM.search(line)
-    if found is None:
+    start, mark, _ = line.rpartition(_CHECKSUM)
+    whole = start + b"}"
+    if not mark:
         return line
-    whole = line[: found.start()] + b"}"
-    if zlib.crc32(whole) != int(found[1], 16):
+    if line + b"\n" != _seal(whole + b"\n"):
         raise ValueError("its checksum does not fit")
     return whole
 

@@ -80,7 +80,7 @@ def push_memory(context: FinalizeContext, history: History) -> tuple[str, ...]:
 def _names_run(context: FinalizeContext, commit: str, run: str) -> bool:
     """Return whether Memory.md of the commit has an entry of the run."""
     old = context.objects.git.ask("cat-file", "blob", f"{commit}:{PATH}")
-    return old.code == 0 and f" {run} (".encode() in old.out
+    return old.code == 0 and memory_file.names_run(old.out, run)
 
 
 def propose_memory(context: FinalizeContext, history: History) -> tuple[History, tuple[str, ...]]:
