@@ -28,9 +28,9 @@ READ_BY = {
         git.command git.commit_message git.line_counts git.merge_conflict git.remote_errors
         git.remotes git.repository landing.target_branch rounds.bundles""",
     "names and ids, also of branches, folders and jobs": """
-        action.workflow_commands comments.plan_data github.event rounds.state_branch
-        rounds.validation text.object_ids watch.read_status worktrees.owner worktrees.strays
-        worktrees.variables worktrees.worktree""",
+        action.workflow_commands comments.plan_data github.event github.models
+        rounds.state_branch rounds.validation text.object_ids watch.read_status worktrees.owner
+        worktrees.strays worktrees.variables worktrees.worktree""",
 }
 # Ours, and the reason.
 OURS = {

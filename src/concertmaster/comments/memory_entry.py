@@ -180,16 +180,19 @@ def read_entry(line: str) -> MemoryEntry | None:
                 is_whole=is_whole,
                 tasks=tuple(one for one in tasks if one),
             )
-    return None
+        case _:
+            return None
 
 
 def _read_task(row: object) -> MemoryTask | None:
     match row:
-        case [str(state), pull, str(commit), str(text)]:
+        case [str(state), int(pull), str(commit), str(text)]:
             is_ours = state in [*TaskState] and _are(int, [pull]) and _is_short_id(commit)
             if is_ours and text and as_line(text, limit=_LONGEST_TEXT) == text:
                 return MemoryTask(state=TaskState(state), pull=pull, commit=commit, text=text)
-    return None
+            return None
+        case _:
+            return None
 
 
 def _are(kind: type[float], values: Iterable[Any]) -> bool:
