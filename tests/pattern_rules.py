@@ -20,7 +20,8 @@ READ_BY = {
     "files, paths and changes of the repository": """
         git.conversion insight.closeness insight.definitions insight.tree_view
         landing.file_sections landing.join_appends landing.named_files landing.path_classes
-        landing.path_portability planning.detect_commands text.globs""",
+        landing.path_portability planning.detect_commands text.globs worktrees.git_folder
+        worktrees.ignored_files""",
     "output of agents and of checks": """
         agents.aider agents.answers agents.codex agents.error_patterns agents.gemini
         agents.json_events agents.prices cli.doctor_agents planning.missing_parts text.redaction""",
@@ -45,6 +46,7 @@ OURS = {
 def regular_expressions_read_what_others_wrote(modules: Modules) -> list[str]:
     listed = {*OURS, *(name for names in READ_BY.values() for name in names.split())}
     using = {name for name, tree in modules.items() if "re" in imported_libraries(tree)}
-    return [f"{name} has regular expressions; what do they read?" for name in using - listed] + [
-        f"{name} is listed and has none" for name in (listed & modules.keys()) - using
-    ]
+    return [
+        f"{name} has regular expressions: say in READ_BY of tests/pattern_rules.py what they read"
+        for name in using - listed
+    ] + [f"{name} is listed and has none" for name in (listed & modules.keys()) - using]
