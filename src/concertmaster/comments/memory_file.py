@@ -24,7 +24,7 @@ _PREFACE = "# Memory\n\nConcertmaster writes between the two marks; all else her
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _KeptEntry:
     """The lines of the entry of one run."""
 
     run: str
@@ -44,7 +44,7 @@ def write_memory(old: bytes | None, history: History, *, at: int) -> bytes | Non
         text = old.decode() if old else _PREFACE
     except UnicodeDecodeError:
         return None
-    entry = _Entry(run=history.run, lines=make_entry(history, at=at).lines)
+    entry = _KeptEntry(run=history.run, lines=make_entry(history, at=at).lines)
     new = _put(entry, text).encode()
     return new if len(new) <= LARGEST_FILE else None
 
@@ -56,7 +56,7 @@ def names_run(old: bytes, run: str) -> bool:
     return any(one.run == run for one in _read_entries(lines[first + 1 : last], but=""))
 
 
-def _put(entry: _Entry, text: str) -> str:
+def _put(entry: _KeptEntry, text: str) -> str:
     """Return the text with the entry as the first one of our section."""
     lines = _with_marks(text)
     first, last = _find_marks(lines) or (len(lines), len(lines))
@@ -91,7 +91,7 @@ def _find_marks(lines: Sequence[str]) -> tuple[int, int] | None:
     return pairs[-1] if pairs else None
 
 
-def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_Entry]:
+def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_KeptEntry]:
     """Yield each run's first entry that we could have written, without that of the run `but`."""
     seen = {but}
     for entry in _split(line.removesuffix("\r") for line in lines):
@@ -100,28 +100,28 @@ def _read_entries(lines: Iterable[str], *, but: str) -> Iterator[_Entry]:
             yield entry
 
 
-def _split(lines: Iterable[str]) -> Iterator[_Entry]:
+def _split(lines: Iterable[str]) -> Iterator[_KeptEntry]:
     """Yield the entries in the lines; lines that we could not have written are dropped.
 
     The text below hidden data is made anew from it. An entry of version 1 is kept as it is.
     """
-    entry: _Entry | None = None
+    entry: _KeptEntry | None = None
     for line in lines:
         told = read_entry(line)
         run = told.run if told else memory_v1.read_heading(line)
         if run and entry:
             yield entry
         if told:
-            yield _Entry(run=run, lines=told.lines)
+            yield _KeptEntry(run=run, lines=told.lines)
         if run:
-            entry = None if told else _Entry(run=run, lines=(line,))
+            entry = None if told else _KeptEntry(run=run, lines=(line,))
         elif entry and memory_v1.is_of_entry(line):
             entry = replace(entry, lines=(*entry.lines, line))
     if entry:
         yield entry
 
 
-def _bound(entries: Iterable[_Entry]) -> Iterator[_Entry]:
+def _bound(entries: Iterable[_KeptEntry]) -> Iterator[_KeptEntry]:
     """Yield the first entries, at most MOST_ENTRIES and MOST_BYTES."""
     room = MOST_BYTES - 2
     for entry in islice(entries, MOST_ENTRIES):
