@@ -167,7 +167,7 @@ def perform(
 
 @needs_root
 def test_a_hostile_agent_gets_nothing_and_the_honest_ones_land(scene: Scene) -> None:
-    daemon = f"(setsid sh -c 'sleep 2; echo late > late.txt; touch {scene.folder}/late' &)"
+    daemon = f"(setsid sh -c 'sleep 600; echo late > late.txt; touch {scene.folder}/late' &)"
     (scene.temporary / "concertmaster" / "artifacts").mkdir()
     script = attack({"nothing-at-all": "true", **attacks(scene)})
     hostile = f"( {script} ) > loot.txt; {daemon}\nid -u > id.txt; chmod 0 loot.txt"
