@@ -69,11 +69,7 @@ def likeliest(seen: Foresight) -> str:
 
 
 def clone(project: Project, folder: Path, *options: str) -> Path:
-    project.git("config", "uploadpack.allowFilter", "true")
-    project.git(
-        "clone", "--quiet", "--no-checkout", *options, f"file://{project.root}", folder.name
-    )
-    shutil.move(project.root / folder.name, folder)
+    project.git("clone", "--quiet", *options, f"file://{project.root}", str(folder))
     return folder
 
 
