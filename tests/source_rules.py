@@ -73,6 +73,7 @@ SHELL = frozenset(
     cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
     cli.report cli.resume cli.run cli.run_task cli.split cli.status cli.watch
     clock
+    engine.agent_probe engine.login_check
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.budget_check
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.local_run engine.logs engine.phase_failure engine.phase_runner engine.reading_tree

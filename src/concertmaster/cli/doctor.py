@@ -35,11 +35,22 @@ def examine_machine(
     """
     return (
         *_look_at_repository(path),
-        *look_at_agents(environment),
+        *look_at_agents(
+            environment, place=path if path.is_dir() else Path.home(), models=_models(path)
+        ),
         _look_at_guard(environment),
         *_look_at_place(path, cache),
         *(_look_at_commands(path) if tries else ()),
     )
+
+
+def _models(path: Path) -> dict[str, str]:
+    """Return the model that the settings choose, by the agent that they choose."""
+    try:
+        settings = _open(Repository.open(path)).settings
+    except Error:  # told by other findings
+        return {}
+    return {settings.agent: settings.agent_model}
 
 
 def _look_at_repository(path: Path) -> Iterator[DoctorFinding]:

@@ -10,6 +10,7 @@ import click
 from concertmaster.cli.finish import run_home, run_plan
 from concertmaster.cli.options import planning_options, read_request
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.login_check import check_logins
 from concertmaster.planning.build_plan import make_plan
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
@@ -29,7 +30,15 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
         return 0
     with Guard() as guard:
         planned = make_plan(read_request(given))
-        _, notes = runs.prepare_agents(planned.plan, run_home(), guard)
+        home = run_home()
+        agents, notes = runs.prepare_agents(planned.plan, home, guard)
+        check_logins(
+            agents,
+            environment=home.environment,
+            names=frozenset(planned.plan.settings.agent_environment),
+            place=planned.repository.root,
+            guard=guard,
+        )
         planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         if not json:
             console.show_plan(planned.plan)

@@ -1,0 +1,91 @@
+"""A run does not begin with an agent that says that it is not logged in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from concertmaster.agents.registry import find_agent
+from concertmaster.engine.login_check import check_logins
+from concertmaster.errors import EnvironmentFault
+from concertmaster.sandbox.supervisor import Guard
+from tests.commandline import concertmaster
+from tests.conftest import Project
+
+CLAUDE_OUT = """echo '{"loggedIn": false}'; exit 1"""
+CODEX_OUT = "echo Not logged in >&2; exit 1"
+PROGRAM = """#!/bin/sh
+case "$1 $2" in
+  "auth status"|"login status") STATE ;;
+esac
+exit 0
+"""
+
+
+def write_program(folder: Path, name: str, state: str) -> Path:
+    program = folder / name
+    program.write_text(PROGRAM.replace("STATE", state))
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "given", "refused"),
+    [
+        ("claude", CLAUDE_OUT, {}, "claude auth login"),
+        ("claude", CLAUDE_OUT, {"ANTHROPIC_API_KEY": "k"}, ""),
+        ("claude", CLAUDE_OUT, {"CLAUDE_CODE_USE_BEDROCK": "1"}, ""),
+        ("claude", """test -n "$OF_USER" || { echo '"loggedIn": false'; exit 1; }""", {}, ""),
+        ("claude", "exit 0", {}, ""),
+        ("claude", "echo error: unknown command auth; exit 1", {}, ""),
+        ("codex", CODEX_OUT, {}, "codex login"),
+        ("codex", CODEX_OUT, {"OPENAI_API_KEY": "k"}, ""),
+        ("codex", CODEX_OUT, {"CODEX_HOME": "/HOME/providers"}, ""),
+        ("gemini", "exit 1", {}, ""),
+    ],
+)
+def test_only_an_agent_that_is_known_to_be_logged_out_is_refused(
+    tmp_path: Path, name: str, state: str, given: dict[str, str], refused: str
+) -> None:
+    write_program(tmp_path, name, state)
+    (tmp_path / "providers").mkdir()
+    (tmp_path / "providers" / "config.toml").write_text('model_provider = "mine"\n')
+    path = f"{tmp_path}:/usr/bin:/bin"
+    own = {key: value.replace("/HOME", str(tmp_path)) for key, value in given.items()}
+    environment = {"PATH": path, "HOME": str(tmp_path), "OF_USER": "1", **own}
+    told = ""
+
+    with Guard() as guard:
+        try:
+            check_logins(
+                {name: find_agent(name, command="", path=path)},
+                environment=environment,
+                names=frozenset({"OF_USER"}),
+                place=tmp_path,
+                guard=guard,
+            )
+        except EnvironmentFault as error:
+            told = error.next_step
+
+    assert bool(told) == bool(refused)
+    assert refused in told
+
+
+def test_a_run_that_cannot_start_makes_nothing(project: Project, tmp_path: Path) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    write_program(bin_folder, "claude", CLAUDE_OUT)
+    project.commit("Prompt", {"prompts/a.md": "# A\n", "concertmaster.yml": "check: 'true'\n"})
+
+    done = concertmaster(
+        *("run", "prompts/a.md", "--agent", "claude"),
+        cwd=project.root,
+        env={"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(tmp_path)},
+    )
+
+    assert done.code == EnvironmentFault.exit_code
+    assert "the agent claude is not logged in" in done.err
+    assert "`claude auth login`" in done.err
+    assert not (project.root / ".git" / "concertmaster").exists()
+    assert project.git("for-each-ref", "refs/concertmaster") == ""
