@@ -106,7 +106,7 @@ def test_each_agent_goes_through_all_phases_of_two_tasks_at_once(
     record_property(CELL, ("two tasks at once", agent.name, f"{result.met} at once"))
     record_property(CELL, ("resume of a session", agent.name, _resumes(agent, result)))
     check(result, Outcome(state="landed", attempt="succeeded", most_starts=11))
-    assert {turn.phase for turn in result.turns} >= {"research", "implement", "review", "mend"}
+    assert {turn.phase for turn in result.turns} >= {"research", "implement", "review"}
     assert result.met == len(tasks)
     assert _remembers(result) == agent.has_sessions
 
@@ -114,7 +114,7 @@ def test_each_agent_goes_through_all_phases_of_two_tasks_at_once(
 def _remembers(result: Result) -> bool:
     """Return whether the agent that mends still knows what it was told before."""
     mends = [turn for turn in result.turns if turn.phase == "mend"]
-    return all(PHASES["implement"] in turn.history for turn in mends)
+    return bool(mends) and all(PHASES["implement"] in turn.history for turn in mends)
 
 
 def _resumes(agent: RealAgent, result: Result) -> str:

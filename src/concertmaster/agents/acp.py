@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,7 +125,7 @@ class AcpReader(EventReader):
         self.session = session if self._can_load else ""
         if not session:
             self.error = "it opened no session"
-        elif self.model and self.model not in _models_in(result):
+        elif self.model and self.model not in acp_bridge.offers(result, "model")[1]:
             self.error = f"the model {self.model} does not exist for this agent"
 
     def _forget_words(self) -> None:
@@ -178,16 +178,3 @@ def _describe_error(error: dict[str, Any]) -> str:
         return f"not logged in: {words}"
     is_status = isinstance(code, int) and 500 <= code < 600
     return f"{code}: {words}" if is_status else words + describe_status(code)
-
-
-def _models_in(opened: dict[str, Any]) -> Sequence[object]:
-    """Return the models that the session offers."""
-    option = acp_bridge.find_object(opened.get("configOptions"), "category", "model")
-    older = object_in(opened, "models").get("availableModels")
-    listed = [*_objects(option.get("options")), *_objects(older)]
-    return [one.get("value") or one.get("modelId") for one in listed]
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    found = value if isinstance(value, list) else []
-    return [one for one in found if isinstance(one, dict)]

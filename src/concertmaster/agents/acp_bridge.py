@@ -56,9 +56,8 @@ class Bridge:
             self._session = str((opened or {}).get("sessionId") or "")
         if opened is None or not self._session:
             return False
-        if self._reads_only:
-            self._choose(MODE, opened, READING_MODES)
-        return not model or self._choose(MODEL, opened, (model,))
+        self._choose(MODE, opened, choose_mode(opened, reads_only=self._reads_only))
+        return not model or self._choose(MODEL, opened, model)
 
     def ask(self, text: str) -> bool:
         """Put the prompt; return whether the agent answered it."""
@@ -73,21 +72,18 @@ class Bridge:
         if self._session:
             self._send({"method": "session/cancel", "params": {"sessionId": self._session}})
 
-    def _choose(self, number: int, opened: dict[str, Any], wanted: Sequence[str]) -> bool:
-        """Choose the first that the session offers, by an option or by its older method."""
+    def _choose(self, number: int, opened: dict[str, Any], value: str) -> bool:
+        """Choose the mode or model if the session offers it, by an option or an older method."""
         name = "model" if number == MODEL else "mode"
-        option = find_object(opened.get("configOptions"), "category", name)
-        older = _object(opened.get(f"{name}s")).get(f"available{name.title()}s")
-        key = "modelId" if number == MODEL else "id"
-        for value in wanted:
-            given: dict[str, Any] = {"sessionId": self._session}
-            if find_object(option.get("options"), "value", value):
-                given |= {"configId": option.get("id"), "value": value}
-                return self._request(number, "session/set_config_option", given) is not None
-            if find_object(older, key, value):
-                given |= {f"{name}Id": value}
-                return self._request(number, f"session/set_{name}", given) is not None
-        return False
+        option, values, _ = offers(opened, name)
+        if value not in values:
+            return False
+        session = {"sessionId": self._session}
+        if not option:
+            chosen = {**session, f"{name}Id": value}
+            return self._request(number, f"session/set_{name}", chosen) is not None
+        chosen = {**session, "configId": option, "value": value}
+        return self._request(number, "session/set_config_option", chosen) is not None
 
     def _request(self, number: int, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """Return the result, None where the request failed or the agent has ended."""
@@ -133,6 +129,32 @@ class Bridge:
         with self._lock, suppress(OSError):  # where it has ended, the next read tells it
             while rest:
                 rest = rest[os.write(self._agent.stdin.fileno(), rest) :]
+
+
+def offers(opened: dict[str, Any], name: str) -> tuple[str, list[str], str]:
+    """Return the option for the mode or model of a session, its values and the current one.
+
+    The option is "" where the session offers them in the older way.
+    """
+    option = find_object(opened.get("configOptions"), "category", name)
+    if option:
+        values = _texts(option.get("options"), "value")
+        return str(option.get("id")), values, str(option.get("currentValue"))
+    older, title = _object(opened.get(f"{name}s")), name.title()
+    values = _texts(older.get(f"available{title}s"), "modelId" if name == "model" else "id")
+    return "", values, str(older.get(f"current{title}Id"))
+
+
+def choose_mode(opened: dict[str, Any], *, reads_only: bool) -> str:
+    """Return the mode to choose for the phase, "" if the session can stay as it is.
+
+    A loaded session may still be in the mode of a phase that read.
+    """
+    _, values, current = offers(opened, "mode")
+    if reads_only:
+        return next((mode for mode in READING_MODES if mode in values), "")
+    others = [mode for mode in values if mode not in READING_MODES]
+    return others[0] if others and current in READING_MODES else ""
 
 
 def choose_option(options: object, *, may: bool) -> dict[str, str]:
@@ -187,6 +209,12 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _texts(listed: object, key: str) -> list[str]:
+    """Return the strings under this key of the objects in the list."""
+    found = [_object(one).get(key) for one in listed] if isinstance(listed, list) else []
+    return [one for one in found if isinstance(one, str)]
 
 
 def find_object(listed: object, key: str, value: str) -> dict[str, Any]:

@@ -33,11 +33,13 @@ TRANSIENT_WAITS_SECONDS = (2.0, 20.0)
 class AgentQuestion:
     """A question to an agent.
 
-    `is_fresh` asks in a session of its own; `reads_only` forbids changes; `schema` is that of the
-    JSON answer, for agents that support one.
+    `anew` is its text where the session to go on with is gone, "" for the same text. `is_fresh`
+    asks in a session of its own; `reads_only` forbids changes; `schema` is that of the JSON answer,
+    for agents that support one.
     """
 
     text: str
+    anew: str = ""
     is_fresh: bool = False
     reads_only: bool = False
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -113,7 +115,7 @@ class AgentSession:
         while True:
             report, ended = self._ask_once(question, session=session)
             if report.session_missing and session:
-                session = ""
+                session, question = "", replace(question, text=question.anew or question.text)
             elif report.transient and (seconds := next(waits, None)) is not None:
                 session = report.session or session
                 self._wait(seconds, report.reason)

@@ -221,16 +221,16 @@ class PhaseRunner:
         """Return the whole task, or in a session that goes on only the failure to fix."""
         command, evidence = place.command, place.command.evidence
         is_mending = place.began_at != command.base and evidence != ""
-        if is_mending and command.session:
-            return AgentQuestion(text=talk.say("mend", evidence=evidence))
         told = f"\n{_EARLIER}\n\n{evidence}\n" if evidence else ""
         if is_mending:
             told = f"\n{_SO_FAR}\n\n{evidence}\n"
         findings = f"\nThe plan you made:\n\n{command.findings}\n" if command.findings else ""
-        text = talk.say(
+        whole = talk.say(
             "implement", evidence=told, findings=findings, neighbours=self._tell(command)
         )
-        return AgentQuestion(text=text)
+        if is_mending and command.session:
+            return AgentQuestion(text=talk.say("mend", evidence=evidence), anew=whole)
+        return AgentQuestion(text=whole)
 
     def _tell(self, command: RunPhase) -> str:
         note = describe_neighbours(self.context.plan, command.task)

@@ -131,3 +131,15 @@ def test_an_agent_that_falls_silent_before_its_last_event_has_failed(
     assert "the agent failed" in task["reason"]
     assert [one["outcome"] for one in task["attempts"]] == ["failed", "failed"]
     assert project.git("show", f"{task['branch']}:answer.txt") == "right"
+
+
+def test_work_is_mended_in_a_new_session_where_the_old_one_is_gone(
+    project: Project, tmp_path: Path
+) -> None:
+    forgets = 'rm -r "$HOME/.scripted-claude"'
+    works = "if test -e begun; then echo right > answer.txt; else touch begun; fi"
+    script = f"{forgets}; test -e begun || echo wrong > answer.txt; {works}"
+
+    task = run(project, "claude", tmp_path / "home", script, phases="lean")
+
+    assert (task["state"], len(task["attempts"])) == ("landed", 1)

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from concertmaster.agents import acp_bridge
 from concertmaster.agents.acp import Acp, AcpReader
-from concertmaster.agents.acp_bridge import choose_option
+from concertmaster.agents.acp_bridge import choose_mode, choose_option
 from concertmaster.agents.gemini import Gemini
 from concertmaster.agents.opencode import Opencode
 from concertmaster.agents.protocol import AgentRequest
@@ -95,6 +95,28 @@ def test_permission_is_given_for_once_if_that_is_offered(
     options: object, may: bool, chosen: str
 ) -> None:
     assert choose_option(options, may=may).get("optionId", "") == chosen
+
+
+NEW = {"options": [{"value": "build"}, {"value": "plan"}], "id": "m", "category": "mode"}
+OLD = {"availableModes": [{"id": "default"}, {"id": "plan"}, {"id": "read-only"}]}
+
+
+@pytest.mark.parametrize(
+    ("opened", "reads_only", "mode"),
+    [
+        ({"configOptions": [{**NEW, "currentValue": "build"}]}, True, "plan"),
+        ({"configOptions": [{**NEW, "currentValue": "build"}]}, False, ""),
+        ({"configOptions": [{**NEW, "currentValue": "plan"}]}, False, "build"),
+        ({"modes": {**OLD, "currentModeId": "default"}}, True, "read-only"),
+        ({"modes": {**OLD, "currentModeId": "read-only"}}, False, "default"),
+        ({"modes": {**OLD, "currentModeId": "default"}}, False, ""),
+        ({"modes": ["nonsense"], "configOptions": 7}, True, ""),
+    ],
+)
+def test_a_phase_chooses_a_mode_and_leaves_that_of_an_earlier_phase(
+    opened: dict[str, object], reads_only: bool, mode: str
+) -> None:
+    assert choose_mode(opened, reads_only=reads_only) == mode
 
 
 @given(lines=lines_of_messages(["agent_message_chunk", "tool_call", "tool_call_update"]))
