@@ -12,6 +12,7 @@ from concertmaster.agents.registry import KNOWN
 from concertmaster.cli.doctor_agents import look_at_agents
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "agents.md"
+README = DOCUMENT.parents[1] / "README.md"
 PROGRAM = """#!/bin/sh
 case "$1 ${2-}" in
   "--version "*) echo "VERSION (an agent)" ;;
@@ -54,9 +55,10 @@ def test_an_agent_is_told_with_its_version_its_login_and_its_model(
     assert bool(one.next_step) != one.is_fine
 
 
-def test_what_is_known_is_what_the_page_says() -> None:
+def test_what_is_known_is_what_the_documents_say() -> None:
     assert {*FACTS} == {*KNOWN} - {"acp", "command"}
     rows = DOCUMENT.read_text("utf-8").splitlines()
     for name, facts in FACTS.items():
         row = next(row for row in rows if row.startswith(f"| `{name}` |"))
         assert ", ".join(facts.tried) in row
+        assert f"{name} {facts.tried[-1]}" in README.read_text("utf-8")
