@@ -56,6 +56,7 @@ _SESSION_MISSING = re.compile(
     r"|no previous sessions found|--list-sessions to see available",
     re.IGNORECASE,
 )
+_LOGGED_OUT = re.compile(r'"loggedIn": ?false|^Not logged in', re.MULTILINE)
 _SANDBOX_REFUSED = re.compile(r"^bwrap: |\bSandbox\(Landlock", re.MULTILINE)
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -123,6 +124,11 @@ def tells_permanent(text: str) -> bool:
 def tells_refused_sandbox(text: str) -> bool:
     """Return whether the text reports that the machine refuses a sandbox."""
     return bool(_SANDBOX_REFUSED.search(text))
+
+
+def tells_logged_out(text: str) -> bool:
+    """Return whether a program says that it is not logged in, when it was asked for its state."""
+    return bool(_LOGGED_OUT.search(text))
 
 
 def tells_missing_session(text: str) -> bool:

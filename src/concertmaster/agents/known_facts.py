@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,7 +24,6 @@ class AgentFacts:
 
 _OPENAI = ("OPENAI_API_KEY",)
 _PROVIDERS = ("ANTHROPIC_API_KEY", *_OPENAI, "GEMINI_API_KEY", "OPENROUTER_API_KEY")
-_LOGGED_OUT = re.compile(r'"loggedIn": ?false|^Not logged in', re.MULTILINE)
 FACTS: Mapping[str, AgentFacts] = {
     "claude": AgentFacts(
         tried=("2.1.330", "2.1.332"),
@@ -63,8 +61,3 @@ FACTS: Mapping[str, AgentFacts] = {
     ),
     "pi": AgentFacts(tried=("1.6.0",), keys=_PROVIDERS),
 }
-
-
-def tells_logged_out(text: str) -> bool:
-    """Return whether a program says that it is not logged in, when it was asked for its state."""
-    return bool(_LOGGED_OUT.search(text))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.agents.clouds import cloud_variables
-from concertmaster.agents.known_facts import AgentFacts, tells_logged_out
+from concertmaster.agents.error_patterns import tells_logged_out
+from concertmaster.agents.known_facts import AgentFacts
 from concertmaster.agents.protocol import Agent
 from concertmaster.engine.logs import read_last
 from concertmaster.sandbox.environment import allowed_environment
