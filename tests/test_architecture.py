@@ -192,6 +192,21 @@ def test_the_source_is_there_to_be_judged() -> None:
     assert {"__init__", "run.state", "errors"} <= read_source().keys()
 
 
+def test_no_file_holds_the_markers_of_a_conflict() -> None:
+    root = TESTS.parent
+    folders = ("src", "docs", "schemas", "image", "host", ".github")
+    files = [*root.glob("*.*"), *(file for name in folders for file in (root / name).rglob("*.*"))]
+    texts = {file: file.read_bytes() for file in files if file.is_file() and file.suffix != ".pyc"}
+    marked = {
+        str(file.relative_to(root))
+        for file, text in texts.items()
+        for line in text.splitlines()
+        if line.startswith((b"<<<<<<< ", b">>>>>>> "))
+    }
+    assert TESTS.parent / "src/concertmaster/templates/report.html" in texts
+    assert not marked
+
+
 def test_no_test_module_is_long() -> None:
     lengths = {file: len(file.read_text().splitlines()) for file in TESTS.rglob("*.py")}
     long = {

@@ -13,6 +13,8 @@ from concertmaster.report.task_material import ChangedFile, TaskMaterial
 from tests import journals
 from tests.journals import HOSTILE, START, make_plan, make_task
 
+PAGE_BYTES_PER_TASK = 1000
+
 
 class Page(HTMLParser):
     """The elements and the text of a page."""
@@ -161,6 +163,34 @@ def test_the_row_of_a_task_holds_its_prompt_its_change_and_its_log() -> None:
     folded = [one for one in page.find("details") if one.get("class") == "more"]
     assert len(folded) == 3
     assert all("open" not in one for one in folded)
+
+
+def test_a_few_changed_files_without_a_text_take_one_line() -> None:
+    report = journals.tell_story(make_plan(), journals.one_lands_two_breaks_the_check())[1]
+    files = tuple(ChangedFile(path=f"src/{n}.py", added=n, removed=1) for n in range(4))
+    few, many = (
+        Page(render_report(report, {"one": TaskMaterial(changed=changed)}))
+        for changed in (files[:2], files)
+    )
+
+    assert "Changed: src/0.py +0 -1, src/1.py +1 -1\n" in few.text
+    assert "Changed files (4)" in many.text
+
+
+def test_a_task_without_costs_takes_less_than_a_kilobyte() -> None:
+    def measure(count: int) -> int:
+        names = [f"task{number:04}-0a42" for number in range(count)]
+        events: list[Event] = [*journals.begin()]
+        for name in names:
+            done = journals.succeed(name, at=2)
+            phases = [one for one in done if isinstance(one, PhaseFinished)]
+            events += [replace(one, session="", usage=Usage()) for one in phases]
+        plan = make_plan(tasks=[make_task(name) for name in names])
+        report = replace(journals.tell_story(plan, events)[1], next_steps=())
+        changed = (ChangedFile(path="src/module/file.py", added=10, removed=2),)
+        return len(render_report(report, dict.fromkeys(names, TaskMaterial(changed=changed))))
+
+    assert (measure(60) - measure(10)) / 50 < PAGE_BYTES_PER_TASK
 
 
 def test_nothing_runs_and_nothing_is_loaded(page: Page) -> None:
