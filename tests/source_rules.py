@@ -71,12 +71,13 @@ SHELL = frozenset(
     cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
     cli.doctor_agents cli.execute cli.finish cli.improve cli.init cli.land cli.listed_prompts
     cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
-    cli.report cli.resume cli.run cli.run_task cli.split cli.status cli.watch
+    cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
     clock
     engine.agent_probe engine.login_check
     engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.budget_check
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.local_run engine.logs engine.phase_failure engine.phase_runner engine.reading_tree
+    engine.earlier_work
     engine.recorded_run engine.repair engine.resource_monitor engine.reviewer engine.run_context
     engine.signals engine.task_material engine.trial engine.merged_result engine.repairer
     files.add_files files.atomic files.run_folder files.untrusted
@@ -89,7 +90,7 @@ SHELL = frozenset(
     insight.repository_reader
     landing.change_limits landing.merges landing.target_branch
     planning.build_plan planning.checkout planning.first_prompt planning.past_runs
-    planning.prose_order planning.run_settings
+    planning.prose_order planning.recalled_options planning.run_settings
     prompts.files
     report.html
     retry

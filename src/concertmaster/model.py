@@ -114,6 +114,7 @@ class Task:
     phases: tuple[Phase, ...] = ()
     evidence: str = ""  # the reason it did not land in an earlier round
     branch: str = ""  # the user's branch that holds the work, if no agent does it
+    earlier: Repair | None = None  # the result of an earlier run that this one goes on from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

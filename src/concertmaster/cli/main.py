@@ -14,7 +14,7 @@ from concertmaster.terminal.console import Console
 
 NAMES = (
     "action cancel clean completion demo diff doctor execute improve init land logs new open plan "
-    "repair report resume run split status watch"
+    "repair report resume retry run split status watch"
 ).split()
 
 

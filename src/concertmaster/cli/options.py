@@ -90,11 +90,12 @@ def _complete_runs(
 
 
 run_argument = click.argument("run", required=False, default="", shell_complete=_complete_runs)
+setting_options = _with(*map(_declare, settings_of(Place.OPTION).values()))
 planning_options = _with(
     click.argument("prompts", nargs=-1, type=click.Path(path_type=Path, readable=False)),
     repo_option,
     click.option("--base", default="", metavar="REF", help="Where tasks start (default: target)."),
-    *map(_declare, settings_of(Place.OPTION).values()),
+    setting_options,
     click.option("--all-prompts", is_flag=True, help="Take all *.md files of listed directories."),
     json_option,
 )

@@ -14,6 +14,7 @@ from concertmaster.events import RunResumed
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.report.outcome import can_go_on
+from concertmaster.report.summary import count_states
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
 
@@ -25,17 +26,23 @@ from concertmaster.terminal.console import Console
 @json_option
 @click.pass_obj
 def resume(console: Console, /, run: str, repo: Path, budget: float | None, json: bool) -> int:
-    """Go on with a run that crashed or was stopped."""
+    """Go on with a run that crashed or was stopped.
+
+    Without a name that is the newest run, and never an older one.
+    """
     repository = Repository.open(repo)
-    folder = runs.find_open_run(repository, run)
+    folder = runs.find_run(repository, run)
     found = read_run(folder)  # raises before anything changes if the run cannot be read
     # A process that was killed at the end may have left worktrees, which a resume removes.
     ended_well = run_folder.read_owner(folder) is None
     if ended_well and not can_go_on(found.state):
         console.note(f"run {folder.name} has ended; there is nothing to resume")
+        # A run that its user has forgotten could do work that is out of date.
+        older = runs.find_open_run(repository, run)
+        if older != folder:
+            console.note(f"an older run can go on: concertmaster resume {older.name}")
         return finish(console, found, repository=repository)
-    if not run:
-        console.note(f"resuming run {folder.name}, the newest that can go on")
+    console.note(f"resuming run {folder.name}: {count_states(found.state.tasks.counts)}")
     with Guard() as guard, console.progress() as progress:
         ended = runs.resume_run(
             runs.LocalRun(repository=repository, folder=folder),

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
@@ -14,6 +14,7 @@ from concertmaster.insight.foresight import foresee
 from concertmaster.model import LandingMode, Plan, Prompt
 from concertmaster.planning import planner
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
+from concertmaster.planning.earlier_tries import EarlierTry, add_changed_paths
 from concertmaster.planning.estimates import Sample, learn_samples
 from concertmaster.planning.past_runs import read_past
 from concertmaster.planning.planner import Candidate, Experience, SoftOrder
@@ -24,6 +25,22 @@ from concertmaster.prompts.files import PromptFile, read_prompts
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.sandbox import host
 from concertmaster.settings.process import count_cores, find_index_cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastWork:
+    """What earlier runs tell: what tasks took, what was tried, and what is done.
+
+    `samples` with impossible numbers are ignored. `tries` and `done` are by task id; `done` says
+    why there is nothing to do.
+    """
+
+    samples: Sequence[Sample] = ()
+    tries: Mapping[str, EarlierTry] = field(default_factory=dict)
+    done: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_PAST = PastWork()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +58,29 @@ def make_plan(asked: PlanRequest) -> Planned:
     Raises UsageError or EnvironmentFault.
     """
     checkout = open_checkout(asked)
+    root = checkout.repository.root
+    files, notes = read_prompts(asked.prompts, root=root, all_prompts=asked.all_prompts)
+    return plan_here(checkout, files, notes=(*asked.notes, *notes))
+
+
+def plan_here(
+    checkout: Checkout,
+    files: Sequence[PromptFile],
+    *,
+    notes: Sequence[str] = (),
+    past: PastWork = NOTHING_PAST,
+) -> Planned:
+    """Return the plan of a new run on this machine. The samples are those of its past runs.
+
+    Raises UsageError.
+    """
     repository = checkout.repository
-    files, notes = read_prompts(asked.prompts, root=repository.root, all_prompts=asked.all_prompts)
-    draft = draft_plan(
-        checkout, run=new_run(), requester=repository.requester(), notes=(*asked.notes, *notes)
-    )
-    draft = _land_here(draft)
+    draft = draft_plan(checkout, run=new_run(), requester=repository.requester(), notes=notes)
     return plan_files(
-        draft,
+        _land_here(draft),
         files,
         checkout,
-        past=read_past(repository.git_dir),
+        past=replace(past, samples=read_past(repository.git_dir)),
         capacity=None if checkout.settings.parallel else measure_capacity(),
     )
 
@@ -74,25 +103,24 @@ def plan_files(
     files: Sequence[PromptFile],
     checkout: Checkout,
     *,
-    past: Sequence[Sample] = (),
+    past: PastWork = NOTHING_PAST,
     capacity: SlotCapacity | None = None,
 ) -> Planned:
-    """Return the plan of these prompt files on the tree at `base`.
-
-    `paths` are all files of that tree. `past` are tasks of earlier runs; those with impossible
-    numbers are ignored. Raises UsageError.
-    """
+    """Return the plan of these prompt files on the commit of the checkout. Raises UsageError."""
     repository = checkout.repository
     prompts = [parse_prompt(file.data, path=file.path) for file in files]
     seen = foresee(prompts, repository=repository, base=checkout.commit, cache=find_index_cache())
     candidates = [
-        Candidate(
-            id=task_id(file.path),
-            prompt=prompt,
-            blob=_blob_id(file.data, repository.object_format),
-            footprint=forecast.entries,
-            notes=forecast.notes,
-            unknown=forecast.unknown,
+        _add_past(
+            Candidate(
+                id=task_id(file.path),
+                prompt=prompt,
+                blob=_blob_id(file.data, repository.object_format),
+                footprint=forecast.entries,
+                notes=forecast.notes,
+                unknown=forecast.unknown,
+            ),
+            past,
         )
         for file, prompt, forecast in zip(files, prompts, seen.forecasts, strict=True)
     ]
@@ -102,10 +130,20 @@ def plan_files(
         candidates,
         hints=[SoftOrder(path=o.path, on=o.on, reason=o.reason) for o in infer_order(prompts)],
         capacity=capacity,
-        known=Experience(past=learn_samples(past), learnt=seen.calibration),
+        known=Experience(past=learn_samples(past.samples), learnt=seen.calibration),
     )
     texts = {c.blob: file.data for c, file in zip(candidates, files, strict=True)}
     return Planned(plan=plan, repository=repository, texts=texts)
+
+
+def _add_past(candidate: Candidate, past: PastWork) -> Candidate:
+    """Return the candidate with what earlier runs tell of it."""
+    earlier = past.tries.get(candidate.id)
+    candidate = replace(candidate, done=past.done.get(candidate.id, ""), earlier=earlier)
+    if earlier is None or not earlier.paths:
+        return candidate
+    entries = add_changed_paths(candidate.footprint, earlier)
+    return replace(candidate, footprint=entries, unknown=False)
 
 
 def measure_capacity() -> SlotCapacity:

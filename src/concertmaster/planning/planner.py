@@ -24,6 +24,7 @@ from concertmaster.model import (
 )
 from concertmaster.planning import estimates, scheduler
 from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, meet
+from concertmaster.planning.earlier_tries import EarlierTry
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.price import keep_apart
 from concertmaster.planning.slots import SlotCapacity, choose_slots
@@ -43,6 +44,8 @@ class Candidate:
     footprint: tuple[FootprintEntry, ...]
     notes: tuple[str, ...] = ()
     unknown: bool = False  # the footprint is of no use
+    done: str = ""  # why there is nothing to do, "" if there is
+    earlier: EarlierTry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +85,11 @@ def make_plan(
     the draft. Raises UsageError for an unknown need and for a cycle of hard needs.
     """
     skipped = tuple(
-        Skipped(prompt=c.prompt.path, task=c.id, reason=f"marked {c.prompt.completed}")
+        Skipped(prompt=c.prompt.path, task=c.id, reason=reason)
         for c in candidates
-        if c.prompt.completed
+        if (reason := _why_done(c))
     )
-    active = [c for c in candidates if not c.prompt.completed]
+    active = [c for c in candidates if not _why_done(c)]
     tasks = tuple(_estimated(c, draft.settings, past=known.past) for c in active)
     hard, absent = _hard_needs(candidates, active)
     soft, dropped = _soft_needs(active, hints, hard)
@@ -102,6 +105,12 @@ def make_plan(
     return _scheduled(replace(filled, exclusions=found), capacity)
 
 
+def _why_done(candidate: Candidate) -> str:
+    """Return why the prompt makes no task, "" if it makes one."""
+    completed = candidate.prompt.completed
+    return f"marked {completed}" if completed else candidate.done
+
+
 def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sample]) -> Task:
     task = _task(candidate)
     given = candidate.prompt.estimate_seconds
@@ -115,7 +124,7 @@ def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sa
 
 
 def _task(candidate: Candidate) -> Task:
-    prompt = candidate.prompt
+    prompt, earlier = candidate.prompt, candidate.earlier
     return Task(
         id=candidate.id,
         prompt=prompt.path,
@@ -130,6 +139,8 @@ def _task(candidate: Candidate) -> Task:
         agent=prompt.agent,
         priority=prompt.priority,
         phases=prompt.phases,
+        evidence=earlier.evidence if earlier else "",
+        earlier=earlier.result if earlier else None,
     )
 
 

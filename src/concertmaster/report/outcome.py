@@ -87,6 +87,15 @@ def is_done(record: TaskRecord, state: RunState) -> bool:
     return succeeded or record.state in (TaskState.LANDED, TaskState.SKIPPED)
 
 
+def find_unlanded(state: RunState) -> frozenset[str]:
+    """Return the tasks that did not land and that no person is to merge."""
+    return frozenset(
+        key
+        for key, record in state.tasks.items()
+        if not is_done(record, state) and record.state is not TaskState.AWAITING_MERGE
+    )
+
+
 def next_steps(state: RunState, *, ended: RunEnd, branch: str, tip: str) -> tuple[NextStep, ...]:
     """Return the steps that the user can take now.
 
@@ -95,6 +104,7 @@ def next_steps(state: RunState, *, ended: RunEnd, branch: str, tip: str) -> tupl
     """
     return (
         *_go_on(state, ended),
+        *_try_again(state, ended),
         *_take_diverted(state, branch),
         *_find_work(state),
         *_look_at_sensitive(state, branch or tip[:12]),
@@ -119,6 +129,18 @@ def _go_on(state: RunState, ended: RunEnd) -> Iterator[NextStep]:
         yield NextStep(text="make room on the disk, then go on", command=resume)
     elif ended in (RunEnd.STOPPED, RunEnd.UNFINISHED):
         yield NextStep(text="go on where the run stopped", command=resume)
+
+
+def _try_again(state: RunState, ended: RunEnd) -> Iterator[NextStep]:
+    """Yield the command that tries again what an ended run left out, where agents worked on it."""
+    is_over = ended in (RunEnd.INCOMPLETE, RunEnd.CANCELLED, RunEnd.BASE_IS_RED)
+    lost = [state.tasks[key] for key in find_unlanded(state)] if is_over else []
+    if any(not record.task.branch for record in lost):
+        amount = "the task that did" if len(lost) == 1 else f"the {len(lost)} tasks that did"
+        text = f"try again {amount} not land, from what was made and learnt"
+        yield NextStep(
+            text=text, command=f"concertmaster retry --run {shlex.quote(state.plan.run)}"
+        )
 
 
 def _take_diverted(state: RunState, branch: str) -> Iterator[NextStep]:

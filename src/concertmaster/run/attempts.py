@@ -20,7 +20,7 @@ def start_attempt(record: TaskRecord) -> TaskRecord:
     """Return the record with a further attempt, of which no phase is asked yet."""
     attempt = Attempt(number=len(record.attempts) + 1)
     if record.repair is not None:
-        last = record.attempts[-1]
+        last = record.attempt or attempt  # the result of an earlier run has none
         attempt = replace(
             attempt,
             repair=record.repair,

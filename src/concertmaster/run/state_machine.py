@@ -53,7 +53,7 @@ RISK_PER_RETRY = 0.10
 
 def begin_run(plan: Plan) -> RunState:
     """Return the state before the first event."""
-    records = {task.id: TaskRecord(task=task) for task in plan.tasks}
+    records = {task.id: TaskRecord(task=task, repair=task.earlier) for task in plan.tasks}
     network, mode = Network.from_plan(plan), plan.settings.landing
     return RunState(
         plan=plan,

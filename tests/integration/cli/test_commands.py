@@ -21,7 +21,7 @@ from tests.conftest import Project, set_home, wait_until
 AGENT = ("--agent-command", OBEDIENT_COMMAND)
 COMMANDS = (
     "run plan split land resume status report repair cancel watch clean init doctor demo"
-    " logs diff open completion new execute improve"
+    " logs diff open completion new execute improve retry"
 ).split()
 
 

@@ -229,7 +229,7 @@ def test_a_red_base_is_the_users_to_mend() -> None:
 
     assert (report.ended, report.reason) == (RunEnd.BASE_IS_RED, "2 tests fail")
     assert exit_code(report.ended) == 3
-    assert commands(report) == ["make check"]
+    assert commands(report) == ["make check", f"concertmaster retry --run {RUN}"]
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on() -> None:
@@ -296,7 +296,10 @@ def test_a_cancelled_run_says_so() -> None:
     )
 
     assert (report.ended, exit_code(report.ended)) == (RunEnd.CANCELLED, 1)
-    assert commands(report) == [f"git diff one-prepare {BRANCH}"]
+    assert commands(report) == [
+        f"concertmaster retry --run {RUN}",
+        f"git diff one-prepare {BRANCH}",
+    ]
 
 
 def test_a_diverted_landing_comes_with_the_command_that_completes_it() -> None:
@@ -347,7 +350,7 @@ def test_work_that_could_not_be_saved_is_pointed_at() -> None:
     unsaved = replace(journals.fail("one", at=5, outcome=Outcome.REFUSED), unsaved=True)
     events = (*journals.begin(), journals.succeed("one", at=2)[0], unsaved, journals.finish(at=6))
 
-    assert commands(report_on(events)) == ["cd /srv/one"]
+    assert commands(report_on(events)) == [f"concertmaster retry --run {RUN}", "cd /srv/one"]
 
 
 def test_commands_are_safe_to_paste() -> None:

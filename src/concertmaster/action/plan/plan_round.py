@@ -10,7 +10,7 @@ from concertmaster.errors import Error
 from concertmaster.git.repository import Repository
 from concertmaster.github.event import EventKind, Trigger
 from concertmaster.model import LandingMode, Plan
-from concertmaster.planning.build_plan import Planned, plan_files
+from concertmaster.planning.build_plan import PastWork, Planned, plan_files
 from concertmaster.planning.checkout import Checkout
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.run_settings import draft_plan
@@ -37,7 +37,9 @@ def plan_round(
     _, slots = _limit(job, checkout.settings)
     draft = replace(draft, slots=slots, notes=(*draft.notes, *_note_limit(job, checkout.settings)))
     past = _recall(job, checkout.repository)
-    return plan_files(_adapt(draft, checkout, trigger), files, checkout, past=past)
+    return plan_files(
+        _adapt(draft, checkout, trigger), files, checkout, past=PastWork(samples=past)
+    )
 
 
 def deal_round(job: Job, plan: Plan, settings: Settings) -> Plan:
