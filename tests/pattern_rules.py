@@ -26,7 +26,8 @@ READ_BY = {
         agents.aider agents.answers agents.codex agents.error_patterns agents.gemini
         agents.json_events agents.prices cli.doctor_agents planning.missing_parts text.redaction""",
     "output and configuration of git": """
-        git.command git.commit_message git.line_counts git.merge_conflict git.remote_errors
+        git.command git.commit_message git.landed_prompts git.line_counts git.merge_conflict
+        git.remote_errors
         git.remotes git.repository landing.target_branch rounds.bundles""",
     "names and ids, also of branches, folders and jobs": """
         action.workflow_commands comments.plan_data github.event github.models

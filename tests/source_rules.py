@@ -81,8 +81,8 @@ SHELL = frozenset(
     engine.recorded_run engine.repair engine.resource_monitor engine.reviewer engine.run_context
     engine.signals engine.task_material engine.trial engine.merged_result engine.repairer
     files.add_files files.atomic files.run_folder files.untrusted
-    git.branches git.command git.conversion git.kept_records git.line_counts git.remote
-    git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
+    git.branches git.command git.conversion git.kept_records git.landed_prompts git.line_counts
+    git.remote git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
     git.tree_size
     github.client github.errors github.issue_batches github.issues github.pull_requests
     github.rate_limit github.workflows
@@ -91,6 +91,7 @@ SHELL = frozenset(
     landing.change_limits landing.merges landing.target_branch
     planning.build_plan planning.checkout planning.first_prompt planning.past_runs
     planning.prose_order planning.recalled_options planning.run_settings
+    planning.running_prompts
     prompts.files
     report.html
     retry

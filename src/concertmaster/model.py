@@ -10,9 +10,11 @@ from typing import Any
 from concertmaster.settings import choices
 from concertmaster.settings.declarations import FrozenSettings
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 # Since this version, results that do not land are repaired while the run goes on.
 REPAIRING_VERSION = 2
+# Since this version, the commit of a task names the blob of its prompt.
+PROMPT_NAMING_VERSION = 3
 
 # The declarations of settings need these as well, and Plan needs the declarations.
 Phase = choices.Phase

@@ -100,12 +100,12 @@ class Forger:
     def commit(self, name: str, tree: str, *, parent: str = "", text: str = "") -> str:
         """Return a commit of the tree, with parent and message as we make them for the task."""
         task = next(one for one in self.plan.tasks if one.id == self.id_of(name))
-        settings = self.plan.settings
-        ours = commit_message.task_message(
-            task.title, task=task.id, prompt=task.prompt, run=self.plan.run, settings=settings
+        ours, made_at = (
+            commit_message.task_message(task, plan=self.plan),
+            self.plan.settings.made_at,
         )
         parents = (parent or self.base,)
-        return self.objects.commit(tree, parents=parents, message=text or ours, at=settings.made_at)
+        return self.objects.commit(tree, parents=parents, message=text or ours, at=made_at)
 
     def share_of(self, name: str) -> Path:
         number = next(n for n, ids in enumerate(self.plan.shares) if self.id_of(name) in ids)

@@ -112,9 +112,7 @@ class Round:
         """Return the commit that we would make of these files."""
         plan = run_folder.read_plan(self.artifacts / "concertmaster-plan")
         task = next(one for one in plan.tasks if one.id == self.id_of(name))
-        text = commit_message.task_message(
-            task.title, task=task.id, prompt=task.prompt, run=plan.run, settings=plan.settings
-        )
+        text = commit_message.task_message(task, plan=plan)
         date = f"@{plan.settings.made_at} +0000"
         who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": date}
         env = {f"GIT_{role}_{k}": who[k] for role in ("AUTHOR", "COMMITTER") for k in who}

@@ -51,6 +51,9 @@ def _declare(setting: Setting, **changes: Any) -> Callable[[Any], Any]:
         Kind.USD: float,
         Kind.CHOICE: click.Choice([str(word) for word in setting.offered or setting.choices]),
     }
+    if setting.kind is Kind.FLAG:
+        usual: dict[str, Any] = {"is_flag": True, "default": None, "help": setting.help}
+        return click.option(setting.option, setting.name, **{**usual, **changes})
     usual = {"metavar": _METAVARS.get(setting.kind), "help": setting.help}
     return click.option(
         setting.option, setting.name, **{**usual, "type": types.get(setting.kind), **changes}
@@ -60,7 +63,12 @@ def _declare(setting: Setting, **changes: Any) -> Callable[[Any], Any]:
 def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings among the values that click gave, without those that nobody set."""
     known = settings_of(Place.OPTION)  # others may be called like an argument
-    return {name: value for name, value in given.items() if name in known and value is not None}
+    return {
+        name: value
+        for name, value in given.items()
+        if name in known and value is not None
+        if known[name].kind is not Kind.FLAG or value
+    }
 
 
 def choice(*words: StrEnum) -> click.Choice[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
+from concertmaster.planning.running_prompts import find_running_prompts
 from concertmaster.report.outcome import can_go_on
 from concertmaster.report.progress import ProgressListener
 from concertmaster.sandbox import host, permissions
@@ -124,18 +126,37 @@ def start_run(
     agents, notes = prepare_agents(planned.plan, home, guard)
     notes += check_budget(planned.plan.settings, agents)
     plan = add_notes(planned.plan, notes)
-    folder = runs_folder(planned.repository) / plan.run
+    run = LocalRun(repository=planned.repository, folder=runs_folder(planned.repository) / plan.run)
+    with ExitStack() as held:
+        with run_folder.lock_start(run.folder.parent):
+            _refuse_running(plan, planned.repository)
+            _write_folder(replace(planned, plan=plan), run, home)
+            held.enter_context(run_folder.lock_run(run.folder))
+        context = make_context(plan, run, home, guard=guard, agents=agents)
+        return _perform(context, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
+
+
+def _refuse_running(plan: Plan, repository: Repository) -> None:
+    """Raise UsageError if another run has begun with a prompt of the plan after it was made."""
+    running = find_running_prompts(repository.git_dir)
+    for task in plan.tasks:
+        if other := running.get((task.id, task.blob)):
+            raise UsageError(
+                f"run {other} has just begun to work on {task.prompt}",
+                why="two runs at once would do the same work twice",
+                next_step="start again; what the other run does is left out then",
+            )
+
+
+def _write_folder(planned: Planned, run: LocalRun, home: RunHome) -> None:
+    folder, plan = run.folder, planned.plan
     (folder / PROMPTS).mkdir(parents=True)
     for blob, data in planned.texts.items():
         (folder / PROMPTS / blob).write_bytes(data)
-    planned.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    run.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
     run_folder.write_place(folder, home.cache)
     run_folder.write_plan(folder, plan)
-    keep_files(planned.repository, plan.run, [folder / "plan.json", *(folder / PROMPTS).iterdir()])
-    run = LocalRun(repository=planned.repository, folder=folder)
-    context = make_context(plan, run, home, guard=guard, agents=agents)
-    with run_folder.lock_run(folder):
-        return _perform(context, RunStarted(run=plan.run), progress=progress, seconds=home.seconds)
+    keep_files(run.repository, plan.run, [folder / "plan.json", *(folder / PROMPTS).iterdir()])
 
 
 def resume_run(

@@ -301,13 +301,7 @@ class PhaseRunner:
         head = objects.commit(
             objects.tree(command.checkpoint),
             parents=(command.base,),
-            message=commit_message.task_message(
-                task.title,
-                task=task.id,
-                prompt=task.prompt,
-                run=plan.run,
-                settings=plan.settings,
-            ),
+            message=commit_message.task_message(task, plan=plan),
             at=plan.settings.made_at,
         )
         return replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from concertmaster.files.atomic import write_atomically
 from concertmaster.model import PLAN_VERSION, Plan
 
 _PLACE = "attempts-folder"
+_TRIES, _SECONDS_BETWEEN = 5, 0.02
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -46,7 +48,7 @@ def lock_run(folder: Path) -> Iterator[None]:
     """Hold the lock of the run. Raises UsageError when another process holds it."""
     with (folder / "lock").open("a+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock.fileno())
         except OSError as error:
             owner = read_owner(folder)
             raise UsageError(
@@ -59,6 +61,28 @@ def lock_run(folder: Path) -> Iterator[None]:
             yield
         finally:
             (folder / "owner").unlink(missing_ok=True)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the file. Raises OSError when another process holds it.
+
+    Whoever only asks whether it is locked holds it for a moment, so it is tried more than once.
+    """
+    for _ in range(_TRIES):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_SECONDS_BETWEEN)
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def lock_start(folder: Path) -> Iterator[None]:
+    """Hold the lock under which runs begin, one after the other; `folder` holds all runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "starting").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_owner(folder: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from concertmaster.model import RunSettings
+from concertmaster.model import PROMPT_NAMING_VERSION, Plan, Task
 from concertmaster.text.display import display, keep_checks
 
 TITLE_LENGTH = 72
@@ -21,7 +21,7 @@ _PLACE_OF_A_SPACE = re.compile(
     r"|(?<![a-z0-9]@)(?<=@)(?=\w)",  # a mention, but not an e-mail address
     re.IGNORECASE,
 )
-_TRAILER = re.compile(r"^([a-z0-9-]*-(?:by|checks|run|task))\s*:\s*", re.IGNORECASE)
+_TRAILER = re.compile(r"^([a-z0-9-]*-(?:by|checks|run|task|prompt))\s*:\s*", re.IGNORECASE)
 
 
 def inert(text: str, *, limit: int) -> str:
@@ -34,14 +34,16 @@ def inert(text: str, *, limit: int) -> str:
     return display(_TRAILER.sub(r"\1 - ", _PLACE_OF_A_SPACE.sub(" ", line)), limit=limit)
 
 
-def task_message(title: str, *, task: str, prompt: str, run: str, settings: RunSettings) -> str:
-    """Return the message of a task's one commit; `prompt` is the path of its prompt file."""
-    requester = display(settings.requester)
-    credit = f"Co-authored-by: {requester}\n" if requester else ""
+def task_message(task: Task, *, plan: Plan) -> str:
+    """Return the message of a task's one commit. Its trailers tell which prompt it is made from."""
+    requester = display(plan.settings.requester)
+    names_prompt = plan.version >= PROMPT_NAMING_VERSION and task.blob
     return (
-        f"{inert(title, limit=TITLE_LENGTH) or task}\n\n"
-        f"From {inert(prompt, limit=200)}.\n\n"
-        f"Concertmaster-Run: {run}\nConcertmaster-Task: {task}\n{credit}"
+        f"{inert(task.title, limit=TITLE_LENGTH) or task.id}\n\n"
+        f"From {inert(task.prompt, limit=200)}.\n\n"
+        f"Concertmaster-Run: {plan.run}\nConcertmaster-Task: {task.id}\n"
+        + (f"Concertmaster-Prompt: {task.blob}\n" if names_prompt else "")
+        + (f"Co-authored-by: {requester}\n" if requester else "")
     )
 
 

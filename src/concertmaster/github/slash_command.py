@@ -227,7 +227,7 @@ def _read_value(option: Setting, value: str) -> str:
             return value if _NAME.fullmatch(value) else ""
         case Kind.BRANCH:
             return read_branch(value)
-        case Kind.CHOICE:
+        case Kind.CHOICE | Kind.FLAG:
             return value if value in option.choices else ""
         case Kind.PHASES:
             return _read_phases(value)
@@ -285,7 +285,7 @@ def _say_wanted(option: Setting) -> str:
         case Kind.USD:
             most = option.most_in_comment
             return "an amount in USD above 0" + (f" and up to {most}" if most else "")
-        case Kind.CHOICE:
+        case Kind.CHOICE | Kind.FLAG:
             return f"one of {', '.join(option.choices)}"
         case Kind.PHASES:
             return f"full, lean, or some of {', '.join(Phase)}, joined by commas"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from concertmaster.errors import UsageError
+from concertmaster.git.landed_prompts import find_landed
 from concertmaster.git.repository import Repository
 from concertmaster.insight.foresight import foresee
 from concertmaster.model import LandingMode, Plan, Prompt
@@ -20,11 +21,13 @@ from concertmaster.planning.past_runs import read_past
 from concertmaster.planning.planner import Candidate, Experience, SoftOrder
 from concertmaster.planning.prose_order import infer_order
 from concertmaster.planning.run_settings import draft_plan
+from concertmaster.planning.running_prompts import find_running_prompts
 from concertmaster.planning.slots import SlotCapacity
 from concertmaster.prompts.files import PromptFile, read_prompts
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.sandbox import host
 from concertmaster.settings.process import count_cores, find_index_cache
+from concertmaster.text.display import shorten_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +35,13 @@ class PastWork:
     """What earlier runs tell: what tasks took, what was tried, and what is done.
 
     `samples` with impossible numbers are ignored. `tries` and `done` are by task id; `done` says
-    why there is nothing to do.
+    why there is nothing to do. `busy` are the runs that work on prompts, by task id and blob.
     """
 
     samples: Sequence[Sample] = ()
     tries: Mapping[str, EarlierTry] = field(default_factory=dict)
     done: Mapping[str, str] = field(default_factory=dict)
+    busy: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 NOTHING_PAST = PastWork()
@@ -80,7 +84,11 @@ def plan_here(
         _land_here(draft),
         files,
         checkout,
-        past=replace(past, samples=read_past(repository.git_dir)),
+        past=replace(
+            past,
+            samples=read_past(repository.git_dir),
+            busy=find_running_prompts(repository.git_dir),
+        ),
         capacity=None if checkout.settings.parallel else measure_capacity(),
     )
 
@@ -111,19 +119,18 @@ def plan_files(
     prompts = [parse_prompt(file.data, path=file.path) for file in files]
     seen = foresee(prompts, repository=repository, base=checkout.commit, cache=find_index_cache())
     candidates = [
-        _add_past(
-            Candidate(
-                id=task_id(file.path),
-                prompt=prompt,
-                blob=_blob_id(file.data, repository.object_format),
-                footprint=forecast.entries,
-                notes=forecast.notes,
-                unknown=forecast.unknown,
-            ),
-            past,
+        Candidate(
+            id=task_id(file.path),
+            prompt=prompt,
+            blob=_blob_id(file.data, repository.object_format),
+            footprint=forecast.entries,
+            notes=forecast.notes,
+            unknown=forecast.unknown,
         )
         for file, prompt, forecast in zip(files, prompts, seen.forecasts, strict=True)
     ]
+    past = replace(past, done={**_find_done(candidates, checkout), **past.done})
+    candidates = [_add_past(candidate, past) for candidate in candidates]
     _refuse_same_ids([(c.id, c.prompt) for c in candidates])
     plan = planner.make_plan(
         replace(draft, notes=(*draft.notes, *seen.notes)),
@@ -136,10 +143,25 @@ def plan_files(
     return Planned(plan=plan, repository=repository, texts=texts)
 
 
+def _find_done(candidates: Sequence[Candidate], checkout: Checkout) -> dict[str, str]:
+    """Return why tasks have nothing to do: their prompt landed before, with the same text."""
+    if checkout.settings.again:
+        return {}
+    blobs = {candidate.id: candidate.blob for candidate in candidates}
+    landed = find_landed(checkout.repository, checkout.commit, blobs)
+    return {task: f"landed before in {shorten_id(commit)}" for task, commit in landed.items()}
+
+
 def _add_past(candidate: Candidate, past: PastWork) -> Candidate:
     """Return the candidate with what earlier runs tell of it."""
     earlier = past.tries.get(candidate.id)
-    candidate = replace(candidate, done=past.done.get(candidate.id, ""), earlier=earlier)
+    run = past.busy.get((candidate.id, candidate.blob))
+    candidate = replace(
+        candidate,
+        done=past.done.get(candidate.id, ""),
+        busy=f"run {run}, which is going on, works on it" if run else "",
+        earlier=earlier,
+    )
     if earlier is None or not earlier.paths:
         return candidate
     entries = add_changed_paths(candidate.footprint, earlier)

@@ -123,6 +123,11 @@ def read_checkout(
     )
 
 
+def do_again(checkout: Checkout) -> Checkout:
+    """Return the checkout with settings that leave no prompt out because it landed before."""
+    return replace(checkout, settings=replace(checkout.settings, again=True))
+
+
 def find_misnamed(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the files that are meant as settings and have a name that is not read."""
     return tuple(path for path in paths if path not in FILE_NAMES and _MISNAMED.fullmatch(path))

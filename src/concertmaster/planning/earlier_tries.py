@@ -1,11 +1,12 @@
-"""Defines what an earlier run learnt about a task that did not land."""
+"""Defines what other runs tell of a task: one that did not land, and one that is worked on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concertmaster.model import FootprintEntry, Repair
+from concertmaster import graph
+from concertmaster.model import FootprintEntry, Need, Repair
 
 # An agent that begins anew may find another way; most change the same files.
 CHANGED_AGAIN = 0.9
@@ -38,3 +39,18 @@ def add_changed_paths(
         if known is None or known.probability < chance:
             found[path] = FootprintEntry(path=path, probability=chance, reason=reason)
     return tuple(sorted(found.values(), key=lambda entry: (-entry.probability, entry.path)))
+
+
+def spread_busy(busy: Mapping[str, str], hard: Sequence[Need]) -> dict[str, str]:
+    """Return why tasks have to wait for another run, by task.
+
+    `busy` are those that are part of another run; what needs one of them waits as well.
+    """
+    found = dict(busy)
+    names = dict.fromkeys(name for need in hard for name in (need.task, need.on))
+    needs = graph.build(names, ((need.task, need.on) for need in hard))
+    for task in graph.sort(needs, rank={}) if found else ():
+        held = sorted(on for on in needs[task] if on in found)
+        if held and task not in found:
+            found[task] = f"needs {held[0]}, which another run works on"
+    return found

@@ -24,7 +24,7 @@ from concertmaster.model import (
 )
 from concertmaster.planning import estimates, scheduler
 from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, meet
-from concertmaster.planning.earlier_tries import EarlierTry
+from concertmaster.planning.earlier_tries import EarlierTry, spread_busy
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.price import keep_apart
 from concertmaster.planning.slots import SlotCapacity, choose_slots
@@ -45,6 +45,7 @@ class Candidate:
     notes: tuple[str, ...] = ()
     unknown: bool = False  # the footprint is of no use
     done: str = ""  # why there is nothing to do, "" if there is
+    busy: str = ""  # why it has to wait for another run, "" if it has not
     earlier: EarlierTry | None = None
 
 
@@ -84,14 +85,17 @@ def make_plan(
     With `capacity` the plan gets as many slots as are of use to it on such a machine, else those of
     the draft. Raises UsageError for an unknown need and for a cycle of hard needs.
     """
+    active = [c for c in candidates if not _why_done(c)]
+    hard, absent = _hard_needs(candidates, active)
+    busy = spread_busy({c.id: c.busy for c in active if c.busy}, hard)
     skipped = tuple(
         Skipped(prompt=c.prompt.path, task=c.id, reason=reason)
         for c in candidates
-        if (reason := _why_done(c))
+        if (reason := _why_done(c) or busy.get(c.id))
     )
-    active = [c for c in candidates if not _why_done(c)]
+    active = [c for c in active if c.id not in busy]
+    hard = tuple(need for need in hard if need.task not in busy)
     tasks = tuple(_estimated(c, draft.settings, past=known.past) for c in active)
-    hard, absent = _hard_needs(candidates, active)
     soft, dropped = _soft_needs(active, hints, hard)
     filled = replace(
         draft,

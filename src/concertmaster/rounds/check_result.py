@@ -17,12 +17,12 @@ def find_head_fault(objects: RunRepository, result: Result, *, plan: Plan) -> st
     This keeps words of others out of commit messages, where GitHub may act on them.
     """
     task = next(one for one in plan.tasks if one.id == result.task)
-    settings = plan.settings
-    text = commit_message.task_message(
-        task.title, task=task.id, prompt=task.prompt, run=plan.run, settings=settings
-    )
+    text = commit_message.task_message(task, plan=plan)
     ours = objects.commit(
-        objects.tree(result.head), parents=(result.base,), message=text, at=settings.made_at
+        objects.tree(result.head),
+        parents=(result.base,),
+        message=text,
+        at=plan.settings.made_at,
     )
     return "" if ours == result.head else f"its commit {result.head} is not as we make them"
 

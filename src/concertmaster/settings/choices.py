@@ -1,8 +1,8 @@
-"""The words that a setting may take."""
+"""The words that a setting may take, and the kinds of settings."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
 
 
 class Phase(StrEnum):
@@ -42,3 +42,30 @@ class UnmeasuredBudget(StrEnum):
 
     REFUSE = "refuse"
     ALLOW = "allow"
+
+
+class Kind(StrEnum):
+    """What people write for a value; each place has one reader for each kind."""
+
+    COMMAND = auto()  # a line for the shell
+    NAME = auto()
+    FOLDER = auto()
+    MODEL = auto()
+    BRANCH = auto()
+    LIST = auto()  # words, with commas between them
+    NUMBER = auto()
+    SLOTS = auto()  # a number, or `auto` for None
+    USD = auto()  # above 0
+    DURATION = auto()  # above 0, in seconds; written as 90s, 45m or 1h30m
+    CHOICE = auto()  # a member of the field's enum
+    PHASES = auto()
+    FLAG = auto()  # yes or no
+
+
+class Place(Flag):
+    """Where a setting may be set beside concertmaster.yml and its variable."""
+
+    NONE = 0
+    OPTION = auto()  # of the command line
+    INPUT = auto()  # of the action, and of the workflow orchestrate.yml
+    COMMENT = auto()  # an option of `/orchestrate`

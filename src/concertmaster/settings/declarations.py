@@ -9,43 +9,23 @@ schema are made from these fields or compared with them by tests. Nothing here i
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from enum import Enum, Flag, StrEnum, auto
+from enum import Enum
 from typing import Annotated, Any, get_args, get_type_hints
 
+from concertmaster.settings import choices
 from concertmaster.settings.choices import LandingMode, Manifests, Phase, UnmeasuredBudget
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 LONGEST_MODEL = 200  # characters
 
 
-class Kind(StrEnum):
-    """What people write for a value; each place has one reader for each kind."""
-
-    COMMAND = auto()  # a line for the shell
-    NAME = auto()
-    FOLDER = auto()
-    MODEL = auto()
-    BRANCH = auto()
-    LIST = auto()  # words, with commas between them
-    NUMBER = auto()
-    SLOTS = auto()  # a number, or `auto` for None
-    USD = auto()  # above 0
-    DURATION = auto()  # above 0, in seconds; written as 90s, 45m or 1h30m
-    CHOICE = auto()  # a member of the field's enum
-    PHASES = auto()
-
+Kind = choices.Kind
 
 # A comment is not reviewed, so it may not say which programs run, or what an agent sees.
 _NEVER_IN_COMMENTS = {Kind.COMMAND, Kind.FOLDER, Kind.MODEL, Kind.LIST}
 
 
-class Place(Flag):
-    """Where a setting may be set beside concertmaster.yml and its variable."""
-
-    NONE = 0
-    OPTION = auto()  # of the command line
-    INPUT = auto()  # of the action, and of the workflow orchestrate.yml
-    COMMENT = auto()  # an option of `/orchestrate`
+Place = choices.Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +70,9 @@ class Setting:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values of the field's enum; () where it has none."""
+        """The values of the field's enum, or those of a flag; () where it has none."""
+        if self.kind is Kind.FLAG:
+            return ("yes", "no")
         is_enum = isinstance(self.annotation, type) and issubclass(self.annotation, Enum)
         return tuple(member.value for member in self.annotation) if is_enum else ()
 
@@ -314,6 +296,15 @@ class Settings(FrozenSettings):
             kind=Kind.LIST, help="The prompts of a run that a schedule starts on GitHub, as globs."
         ),
     ] = ()
+    again: Annotated[
+        bool,
+        Setting(
+            kind=Kind.FLAG,
+            help="Do prompts again that have landed with the same text.",
+            places=Place.OPTION | Place.COMMENT,
+            example="yes",
+        ),
+    ] = False
     given: frozenset[str] = frozenset()
 
 

@@ -42,8 +42,8 @@ def _describe(setting: Setting) -> dict[str, Any]:
 def _describe_value(setting: Setting) -> dict[str, Any]:
     number = {"type": "integer", "minimum": setting.least, "maximum": setting.most}
     match setting.kind:
-        case Kind.COMMAND | Kind.NAME | Kind.FOLDER | Kind.BRANCH:
-            return {"type": "string"}
+        case Kind.COMMAND | Kind.NAME | Kind.FOLDER | Kind.BRANCH | Kind.FLAG:
+            return {"type": "boolean" if setting.kind is Kind.FLAG else "string"}
         case Kind.MODEL:
             return {"type": "string", "pattern": "^(?!-)", "maxLength": LONGEST_MODEL}
         case Kind.LIST:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 
 from concertmaster.git import commit_message
-from concertmaster.model import RunSettings
+from concertmaster.model import PLAN_VERSION, Plan, RunSettings, Task
 from tests.unit.text.test_markdown import hostile
 
 # What GitHub and other services look for in a commit's message.
@@ -16,12 +17,15 @@ ACTS = re.compile(
     re.IGNORECASE,
 )
 SETTINGS = RunSettings(agent="command")
+PLAN = Plan(run="r-1", base="", target="main", slots=1, settings=SETTINGS, tasks=())
 
 
-def write(title: str, *, prompt: str = "prompts/a.md", requester: str = "") -> str:
-    settings = RunSettings(agent="command", requester=requester)
+def write(
+    title: str, *, prompt: str = "prompts/a.md", requester: str = "", version: int = PLAN_VERSION
+) -> str:
     return commit_message.task_message(
-        title, task="a-3f2a", prompt=prompt, run="r-1", settings=settings
+        Task(id="a-3f2a", prompt=prompt, blob="b" * 40, title=title, estimate_seconds=0.0),
+        plan=replace(PLAN, settings=replace(SETTINGS, requester=requester), version=version),
     )
 
 
@@ -65,7 +69,8 @@ def test_nothing_in_a_message_acts_but_our_own_trailers(title: str, prompt: str)
     for text in texts:
         *_, body, trailers, end = re.split(r"\n\n|\n$", text)
         assert not ACTS.search(text)
-        assert trailers == "Concertmaster-Run: r-1\nConcertmaster-Task: a-3f2a"
+        named = f"\nConcertmaster-Prompt: {'b' * 40}" if text == texts[0] else ""
+        assert trailers == f"Concertmaster-Run: r-1\nConcertmaster-Task: a-3f2a{named}"
         assert end == ""
         assert "\n" not in body
 
@@ -82,7 +87,10 @@ def test_a_message_is_the_same_each_time(title: str) -> None:
 def test_who_asked_for_the_run_is_credited_in_one_line() -> None:
     text = write("a", requester="Ada\nSigned-off-by: Eve <eve@x.y>")
 
-    assert text.endswith("Task: a-3f2a\nCo-authored-by: Ada Signed-off-by: Eve <eve@x.y>\n")
+    credit = "Co-authored-by: Ada Signed-off-by: Eve <eve@x.y>"
+    assert text.endswith(f"Prompt: {'b' * 40}\n{credit}\n")
+    # Commits of plans that were made before are compared word by word.
+    assert write("a", requester="Ada", version=2).endswith("Task: a-3f2a\nCo-authored-by: Ada\n")
 
 
 def test_our_own_commits_name_their_run() -> None:

@@ -26,6 +26,7 @@ from concertmaster.github.event import EventKind
 from concertmaster.github.prompt_list import PromptList
 from concertmaster.github.slash_command import CommandVerb, reply_comment
 from concertmaster.planning.build_plan import Planned
+from concertmaster.planning.checkout import do_again
 from concertmaster.settings.sources import overrule
 
 _STARTS = (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY)
@@ -102,8 +103,9 @@ def _make_plan(job: Job, request: AuthorizedRequest) -> Planned:
     options = overrule(job.settings.options(), by=dict(request.order.options))
     checkout = inputs.open_target(job, job.clone(), options)
     prompts = request.prompts
-    if request.trigger.kind is EventKind.SCHEDULE:
+    if request.trigger.kind is EventKind.SCHEDULE:  # the same prompts each time
         prompts = inputs.read_scheduled(checkout)
+        checkout = do_again(checkout)
     files = inputs.read_prompts(checkout, prompts)
     planned = plan_round(job, checkout, files, trigger=request.trigger, notes=prompts.notes)
     return replace(planned, plan=deal_round(job, planned.plan, checkout.settings))

@@ -17,7 +17,7 @@ from concertmaster.git.repository import Repository
 from concertmaster.github.event import Trigger
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
-from concertmaster.planning.checkout import Checkout
+from concertmaster.planning.checkout import Checkout, do_again
 from concertmaster.prompts.files import PromptFile
 from concertmaster.rounds import state_branch, transitions
 from concertmaster.rounds.history import History, TaskHistory
@@ -62,7 +62,8 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
     options = {**dict(found.history.options), **dict(request.order.options)}
     before = replace(found.history, options=tuple(sorted(options.items())))
     given = overrule(job.settings.options(), by=options)
-    checkout = open_branch(job, repository, before.target, options=given)
+    # The history of the run says what has landed.
+    checkout = do_again(open_branch(job, repository, before.target, options=given))
     requester = request.trigger.requester or before.requester
     trigger = replace(request.trigger, run=before.run, requester=requester)
     planned = plan_round(job, checkout, _read_prompts(found, checkout), trigger=trigger)
