@@ -126,7 +126,7 @@ class Bridge:
     def _send(self, message: dict[str, Any]) -> None:
         assert self._agent.stdin
         rest = json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n"
-        with self._lock, suppress(OSError):  # where it has ended, the next read tells it
+        with self._lock, suppress(OSError, ValueError):  # an agent that has ended is told by reads
             while rest:
                 rest = rest[os.write(self._agent.stdin.fileno(), rest) :]
 
