@@ -124,6 +124,7 @@ class BatchChecked:
     cached: bool = False
     reapplied: tuple[str, ...] = ()
     evidence: str = ""  # the end of the log of a check that failed
+    failing: tuple[str, ...] = ()  # the tests that failed, as far as the log names them
     at: float = 0.0
 
 

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from concertmaster.commands import CheckBase, CheckBatch, LandBatch, MergeCandidate
 from concertmaster.engine.diagnosis import diagnose
-from concertmaster.engine.logs import describe_failure, describe_setup_failure, read_end
+from concertmaster.engine.logs import (
+    describe_failure,
+    describe_setup_failure,
+    read_evidence,
+    read_failing_tests,
+)
 from concertmaster.engine.run_context import RunContext
 from concertmaster.events import (
     BaseChecked,
@@ -44,6 +49,7 @@ class TreeCheck:
     notes: tuple[str, ...] = ()
     cached: bool = False
     evidence: str = ""
+    failing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,7 @@ class Integrator:
             setup_seconds=verdict.setup_seconds,
             cached=verdict.cached,
             evidence=verdict.evidence,
+            failing=verdict.failing,
             reapplied=reapplied,
         )
 
@@ -265,7 +272,8 @@ def _judge(
         seconds=0.0,
         setup_seconds=setup_seconds,
         notes=notes,
-        evidence="" if ended.ok else read_end(log),
+        evidence="" if ended.ok else read_evidence(log),
+        failing=() if ended.ok else read_failing_tests(log),
     )
 
 

@@ -6,13 +6,22 @@ from pathlib import Path
 
 from concertmaster.model import RunSettings
 from concertmaster.sandbox.exit_status import Exit
+from concertmaster.text.failing_tests import (
+    find_failing_tests,
+    list_failing_tests,
+    name_failing_tests,
+)
 
 LOG_TAIL_BYTES = 4096
+_NAMED_WITHIN_BYTES = 256 << 10  # of the end; programs name the tests that failed there
 
 
 def describe_failure(what: str, ended: Exit, log: Path) -> str:
-    """Return one line on how the command `what` failed, with the last lines of its log."""
-    words = last_lines(log)
+    """Return one line on how the command `what` failed.
+
+    It names the tests that failed, or has the last lines of the log where no test is named.
+    """
+    words = name_failing_tests(read_failing_tests(log)) or last_lines(log)
     return f"{what} failed ({ended.describe()})" + (f": {words}" if words else "")
 
 
@@ -37,6 +46,16 @@ def read_last(log: Path, *, most_bytes: int = LOG_TAIL_BYTES) -> str:
 def read_end(log: Path) -> str:
     """Return the last LOG_TAIL_BYTES of a log without blanks around them, "" if there is none."""
     return read_last(log).strip()
+
+
+def read_failing_tests(log: Path) -> tuple[str, ...]:
+    """Return the names of the tests that failed, as far as the log of a check tells them."""
+    return find_failing_tests(read_last(log, most_bytes=_NAMED_WITHIN_BYTES))
+
+
+def read_evidence(log: Path) -> str:
+    """Return the tests that failed and the end of the log, for an agent that mends the failure."""
+    return f"{list_failing_tests(read_failing_tests(log))}\n{read_end(log)}".strip()
 
 
 def last_lines(log: Path, *, count: int = 3) -> str:

@@ -23,7 +23,7 @@ from concertmaster.commands import RunPhase
 from concertmaster.engine import repairer
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
-from concertmaster.engine.logs import describe_failure, read_end
+from concertmaster.engine.logs import describe_failure, read_evidence
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.reading_tree import reading_tree, tells_agents_more
 from concertmaster.engine.reviewer import run_review
@@ -285,7 +285,7 @@ class PhaseRunner:
         ended = self.context.run_shell(check, worktree, mark=place.mark, log=log)
         if not ended.ok:
             reason = describe_failure(f"check `{check}`", ended, log)
-            tail = f"The check `{check}` failed:\n\n{read_end(log)}" if ended.code else ""
+            tail = f"The check `{check}` failed:\n\n{read_evidence(log)}" if ended.code else ""
             raise PhaseFailure(outcome_of(ended), reason, evidence=tail, saved=command.checkpoint)
         return replace(self._finished(command), notes=notes)
 
