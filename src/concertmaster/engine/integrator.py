@@ -237,6 +237,8 @@ class Integrator:
             repository, plan.target, old=command.tip, new=command.commit
         )
         if isinstance(result, target_branch.TargetMovedAway):
+            if not result.tip:
+                return self._divert(command, reason=f"{plan.target} was deleted")
             return TargetMoved(tip=result.tip)
         if isinstance(result, target_branch.CheckoutBlocked):
             return self._divert(command, reason=result.reason)

@@ -342,7 +342,7 @@ def record_moved(landing: Landing, event: TargetMoved) -> Landing:
     return replace(
         _with_batch(landing, ()),
         asked=PendingStep.NOTHING,
-        tip=event.tip,
+        tip=event.tip or landing.tip,  # the target was deleted
         tip_green=False,
         red_tips=0,
         aside=frozenset(),

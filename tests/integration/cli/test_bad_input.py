@@ -374,6 +374,22 @@ def test_local_changes_in_the_way_of_landing_divert_it(call: Call, project: Proj
     assert (project.root / "new.txt").read_text() == "new\n"
 
 
+def test_a_target_that_is_deleted_during_a_run_diverts_the_landing(
+    call: Call, project: Project
+) -> None:
+    script = f"echo 1 > new.txt; git -C '{project.root}' checkout --quiet -b other"
+    script += f"; git -C '{project.root}' branch --quiet -D main"
+    prompt = write_prompt(project, "good", script)
+    done = call(
+        *("run", prompt, "--agent-command", OBEDIENT_COMMAND, "--check", "true"), cwd=project.root
+    )
+    assert done.code == 1, done
+    assert "main was deleted" in done.err
+    branch = project.git("for-each-ref", "--format=%(refname:short)", "refs/heads/concertmaster")
+    assert branch.endswith("/landed")
+    assert project.git("show", f"{branch}:new.txt") == "1"
+
+
 # Where the command is given
 
 
