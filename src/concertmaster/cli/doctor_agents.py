@@ -16,7 +16,7 @@ from concertmaster.errors import Error
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.text.display import display
 
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
 
 
 def look_at_agents(

@@ -21,7 +21,7 @@ MAX_PROMPTS = 256  # GitHub's limit on the jobs of one matrix
 MAX_PATH = 400  # characters
 
 _PATH = re.compile(
-    r"[\s*(\"'<]*(\S*?\.md)(?=(?:[?#][^\s>]{0,400})?[*_)\"'>,;:.!?]*(?:\s|$))", re.IGNORECASE
+    r"[\s*(\"'<]*+(\S*?\.md)(?=(?:[?#][^\s>]{0,400})?[*_)\"'>,;:.!?]*(?:\s|$))", re.IGNORECASE
 )
 _FURTHER = re.compile(r"[^\s`()\[\]<>,;]{1,400}?\.md(?=[\s`*_)\"'>,;:.!?]|\Z)", re.IGNORECASE)
 _MENTION = re.compile(r"[^\s`()\[\]<>]{1,400}\.md\b", re.IGNORECASE)

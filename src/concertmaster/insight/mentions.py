@@ -73,7 +73,7 @@ _ARROWS = re.compile(r"->|=>|[\u21d2\u279c\u27f6]")
 _LINK = "]("
 _FENCE = re.compile(r"[ \t>]{0,20}(?:[-*+] )?(`{3,}(?=[^`]*$)|~{3,})")
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.{0,200})")
-_ITEM = re.compile(r"[ \t>]*(?:[-*+]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
+_ITEM = re.compile(r"(?<![ \t>])[ \t>]*+(?:[-*+]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _LABEL = re.compile(r"[^`]{1,100}(?::|:\*\*|(?<=.)\*\*:?)\s{0,3}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,9}://[^\s<>\"'`)\]]*")
 _BLOB = re.compile(r"https?://[^/]+/[^/]+/[^/]+/(?:-/)?(?:blob|raw|edit|blame)/([^?#]+)")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from concertmaster.insight.words import STOP_WORDS
 
 MAX_NAMES = 400  # different ones in a text
-_QUOTED = re.compile(r"`+([^`\n]{1,200})`+")
+_QUOTED = re.compile(r"(?<!`)`+([^`\n]{1,200})`+")
 _DOTTED = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|/)[A-Za-z_$][\w$]*)*(\(\))?")
 _SEPARATOR = re.compile(r"\.|::|#|/")
 _COMPOUND = re.compile(r"[a-z][A-Z]|[A-Z][a-z]+[A-Z]|[a-zA-Z0-9]_[a-zA-Z0-9]")
-_HYPHENATED = re.compile(r"[A-Za-z][\w]*(?:-[\w]+)+")
+_HYPHENATED = re.compile(r"[A-Za-z]\w{0,99}(?:-\w+)+")
 _PACKAGES = (
     re.compile(
         r"([\w@./-]{2,60})[`\"']? (?:package|crate|module|directory|folder|middleware)\b",

@@ -30,7 +30,7 @@ _DEFINITION = re.compile(
     rb"|final )*(?:def|class|function|func|fn|struct|enum|interface|type|impl|test|it|describe)\b"
     rb"(?P<name>.*))"
 )
-_KEY = re.compile(rb"(?P<indent>\s*)(?P<name>[\w.\"'/ -]+?)\s*[:=]")
+_KEY = re.compile(rb"(?P<indent>\s*)(?P<name>[\w.\"'/-]++(?: ++[\w.\"'/-]++)*+)\s*[:=]")
 _OPENING, _CLOSING = b"([{", b")]}"
 
 
