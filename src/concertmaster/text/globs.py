@@ -13,9 +13,15 @@ from concertmaster.errors import UsageError
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-MAX_WILDCARDS = 6  # each one multiplies the time that a hostile glob can take
+MAX_WILDCARDS = 6  # more of them mean a mistake
 
 _WILDCARDS = frozenset("*?[!#\\")
+# What pathspec writes for a star, for `/**/` and for a glob that begins anywhere.
+_STARS = re.compile(r"(?:\[\^/\]\*){2,}")
+_ONE_LETTER = r"\\.|\[\^/\](?!\*)|\[(?!\^/\])[^\]\\]+\]|[^\\\[\]()/*+?.^$|{}]"
+_STAR_BEFORE_STAR = re.compile(rf"\[\^/\]\*((?:{_ONE_LETTER})+)(?=\[\^/\]\*)")
+_ANY_FOLDERS = "(?:/.+)?/"
+_ANYWHERE = "^(?:.+/)?"
 
 
 def is_literal(glob: str) -> bool:
@@ -51,13 +57,33 @@ def _spec(globs: tuple[str, ...]) -> GitIgnoreSpec:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # `re` warns about globs such as [[]
-            return GitIgnoreSpec.from_lines(globs)
+            patterns = [*GitIgnoreSpec.from_lines(globs).patterns]
+            for pattern in patterns:
+                if pattern.regex is not None:
+                    pattern.regex = re.compile(_without_backtracking(pattern.regex.pattern))
+            return GitIgnoreSpec(patterns, backend="simple")
     except (ValueError, re.error) as error:
         raise UsageError(
             "a glob cannot be understood",
             why=str(error),
             next_step="write it as in .gitignore, for example src/**/*.py",
         ) from error
+
+
+def _without_backtracking(regex: str) -> str:
+    """Return a regular expression of pathspec's that matches the same in linear time.
+
+    Of several stars in a name, or several `**` in a path, each but the last may take the first
+    place that fits: the later ones then have the longest rest to choose from.
+    """
+    regex = _STAR_BEFORE_STAR.sub(r"(?>[^/]*?\1)", _STARS.sub("[^/]*", regex))
+    first, *others = regex.split(_ANY_FOLDERS)
+    if not others:
+        return regex
+    if first.startswith(_ANYWHERE):
+        first = f"^(?>(?:.+?/)??{first.removeprefix(_ANYWHERE)}(?=/))"
+    *inner, last = others
+    return first + "".join(f"(?>(?:/.+?)??/{one}(?=/))" for one in inner) + _ANY_FOLDERS + last
 
 
 def _refuse_costly(glob: str) -> None:

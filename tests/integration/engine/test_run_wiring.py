@@ -81,8 +81,8 @@ def test_a_resumed_run_first_ends_its_own_processes_and_no_others(
     project: Project, home: runs.RunHome, left_behind: list[subprocess.Popen[bytes]]
 ) -> None:
     folder = start(project, home, View())
-    for run in (folder.name, f"{folder.name}0", "another"):
-        environment = os.environ | {MARK: f"{run}/apple/1"}
+    for name in (folder.name, f"{folder.name}0", "another"):
+        environment = os.environ | {MARK: f"{name}/apple/1"}
         left_behind.append(subprocess.Popen(["sleep", "1000"], env=environment))
     with Guard() as guard:
         run = runs.LocalRun(repository=project.open(), folder=folder)
