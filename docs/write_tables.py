@@ -1,4 +1,4 @@
-"""Writes the tables of the documents that are made from the source: `make docs`."""
+"""Writes what is made from the source: tables of the documents, a workflow: `make docs`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from concertmaster.settings.declarations import SETTINGS, Place, Setting
 from docs.error_sites import UNKNOWN, find_error_sites
+from docs.federated_workflow import write_federated
 
 DOCS = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
@@ -69,3 +70,4 @@ TABLES: dict[str, Callable[[], str]] = {
 if __name__ == "__main__":
     for page in sorted(DOCS.glob("*.md")):
         page.write_text(fill_tables(page.read_text()))
+    write_federated()

@@ -56,6 +56,7 @@ SHELL = frozenset(
     __main__
     git.blobs landing.judge_change
     action.accept_results action.artifact_files action.artifacts action.authorize
+    action.federation github.identity
     action.child_issues action.control action.dispatch action.due_rounds action.finalize.context
     action.finalize.deliver action.finalize.inputs action.finalize.job action.finalize.memory
     action.finalize.publish_report action.finalize.pull_requests action.finalize.replay_merges

@@ -22,6 +22,7 @@ PHASES = {
     "review": "Review a change that somebody else made",
     "implement": "Do the task below completely",
 }
+SO_FAR = "What was done so far lies in the working tree"  # told to an agent without the session
 LGTM = "The change looks good to me. Ship it!"
 
 
@@ -130,7 +131,8 @@ def _work(given: Conversation, whole: str) -> Action:
         return Say("I looked around and left all as it was.")
     if given.turn < len(given.writes):
         path, words = given.writes[given.turn]
-        return Write(path, f"{words}{' # mended' * (given.phase == 'mend')}\n")
+        is_mending = given.phase == "mend" or SO_FAR in given.prompt
+        return Write(path, f"{words}{' # mended' * is_mending}\n")
     commands = re.findall(r"^RUN (.*)$", given.prompt, re.MULTILINE)
     if given.turn < len(given.writes) + len(commands):
         return Run(commands[given.turn - len(given.writes)])

@@ -15,9 +15,10 @@ import yaml
 from concertmaster import __version__
 from concertmaster.action.registry import JOBS
 from concertmaster.github.prompt_list import read_prompt_list
-from concertmaster.settings.action_inputs import ACTION_ONLY, ActionSettings
+from concertmaster.settings.action_inputs import ACTION_ONLY, FEDERATED, ActionSettings
 from concertmaster.settings.declarations import Place, settings_of
 from concertmaster.settings.sources import load_settings
+from docs.federated_workflow import make_federated
 from tests.action.rounds import House
 from tests.github.double import Double
 from tests.workflows.files import (
@@ -132,7 +133,9 @@ def test_a_workflow_takes_only_what_the_action_takes(name: str) -> None:
 @pytest.mark.parametrize("name", CALLED)
 def test_a_default_is_the_same_in_workflow_and_action(name: str) -> None:
     for key, one in called(name)["inputs"].items():
-        if key in INPUTS and one["default"] != "":  # an empty one leaves the default to the program
+        if (
+            key in INPUTS and one.get("default", "") != ""
+        ):  # an empty one leaves the default to the program
             assert str(one["default"]) == INPUTS[key]["default"], key
 
 
@@ -147,7 +150,14 @@ def test_every_input_and_secret_of_a_workflow_is_described_and_used(name: str) -
 
 def test_orchestrate_takes_every_declared_input_that_is_not_of_the_action_alone() -> None:
     declared = {name for name, field in SETTINGS.items() if ACTION_ONLY not in field.metadata}
-    assert {*called("orchestrate")["inputs"]} == declared | OF_WORKFLOWS
+    federated = {name for name, field in SETTINGS.items() if FEDERATED in field.metadata}
+    assert {*called("orchestrate")["inputs"]} == (declared - federated) | OF_WORKFLOWS
+    assert {*called("orchestrate-federated")["inputs"]} == declared | OF_WORKFLOWS
+
+
+def test_the_federated_workflow_is_made_from_the_other() -> None:
+    made = make_federated(WORKFLOWS["orchestrate"].text)
+    assert WORKFLOWS["orchestrate-federated"].text == made
 
 
 def test_the_settings_of_a_run_are_inputs_that_reach_the_plan() -> None:

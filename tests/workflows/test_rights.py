@@ -53,6 +53,12 @@ def test_the_jobs_of_the_workflows_have_what_they_need() -> None:
     assert permissions(WORKFLOWS["control"], "control") == NEEDED["control"]
 
 
+def test_only_the_job_with_agents_may_prove_its_identity() -> None:
+    federated = {job: permissions(WORKFLOWS["orchestrate-federated"], job) for job in FOUR}
+    assert federated["work"].pop("id-token") == "write"
+    assert federated == {job: NEEDED[job] for job in FOUR}
+
+
 @pytest.mark.parametrize("file", EXAMPLES.values(), ids=lambda file: file.name)
 def test_a_caller_gives_what_the_jobs_inside_need(file: File) -> None:
     """GitHub refuses a called workflow that asks for more than its caller has."""

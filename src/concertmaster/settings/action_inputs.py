@@ -14,6 +14,8 @@ from concertmaster.settings.declarations import Place, settings_of
 
 # Marks the inputs of action.yml that orchestrate.yml does not take from its caller.
 ACTION_ONLY = "input of the action only"
+# Marks those that orchestrate-federated.yml takes and orchestrate.yml does not.
+FEDERATED = "input of the federated workflow"
 
 if TYPE_CHECKING:
     _RunInputs = BaseSettings
@@ -60,7 +62,15 @@ class ActionSettings(_RunInputs):
     job_minutes: float = Field(default=350.0, gt=0, le=7200, allow_inf_nan=False)
     artifacts: Annotated[str, ACTION_ONLY] = ""
     isolation: Isolation = Isolation.AUTO
+    aws_role: Annotated[str, FEDERATED] = ""
+    aws_region: Annotated[str, FEDERATED] = Field(default="", pattern=r"^[a-z0-9-]*$")
+    aws_minutes: Annotated[int, FEDERATED] = Field(default=60, ge=15, le=720)
 
+    identity_url: str = Field(default="", validation_alias="ACTIONS_ID_TOKEN_REQUEST_URL")
+    identity_token: SecretStr = Field(
+        default=SecretStr(""), validation_alias="ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+    )
+    sts_url: str = Field(default="", validation_alias="AWS_ENDPOINT_URL_STS")
     event_name: str = Field(default="", validation_alias="GITHUB_EVENT_NAME")
     event_path: str = Field(default="", validation_alias="GITHUB_EVENT_PATH")
     repository: str = Field(default="", validation_alias="GITHUB_REPOSITORY")

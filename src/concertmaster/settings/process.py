@@ -26,6 +26,9 @@ def drop_token() -> None:
     """Delete the job's secrets from the environment, so that no child process inherits them."""
     for name in ("INPUT_GITHUB_TOKEN", "AGENT_SECRETS"):
         os.environ.pop(name, None)
+    # They speak for the job at GitHub's own services: for its identity, artifacts and caches.
+    for name in [name for name in os.environ if name.startswith("ACTIONS_")]:
+        del os.environ[name]
 
 
 def count_cores() -> int:
