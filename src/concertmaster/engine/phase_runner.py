@@ -233,7 +233,8 @@ class PhaseRunner:
         return AgentQuestion(text=whole)
 
     def _tell(self, command: RunPhase) -> str:
-        note = describe_neighbours(self.context.plan, command.task)
+        plan = self.context.plan
+        note = describe_neighbours(plan, command.task) if plan.settings.notes else ""
         return f"\n{note}\n" if note else ""
 
     def document(self, command: RunPhase) -> Answer:

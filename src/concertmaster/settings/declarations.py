@@ -84,6 +84,8 @@ class Setting:
                 return "auto"
             case Kind.DURATION:
                 return f"{self.default / 60:g}m"
+            case Kind.FLAG:
+                return "yes" if self.default else "no"
             case _:
                 return str(self.default) if self.default else ""
 
@@ -226,6 +228,14 @@ class FrozenSettings:
             most=20,
         ),
     ] = 3
+    notes: Annotated[
+        bool,
+        Setting(
+            kind=Kind.FLAG,
+            help="Tell agents what the tasks beside theirs are about to change.",
+            example="no",
+        ),
+    ] = True
     repairs: Annotated[
         int,
         Setting(

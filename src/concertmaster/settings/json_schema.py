@@ -33,8 +33,8 @@ def make_schema() -> str:
 
 
 def _describe(setting: Setting) -> dict[str, Any]:
-    is_number = setting.kind is Kind.NUMBER
-    default = setting.default if is_number else setting.written_default
+    is_plain = setting.kind in (Kind.NUMBER, Kind.FLAG)
+    default = setting.default if is_plain else setting.written_default
     described = {"description": setting.help, **_describe_value(setting)}
     return described if default == "" else {**described, "default": default}
 

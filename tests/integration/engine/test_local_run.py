@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -89,10 +90,14 @@ def test_a_command_agent_does_three_prompts_at_once_and_all_three_land(
     assert landed_files(project) == {name: name for name in NAMES}
 
 
-def test_an_agent_is_told_what_is_about_to_change_beside_it(project: Project) -> None:
+@pytest.mark.parametrize(("settings", "is_told"), [({}, True), ({"notes": "no"}, False)])
+def test_an_agent_is_told_what_is_about_to_change_beside_it(
+    project: Project, settings: dict[str, str], is_told: bool
+) -> None:
     money = "class Money:\n    def round_half(self):\n        return self\n"
     order = "from shop.money import Money\n\ndef total(order):\n    return order\n"
-    project.commit("Shop", {"src/shop/money.py": money, "src/shop/order.py": order})
+    shop = {"src/shop/money.py": money, "src/shop/order.py": order}
+    project.commit("Shop", {**shop, "concertmaster.yml": json.dumps(settings)})
     rounding = "# Rounding\n\n`Money.round_half` rounds up.\n"
     totals = "# Totals\n\n`total` of src/shop/order.py adds up.\n"
     project.commit("Prompts", {"prompts/a.md": rounding, "prompts/b.md": totals})
@@ -104,5 +109,8 @@ def test_an_agent_is_told_what_is_about_to_change_beside_it(project: Project) ->
     )
 
     assert done.code == 0, done.out + done.err
-    seen = project.git("grep", "-h", "in src/shop/money.py:", "main")
-    assert "- round_half, Money in src/shop/money.py: Rounding" in seen.splitlines()
+    names = project.git("ls-tree", "--name-only", "main").split("\n")
+    seen = [project.git("show", f"main:{name}") for name in names if name.startswith("seen-")]
+    assert len(seen) == 2
+    line = "- round_half, Money in src/shop/money.py: Rounding"
+    assert sum(line in text.splitlines() for text in seen) == is_told
