@@ -90,7 +90,8 @@ SHELL = frozenset(
     insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay
     insight.repository_reader
     landing.change_limits landing.merges landing.target_branch
-    planning.build_plan planning.checkout planning.first_prompt planning.past_runs
+    planning.build_plan planning.checkout planning.first_prompt planning.past_flakes
+    planning.past_runs
     planning.prose_order planning.recalled_options planning.run_settings
     planning.running_prompts
     prompts.files

@@ -160,6 +160,21 @@ class RunSettings(FrozenSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFlakes:
+    """How often the check failed on trees that it passed, in past runs.
+
+    `checks` are all checks of such trees, `failures` those that failed, `tests` what failed there.
+    """
+
+    checks: int = 0
+    failures: int = 0
+    tests: tuple[str, ...] = ()
+
+
+NO_FLAKES = KnownFlakes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The frozen answer of the planner and all settings of the run."""
 
@@ -180,6 +195,7 @@ class Plan:
     lower_bound_seconds: float = 0.0
     sequential_seconds: float = 0.0
     predicted_cost_usd: float | None = None  # the sum over the tasks with a known estimate
+    flakes: KnownFlakes = NO_FLAKES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import LandingMode, Need, Plan, RunSettings, Skipped, Task, TaskState
 from concertmaster.planning.build_plan import new_run
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
+from concertmaster.planning.past_flakes import read_flakes
 from concertmaster.planning.run_settings import draft_plan
 from concertmaster.prompts.parser import task_id
 from concertmaster.report.progress import ProgressListener
@@ -69,6 +70,7 @@ def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
     plan = replace(
         draft,
         slots=1,
+        flakes=read_flakes(checkout.repository.git_dir, check=draft.settings.check),
         settings=_without_agent(draft.settings),
         tasks=tuple(_task(one) for one in given),
         needs=tuple(_needs(given)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from concertmaster.engine.logs import read_evidence
+from concertmaster.engine.logs import read_end
 from concertmaster.engine.recorded_run import RecordedRun
 from concertmaster.engine.task_material import REPOSITORY
 from concertmaster.git.repository import Repository
@@ -60,7 +60,7 @@ def _find_evidence(run: RecordedRun, record: TaskRecord) -> str:
     if record.state is TaskState.BLOCKED or not tried:
         return record.task.evidence
     log = run.folder / "tasks" / record.task.id / str(tried[-1].number) / "check.log"
-    told = (record.reason or tried[-1].reason, read_evidence(log))
+    told = (record.reason or tried[-1].reason, read_end(log))
     return "\n\n".join(filter(None, told))
 
 

@@ -274,8 +274,8 @@ def _judge(
         seconds=0.0,
         setup_seconds=setup_seconds,
         notes=notes,
-        evidence="" if ended.ok else read_evidence(log),
-        failing=() if ended.ok else read_failing_tests(log),
+        evidence="" if ended.ok else read_evidence(ended, log),
+        failing=read_failing_tests(ended, log),
     )
 
 

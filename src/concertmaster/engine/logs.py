@@ -21,7 +21,7 @@ def describe_failure(what: str, ended: Exit, log: Path) -> str:
 
     It names the tests that failed, or has the last lines of the log where no test is named.
     """
-    words = name_failing_tests(read_failing_tests(log)) or last_lines(log)
+    words = name_failing_tests(read_failing_tests(ended, log)) or last_lines(log)
     return f"{what} failed ({ended.describe()})" + (f": {words}" if words else "")
 
 
@@ -34,12 +34,15 @@ def describe_setup_failure(settings: RunSettings, ended: Exit, log: Path) -> str
     return f"{told}; nobody gave it, it was found ({settings.setup_reason}): {way}"
 
 
-def read_last(log: Path, *, most_bytes: int = LOG_TAIL_BYTES) -> str:
-    """Return the last `most_bytes` of a log as text, "" if there is no log."""
+def read_last(log: Path, *, most_bytes: int = LOG_TAIL_BYTES, start: int = 0) -> str:
+    """Return the last `most_bytes` of a log as text, "" if there is no log.
+
+    What stands before the byte `start` is left out.
+    """
     if not log.is_file():
         return ""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - most_bytes))
+        file.seek(max(start, log.stat().st_size - most_bytes))
         return file.read().decode(errors="replace")
 
 
@@ -48,14 +51,15 @@ def read_end(log: Path) -> str:
     return read_last(log).strip()
 
 
-def read_failing_tests(log: Path) -> tuple[str, ...]:
-    """Return the names of the tests that failed, as far as the log of a check tells them."""
-    return find_failing_tests(read_last(log, most_bytes=_NAMED_WITHIN_BYTES))
+def read_failing_tests(ended: Exit, log: Path) -> tuple[str, ...]:
+    """Return the names of the tests that failed, as far as the command's part of the log tells."""
+    part = read_last(log, most_bytes=_NAMED_WITHIN_BYTES, start=ended.log_start)
+    return () if ended.ok else find_failing_tests(part)
 
 
-def read_evidence(log: Path) -> str:
+def read_evidence(ended: Exit, log: Path) -> str:
     """Return the tests that failed and the end of the log, for an agent that mends the failure."""
-    return f"{list_failing_tests(read_failing_tests(log))}\n{read_end(log)}".strip()
+    return f"{list_failing_tests(read_failing_tests(ended, log))}\n{read_end(log)}".strip()
 
 
 def last_lines(log: Path, *, count: int = 3) -> str:

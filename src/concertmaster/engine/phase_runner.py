@@ -23,7 +23,7 @@ from concertmaster.commands import RunPhase
 from concertmaster.engine import repairer
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
-from concertmaster.engine.logs import describe_failure, read_evidence
+from concertmaster.engine.logs import describe_failure, read_evidence, read_failing_tests
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.reading_tree import reading_tree, tells_agents_more
 from concertmaster.engine.reviewer import run_review
@@ -33,6 +33,7 @@ from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.git import commit_message
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.insight.tree_paths import TreePaths
+from concertmaster.landing.flake_rules import is_known_flake
 from concertmaster.landing.merges import build_base
 from concertmaster.landing.path_policy import is_document
 from concertmaster.model import Built, Outcome, Phase
@@ -41,6 +42,7 @@ from concertmaster.worktrees.worktree import Snapshot, Worktree
 
 Answer = PhaseFinished | PhaseFailed
 
+MOST_FLAKE_RERUNS = 2  # of a check in which only known flakes failed, before the agent is asked
 _EARLIER = "An earlier attempt at this task failed:"
 _SO_FAR = "What was done so far lies in the working tree. It is not done yet:"
 
@@ -283,10 +285,14 @@ class PhaseRunner:
         worktree, notes = place.enter()
         log = place.folder / "check.log"
         check = command.task.check or self.context.plan.settings.check
-        ended = self.context.run_shell(check, worktree, mark=place.mark, log=log)
+        for _ in range(1 + MOST_FLAKE_RERUNS):
+            ended = self.context.run_shell(check, worktree, mark=place.mark, log=log)
+            if not is_known_flake(self.context.plan.flakes, read_failing_tests(ended, log)):
+                break
         if not ended.ok:
             reason = describe_failure(f"check `{check}`", ended, log)
-            tail = f"The check `{check}` failed:\n\n{read_evidence(log)}" if ended.code else ""
+            told = read_evidence(ended, log)
+            tail = f"The check `{check}` failed:\n\n{told}" if ended.code else ""
             raise PhaseFailure(outcome_of(ended), reason, evidence=tail, saved=command.checkpoint)
         return replace(self._finished(command), notes=notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from concertmaster.agents.protocol import Agent
@@ -85,7 +85,8 @@ class RunContext:
     def run_shell(self, command: str, worktree: Worktree, *, mark: str, log: Path) -> Exit:
         """Run a command of the repository (setup, check) in a worktree; return its exit."""
         settings = self.plan.settings
-        return self.guard.run(
+        log_start = log.stat().st_size if log.exists() else 0
+        ended = self.guard.run(
             shell_argv(command),
             mark=mark,
             cwd=worktree.files,
@@ -96,6 +97,7 @@ class RunContext:
             # Checks at the same time share what build tools leave running.
             keeps_daemons=worktree.account is None,
         )
+        return replace(ended, log_start=log_start)
 
     def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
         """Return the allow-listed environment plus the variables `names` and those of the attempt.

@@ -17,10 +17,11 @@ from concertmaster import graph
 from concertmaster.commands import CheckBatch, LandBatch, MergeCandidate
 from concertmaster.events import BatchChecked, BatchLanded, MergeConflicted, TargetMoved
 from concertmaster.landing.fault import Fault, LandingFault
+from concertmaster.landing.flake_rules import count_confirmations
 from concertmaster.landing.prefix_plan import choose_prefix
-from concertmaster.model import Built
+from concertmaster.model import NO_FLAKES, Built, KnownFlakes
 
-# How often a single suspect is checked again before it is the culprit, in case of a flaky check.
+# A single suspect is checked again so often, and more often where the check is known as flaky.
 CONFIRMATIONS = 2
 LARGEST_BATCH = 256  # the plan of its checks costs the square of its size
 # So many culprits have to be found, or expected in vain, until the risks change by much.
@@ -94,6 +95,8 @@ class Landing:
     decided: int = 0  # tasks that landed or were culprits
     found: int = 0  # culprits
     expected: float = 0.0  # culprits among the decided tasks, by their risks
+    known: KnownFlakes = NO_FLAKES
+    excused: int = 0  # failures in a row in which only known flakes failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +186,7 @@ def _move(landing: Landing, settled: SettledTasks) -> QueueStep:
         return _check_prefix(landing, 0, settled=settled, known_red=frozenset())
     if failed is None or failed - passed > 1:
         return _check_prefix(landing, choose_size(landing), settled=settled)
-    if landing.confirmations < CONFIRMATIONS:
+    if landing.confirmations < count_confirmations(landing.known, least=CONFIRMATIONS):
         return _check_prefix(landing, failed, settled=settled, known_red=frozenset())
     return _name_culprit(landing)
 
@@ -290,17 +293,14 @@ def record_check(landing: Landing, event: BatchChecked) -> Landing:
 
 
 def _record_red_tip(landing: Landing, event: BatchChecked) -> Landing:
-    if landing.red_tips < CONFIRMATIONS:
+    if landing.red_tips < count_confirmations(landing.known, least=CONFIRMATIONS):
         return replace(landing, red_tips=landing.red_tips + 1)
     reason = f"the target itself does not pass the check: {event.reason}"
     return replace(_with_batch(landing, ()), stuck=reason)
 
 
 def _record_green(landing: Landing, event: BatchChecked, length: int) -> Landing:
-    """Return the state after a passed check.
-
-    When the prefix failed before, its last task is recorded as flaky.
-    """
+    """Return the state after a passed check; a task behind which it had failed is flaky."""
     landing = replace(landing, green=landing.green | {event.tree}, red=landing.red - {event.tree})
     if length == 0:
         return replace(landing, tip_green=True)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from concertmaster.errors import UsageError
 from concertmaster.git.landed_prompts import find_landed
 from concertmaster.git.repository import Repository
 from concertmaster.insight.foresight import foresee
-from concertmaster.model import LandingMode, Plan, Prompt
+from concertmaster.model import KnownFlakes, LandingMode, Plan, Prompt
 from concertmaster.planning import planner
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
 from concertmaster.planning.earlier_tries import EarlierTry, add_changed_paths
 from concertmaster.planning.estimates import Sample, learn_samples
+from concertmaster.planning.past_flakes import read_flakes
 from concertmaster.planning.past_runs import read_past
 from concertmaster.planning.planner import Candidate, Experience, SoftOrder
 from concertmaster.planning.prose_order import infer_order
@@ -27,7 +28,8 @@ from concertmaster.prompts.files import PromptFile, read_prompts
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.sandbox import host
 from concertmaster.settings.process import count_cores, find_index_cache
-from concertmaster.text.display import shorten_id
+from concertmaster.text.display import display, shorten_id
+from concertmaster.text.failing_tests import name_failing_tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,10 @@ def plan_here(
     """
     repository = checkout.repository
     draft = draft_plan(checkout, run=new_run(), requester=repository.requester(), notes=notes)
+    flakes = read_flakes(repository.git_dir, check=draft.settings.check)
+    noted = replace(draft, flakes=flakes, notes=(*draft.notes, *_note_flakes(flakes)))
     return plan_files(
-        _land_here(draft),
+        _land_here(noted),
         files,
         checkout,
         past=replace(
@@ -91,6 +95,15 @@ def plan_here(
         ),
         capacity=None if checkout.settings.parallel else measure_capacity(),
     )
+
+
+def _note_flakes(flakes: KnownFlakes) -> Iterator[str]:
+    if flakes.failures:
+        named = f": {display(name_failing_tests(flakes.tests), limit=300)}" if flakes.tests else ""
+        yield (
+            f"the check failed at random in {flakes.failures} of {flakes.checks} past checks"
+            f"{named}; suspects are checked again as often as that asks for"
+        )
 
 
 def _land_here(draft: Plan) -> Plan:

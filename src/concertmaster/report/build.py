@@ -22,6 +22,7 @@ from concertmaster.events import (
 from concertmaster.model import Outcome, Phase, Plan, RunSettings, Usage
 from concertmaster.planning.estimates import profile_of
 from concertmaster.prompts.follow_ups import PromptDraft, merge_follow_ups, write_drafts
+from concertmaster.report.flakes import count_flakes
 from concertmaster.report.model import (
     AttemptRow,
     CheckRow,
@@ -79,6 +80,7 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         phases=total_phases(events),
         checks=_checks(events),
         flaky=state.landing.flaky,
+        flakes=count_flakes(events, check=plan.settings.check),
         landed=landed,
         tasks=tasks,
         skipped=plan.skipped,

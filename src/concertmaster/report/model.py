@@ -19,6 +19,7 @@ from concertmaster.model import (
 )
 from concertmaster.planning.estimates import Profile
 from concertmaster.prompts.follow_ups import PromptDraft
+from concertmaster.report.flakes import FlakeTotals
 from concertmaster.report.outcome import NextStep, RunEnd
 
 
@@ -197,6 +198,7 @@ class Report:
     phases: tuple[PhaseTotal, ...]
     checks: CheckTotals
     flaky: tuple[str, ...]
+    flakes: FlakeTotals
     landed: tuple[LandedRow, ...]
     tasks: tuple[TaskRow, ...]
     skipped: tuple[Skipped, ...]

@@ -10,6 +10,7 @@ from concertmaster.planning.estimates import say_cost
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.outcome import RunEnd
 from concertmaster.text.display import count, display, duration, pair_up, shorten_id, took
+from concertmaster.text.failing_tests import name_failing_tests
 from concertmaster.text.markdown import as_cell
 
 
@@ -86,14 +87,25 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "checks", checks
     if report.landed and report.tip != report.base:
         yield "target", f"{shorten_id(report.base)}..{shorten_id(report.tip)} on {report.target}"
-    if report.flaky:
-        yield "flaky", f"the check failed, then passed unchanged, behind {', '.join(report.flaky)}"
+    if flakes := _flakes(report):
+        yield "flaky", flakes
     for sensitive in report.sensitive:
         shown = [display(path, limit=80) for path in sensitive.paths]
         paths = ", ".join(pair_up(shown, sensitive.classes))
         yield "look at", f"{display(paths, limit=400)} ({sensitive.task})"
     for skipped in report.skipped:
         yield "skipped", f"{display(skipped.prompt)}: {display(skipped.reason)}"
+
+
+def _flakes(report: Report) -> str:
+    """Return how often the check failed and then passed unchanged, and which tests failed."""
+    failures, tests = report.flakes.failures, report.flakes.tests
+    if not failures and not report.flaky:
+        return ""
+    behind = f", behind {', '.join(report.flaky)}" if report.flaky else ""
+    often = f" {failures} of {report.flakes.checks} times" if failures > 1 else ""
+    named = f": {display(name_failing_tests(tests), limit=400)}" if tests else ""
+    return f"the check failed{often}, then passed unchanged{behind}{named}"
 
 
 def _spent(report: Report) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,7 @@ from concertmaster.landing.merge_queue import PendingStep
 from concertmaster.model import Outcome, Phase, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
+from concertmaster.run.excuses import judge_check
 from concertmaster.run.pauses import end_of_pause
 from concertmaster.run.repairs import repair_or_leave_out
 from concertmaster.run.state import RunState
@@ -162,7 +163,7 @@ def _comes_too_late(state: RunState, tasks: tuple[str, ...]) -> bool:
 def _note_check(state: RunState, event: BatchChecked) -> RunState:
     if _comes_too_late(state, event.tasks):
         return state
-    return replace(state, landing=merge_queue.record_check(state.landing, event))
+    return replace(state, landing=judge_check(state.landing, event))
 
 
 def _note_conflict(state: RunState, event: MergeConflicted) -> RunState:

@@ -58,7 +58,7 @@ def begin_run(plan: Plan) -> RunState:
     return RunState(
         plan=plan,
         tasks=TaskTable.build(network, records, mode=mode),
-        landing=Landing(),
+        landing=Landing(known=plan.flakes),
         budget_usd=plan.settings.budget_usd,
     )
 

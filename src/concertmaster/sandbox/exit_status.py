@@ -17,6 +17,7 @@ class Exit:
     lost: bool = False  # its guard died, so its end is unknown
     error: str = ""  # the reason why it could not start
     seconds: float = 0.0
+    log_start: int = 0  # the bytes that the log had before; a log may hold several commands
 
     @property
     def ok(self) -> bool:

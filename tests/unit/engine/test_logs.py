@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_a_failed_check_is_told_by_the_tests_that_failed(tmp_path: Path, noise: 
 
     told = describe_failure("check `node --test`", ENDED, log)
     assert told == f"check `node --test` failed ({ENDED.describe()}): adds, subtracts"
-    evidence = read_evidence(log)
+    evidence = read_evidence(ENDED, log)
     assert evidence.startswith("2 tests failed:\n- adds\n- subtracts\n\n")
     assert evidence.endswith(NOISE.strip())
 
@@ -28,4 +29,13 @@ def test_a_failed_check_that_names_no_test_is_told_by_its_last_lines(tmp_path: P
     assert describe_failure("check `make`", ENDED, log).endswith(f"({ENDED.describe()})")
     log.write_text("one\ntwo\n---\nthree\nfour\n")
     assert describe_failure("check `make`", ENDED, log).endswith(": two | three | four")
-    assert read_evidence(log) == "one\ntwo\n---\nthree\nfour"
+    assert read_evidence(ENDED, log) == "one\ntwo\n---\nthree\nfour"
+
+
+def test_a_test_that_failed_in_an_earlier_command_of_the_log_is_not_named(tmp_path: Path) -> None:
+    log = tmp_path / "check.log"
+    earlier = "not ok 1 - adds\n"
+    log.write_text(f"{earlier}not ok 2 - subtracts\n")
+    ended = replace(ENDED, log_start=len(earlier))
+    assert describe_failure("check `node --test`", ended, log).endswith(": subtracts")
+    assert read_evidence(ended, log).startswith("1 test failed:\n- subtracts\n")
