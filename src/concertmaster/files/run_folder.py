@@ -80,7 +80,7 @@ def _lock(descriptor: int) -> None:
 def lock_start(folder: Path) -> Iterator[None]:
     """Hold the lock under which runs begin, one after the other; `folder` holds all runs."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "starting").open("a+") as lock:
+    with (folder.parent / "starting").open("a+") as lock:  # `folder` holds runs and nothing else
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
