@@ -17,7 +17,8 @@ from concertmaster.text.display import display, writable
 MOST_COMMENTS = 50
 LONGEST_COMMENT = 2000
 MOST_FOLLOW_UPS = 10
-_FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"```[ \t]*+(?:\n|\Z)")
+_OPENING = re.compile(r"```(?:json)?[ \t]*+\n")
 
 
 class ReviewDecision(StrEnum):
@@ -85,13 +86,26 @@ REVIEW_SCHEMA: Mapping[str, Any] = {
 
 def find_json_objects(text: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of an answer: the whole text, then its fenced blocks, last first."""
-    for block in (text.strip(), *reversed(_FENCED.findall(text))):
+    for block in (text.strip(), *reversed([*_fenced_blocks(text)])):
         try:
             found = json.loads(block)
         except (ValueError, RecursionError):
             continue
         if isinstance(found, dict):
             yield found
+
+
+def _fenced_blocks(text: str) -> Iterator[str]:
+    """Yield what stands in closed code blocks that are JSON or of no language."""
+    block: list[str] | None = None
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+        if block is None:
+            block = [] if _OPENING.fullmatch(line) else None
+        elif _FENCE.fullmatch(line):
+            yield "".join(block)
+            block = None
+        else:
+            block.append(line)
 
 
 def read_review(text: str, *, task: str, tree: str) -> Review:

@@ -65,7 +65,7 @@ _SPAN = re.compile(
     rf"(?:reset|again|retry)s? (?:after|in) ({_AMOUNT}(?:[\s,]{{0,2}}{_AMOUNT}){{0,3}})",
     re.IGNORECASE,
 )
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s?([dhms])", re.IGNORECASE)
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s?([dhms])", re.IGNORECASE)
 _EPOCH = re.compile(r"limit reached\|(\d{10})\b")
 _DAY = r"(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:st|nd|rd|th)?(?:,? (\d{4}))?,? (?:at )?)?"
 _TIME = r"(\d{1,2})(?::(\d{2}))? ?([ap]m)\b"

@@ -10,9 +10,22 @@ import yaml
 from concertmaster.errors import UsageError
 
 MAX_FILE_BYTES = 256 * 1024
+MOST_KEYS = 10_000  # with those that merge keys bring
 
 # PyYAML raises plain Python errors for a value with a wrong tag, such as `!!int ''`.
 _UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that ends when merge keys (`<<`) multiply the keys of a small file."""
+
+    merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        self.merged += len(node.value)
+        if self.merged > MOST_KEYS:
+            raise yaml.YAMLError(f"its merge keys (<<) make more than {MOST_KEYS} keys")
 
 
 def read_file(data: bytes, name: str) -> dict[str, Any]:
@@ -23,7 +36,7 @@ def read_file(data: bytes, name: str) -> dict[str, Any]:
             next_step=f"shorten {name} and commit it",
         )
     try:
-        found = yaml.safe_load(data.decode()) if data.strip() else {}
+        found = yaml.load(data.decode(), Loader=_Loader) if data.strip() else {}  # noqa: S506
     except _UNREADABLE as error:
         raise UsageError(
             f"{name} is not valid YAML", why=str(error), next_step=f"mend {name} and commit it"

@@ -1,0 +1,150 @@
+"""Measures every parser of untrusted text on hostile inputs of 64 KiB and of 1 MiB.
+
+Fails when the larger input takes more than 20 times as long. Times are of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from concertmaster.agents.answers import UnreadableAnswer, last_words, read_plan, read_review
+from concertmaster.agents.protocol import read_no_op
+from concertmaster.comments.plan_data import read_plan as read_plan_comment
+from concertmaster.errors import Error
+from concertmaster.github.issue_reference import read_issue, read_repository
+from concertmaster.github.prompt_list import read_prompt_list
+from concertmaster.github.slash_command import read_comment
+from concertmaster.insight.definitions import find_definitions, find_imports
+from concertmaster.insight.mentions import find_mentions
+from concertmaster.insight.names import find_common, find_packages, find_symbols
+from concertmaster.insight.words import count_words
+from concertmaster.landing.join_appends import join_appends
+from concertmaster.landing.path_portability import find_unportable_paths
+from concertmaster.planning.missing_parts import Absences, explain_absence
+from concertmaster.planning.prose_order import infer_order
+from concertmaster.prompts.follow_ups import merge_follow_ups, write_drafts
+from concertmaster.prompts.other_tools import count_tasks, read_header
+from concertmaster.prompts.parser import parse_prompt
+from concertmaster.report.transcript_lines import say_transcript_line
+from concertmaster.settings.file import read_file
+from concertmaster.text import globs, redaction
+from concertmaster.text.display import display, display_block, read_duration
+from concertmaster.text.markdown import as_code, neutralise
+from concertmaster.text.markdown_parser import find_heading
+from concertmaster.text.marks import read_marks
+
+SMALL, LARGE = 1 << 16, 1 << 20
+MOST_RATIO = 20.0
+FEW_SECONDS = 0.5  # below it a ratio says nothing
+UNITS = (
+    *(" ", "\n", "\t", "a", "0", "A", "-", "_", "*", "`", "(", "[", "<", "{", '"', "'", "|", ">"),
+    *("#", ".", "/", "\\", "@", ":", "&", "\r", "\u202e", "- ", "a ", "a.", "a/", "a-", "(a", "[a"),
+    *("a: ", "- a\n", "a: b\n", "```\n", "~~~\n", "<!--", "-->", "](", "> ", "| a ", "\n\n", "1. "),
+    *("x.md ", "x.md,", "./", "https://", "a@b ", "a=b ", "{}", '{"a":', "[x] ", "# a\n", "after "),
+    *("<a>", "**a** ", "`a` ", "a\\n", "\x1b[", "\x00"),
+)
+
+
+def _parse_prompt(text: str) -> object:
+    return parse_prompt(text.encode("utf-8", "replace"), path="prompts/a.md")
+
+
+def _front_matter(text: str) -> object:
+    return _parse_prompt(f"---\n{text}\n---\n# Title\n")
+
+
+def _order(text: str) -> object:
+    return infer_order([parse_prompt(f"# Title\n\n{text}".encode(), path="prompts/a.md")])
+
+
+def _join(text: str) -> object:
+    line = text.encode("utf-8", "replace")
+    return join_appends("a.yml", b"", b"x: 1\n" + line, b"y: 1\n" + line)
+
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "prompt file": _parse_prompt,
+    "front matter": _front_matter,
+    "order in prose": _order,
+    "header of a task file": read_header,
+    "tasks in a file": count_tasks,
+    "prompt list": read_prompt_list,
+    "comment": read_comment,
+    "plan comment": read_plan_comment,
+    "hidden marks": read_marks,
+    "reference of an issue": read_issue,
+    "address of a repository": read_repository,
+    "review": lambda text: read_review(text, task="a", tree="b"),
+    "plan of an agent": read_plan,
+    "no-op of an agent": read_no_op,
+    "last words": last_words,
+    "follow-ups": lambda text: write_drafts(merge_follow_ups({"a": [text]}), run="r"),
+    "transcript line": lambda text: [*say_transcript_line(json.dumps({"text": text}))],
+    "mentions of paths": find_mentions,
+    "symbols": find_symbols,
+    "packages": find_packages,
+    "common words": lambda text: [*find_common(text)],
+    "words": count_words,
+    "definitions": find_definitions,
+    "imports": find_imports,
+    "settings file": lambda text: read_file(text.encode("utf-8", "replace"), "concertmaster.yml"),
+    "missing parts in a log": lambda text: explain_absence("make", text, Absences()),
+    "joined appends": _join,
+    "paths for other systems": lambda text: [*find_unportable_paths([text])],
+    "globs": lambda text: globs.match(["**/a*b*/**/c*d*"], text),
+    "duration": read_duration,
+    "heading": lambda text: find_heading(text, limit=100),
+    "one line for a terminal": display,
+    "block for a terminal": lambda text: display_block(text, limit=10_000),
+    "text for GitHub": lambda text: neutralise(text, limit=10_000),
+    "code for GitHub": as_code,
+    "redaction": lambda text: redaction.redact(text, secrets=["secret-value"]),
+}
+
+
+def hostile(unit: str, size: int) -> str:
+    """Return a text of about this many characters that repeats the unit."""
+    return unit * max(1, size // len(unit))
+
+
+def run(parse: Callable[[str], object], text: str) -> float:
+    """Return the seconds that the parser takes; a refusal is an answer too."""
+    begin = time.process_time()
+    with suppress(Error, UnreadableAnswer, ValueError):
+        parse(text)
+    return time.process_time() - begin
+
+
+def measure(parse: Callable[[str], object]) -> tuple[float, float, str]:
+    """Return the seconds for the small and the large input, and the unit with the worst ratio."""
+    worst = (0.0, 0.0, "")
+    ratio = 0.0
+    for unit in UNITS:
+        large = run(parse, hostile(unit, LARGE))
+        small = max(run(parse, hostile(unit, SMALL)), FEW_SECONDS / MOST_RATIO)
+        if large / small > ratio:
+            worst, ratio = (small, large, unit), large / small
+    return worst
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="measure only parsers with this in their name")
+    only = parser.parse_args().only
+    failed = 0
+    for name, parse in PARSERS.items():
+        if only in name:
+            small, large, unit = measure(parse)
+            ratio = large / small
+            failed += ratio > MOST_RATIO
+            print(f"{name:28} {small:8.4f} {large:8.4f} {ratio:6.1f}  {unit!r}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Tests that no pattern and no parser takes quadratic time on hostile text.
+
+Each gets far more time of the processor than it needs, and far less than quadratic time would be.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+import pytest
+
+import concertmaster
+from benchmarks.parsers import PARSERS, UNITS, hostile, run
+from tests.conftest import in_matrix
+from tests.cpu_limit import TooSlow, cpu_limit
+
+SIZE = 1 << 15
+SECONDS = 4.0  # of the processor; the worst one takes a tenth of it
+# Of patterns that stand in a tuple, the method that is called.
+METHODS = {"_ISSUES": {"fullmatch"}, "_REPOSITORIES": {"fullmatch"}}
+ANCHORED = {"match", "fullmatch"}
+CLASSES = {"CATEGORY_SPACE": " ", "CATEGORY_DIGIT": "0", "CATEGORY_WORD": "a"}
+
+Pattern = re.Pattern[str] | re.Pattern[bytes]
+
+
+def _find_patterns() -> dict[str, Pattern]:
+    """Return every compiled pattern of a module, by where it stands; each pattern once."""
+    found: dict[Pattern, str] = {}
+    for module in pkgutil.walk_packages(concertmaster.__path__, "concertmaster."):
+        if not module.name.endswith("__main__"):
+            for name, value in vars(importlib.import_module(module.name)).items():
+                for pattern in _inside(value):
+                    found.setdefault(pattern, f"{module.name.partition('.')[2]}.{name}")
+    return {f"{name}-{number}": pattern for number, (pattern, name) in enumerate(found.items())}
+
+
+def _inside(value: object) -> Iterator[Pattern]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, tuple | list | frozenset):
+        for one in value:
+            yield from _inside(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _inside(key)
+            yield from _inside(one)
+
+
+def _methods(name: str) -> set[str]:
+    """Return the methods that the source calls on a pattern of this name."""
+    short = name.rpartition(".")[2].rpartition("-")[0]
+    called = re.compile(rf"\b{short}\.(\w+)\(")
+    found = {one for text in _sources() for one in called.findall(text)}
+    return METHODS.get(short) or found or {"search"}
+
+
+def _sources() -> list[str]:
+    if not _SOURCES:
+        top = Path(concertmaster.__file__).parent
+        _SOURCES.extend(file.read_text() for file in top.rglob("*.py"))
+    return _SOURCES
+
+
+_SOURCES: list[str] = []
+
+
+def _letters(parsed: Any) -> Iterator[str]:
+    """Yield a letter for each part of a parsed pattern."""
+    for operation, argument in parsed:
+        kind = str(operation)
+        if kind in ("LITERAL", "NOT_LITERAL"):
+            yield chr(argument)
+        elif kind == "RANGE":
+            yield chr(argument[0])
+        elif kind == "CATEGORY":
+            yield CLASSES.get(str(argument), "!")
+        else:
+            for inner in INSIDE.get(kind, lambda _: [])(argument):
+                yield from _letters(inner)
+
+
+# The parsed patterns in an operation, by its name.
+INSIDE: dict[str, Callable[[Any], list[Any]]] = {
+    "IN": lambda argument: [argument],
+    "BRANCH": lambda argument: argument[1],
+    "ATOMIC_GROUP": lambda argument: [argument],
+    **dict.fromkeys(
+        (
+            *("ASSERT", "ASSERT_NOT", "SUBPATTERN"),
+            *("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"),
+        ),
+        lambda argument: [argument[-1]],
+    ),
+}
+
+
+def _texts(pattern: Pattern, most_letters: int) -> Iterator[str]:
+    """Yield long texts of the letters that the pattern knows."""
+    source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode()
+    known = [*_letters(_parser.parse(source, pattern.flags & ~re.UNICODE))]
+    letters = [*dict.fromkeys([*known[:most_letters], " ", "a", "0"])]
+    start = "".join(known)[:20]
+    for unit in (*letters, *map("".join, pairwise(letters)), start or "a"):
+        yield f"{start[:1]}{hostile(unit, SIZE)}\x00"
+
+
+PATTERNS = _find_patterns()
+
+
+@pytest.mark.parametrize("most_letters", [3, *in_matrix([12])])
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_takes_linear_time(name: str, most_letters: int) -> None:
+    pattern, methods = PATTERNS[name], _methods(name)
+    calls = (methods & ANCHORED) | ({"finditer"} if methods - ANCHORED else set())
+    for text in _texts(pattern, most_letters):
+        given = text if isinstance(pattern.pattern, str) else text.encode()
+        for call in calls:
+            with cpu_limit(seconds=SECONDS):
+                found = getattr(pattern, call)(given)
+                assert call in ANCHORED or sum(1 for _ in found) >= 0
+
+
+def test_the_patterns_are_found_and_a_quadratic_one_is_too_slow() -> None:
+    assert len(PATTERNS) > 150
+    with pytest.raises(TooSlow), cpu_limit(seconds=0.5):
+        re.compile(r"\d+\.").search("0" * SIZE * 8)
+
+
+@pytest.mark.parametrize("part", [0, *in_matrix([1, 2, 3])])
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_parser_takes_linear_time(name: str, part: int) -> None:
+    first = (part + [*PARSERS].index(name)) % 4
+    for unit in UNITS[first::4]:
+        with cpu_limit(seconds=SECONDS):
+            run(PARSERS[name], hostile(unit, SIZE))
