@@ -64,7 +64,7 @@ def _order(text: str) -> object:
 
 def _join(text: str) -> object:
     line = text.encode("utf-8", "replace")
-    return join_appends("a.yml", b"", b"x: 1\n" + line, b"y: 1\n" + line)
+    return join_appends("a.yml", base=b"", ours=b"x: 1\n" + line, theirs=b"y: 1\n" + line)
 
 
 PARSERS: dict[str, Callable[[str], object]] = {

@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
@@ -19,6 +19,10 @@ from concertmaster.git.command import Git, decode, parse_object_id, quoted, spli
 from concertmaster.git.repository import Repository
 
 LFS = "lfs"
+# Names of filters that encrypt, and how files begin that git-crypt and openssl have encrypted.
+_SEALING = re.compile(r"(?:git-|trans)?crypt(?:-|$)")
+_SEALED_STARTS = (b"\0GITCRYPT", b"U2FsdGVkX1")
+_MOST_LOOKS = 100
 _FILTER = re.compile(r"(?<![\w-])filter=(\S+)")
 _KEYS = r"^(filter\..*|merge\..*\.(name|driver|recursive)|core\.(autocrlf|eol|attributesfile))$"
 _SPECIAL = re.compile(r"([\\*?\[])")
@@ -35,7 +39,8 @@ class Conversion:
     """The attributes and the commands that hold for a base.
 
     `attributes` are lines for info/attributes. `filters` are the names that the attributes use.
-    `config` maps the user's settings, such as filter.NAME.clean, to their values.
+    `config` maps the user's settings, such as filter.NAME.clean, to their values. `sealed` is a
+    file that is encrypted while a filter is unset, or "".
     """
 
     base: str
@@ -43,6 +48,12 @@ class Conversion:
     filters: tuple[str, ...]
     config: Mapping[str, str]
     paths: frozenset[str]
+    sealed: str = ""
+
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """Return the filters, other than LFS, for which git has no command: it changes nothing."""
+        return tuple(name for name in self.filters if name != LFS and not self.commands(name))
 
     @property
     def opened(self) -> tuple[str, ...]:
@@ -58,21 +69,21 @@ class Conversion:
     def check(self) -> None:
         """Raise EnvironmentFault if the base needs a filter that cannot be run here.
 
-        An agent would see sealed files, and what it writes in their place would not be sealed.
+        An agent would see sealed files, and what it writes in their place would not be sealed. A
+        filter without commands that seals nothing is none to git either.
         """
-        for name in self.filters:
-            commands = self.commands(name)
-            if name == LFS:
-                continue
-            if not commands:
+        for name in self.unset:
+            if self.sealed or _SEALING.match(name):
                 raise EnvironmentFault(
                     f"the files of this repository need the filter {name}, which is not set up",
-                    why="its attributes name it, and git's configuration has no command for it",
+                    why="its attributes name it, git's configuration has no command for it, and "
+                    + (f"{self.sealed} is encrypted" if self.sealed else "it encrypts files"),
                     next_step=f"set it up, or say that it changes nothing: git config filter.{name}"
                     f".clean cat && git config filter.{name}.smudge cat; on GitHub no filter of "
                     "yours can run, so run it on your machine: concertmaster run",
                 )
-            for command in commands.values():
+        for name in self.opened:
+            for command in self.commands(name).values():
                 self._check_program(name, command)
 
     def _check_program(self, name: str, command: str) -> None:
@@ -151,13 +162,26 @@ def read_conversion(user: Repository, base: str) -> Conversion:
     lines.append(_read(user.git_dir / "info" / "attributes"))
     attributes = "".join(f"{line}\n" for line in lines if line)
     names = dict.fromkeys(_FILTER.findall(_without_comments(attributes)))
-    return Conversion(
+    found = Conversion(
         base=base,
         attributes=attributes,
         filters=tuple(names),
         config=config,
         paths=frozenset(path for path, _ in entries),
     )
+    return replace(found, sealed=_find_sealed(user, base)) if found.unset else found
+
+
+def _find_sealed(user: Repository, base: str) -> str:
+    """Return a file of the base that git-crypt or openssl has encrypted, "" if there is none."""
+    options = ("-l", "-z", "--text", "--fixed-strings", "--full-name")
+    words = [word for start in _SEALED_STARTS for word in ("-e", decode(start).lstrip("\0"))]
+    listed = user.git.ask("grep", *options, *words, parse_object_id(base), "--", ":/")
+    for name in split_records(listed.out)[:_MOST_LOOKS]:
+        path = name.removeprefix(f"{base}:")
+        if user.git.ask("cat-file", "blob", f"{base}:{path}").out.startswith(_SEALED_STARTS):
+            return path
+    return ""
 
 
 def take_over(draft: Path, path: Path, found: Conversion, user: Repository) -> None:

@@ -119,6 +119,10 @@ def read_checkout(
                 "decrypts"
                 for name in conversion.opened
             ),
+            *(
+                f"the filter {name} is not set up here, so its files are used as they are stored"
+                for name in conversion.unset
+            ),
         ),
     )
 

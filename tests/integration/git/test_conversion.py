@@ -87,7 +87,6 @@ def test_a_filter_in_the_repository_runs_as_it_is_at_the_base(
 
 
 MISSING = {
-    "nothing is set up": (None, "is not set up"),
     "the program is missing": ("none-such clean", "none-such was not found"),
     "the file is missing": ("tools/none clean", "tools/none was not found"),
 }
@@ -99,8 +98,7 @@ def test_a_filter_that_cannot_be_run_stops_the_plan(
 ) -> None:
     command, words = MISSING[case]
     base = project.commit("Filter", {"deep/.gitattributes": "*.env filter=seal\n"})
-    if command:
-        project.git("config", "filter.seal.clean", command)
+    project.git("config", "filter.seal.clean", command)
     asked = PlanRequest(repository=project.root, prompts=(), options={"check": "true"})
     with pytest.raises(EnvironmentFault) as plan:
         open_checkout(asked)
@@ -112,6 +110,41 @@ def test_a_filter_that_cannot_be_run_stops_the_plan(
     assert [*open_checkout(asked).notes] == [
         "agents see the files of the filter seal converted, as you do: decrypted, if it decrypts"
     ]
+
+
+NAMED = {
+    "git-crypt": "token",
+    "git-crypt-team": "token",
+    "crypt": "token",
+    "other": "\0GITCRYPT\0x",
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_filter_that_is_not_set_up_stops_the_plan_where_files_are_sealed(
+    project: Project, name: str
+) -> None:
+    files = {".gitattributes": f"*.env filter={name}\n", "sub/a.env": NAMED[name]}
+    project.commit("Filter", files)
+    with pytest.raises(EnvironmentFault) as caught:
+        open_checkout(PlanRequest(repository=project.root, prompts=(), options={"check": "true"}))
+    assert f"need the filter {name}, which is not set up" in str(caught.value)
+    assert ("sub/a.env is encrypted" in caught.value.why) == (name == "other")
+
+
+def test_a_filter_that_is_not_set_up_and_seals_nothing_is_noted(
+    project: Project, tmp_path: Path
+) -> None:
+    files = {".gitattributes": "*.ipynb filter=nbstripout\n", "a.md": "about GITCRYPT"}
+    base = project.commit("Filter", files)
+    asked = PlanRequest(repository=project.root, prompts=(), options={"check": "true"})
+    assert [*open_checkout(asked).notes] == [
+        "the filter nbstripout is not set up here, so its files are used as they are stored"
+    ]
+    run = make_run(project, tmp_path, base)
+    worktree = make_worktree(project, run, tmp_path, base)
+    (worktree.files / "b.ipynb").write_text("{}\n")
+    assert show(run, snap(worktree, base).commit, "b.ipynb") == "{}"
 
 
 DRIVERS = {
