@@ -26,8 +26,11 @@ SIZE = 1 << 15
 SECONDS = 4.0  # of the processor; the worst one takes a tenth of it
 # The method that is called on patterns that stand in a tuple or are handed on.
 METHODS = {
-    **dict.fromkeys(("_ISSUES", "_REPOSITORIES"), {"fullmatch"}),
-    **dict.fromkeys(("_KEY", "_IMPORT", "_DEFINITION"), {"match"}),
+    "_ISSUES": {"fullmatch"},
+    "_REPOSITORIES": {"fullmatch"},
+    "_KEY": {"match"},
+    "_DEFINITION": {"match"},
+    "_IMPORT": {"fullmatch"},
 }
 ANCHORED = {"match", "fullmatch"}
 CLASSES = {"CATEGORY_SPACE": " ", "CATEGORY_DIGIT": "0", "CATEGORY_WORD": "a"}
