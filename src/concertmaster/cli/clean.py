@@ -14,17 +14,18 @@ import click
 
 from concertmaster.cli.options import json_option, repo_option
 from concertmaster.engine.integrator import TRAIN
-from concertmaster.engine.local_run import runs_folder
+from concertmaster.engine.local_run import RunHome, runs_folder
 from concertmaster.engine.recorded_run import DRAFTS, RecordedRun, read_run
 from concertmaster.errors import Error
 from concertmaster.files import run_folder
 from concertmaster.git.kept_records import drop_references
 from concertmaster.git.repository import Repository
-from concertmaster.model import TaskState
+from concertmaster.model import Shortage, TaskState
 from concertmaster.report.outcome import can_go_on
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.sandbox import host
+from concertmaster.sandbox.resource_limits import judge_resources
 from concertmaster.settings.process import find_cache
 from concertmaster.terminal.console import Console
 from concertmaster.worktrees.owner import AttemptOwner, discard_attempt, list_attempts
@@ -130,6 +131,18 @@ def clean_runs(repository: Repository, *, cache: Path, dry_run: bool) -> CleanRe
         worktrees=tuple(map(str, going)),
         kept=(*kept, *((f"run {name}", reason) for name, reason in reasons.items() if reason)),
     )
+
+
+def make_room(repository: Repository, home: RunHome) -> Iterator[str]:
+    """Remove what `clean` removes if the disk is short; yield what was done, one line each."""
+    try:
+        found = judge_resources(home.measure([repository.git_dir, home.cache]))
+    except OSError:
+        return
+    if found.short is Shortage.DISK:
+        yield f"the disk is short, so what ended runs left is removed first: {found.reason}"
+        result = clean_runs(repository, cache=home.cache, dry_run=False)
+        yield from result.sentences(dry_run=False)
 
 
 def _look_at(folder: Path) -> _EndedRun:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
+from concertmaster.cli.clean import make_room
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import RecordedRun, current_report, write_report
 from concertmaster.engine.task_material import collect_material
@@ -26,8 +27,10 @@ from concertmaster.worktrees.place import AttemptsPlace, choose_place
 
 def run_plan(console: Console, planned: Planned, guard: Guard) -> int:
     """Start the run and show its progress and report. Return the exit code."""
+    home = run_home(find_place(planned.repository, planned.plan).folder)
+    for line in make_room(planned.repository, home):
+        console.note(line)
     with console.progress() as progress:
-        home = run_home(find_place(planned.repository, planned.plan).folder)
         run = runs.start_run(planned, home, progress=progress, guard=guard)
     return finish(console, run)
 

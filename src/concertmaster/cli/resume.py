@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from concertmaster.cli.clean import make_room
 from concertmaster.cli.finish import finish, run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument, setting_option
 from concertmaster.engine import local_run as runs
@@ -43,10 +44,13 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
             console.note(f"an older run can go on: concertmaster resume {older.name}")
         return finish(console, found, repository=repository)
     console.note(f"resuming run {folder.name}: {count_states(found.state.tasks.counts)}")
+    home = run_home()
+    for line in make_room(repository, home):
+        console.note(line)
     with Guard() as guard, console.progress() as progress:
         ended = runs.resume_run(
             runs.LocalRun(repository=repository, folder=folder),
-            run_home(),
+            home,
             progress=progress,
             guard=guard,
             opening=RunResumed(budget_usd=budget),
