@@ -99,7 +99,8 @@ SHELL = frozenset(
     retry
     rounds.bundles rounds.check_result rounds.documents rounds.state_branch
     sandbox.download_cache sandbox.exit_status sandbox.guard_server sandbox.host sandbox.output
-    sandbox.permissions sandbox.ports sandbox.process_tree sandbox.supervisor sandbox.users
+    sandbox.permissions sandbox.ports sandbox.process_tree sandbox.shared_memory
+    sandbox.supervisor sandbox.users
     settings.access settings.action_inputs settings.process settings.sources
     templates
     terminal.console terminal.live

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.files.untrusted import open_plain, read_document
+from concertmaster.sandbox.shared_memory import remove_shared_memory
 from concertmaster.sandbox.supervisor import end_users
 from concertmaster.text.object_ids import is_object_id
 from concertmaster.worktrees.removal import remove_folder
@@ -203,6 +204,7 @@ def remove_attempt(folder: Path, run: str) -> None:
     if owner and owner.uid:
         end_users([owner.uid])
         _remove_shared(owner.uid)
+        remove_shared_memory(owner.uid)
     draft = folder.with_name(draft_prefix(run) + folder.name.rpartition("-")[2])
     remove_folder(draft)
     with contextlib.suppress(FileNotFoundError):

@@ -10,6 +10,7 @@ import pytest
 
 from concertmaster.sandbox.exit_status import Exit
 from concertmaster.sandbox.process_tree import users_of_processes
+from concertmaster.sandbox.shared_memory import remove_shared_memory
 from concertmaster.sandbox.supervisor import Guard, end_users
 from concertmaster.worktrees.manager import Worktrees
 from tests.conftest import wait_until
@@ -104,3 +105,23 @@ def test_a_new_process_ends_what_runs_in_the_worktrees_that_it_takes_over(
     opened = worktrees.open(worktree.folder)
     assert opened is not None
     assert opened.account == worktree.account
+
+
+MEMORY = """python3 - <<'END'
+import ctypes
+library = ctypes.CDLL(None)
+made = (library.shmget(0, 4096, 0o1600), library.msgget(0, 0o1600), library.semget(0, 1, 0o1600))
+assert min(made) >= 0, made
+END
+"""
+
+
+def test_shared_memory_queues_and_semaphores_go_with_the_worktree(
+    make: Make, do: Do, worktrees: Worktrees
+) -> None:
+    worktree, other = make(), make()
+    for one in (worktree, other):
+        assert do(one, MEMORY).ok
+    worktrees.remove(worktree.folder)
+    assert remove_shared_memory(worktree.owner.uid) == 0
+    assert remove_shared_memory(other.owner.uid) == 3
