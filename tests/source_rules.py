@@ -60,8 +60,9 @@ SHELL = frozenset(
     action.child_issues action.control action.dispatch action.due_rounds action.finalize.context
     action.finalize.deliver action.finalize.inputs action.finalize.job action.finalize.memory
     action.finalize.publish_report action.finalize.pull_requests action.finalize.replay_merges
-    action.finalize.run_pull action.finalize.save_state action.finalize.task_pulls
-    action.finalize.tidy_branches action.find_plan action.isolation action.job
+    action.finalize.run_pull action.finalize.save_state action.finalize.stranded_work
+    action.finalize.task_pulls action.finalize.tidy_branches action.finalize.workflow_files
+    action.find_plan action.isolation action.job
     action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
     action.plan.publish action.plan_artifact action.reconcile action.registry
     action.schedule_issue action.single_job action.verify action.work
@@ -97,7 +98,7 @@ SHELL = frozenset(
     prompts.files
     report.html
     retry
-    rounds.bundles rounds.check_result rounds.documents rounds.state_branch
+    rounds.bundles rounds.check_result rounds.documents rounds.kept_work rounds.state_branch
     sandbox.download_cache sandbox.exit_status sandbox.guard_server sandbox.host sandbox.output
     sandbox.permissions sandbox.ports sandbox.process_tree sandbox.shared_memory
     sandbox.supervisor sandbox.users
@@ -105,10 +106,10 @@ SHELL = frozenset(
     templates
     terminal.console terminal.live
     watch.follow watch.poller
-    worktrees.file_listing worktrees.git_folder worktrees.hidden_work worktrees.ignored_files
-    worktrees.included_files worktrees.left_commits worktrees.manager worktrees.owner
-    worktrees.phase_start worktrees.place worktrees.removal worktrees.staging worktrees.strays
-    worktrees.variables worktrees.worktree
+    worktrees.closing worktrees.file_listing worktrees.git_folder worktrees.hidden_work
+    worktrees.ignored_files worktrees.included_files worktrees.left_commits worktrees.manager
+    worktrees.owner worktrees.phase_start worktrees.place worktrees.removal worktrees.staging
+    worktrees.strays worktrees.variables worktrees.worktree
     """.split()
 )
 # Beyond "one module each", which holds for every outside library.

@@ -41,7 +41,7 @@ def begin(house: House, folder: Path, *names: str, words: str = "") -> Forger:
     """Run plan and work for these prompts; apple is in a share of its own."""
     folder.mkdir()
     issue = house.open_issue(*names)
-    held = house.ask(issue, f"/orchestrate parallel=1{words}", max_parallel=2)
+    held = house.ask(issue, f"/orchestrate{words}", max_parallel=2, slots=1)
     held.plan()
     held.work()
     forger = Forger(house=house, held=held, folder=folder)

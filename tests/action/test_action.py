@@ -28,8 +28,8 @@ def test_the_plan_job_is_a_program_that_reads_variables_and_writes_outputs(
     comment: Callable[..., Workflow], repository: Repository
 ) -> None:
     body = "- prompts/apple.md\n- prompts/pear.md\n"
-    workflow = comment("/orchestrate parallel=1", issue_body=body)
-    given = variables(workflow, max_parallel="2")
+    workflow = comment("/orchestrate", issue_body=body)
+    given = variables(workflow, max_parallel="2", slots="1")
     done = concertmaster("action", "plan", cwd=workflow.folder.parent, env=given, is_fresh=True)
     assert done.code == 0, done.out + done.err
     assert workflow.outputs["shares"] == "[0, 1]"

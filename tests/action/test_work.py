@@ -110,6 +110,34 @@ def test_agents_get_the_variables_of_the_workflow_and_logs_hide_its_secrets(
     assert b"horse" not in logs
 
 
+ODD = {
+    "DATABASE_URL": "postgres://ada:pw@db.example.org/opera",
+    "GH_PAT": "zxcvbnm123",
+    "REGISTRY_AUTH": "dXNlcjpwYXNz",
+    "AWS_REGION": "eu-west-1",
+}
+
+
+def test_logs_hide_what_the_settings_hand_to_agents_whatever_its_name(
+    comment: Callable[..., Workflow], repository: Repository, double: Double
+) -> None:
+    agent = "".join(f"echo {name} is ${name}\n" for name in ODD)
+    settings = f"{SETTINGS}agent_environment: [{', '.join([*ODD][:2])}]\n"
+    settings += f"environment: [{', '.join([*ODD][2:])}]\n"
+    files = {"agent.sh": agent + AGENT, "concertmaster.yml": settings}
+    double.commit(repository, "main", files)
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job())
+    job = workflow.job(share=0, plan_sha256=workflow.outputs["plan_sha256"])
+
+    assert perform_work(replace(job, environment={**job.environment, **ODD})) == 0
+
+    logs = b"".join(log.read_bytes() for log in artifact(workflow, 0).rglob("*") if log.is_file())
+    for name, value in ODD.items():
+        assert (value.encode() in logs) == (name == "AWS_REGION"), name
+    assert b"GH_PAT is ***" in logs
+
+
 def test_a_bundle_brings_the_head_onto_a_repository_that_has_the_base(
     planned: Workflow, repository: Repository, double: Double, tmp_path: Path
 ) -> None:

@@ -235,9 +235,20 @@ class Bare:
     def changed_workflow(self, new: str) -> str | None:
         """Return a workflow file that commits change which no branch has yet, or None."""
         known = [f"^{sha}" for sha in set(self.refs("refs/heads/").values())]
-        log = ["log", "--format=", "--name-only", "-m"]
+        log = ["log", "--format=", "--name-only", "-c"]  # of merges: what differs from each parent
         changed = self.text(*log, new, *known, "--", WORKFLOWS).splitlines()
         return changed[0] if changed else None
+
+    def foreign_workflow(self, new: str, branches: list[str]) -> str | None:
+        """Return a workflow file of the commit that none of the branches holds so, or None."""
+        known = {one for tip in branches for one in self._workflows(tip)}
+        foreign = self._workflows(new) - known
+        return min((path for path, _ in foreign), default=None)
+
+    def _workflows(self, commit: str) -> set[tuple[str, str]]:
+        lines = self.text("ls-tree", "-r", commit, "--", WORKFLOWS).splitlines()
+        entries = (line.partition("\t") for line in lines)
+        return {(path, meta.split()[2]) for meta, _, path in entries}
 
 
 def quarantine(folder: Path, arriving: Path) -> dict[str, str]:

@@ -75,7 +75,23 @@ def check_push(repository: Repository, token: Token, *, move: Move, bare: Bare) 
 
 
 def check_workflows(repository: Repository, token: Token, *, move: Move, bare: Bare) -> None:
-    if move.new != ZERO and (path := bare.changed_workflow(move.new)):
+    """Check the workflow files of the pushed commits and of the pushed tree.
+
+    The tree counts even if no commit of the push changes a workflow: so it was observed.
+    """
+    if move.new == ZERO:
+        return
+    tips = bare.refs(BRANCHES)
+    if not repository.workflows_on_any_branch:
+        tips = {
+            name: sha
+            for name, sha in tips.items()
+            if name == f"{BRANCHES}{repository.default_branch}"
+        }
+    path = bare.changed_workflow(move.new)
+    if tips:
+        path = path or bare.foreign_workflow(move.new, [*tips.values()])
+    if path:
         demand_workflows(repository, token, path=path)
 
 

@@ -223,6 +223,9 @@ class Repository:
     has_issues: bool = True
     allow_auto_merge: bool = False
     allow_pulls_by_actions: bool = True
+    # Where the workflow files of a push must be already, in two readings of what was observed: on
+    # any branch, or on the default branch.
+    workflows_on_any_branch: bool = True
     roles: dict[str, Role] = field(default_factory=dict)
     labels: list[Label] = field(default_factory=list)
     issues: dict[int, Issue] = field(default_factory=dict)

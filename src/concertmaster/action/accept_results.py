@@ -33,12 +33,12 @@ class ShareFiles:
 
     @property
     def base_green(self) -> bool | None:
-        """Return whether the base passes its check; None if no share checked it.
+        """Return whether the base passes its check; None if the shares do not agree or say nothing.
 
-        One share with a failed check is enough for False.
+        Then the verify job checks it, because a base that fails once may be flaky.
         """
-        found = {one.base_green for one in self.read}
-        return False if False in found else (True if True in found else None)
+        found = {one.base_green for one in self.read} - {None}
+        return found.pop() if len(found) == 1 else None
 
     @property
     def base_reason(self) -> str:
@@ -48,10 +48,14 @@ class ShareFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedResults:
-    """An event for each task of the run, and the reasons why some results may never land."""
+    """An event for each task of the run, and the reasons why some results may never land.
+
+    `gone` are the reasons why results of earlier rounds could not be found any more.
+    """
 
     events: tuple[ResultReceived, ...]
     refused: Mapping[str, str]
+    gone: Mapping[str, str]
 
     @property
     def held(self) -> dict[str, ResultReceived]:
@@ -113,7 +117,19 @@ class ResultChecker:
         answers = [self._answer(one) for one in self.plan_artifact.history.tasks.values()]
         refused = {one.task: one.reason for one in answers if isinstance(one, _RefusedResult)}
         events = (one.event if isinstance(one, _RefusedResult) else one for one in answers)
-        return AcceptedResults(events=tuple(events), refused=refused)
+        return AcceptedResults(events=tuple(events), refused=refused, gone=self._find_gone())
+
+    def _find_gone(self) -> dict[str, str]:
+        """Return the reason for each result of an earlier round whose commit is nowhere."""
+        return {
+            one.task: f"its commit {one.head} is on no branch and in no bundle of the run"
+            for one in self.plan_artifact.history.tasks.values()
+            if self._is_carried(one) and one.head not in self.fetched
+        }
+
+    def _is_carried(self, one: TaskHistory) -> bool:
+        is_answered = one.task in self.shares.lost or one.task in self.shares.results
+        return not is_answered and one.state is TaskState.SUCCEEDED and bool(one.head)
 
     def _answer(self, one: TaskHistory) -> ResultReceived | _RefusedResult:
         key = one.task
@@ -122,7 +138,7 @@ class ResultChecker:
             return ResultReceived(task=key, state=TaskState.FAILED, reason=reason)
         if key in self.shares.results:
             return self._answer_result(self.shares.results[key])
-        if one.state is TaskState.SUCCEEDED and one.head:
+        if self._is_carried(one):
             return self._answer_carried(one)
         # The work of a lost task is put on a branch, which needs its commit.
         is_gone = one.state.is_lost and one.head not in self.fetched
@@ -146,9 +162,7 @@ class ResultChecker:
         The list of protected paths may have changed since then.
         """
         if one.head not in self.fetched:
-            return _RefusedResult(
-                task=one.task, reason=f"its commit {one.head} is gone from the server"
-            )
+            return _without_change(one.task, TaskState.FAILED, self._find_gone()[one.task])
         reason = "; ".join(self._judge(one.base, one.head, ()).refused)
         if reason:
             return _RefusedResult(task=one.task, reason=reason)

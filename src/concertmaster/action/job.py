@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from concertmaster.git.repository import Repository
 from concertmaster.github.connection import Connection
 from concertmaster.github.event import CallerWorkflow, Ignored, Trigger, read_trigger
 from concertmaster.github.issues import IssueClient
+from concertmaster.model import RunSettings
 from concertmaster.settings.action_inputs import ActionSettings
 from concertmaster.settings.agent_variables import AgentVariables
 from concertmaster.terminal.console import Console
-from concertmaster.text.redaction import redact
+from concertmaster.text.redaction import is_common, redact
 
 
 class JobOutputs:
@@ -47,13 +48,15 @@ class Job:
     """A job of the workflow.
 
     `environment` is that of this process, of which agents get an allow-listed part, and with it all
-    of `agent_variables`.
+    of `agent_variables`. `handed` are the names of the variables that the run's settings hand to
+    agents and checks.
     """
 
     settings: ActionSettings
     console: Console
     environment: Mapping[str, str]
     agent_variables: AgentVariables = AgentVariables()
+    handed: frozenset[str] = frozenset()
     clock: Clock = field(default_factory=SystemClock)
     outputs: JobOutputs = field(default_factory=JobOutputs)
 
@@ -118,15 +121,25 @@ class Job:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The token, and the values of variables that look like keys. Agents get some of those."""
+        """The token, and the values of variables that hold or may hold secrets.
+
+        They hold one by their name or because they are handed to agents, unless their value is one
+        that occurs in every log.
+        """
         names = ("KEY", "TOKEN", "SECRET", "PASSWORD")
         keys = (
             value
             for name, value in self.environment.items()
             if any(word in name.upper() for word in names)
+            or (name in self.handed and not is_common(value))
         )
         told = self.agent_variables.secrets.values()
         return tuple(value for value in (self.token, *keys, *told) if value)
+
+    def handing(self, settings: RunSettings) -> Job:
+        """Return the job for a run with these settings: it hides what they hand to agents."""
+        handed = frozenset((*settings.agent_environment, *settings.environment))
+        return replace(self, handed=self.handed | handed)
 
     def redact(self, text: str) -> str:
         """Return the text without anything that looks like a secret."""

@@ -31,6 +31,7 @@ from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import LandingMode, Plan, Task
 from concertmaster.report.progress import ProgressListener
+from concertmaster.rounds import kept_work, state_branch
 from concertmaster.rounds.build_verdict import build_verdict, verdict_summary
 from concertmaster.rounds.documents import VERDICT_FILE
 from concertmaster.rounds.history import History, TaskHistory
@@ -46,10 +47,12 @@ def verify(job: Job) -> int:
     """Find the verdict on the results of this round and leave it as artifact. Return 0."""
     began = time.monotonic()
     plan_artifact = read_plan_artifact(job)
-    repository, fetched = _clone(job, plan_artifact)
+    job = job.handing(plan_artifact.plan.settings)
+    repository = _clone(job, plan_artifact)
     plan = make_landing_plan(plan_artifact)
     run_folder = runs.runs_folder(repository) / plan.run
     objects = RunRepository.create(run_folder / "repository.git", user=repository, base=plan.base)
+    fetched = _fetch_carried(job, plan_artifact, repository, objects)
     shares = read_shares(
         plan_artifact.plan, job.artifacts, round_number=plan_artifact.history.round
     )
@@ -73,18 +76,31 @@ def verify(job: Job) -> int:
     return 0
 
 
-def _clone(job: Job, plan_artifact: PlanArtifact) -> tuple[Repository, dict[str, str]]:
-    """Return a clone of the target, and the commits of earlier rounds that the server still has."""
+def _clone(job: Job, plan_artifact: PlanArtifact) -> Repository:
+    """Return a clone of the target."""
     plan = plan_artifact.plan
     repository = job.clone(branch=plan.target)
     repository.detach()
-    mine = {task.id for task in plan.tasks}
-    tasks = plan_artifact.history.tasks.values()
-    carried = {one.head for one in tasks if one.head and one.task not in mine}
-    wanted = sorted({plan.base, *carried})
-    fetched = dict(job.remote.fetch(repository, wanted))
+    job.remote.fetch(repository, [plan.base])
     repository.resolve(plan.base)
-    return repository, fetched
+    return repository
+
+
+def _fetch_carried(
+    job: Job, plan_artifact: PlanArtifact, repository: Repository, objects: RunRepository
+) -> dict[str, str]:
+    """Return the commits of earlier rounds that the server or the state branch still has."""
+    history = plan_artifact.history
+    mine = {task.id for task in plan_artifact.plan.tasks}
+    tasks = history.tasks.values()
+    carried = {one.task: one.head for one in tasks if one.head and one.task not in mine}
+    if not carried:
+        return {}
+    fetched = dict(job.remote.fetch(repository, sorted({*carried.values()})))
+    if missing := kept_work.find_missing(carried, fetched):
+        state = state_branch.read(repository, job.remote, history.run)
+        fetched |= kept_work.take_back(objects, state, missing)
+    return fetched
 
 
 def make_landing_plan(plan_artifact: PlanArtifact) -> Plan:

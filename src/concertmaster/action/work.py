@@ -47,6 +47,7 @@ def work(job: Job) -> int:
     """
     plan_artifact = read_plan_artifact(job)
     plan = plan_artifact.plan
+    job = job.handing(plan.settings)
     share = take_share(plan, job.settings.share, slots=job.settings.slots)
     repository = job.clone(branch=plan.target)
     repository.resolve(plan.base)

@@ -21,6 +21,7 @@ from concertmaster.github.errors import (
     LONGEST_WAIT_SECONDS,
     GivenUp,
     Invalid,
+    TooQuick,
     explain_refusal,
     missing_permission,
     read_answer,
@@ -32,6 +33,7 @@ from concertmaster.text.display import count, display, duration
 
 TRIES = 7  # the waits double, so that a used-up hourly limit is renewed before the last try
 TIMEOUT_SECONDS = 15
+PATIENCE_SECONDS = 3000.0  # for all waits together; the jobs that write have 60 minutes
 FIRST_WAIT_SECONDS = 10.0  # a new object appears in lists only after some seconds
 
 T = TypeVar("T")
@@ -47,6 +49,7 @@ class Client:
         self._clock = clock
         self._told = told
         self._pace = WritePace(clock, told=told)
+        self._began = clock.now()
         set_log_level(
             logging.ERROR
         )  # the library logs through a handler of its own; `told` says what a person should know
@@ -189,8 +192,13 @@ class Client:
             found = look_up() if number > 1 else None
             if found is not None:
                 return found
-            with self._pace.turn(creations):
-                return write()
+            self._check_patience(self._pace.seconds_until(creations), action)
+            try:
+                with self._pace.turn(creations):
+                    return write()
+            except TooQuick:
+                self._pace.slow_down()
+                raise
 
         try:
             return self._again(action, call, tries=tries)
@@ -209,10 +217,14 @@ class Client:
         return self._pace.seconds_until(creations)
 
     def _again(self, action: str, call: Callable[[int], T], *, tries: int = TRIES) -> T:
+        why = ""
+
         def call_patiently(number: int) -> T:
+            nonlocal why
             try:
                 return call(number)
             except TransientFault as error:
+                why = str(error)
                 raise TransientFault(
                     str(error), seconds=error.seconds * 2 ** (number - 1)
                 ) from error
@@ -223,12 +235,23 @@ class Client:
                 tries=tries,
                 first_wait_seconds=FIRST_WAIT_SECONDS,
                 longest_wait_seconds=LONGEST_WAIT_SECONDS,
-                sleep=self._pause,
+                sleep=lambda seconds: self._pause(seconds, action=action, why=why),
             )
         except TransientFault as error:
             raise _given_up(action, error, tries=tries) from error
 
-    def _pause(self, seconds: float) -> None:
+    def _check_patience(self, seconds: float, action: str, *, why: str = "") -> None:
+        """Raise GivenUp if such a wait would end too late for the job to tell what it has done."""
+        if self._clock.now() + seconds > self._began + PATIENCE_SECONDS:
+            raise GivenUp(
+                f"could not {action} in the time of this job",
+                why=f"{why or 'GitHub limits new content'}: that needs {duration(seconds)} more",
+                next_step="run the job again after that time; what is made is found and not made "
+                "twice",
+            )
+
+    def _pause(self, seconds: float, *, action: str = "read", why: str = "") -> None:
+        self._check_patience(seconds, action, why=why)
         if seconds >= NOTICED_SECONDS:
             self._told(f"GitHub is busy or limits us: waiting {duration(seconds)}")
         self._clock.sleep(seconds)

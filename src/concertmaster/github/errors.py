@@ -14,15 +14,18 @@ from concertmaster.text.display import display
 LONGEST_WAIT_SECONDS = 3660.0
 SECONDARY_WAIT_SECONDS = 60.0  # if GitHub names no time
 
+_TOO_QUICK_WORDS = "submitted too quickly"
 _LIMIT_WORDS = (
     "secondary rate limit",
     "api rate limit exceeded",
     "abuse detection",
-    "submitted too quickly",
+    _TOO_QUICK_WORDS,
 )
 _PASSING_WORDS = "something went wrong while executing"  # GraphQL reached its time limit
 _FORBIDDEN_KINDS = frozenset({"FORBIDDEN", "INSUFFICIENT_SCOPES"})
-_LASTING_KINDS = frozenset({"NOT_FOUND", "STALE_DATA", "UNPROCESSABLE", *_FORBIDDEN_KINDS})
+_LASTING_KINDS = frozenset(
+    {"NOT_FOUND", "STALE_DATA", "UNPROCESSABLE", "VALIDATION", *_FORBIDDEN_KINDS}
+)
 _AGAIN = "run the job again; what is done is not done twice"
 _SEEN = "check the address; a token that may not see a thing gets the same answer"
 
@@ -83,6 +86,10 @@ class Unsupported(EnvironmentFault):
 
 class GivenUp(EnvironmentFault):
     """GitHub failed or was rate limited until the last try."""
+
+
+class TooQuick(TransientFault):
+    """GitHub takes new content more slowly than it documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +160,8 @@ def requested_wait_seconds(headers: Mapping[str, str], *, now: float) -> float:
 def explain_refusal(answer: ApiAnswer, *, action: str, needs: str, now: float) -> Exception:
     """Return the error for a failed call; a TransientFault if the same call may succeed later."""
     if _is_limit(answer):
-        return TransientFault(answer.words, seconds=requested_wait_seconds(answer.headers, now=now))
+        kind = TooQuick if _TOO_QUICK_WORDS in answer.words.lower() else TransientFault
+        return kind(answer.words, seconds=requested_wait_seconds(answer.headers, now=now))
     if answer.status >= 500:
         return TransientFault(f"GitHub answers {answer.status}: {answer.words}")
     if answer.is_query:
@@ -163,8 +171,8 @@ def explain_refusal(answer: ApiAnswer, *, action: str, needs: str, now: float) -
     what = f"could not {action}: GitHub answers {answer.status}"
     if answer.status == 410 and "deleted" in answer.words.lower():
         return NotFound(what, why=answer.words, next_step=_SEEN)
-    kind, next_step = _MEANINGS.get(answer.status, (EnvironmentFault, _AGAIN))
-    return kind(what, why=answer.words, next_step=next_step)
+    meaning, next_step = _MEANINGS.get(answer.status, (EnvironmentFault, _AGAIN))
+    return meaning(what, why=answer.words, next_step=next_step)
 
 
 _MEANINGS: Mapping[int, tuple[type[EnvironmentFault], str]] = {

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github.client import Client
 from concertmaster.github.connection import PAGE
-from concertmaster.github.errors import GivenUp, Invalid, Unsupported
+from concertmaster.github.errors import GivenUp, Invalid, NotAllowed, NotFound, Unsupported
 from concertmaster.github.models import Issue, IssueDraft, read_issue_of_query
 
 BATCH = 20  # mutations in one request; more exceed GraphQL's time limit of 10 s
@@ -63,11 +63,14 @@ class IssueBatches:
         parent: Issue,
         look_up: Callable[[], Mapping[str, Issue]],
     ) -> dict[str, Issue]:
-        """Create sub-issues; if the parent takes no more, the rest become separate issues."""
+        """Create sub-issues; if GitHub refuses that, the rest become separate issues.
+
+        The parent may be full, or the token may create issues and not place them.
+        """
         placed = {**shared, "parentIssueId": parent.node_id}
         try:
             made = self._create_batch(drafts, placed, look_up=look_up)
-        except (Invalid, Unsupported):
+        except (Invalid, NotAllowed, NotFound, Unsupported):
             return self._create_batch(drafts, shared, look_up=look_up, again=True)
         return {key: replace(issue, parent=parent.number) for key, issue in made.items()}
 
@@ -160,12 +163,14 @@ class IssueBatches:
 
         Only people read these links, so links that GitHub refuses are left out with a message.
         """
+        try:
+            self._block(links)
+        except EnvironmentFault as error:
+            self.told(f"issues are not linked: {error.why or error.what}")
+
+    def _block(self, links: Sequence[tuple[Issue, Issue]]) -> None:
         for start, chunk in _chunks(links):
-            try:
-                missing = self._missing(chunk)
-            except Unsupported as error:
-                self.told(f"issues are not linked: {error.why}")
-                return
+            missing = self._missing(chunk)
             if self.wire.seconds_until(len(missing) + BATCH) > LONGEST_WAIT_FOR_LINKS_SECONDS:
                 self.told(
                     f"{len(links) - start} links left out: GitHub's hour has no room for them"

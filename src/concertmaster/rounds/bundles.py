@@ -22,6 +22,7 @@ from concertmaster.git.command import (
     quoted,
 )
 from concertmaster.git.run_repository import RunRepository
+from concertmaster.rounds.pack_size import measure_pack
 from concertmaster.rounds.result import Result
 from concertmaster.text.display import display
 from concertmaster.text.object_ids import OBJECT_ID
@@ -46,11 +47,30 @@ def receive_bundle(
         folder, result, ref=f"refs/heads/concertmaster/{run}/{result.task}", base=base, what=what
     )
     with _quarantine(objects) as arriving:
-        arriving.run("index-pack", "--stdin", "--fix-thin", "--strict", stdin=pack, what=what)
+        arriving.take_pack(pack, commit, what=what)
         _check_commit(arriving, result, commit, base=base, what=what)
         arriving.release()
     objects.pin(RECEIVED + result.task, commit)
     return commit
+
+
+def receive_kept(objects: RunRepository, data: bytes, *, task: str, ref: str, commit: str) -> None:
+    """Pin the commit of a bundle that a state branch keeps as refs/concertmaster/received/<task>.
+
+    What the bundle needs must be in `objects`. Raises EnvironmentFault if it is not so or the
+    bundle holds anything else. The repository is unchanged then.
+    """
+    what = f"the kept work of {display(task)}"
+    head, _, pack = data.partition(b"\n\n")
+    needs, refs = _read_head(head[:MOST_HEAD_BYTES], what=what)
+    if refs != {ref: commit} or not all(map(objects.holds, needs)):
+        raise unfit_file(what, "it does not hold the commit of the task, or needs others")
+    with _quarantine(objects) as arriving:
+        arriving.take_pack(pack, commit, what=what)
+        known = [f"^{one}" for one in sorted(needs)]
+        arriving.run("rev-list", "--objects", "--quiet", commit, *known, what=what)
+        arriving.release()
+    objects.pin(RECEIVED + task, commit)
 
 
 def _read_bundle(folder: Path, result: Result, *, ref: str, base: str, what: str) -> bytes:
@@ -111,6 +131,17 @@ class _QuarantinedObjects:
         if answer.code != 0:
             raise unfit_file(what, f"git {args[0]}: {answer.err.strip()}")
         return decode(answer.out).removesuffix("\n")
+
+    def take_pack(self, pack: bytes, commit: str, *, what: str) -> None:
+        """Write the objects of the pack. `commit` is an id of the repository's format.
+
+        Raises the fault of the bundle if the pack inflates to too much or git refuses it.
+        """
+        try:
+            measure_pack(pack, id_bytes=len(commit) // 2)
+        except ValueError as error:
+            raise unfit_file(what, str(error)) from error
+        self.run("index-pack", "--stdin", "--fix-thin", "--strict", stdin=pack, what=what)
 
     def release(self) -> None:
         """Move the packs into the repository.

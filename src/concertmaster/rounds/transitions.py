@@ -70,6 +70,20 @@ def refuse(history: History, task: str, *, reason: str) -> History:
     )
 
 
+def lose(history: History, task: str, *, reason: str) -> History:
+    """Return the history in which the task has failed because its commit is nowhere any more."""
+    one = replace(
+        history.task(task),
+        state=TaskState.FAILED,
+        outcome=Outcome.LOST,
+        fault=None,
+        reason=reason,
+        head="",
+        work="",
+    )
+    return history.put(one)
+
+
 def take_verdict(history: History, verdict: Verdict) -> History:
     """Return the history in which the tasks that the verdict leaves out do not land."""
     for left in verdict.left_out:

@@ -19,6 +19,7 @@ REPLACEMENT = "***"
 # Shorter values occur by chance; replacing them everywhere would reveal them.
 SHORTEST_SECRET = 6
 SHORTEST_LINE = 8
+SHORTEST_HANDED = 8  # of a variable that an agent gets, whatever its name
 SHORTEST_SCATTERED = 16  # with spaces, line breaks or colours between its characters
 FRAGMENT = 16  # characters; a fragment of this length reveals a longer secret
 FRAGMENT_STEP = 8
@@ -53,6 +54,14 @@ _KEYS = (
 )
 _PATTERNS = re.compile("|".join((*_KEYS, *_TOKENS)), re.ASCII)
 
+_WORD = r"(?:[A-Za-z][a-z]{0,11}\d{0,2}|\d{1,4})"
+_COMMON = re.compile(
+    r"[A-Za-z][a-z]{1,11}"  # production
+    r"|[a-z]{2,9}(?:-[a-z]{2,9}){1,2}-?\d{1,2}"  # us-east-1, europe-west4
+    rf"|(?:/{_WORD}(?:[._-]{_WORD}){{0,3}}){{1,12}}/?"  # a path
+    rf"|https?://{_WORD}(?:[._-]{_WORD}){{0,5}}(?::\d{{1,5}})?(?:/{_WORD}){{0,2}}/?",
+    re.ASCII,
+)
 _LOOKS_RANDOM = r"(?=[^\s]{0,60}(?-i:[A-Z0-9=]))"
 _ASSIGNED = r"[\"'\\]{0,3}\s{0,4}[:=]\s{0,4}[\"'\\]{0,3}"
 _IN_CONTEXT = re.compile(
@@ -72,6 +81,15 @@ _OF_A_MARKER = re.compile(r"--|PRIVATE")
 _KEY_BEGINS = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_ENDS = re.compile(rb"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINE = re.compile(rb"[\s|>+-]*+(?:[A-Za-z0-9+/=]++|[A-Za-z-]{3,20}: .*)?\s*+")
+
+
+def is_common(value: str) -> bool:
+    """Return whether a value is too short or too usual to be a secret.
+
+    Such are one plain word, the name of a region, a path, and an address without a user, a query or
+    a long name in it. To replace these would garble every log.
+    """
+    return len(value) < SHORTEST_HANDED or bool(_COMMON.fullmatch(value))
 
 
 def redact(text: str, *, secrets: Collection[str]) -> str:

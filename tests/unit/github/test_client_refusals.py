@@ -196,7 +196,6 @@ def test_what_github_says_can_do_nothing_in_a_log(
             {"status": 422, "json": refuse("x", errors=[{"message": "was submitted too quickly"}])},
             60,
         ),
-        ({"status": 403, "json": refuse("?"), "headers": {"Retry-After": "99999"}}, 3660),
         ({"body": requests.ReadTimeout("read timed out")}, 10),
         ({"body": requests.ConnectionError("reset")}, 10),
         ({"status": 200, "body": '{"cut'}, 10),
@@ -211,6 +210,31 @@ def test_a_write_waits_as_long_as_github_says_and_is_made_again(
     issue_client.cancel_run(7)
 
     assert clock.slept == [seconds]
+
+
+@pytest.mark.parametrize("asked", [2999, 3001, 99999])
+def test_no_wait_is_longer_than_the_job_has_time(
+    github: Registry, issue_client: IssueClient, clock: Clock, asked: int
+) -> None:
+    github.post(CANCEL, status=403, json=refuse("?"), headers={"Retry-After": str(asked)})
+    if asked < 3000:
+        github.post(CANCEL, status=202, json={})
+        issue_client.cancel_run(7)
+        assert clock.slept == [asked]
+        return
+    with pytest.raises(GivenUp) as raised:
+        issue_client.cancel_run(7)
+    assert clock.slept == []
+    assert "is found and not made twice" in raised.value.next_step
+
+
+def test_after_many_waits_there_is_no_time_for_another(
+    github: Registry, issue_client: IssueClient, clock: Clock
+) -> None:
+    github.post(CANCEL, status=403, json=refuse("?"), headers={"Retry-After": "1200"})
+    with pytest.raises(GivenUp):
+        issue_client.cancel_run(7)
+    assert sum(clock.slept) <= 3000
 
 
 def test_a_wait_that_a_person_notices_is_told(
@@ -248,6 +272,7 @@ def test_so_it_is_where_graphql_says_it_with_status_200(
     [
         ([{"type": "NOT_FOUND", "message": "Could not resolve to a node"}], NotFound),
         ([{"type": "UNPROCESSABLE", "message": "Body is too long"}], Invalid),
+        ([{"type": "VALIDATION", "message": "Priority has already been taken"}], Invalid),
         (
             [
                 {"type": "NOT_FOUND", "message": "Could not resolve to a node"},
@@ -297,8 +322,8 @@ def test_where_github_stays_at_its_limit_each_wait_is_twice_as_long(
     with pytest.raises(GivenUp) as error:
         issue_client.cancel_run(7)
 
-    assert error.value.why == words
-    assert clock.slept == [60, 120, 240, 480, 960, 1920]
+    assert error.value.why.startswith(words)
+    assert clock.slept == [60, 120, 240, 480, 960]  # the next would not end in the job's time
 
 
 def test_a_read_that_goes_wrong_again_and_again_is_given_up(

@@ -260,6 +260,60 @@ def test_a_link_that_is_refused_is_told(
     assert said[-1] == "not linked as blocked: #3 by #2 (The dependency would create a cycle)"
 
 
+@pytest.mark.parametrize("kind", ["FORBIDDEN", "NOT_FOUND", "VALIDATION"])
+def test_links_that_the_token_may_not_set_are_left_out(
+    github: Registry, issue_client: IssueClient, said: list[str], kind: str
+) -> None:
+    answer_query(github, blockers(i3=[]))
+    words = "Resource not accessible by integration"
+    answer_query(github, {"m0": None}, errors=[{"type": kind, "message": words}])
+    if kind == "VALIDATION":  # somebody else may have made the link
+        answer_query(github, blockers(i3=[]))
+
+    issue_client.batches.block([(issue(3), issue(2))])
+
+    assert words in said[-1]
+    assert "linked" in said[-1]
+
+
+@pytest.mark.parametrize("kind", ["FORBIDDEN", "NOT_FOUND", "VALIDATION"])
+def test_children_that_may_not_be_placed_below_the_parent_are_made_beside_it(
+    github: Registry, issue_client: IssueClient, clock: Clock, kind: str
+) -> None:
+    answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
+    words = "Resource not accessible by integration"
+    answer_query(github, {"m0": None}, errors=[{"type": kind, "message": words}])
+    answer_query(github, {"m0": made(2)})
+
+    found = issue_client.batches.create_children(
+        drafts("a"), parent=PARENT, room=100, labels=["ours"], look_up=dict
+    )
+
+    assert [(one.number, one.parent) for one in found.values()] == [(2, 0)]
+    assert clock.slept == [1.0]  # the gap between writes
+
+
+def test_where_github_takes_new_content_slowly_the_pace_shrinks(
+    github: Registry, issue_client: IssueClient, clock: Clock, said: list[str]
+) -> None:
+    answer_query(github, {"repository": {"id": "R_1", "l0": {"id": "L_ours"}}})
+    quick = {"type": "UNPROCESSABLE", "message": "was submitted too quickly"}
+    answer_query(github, {f"m{place}": None for place in range(20)}, errors=[quick])
+    answer_query(github, {f"m{place}": made(place + 2) for place in range(20)})
+    answer_query(github, {f"m{place}": made(place + 22) for place in range(20)})
+
+    issue_client.batches.create_children(
+        drafts(*(f"t{number}" for number in range(40))),
+        parent=PARENT,
+        room=100,
+        labels=["ours"],
+        look_up=dict,
+    )
+
+    assert clock.slept == [60.0, 20.0, 80.0]  # 20 creations need 80 s at 15 a minute
+    assert sum("15 a minute" in one for one in said) == 1
+
+
 def test_no_link_is_asked_of_a_server_that_has_none(
     github: Registry, issue_client: IssueClient, said: list[str]
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from concertmaster.text.redaction import REPLACEMENT, redact, redact_lines
+from concertmaster.text.redaction import REPLACEMENT, is_common, redact, redact_lines
 from tests.conftest import in_matrix
 
 ALPHABET = string.ascii_letters + string.digits
@@ -309,3 +309,42 @@ def test_a_megabyte_in_one_line_of_a_stream_is_redacted_to_its_end(piece: bytes)
     lines = [b"-----BEGIN PRIVATE KEY-----\n", line]
 
     assert len([*redact_lines(lines, secrets={SECRET})]) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "true",
+        "7654321",
+        "production",
+        "us-east-1",
+        "us-gov-west-1",
+        "europe-west4",
+        "/usr/local/bin",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "https://example.org",
+        "https://proxy.example.org:8080/v1",
+    ],
+)
+def test_values_of_every_log_are_common(value: str) -> None:
+    assert is_common(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgres://ada:pw@db.example.org/opera",
+        "https://0a1b2c3d@o1.ingest.sentry.io/42",
+        "https://hooks.example.org/services/T0001/B0002/XXXXXXXXXXXXXXXX",
+        "https://example.org/?key=1",
+        "hunter2-hunter2",
+        "correct horse battery",
+        "12345678",
+        "0a1b2c3d4e5f",
+        "S3cr3tAB",
+        "dXNlcjpwYXNz",
+        "multi\nline-value",
+    ],
+)
+def test_a_value_that_may_be_a_secret_is_not_common(value: str) -> None:
+    assert not is_common(value)

@@ -110,7 +110,4 @@ def _explain(move: BranchMove, pushed: PushResult) -> str:
     """Return why the branch was not moved (Markdown)."""
     if pushed.state is PushState.MOVED:
         return f"The branch {as_code(move.branch)} is not as we left it, so it was left alone."
-    return (
-        f"The branch {as_code(move.branch)} could not be pushed, so its work is only in the "
-        f"artifact of its job: {as_line(pushed.reason)}"
-    )
+    return f"The branch {as_code(move.branch)} could not be pushed: {as_line(pushed.reason)}"

@@ -24,6 +24,7 @@ from concertmaster.action.finalize.pull_requests import (
 from concertmaster.action.finalize.replay_merges import ReplayedVerdict
 from concertmaster.action.finalize.run_pull import deliver_run_pull
 from concertmaster.action.finalize.task_pulls import deliver_task_pulls
+from concertmaster.action.finalize.workflow_files import has_other_workflows
 from concertmaster.git.remote import BranchMove, PushState
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import LandingMode, TaskState
@@ -179,12 +180,18 @@ def _show(
     """
     if len(landed.tasks) >= FEW_TASKS:
         return _show_whole(context, landed, replayed)
-    made = replayed.made
-    history, failed = context.set_branches(landed, made)
+    made, tip = replayed.made, replayed.verdict.tip
+    # GitHub takes no branch with the workflow files of before; the push itself brings the new ones.
+    shown = {
+        task: commit
+        for task, commit in made.items()
+        if not has_other_workflows(context, commit, than=tip)
+    }
+    history, failed = context.set_branches(landed, shown)
     closes = closes_issues(context)
     proposals = [
         propose_task(history, task, closes=closes, together=made)
-        for task in made
+        for task in shown
         if task not in failed and not _is_there(context, made[task], replayed.verdict)
     ]
     proposed = open_pull_requests(context, proposals, since=history.created_at)

@@ -16,7 +16,7 @@ from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.rounds import documents, state_branch
+from concertmaster.rounds import documents, kept_work, state_branch
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.verdict import Verdict
 
@@ -42,20 +42,24 @@ def read_round_inputs(job: Job) -> tuple[FinalizeContext, RoundInputs]:
     history = plan_artifact.history
     context = _prepare(job, plan_artifact)
     shares = read_shares(plan_artifact.plan, job.artifacts, round_number=history.round)
-    carried = [one.head for one in history.tasks.values() if one.head and not one.is_done]
+    state = state_branch.read(context.repository, job.remote, history.run)
+    carried = {one.task: one.head for one in history.tasks.values() if one.head and not one.is_done}
+    fetched = dict(job.remote.fetch(context.objects, [*carried.values()]))
+    missing = kept_work.find_missing(carried, fetched)
+    fetched |= kept_work.take_back(context.objects, state, missing)
     checker = ResultChecker(
         plan_artifact=plan_artifact,
         shares=shares,
         artifacts=job.artifacts,
         objects=context.objects,
-        fetched=job.remote.fetch(context.objects, carried),
+        fetched=fetched,
     )
     held = RoundInputs(
         plan_artifact=plan_artifact,
         shares=shares,
         accepted=checker.accept(),
         verdict=None if job.settings.cancelled else _read_verdict(job, plan_artifact),
-        state=state_branch.read(context.repository, job.remote, history.run),
+        state=state,
     )
     return context, held
 

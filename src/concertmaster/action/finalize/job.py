@@ -18,6 +18,7 @@ from concertmaster.action.finalize.publish_report import RoundReport, count_by_s
 from concertmaster.action.finalize.pull_requests import Delivery, Reached, name_merged
 from concertmaster.action.finalize.replay_merges import replay_merges
 from concertmaster.action.finalize.save_state import save_state
+from concertmaster.action.finalize.stranded_work import pack_stranded
 from concertmaster.action.finalize.tidy_branches import tidy_branches
 from concertmaster.action.job import Job
 from concertmaster.action.reconcile import reconcile
@@ -37,10 +38,12 @@ def finalize(job: Job) -> int:
     """Run the finalize job and return its exit code, 0; safe to repeat."""
     context, held = read_round_inputs(job)
     delivery = _deliver(context, held, name_merged(context, _start(held)))
-    history, failed = tidy_branches(context, held, delivery.history)
-    delivery = replace(delivery, history=_with_due(job, held, history)).note(*failed)
+    tidied = tidy_branches(context, held, delivery.history)
+    kept = pack_stranded(context, tidied.stranded)
+    notes = (*tidied.notes, *kept.notes)
+    delivery = replace(delivery, history=_with_due(job, held, tidied.history)).note(*notes)
     history, page = _conclude(context, held, delivery)
-    save_state(context, held, history)
+    save_state(context, held, history, bundles=kept.bundles)
     _begin_next(job, history)
     _write_outputs(job, history, page)
     return 0
@@ -53,6 +56,8 @@ def _start(held: RoundInputs) -> History:
     for task, found in held.accepted.held.items():
         paths, classes = found.sensitive, found.classes
         history = history.put(replace(history.task(task), sensitive=paths, classes=classes))
+    for task, reason in held.accepted.gone.items():
+        history = transitions.lose(history, task, reason=reason)
     for task, reason in held.accepted.refused.items():
         history = transitions.refuse(history, task, reason=reason)
     if held.verdict is not None:

@@ -18,14 +18,17 @@ from concertmaster.rounds.state_branch import SavedState, StateUpdate
 MOST_JOURNAL_BYTES = 2 << 20
 
 
-def save_state(context: FinalizeContext, held: RoundInputs, history: History) -> None:
-    """Commit the history, the plan, the verdict and the journals to the state branch.
+def save_state(
+    context: FinalizeContext, held: RoundInputs, history: History, *, bundles: Mapping[str, bytes]
+) -> None:
+    """Commit the history, the plan, the verdict, the journals and the bundles to the state branch.
 
     Raises EnvironmentFault when the branch cannot be pushed.
     """
     job, state = context.job, held.state
     files = {
         **_earlier_files(context, state),
+        **bundles,
         documents.HISTORY_FILE: documents.write_history(history),
         **dict(round_files(job, history, shares=len(context.plan.shares))),
     }

@@ -13,6 +13,7 @@ from concertmaster.action.finalize.pull_requests import (
     open_pull_requests,
     propose_task,
 )
+from concertmaster.action.finalize.workflow_files import fit_to_workflows
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import TaskState
@@ -36,7 +37,7 @@ def deliver_task_pulls(
         if isinstance(commit, Conflict):
             history = _set_aside(history, task, commit)
         elif commit:
-            commits[task] = commit
+            commits[task] = fit_to_workflows(context, history.task(task), commit, tip=tip)
     history, failed = context.set_branches(history, commits)
     closes = closes_issues(context)
     proposals = [

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from concertmaster.action.artifacts import share_folder
 from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.action.finalize.inputs import RoundInputs
 from concertmaster.action.finalize.pull_requests import WHOLE, await_merged
+from concertmaster.action.finalize.workflow_files import (
+    find_tip,
+    fit_to_workflows,
+    has_other_workflows,
+)
 from concertmaster.errors import EnvironmentFault, GitFault
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import LandingMode, TaskState
@@ -17,19 +22,25 @@ from concertmaster.rounds.check_result import find_head_fault
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.text.markdown import as_code
 
-WORKFLOWS = ".github/workflows"
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TidyBranches:
+    """The history with its branches, and notes (Markdown) on those that are not as wanted.
 
-def tidy_branches(
-    context: FinalizeContext, held: RoundInputs, history: History
-) -> tuple[History, tuple[str, ...]]:
-    """Put work that did not land on its task's branch, and remove the branches of landed tasks.
-
-    Returns the history with these branches, and notes (Markdown) on those that are not as wanted.
+    `stranded` are the commits by task whose branches could not be pushed.
     """
+
+    history: History
+    notes: tuple[str, ...] = ()
+    stranded: Mapping[str, str] = field(default_factory=dict)
+
+
+def tidy_branches(context: FinalizeContext, held: RoundInputs, history: History) -> TidyBranches:
+    """Put work that did not land on its task's branch, and remove the branches of landed tasks."""
     if context.plan.settings.landing is LandingMode.NONE:
-        return history, ()
-    wanted = dict(_branches(context, held, history))
+        return TidyBranches(history=history)
+    works = dict(_branches(context, held, history))
+    wanted = _fit(context, history, works)
     removed = [name for name, commit in wanted.items() if not commit]
     shown_open = await_merged(context, removed, since=history.created_at)
     for name in shown_open:
@@ -44,7 +55,19 @@ def tidy_branches(
         "request is still open. Look for commits on it that are not ours, then close it."
         for name in shown_open
     )
-    return history, (*failed.values(), *still)
+    stranded = {name: works[name] for name in failed if works.get(name)}
+    return TidyBranches(history=history, notes=(*failed.values(), *still), stranded=stranded)
+
+
+def _fit(context: FinalizeContext, history: History, works: Mapping[str, str]) -> dict[str, str]:
+    """Return the branches with commits that the server takes, see `fit_to_workflows`."""
+    tip = find_tip(context) if any(works.values()) else ""
+    if not tip:
+        return dict(works)
+    return {
+        name: fit_to_workflows(context, history.task(name), commit, tip=tip) if commit else ""
+        for name, commit in works.items()
+    }
 
 
 def _branches(
@@ -98,21 +121,12 @@ def _doubt_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory, c
 
     GitHub acts on workflows and on commit messages of every branch.
     """
-    if _brings_workflows(context, commit):
+    if has_other_workflows(context, commit, than=context.plan.base):
         return "its workflows would start there, with what the repository keeps secret"
     result = held.shares.results.get(one.task)
     if result is None or result.head != commit:
         return ""
     return find_head_fault(context.objects, result, plan=context.plan)
-
-
-def _brings_workflows(context: FinalizeContext, commit: str) -> bool:
-    """Return whether the commit has workflows that are not those of the run's base."""
-    ours, theirs = (
-        context.objects.git.ask("rev-parse", "--verify", "--quiet", f"{one}:{WORKFLOWS}").out
-        for one in (context.plan.base, commit)
-    )
-    return bool(theirs) and theirs != ours
 
 
 def _receive_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory) -> str:
