@@ -172,16 +172,15 @@ class AgentSession:
         name = "review" if command.phase is Phase.REVIEW else "transcript"
         log = context.attempt_folder(task, command.attempt) / f"{name}.jsonl"
         try:
-            ended = context.guard.run(
+            ended = context.run_in(
+                worktree,
                 agent.argv(request),
                 mark=context.mark(task, command.attempt),
-                cwd=worktree.files,
                 env={**request.environment, **agent.variables(request)},
                 stdin=request.text.encode("utf-8", "replace"),
                 log=log,
                 on_line=read,
                 timeout_seconds=context.plan.settings.timeout_seconds,
-                account=worktree.account,
             )
         except NoProgress:
             return Exit(code=1), "it was ended, as it only waited"

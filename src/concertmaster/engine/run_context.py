@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from concertmaster.agents.protocol import Agent
 from concertmaster.git.repository import Repository
@@ -86,18 +87,27 @@ class RunContext:
         """Run a command of the repository (setup, check) in a worktree; return its exit."""
         settings = self.plan.settings
         log_start = log.stat().st_size if log.exists() else 0
-        ended = self.guard.run(
+        ended = self.run_in(
+            worktree,
             shell_argv(command),
             mark=mark,
-            cwd=worktree.files,
             env=self.environment_in(worktree),
             log=log,
             timeout_seconds=min(settings.check_timeout_seconds, settings.timeout_seconds),
-            account=worktree.account,
             # Checks at the same time share what build tools leave running.
             keeps_daemons=worktree.account is None,
         )
         return replace(ended, log_start=log_start)
+
+    def run_in(self, worktree: Worktree, argv: Sequence[str], **options: Any) -> Exit:
+        """Run a command in a worktree as the attempt's user; `options` are those of `Guard.run`.
+
+        When it returns, nothing that runs can change the attempt's folders.
+        """
+        try:
+            return self.guard.run(argv, cwd=worktree.files, account=worktree.account, **options)
+        finally:
+            worktree.close_to_others()
 
     def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
         """Return the allow-listed environment plus the variables `names` and those of the attempt.

@@ -16,6 +16,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 from pathlib import Path
@@ -44,6 +45,8 @@ PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_GET_NO_NEW_PRIVS = 39
+CREATE_RULESET, RESTRICT_SELF = 444, 446  # of Landlock, on every architecture
+SCOPE_ABSTRACT_SOCKETS = 1
 MOST_PROCESSES = 4096  # including threads, for one user; stops fork bombs
 PRIVATE_UMASK = 0o077
 
@@ -262,6 +265,21 @@ def become(uid: int) -> None:
     held = {*os.getresuid(), *os.getresgid(), *os.getgroups()}
     if held != {uid} or not is_bound:
         raise OSError(0, "it would have kept rights of ours")
+    scope_sockets()
+
+
+def scope_sockets() -> None:
+    """Keep the process from abstract Unix sockets of others, where the kernel can (Linux 6.12).
+
+    All attempts share one network, and such a socket has no mode. Elsewhere nothing is changed.
+    """
+    system = ctypes.CDLL(None, use_errno=True).syscall
+    handled = struct.pack("=QQQ", 0, 0, SCOPE_ABSTRACT_SOCKETS)  # no right to files or ports
+    number, none = ctypes.c_long, ctypes.c_long(0)
+    ruleset = system(number(CREATE_RULESET), handled, number(len(handled)), none)
+    if ruleset >= 0:
+        system(number(RESTRICT_SELF), number(ruleset), none)
+        os.close(ruleset)
 
 
 def wake_on_ended_child() -> int:

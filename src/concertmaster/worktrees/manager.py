@@ -150,6 +150,7 @@ class Worktrees:
         if owner is None or folder.parent != self._cache or not self._is_ours(owner):
             return None
         found = self._worktree(folder, owner)
+        found.close_to_others()  # the process before us may have died before it did
         found.make_places()
         return found
 

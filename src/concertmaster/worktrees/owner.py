@@ -13,6 +13,7 @@ from concertmaster.files.untrusted import open_plain, read_document
 from concertmaster.sandbox.shared_memory import remove_shared_memory
 from concertmaster.sandbox.supervisor import end_users
 from concertmaster.text.object_ids import is_object_id
+from concertmaster.worktrees.closing import close_folders
 from concertmaster.worktrees.removal import remove_folder
 
 OWNER_FILE = "owner.json"
@@ -203,6 +204,8 @@ def remove_attempt(folder: Path, run: str) -> None:
     owner = read_owner(folder)
     if owner and owner.uid:
         end_users([owner.uid])
+        for place in (folder, *_short_folders(folder.name)):
+            close_folders(place, owner.uid)
         _remove_shared(owner.uid)
         remove_shared_memory(owner.uid)
     draft = folder.with_name(draft_prefix(run) + folder.name.rpartition("-")[2])
@@ -219,4 +222,5 @@ def _remove_shared(uid: int) -> None:
         for entry in place.iterdir():
             with contextlib.suppress(FileNotFoundError):  # removed meanwhile by another attempt
                 if entry.lstat().st_uid == uid:
+                    close_folders(entry, uid)
                     remove_folder(entry)

@@ -79,9 +79,22 @@ def _flatten(top: Path) -> None:
         folder.rmdir()
 
 
+def _take(folder: Path) -> None:
+    """Make the folder accessible; as root also make it ours alone, so that it stays as it is."""
+    if os.geteuid() != 0:
+        allow_entry(folder)
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchown(descriptor, 0, 0)
+        os.fchmod(descriptor, stat.S_IRWXU)
+    finally:
+        os.close(descriptor)
+
+
 def _open_folders(folder: Path) -> list[Path]:
     """Return the folders in `folder`; they and `folder` are made accessible."""
-    allow_entry(folder)
+    _take(folder)
     found = [entry for entry in folder.iterdir() if is_folder(entry)]
     for entry in found:
         allow_entry(entry)

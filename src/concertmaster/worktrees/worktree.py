@@ -20,6 +20,7 @@ from concertmaster.git.remotes import follow_remote
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.git.tree_overlay import apply_change
 from concertmaster.sandbox.users import Account, give_ownership
+from concertmaster.worktrees.closing import close_folders
 from concertmaster.worktrees.file_listing import FileListing
 from concertmaster.worktrees.git_folder import GitFolder
 from concertmaster.worktrees.hidden_work import HiddenWork
@@ -257,6 +258,18 @@ class Worktree:
             return tree
         before = self._repository.tree(earlier)
         return apply_change(self._repository, tree, before=before, after=here).tree
+
+    def close_to_others(self) -> None:
+        """Close the attempt's folders to the users of other attempts.
+
+        Call it when the processes of the attempt have ended, and before anything is done in its
+        folders: as root we would follow whoever can still change them.
+        """
+        if self.account is None:
+            return
+        places = self._places
+        for place in (self.files, places.git, self.home, self.temporary):
+            close_folders(place, self.account.uid)
 
     def forget_index(self) -> None:
         """Remove our index after a crash: a half-written one would show files as deleted."""
