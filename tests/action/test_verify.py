@@ -389,7 +389,7 @@ def test_a_round_of_results_from_before_checks_the_base_and_lands_them(worked: W
     assert verdict.round == 2
     assert done.landing(verdict) == ["pear", "plum"]
     assert done.files(verdict.commit) == {"pear.txt", "plum.txt"}
-    assert done.faults(verdict) == {"apple": LandingFault.REFUSED}
+    assert done.faults(verdict) == {}  # it is lost, and nobody refused it
     assert verdict.checks == 2
 
 

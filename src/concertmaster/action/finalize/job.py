@@ -90,6 +90,7 @@ def _deliver(context: FinalizeContext, held: RoundInputs, history: History) -> D
     settings = context.plan.settings
     last = history.own_rounds >= settings.rounds
     delivery = deliver(context, history, replayed, last=last)
+    delivery = delivery.note(*replayed.notes)
     return replace(delivery, history=transitions.block(delivery.history))
 
 

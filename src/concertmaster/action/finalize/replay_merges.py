@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concertmaster.commands import MergeCandidate
 from concertmaster.errors import EnvironmentFault
@@ -17,6 +17,7 @@ from concertmaster.model import Plan
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import Verdict, VerdictStep
 from concertmaster.text.display import shorten_id
+from concertmaster.text.markdown import as_code, as_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +25,16 @@ class ReplayedVerdict:
     """A verdict whose merges were repeated, with the commit of each task in it.
 
     The commit is the task's head, or the re-applied change where the change alone was merged.
+    `notes` (Markdown) tell of steps that are not in it.
     """
 
     verdict: Verdict
     made: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+class OtherMerge(EnvironmentFault):
+    """A merge that gives another result here than in the verify job."""
 
 
 def replay_merges(
@@ -35,15 +42,27 @@ def replay_merges(
 ) -> ReplayedVerdict:
     """Repeat the merges of the verdict.
 
-    Raises EnvironmentFault when a merge differs from the verdict or a task may not land.
+    Only the same commits count, whichever version of git made them. A version that merges otherwise
+    makes other commits: then the steps before that one count, and the rest is left for a further
+    round. Raises EnvironmentFault when a merge of the same version differs from the verdict, or a
+    task may not land.
     """
     version = git_version()
-    if verdict.steps and version != verdict.git_version:
-        raise _fault(f"it was made by {verdict.git_version!r}, and here is {version!r}")
     _check_needs(verdict, history)
     made: dict[str, str] = {}
-    for step in verdict.steps:
-        made |= _repeat_step(objects, step, history, plan=plan, made=made)
+    for number, step in enumerate(verdict.steps):
+        try:
+            made |= _repeat_step(objects, step, history, plan=plan, made=made)
+        except OtherMerge as error:
+            if version == verdict.git_version:
+                raise
+            note = (
+                f"git {as_code(verdict.git_version)} of the verify job merges otherwise than "
+                f"{as_code(version)} of the finalize job, so a part has not landed: "
+                f"{as_line(error.why)}. Give both jobs the same git."
+            )
+            left = replace(verdict, steps=verdict.steps[:number])
+            return ReplayedVerdict(verdict=left, made=made, notes=(note,))
     return ReplayedVerdict(verdict=verdict, made=made)
 
 
@@ -75,7 +94,8 @@ def _repeat_step(
             objects, commit, candidate, run=plan.run, made_at=plan.settings.made_at
         )
         if isinstance(joined, Conflict):
-            raise _fault(f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}")
+            why = f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}"
+            raise _fault(why, kind=OtherMerge)
         prompts = [other.prompt for other in history.tasks.values()]
         judge = ChangeJudge(objects=objects, plan=plan, place=RunPlace.GITHUB, prompts=prompts)
         if judged := judge.judge_merge(commit, joined.commit, touches=one.touches):
@@ -83,7 +103,8 @@ def _repeat_step(
         mine[task] = one.head if joined.as_it_is else joined.commit
         commit = joined.commit
     if commit != step.commit or objects.tree(commit) != step.tree:
-        raise _fault(f"a step makes {shorten_id(commit)} here, and {shorten_id(step.commit)} there")
+        why = f"a step makes {shorten_id(commit)} here, and {shorten_id(step.commit)} there"
+        raise _fault(why, kind=OtherMerge)
     return mine
 
 
@@ -100,8 +121,8 @@ def _check_candidate(
             raise _fault(f"{one.task} would bring {built.task} with it, which does not land")
 
 
-def _fault(why: str) -> EnvironmentFault:
-    return EnvironmentFault(
+def _fault(why: str, *, kind: type[EnvironmentFault] = EnvironmentFault) -> EnvironmentFault:
+    return kind(
         "the verdict of the verify job cannot be repeated",
         why=why,
         next_step="run the whole workflow again; nothing has landed",
