@@ -15,7 +15,7 @@ from concertmaster.comments.plan_data import PLAN_KIND
 from concertmaster.github import labels
 from concertmaster.github.errors import Unsupported
 from concertmaster.github.issues import MOST_SUB_ISSUES, IssueClient
-from concertmaster.github.labels import LABELS, QUEUED
+from concertmaster.github.labels import LABELS, RUNNING
 from concertmaster.github.models import Comment, Issue, IssueDraft
 from concertmaster.model import Plan, Task
 from concertmaster.text.markdown import BODY_LIMIT, clip
@@ -113,14 +113,14 @@ class ChildIssues:
                 missing,
                 parent=self.parent,
                 room=found.room,
-                labels=(LABEL, QUEUED),
+                labels=(LABEL, RUNNING),
                 look_up=self._look_up,
             )
-            queued = {
-                task: replace(issue, labels=frozenset((LABEL, QUEUED)))
+            running = {
+                task: replace(issue, labels=frozenset((LABEL, RUNNING)))
                 for task, issue in made.items()
             }
-            found = self._find(known=queued)
+            found = self._find(known=running)
         children = {
             task.id: keep_oldest(self.issue_client, found.issues[task.id], run=self.plan.run)
             for task in self.plan.tasks
@@ -140,7 +140,7 @@ class ChildIssues:
         )
 
     def _take_over(self, children: Mapping[str, Issue]) -> dict[str, Issue]:
-        """Queue the issues of an earlier run of the same tasks again; return all issues."""
+        """Renew the issues of an earlier run of the same tasks; return all issues."""
         earlier = {
             task: issue
             for task, issue in children.items()
@@ -148,11 +148,11 @@ class ChildIssues:
         }
         if not earlier:
             return dict(children)
-        queued = set_state(self.issue_client, earlier, QUEUED)
+        running = set_state(self.issue_client, earlier, RUNNING)
         # This comes last because from then on the issues count as this run's.
         drafts = [self._draft(task) for task in self.plan.tasks if task.id in earlier]
         self.issue_client.batches.reopen(earlier, drafts)
-        return {**children, **queued}
+        return {**children, **running}
 
     def _link(self, children: Mapping[str, Issue]) -> None:
         hard = [need for need in self.plan.needs if need.hard]

@@ -61,7 +61,8 @@ def _find_due(job: Job, repository: Repository) -> Iterator[tuple[History, int]]
         if state is None or due is None:
             continue
         late = job.clock.now() - due.at
-        if 0 <= late <= FORGOTTEN_SECONDS and not _is_running(job, state.history):
+        is_open = due.reason == transitions.UNANSWERED  # nothing could take the label away
+        if 0 <= late <= FORGOTTEN_SECONDS and (is_open or not _is_running(job, state.history)):
             yield state.history, due.round
 
 

@@ -133,6 +133,8 @@ class IssueBatches:
 
         Repeated calls change nothing. Raises EnvironmentFault if the repository lacks a label.
         """
+        if all({*add} <= one.labels and not {*remove} & one.labels for one in issues):
+            return list(issues)
         names = [*add, *remove]
         ids = _ids(self._in_repository(_label_fields(names), action="read the labels"), names)
 

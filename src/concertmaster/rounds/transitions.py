@@ -15,6 +15,8 @@ from concertmaster.rounds.verdict import LeftOutTask, Verdict
 
 UNKNOWN_LIMIT_SECONDS = 3600.0  # the wait for a usage limit with an unknown end
 SHORTEST_WAIT_SECONDS = 600.0  # such rounds are not counted, so they must not follow at once
+UNANSWERED = "GitHub did not answer to the end of the round before"
+UNANSWERED_SECONDS = 300.0
 MOST_WAITS = 40  # for usage limits since a person asked last
 LONGEST_WAIT_SECONDS = 8 * 86400.0  # the longest known usage limits last a week
 
@@ -247,6 +249,12 @@ def find_due(history: History, settings: RunSettings, *, at: float) -> Due | Non
     if history.own_rounds >= settings.rounds:
         return None
     return Due(round=number, at=at, reason=_describe(history, todo))
+
+
+def finish_later(history: History, *, at: float) -> History:
+    """Return the history with a round that is due soon, because GitHub did not take the report."""
+    due = Due(round=history.round + 1, at=at + UNANSWERED_SECONDS, reason=UNANSWERED)
+    return replace(history, due=due)
 
 
 def _limits(history: History, todo: RoundTodo, *, at: float) -> list[float]:

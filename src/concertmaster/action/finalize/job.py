@@ -25,6 +25,7 @@ from concertmaster.action.reconcile import reconcile
 from concertmaster.comments import pull_request
 from concertmaster.comments.round_report import Speed
 from concertmaster.errors import EnvironmentFault
+from concertmaster.github.errors import GivenUp
 from concertmaster.model import LandingMode, TaskState, Usage
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
@@ -42,7 +43,12 @@ def finalize(job: Job) -> int:
     kept = pack_stranded(context, tidied.stranded)
     notes = (*tidied.notes, *kept.notes)
     delivery = replace(delivery, history=_with_due(job, held, tidied.history)).note(*notes)
-    history, page = _conclude(context, held, delivery)
+    try:
+        history, page = _conclude(context, held, delivery)
+    except GivenUp:  # git still works, and the state tells the next round what has landed
+        unfinished = transitions.finish_later(delivery.history, at=job.clock.now())
+        save_state(context, held, unfinished, bundles=kept.bundles)
+        raise
     save_state(context, held, history, bundles=kept.bundles)
     _begin_next(job, history)
     _write_outputs(job, history, page)

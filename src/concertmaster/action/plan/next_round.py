@@ -68,7 +68,8 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
     trigger = replace(request.trigger, run=before.run, requester=requester)
     planned = plan_round(job, checkout, _read_prompts(found, checkout), trigger=trigger)
     plan, todo = _keep_to_budget(found, planned.plan)
-    if not (todo or found.is_settled):
+    is_untold = before.due is not None and before.due.reason == transitions.UNANSWERED
+    if not (todo or found.is_settled or is_untold):
         return planned, None
     evidence = {task: evidence_of(before.task(task)) for task in todo.work}
     whole = restrict(plan, todo.work, evidence=evidence)
