@@ -127,3 +127,9 @@ def _read(file: Path, most_bytes: int) -> bytes:
     ):
         return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
     return b""
+
+
+def write_reference(place: Path, commit: str) -> None:
+    """Write a reference of git as a file."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(f"{commit}\n", encoding="ascii")

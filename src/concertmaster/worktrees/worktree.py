@@ -22,7 +22,7 @@ from concertmaster.git.tree_overlay import apply_change
 from concertmaster.sandbox.users import Account, give_ownership
 from concertmaster.worktrees.closing import close_folders
 from concertmaster.worktrees.file_listing import FileListing
-from concertmaster.worktrees.git_folder import GitFolder
+from concertmaster.worktrees.git_folder import GitFolder, write_reference
 from concertmaster.worktrees.hidden_work import HiddenWork
 from concertmaster.worktrees.ignored_files import IgnoredFiles
 from concertmaster.worktrees.left_commits import Keeper
@@ -162,9 +162,9 @@ class Worktree:
         remove_folder(self.files / ".git")
         shutil.copytree(self._template, git_dir, symlinks=True)
         ref = f"refs/heads/{self.owner.branch}"
-        _write_reference(git_dir / ref, commit)
+        write_reference(git_dir / ref, commit)
         if self.owner.target:
-            _write_reference(git_dir / "refs/heads" / self.owner.target, self.owner.base)
+            write_reference(git_dir / "refs/heads" / self.owner.target, self.owner.base)
         (git_dir / "HEAD").write_text(f"ref: {ref}\n", encoding="utf-8")
         shutil.copyfile(self._index, git_dir / "index")
         if self._tree_at_start(commit) != self._repository.tree(commit):
@@ -180,7 +180,7 @@ class Worktree:
         self.owner = replace(self.owner, base=base)
         if self.owner.target:
             place = self._places.git / "refs/heads" / self.owner.target
-            _write_reference(place, base)
+            write_reference(place, base)
             if self.account is not None:
                 os.chown(place, self.account.uid, self.account.uid)
 
@@ -260,16 +260,10 @@ class Worktree:
         return apply_change(self._repository, tree, before=before, after=here).tree
 
     def close_to_others(self) -> None:
-        """Close the attempt's folders to the users of other attempts.
-
-        Call it when the processes of the attempt have ended, and before anything is done in its
-        folders: as root we would follow whoever can still change them.
-        """
-        if self.account is None:
-            return
-        places = self._places
-        for place in (self.files, places.git, self.home, self.temporary):
-            close_folders(place, self.account.uid)
+        """Close the attempt's folders to other users, when its processes have ended."""
+        places = (self.files, self._places.git, self.home, self.temporary)
+        for place in places if self.account else ():
+            close_folders(place, self.owner.uid)
 
     def forget_index(self) -> None:
         """Remove our index after a crash: a half-written one would show files as deleted."""
@@ -353,8 +347,3 @@ class Worktree:
         """Remove all of the attempt. Safe to repeat."""
         remove_attempt(self.folder, self.owner.run)
         remove_index(self._repository.path, self.folder.name)
-
-
-def _write_reference(place: Path, commit: str) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(f"{commit}\n", encoding="ascii")
