@@ -59,7 +59,7 @@ class AttemptWorkspace:
             name=Path(self.command.folder).name,
         )
         notes = self.context.hand_out_downloads(worktree)
-        notes += self.context.bring_files(worktree, self.context.plan.base)
+        notes += self.context.bring_files(worktree)
         seconds = self._set_up(worktree, set_up_at or commit)
         if set_up_at:
             worktree.restore(commit)
@@ -113,7 +113,7 @@ class AttemptWorkspace:
     def _renew(self, worktree: Worktree) -> None:
         """Restore the worktree to the state in which `prepare` left it."""
         worktree.restore(self.command.checkpoint, with_ignored=True)
-        self.context.bring_files(worktree, self.context.plan.base)
+        self.context.bring_files(worktree)
         self._set_up(worktree, self.command.checkpoint)
 
     def _save_half_done(self, worktree: Worktree) -> None:

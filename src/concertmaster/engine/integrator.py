@@ -189,7 +189,7 @@ class Integrator:
             if base:
                 worktree.compare_with(base)
             notes = self.context.hand_out_downloads(worktree)
-            notes += self.context.bring_files(worktree, self.context.plan.base)
+            notes += self.context.bring_files(worktree)
             verdict = self._run_commands(worktree, number, commit)
             if verdict is None:
                 return None

@@ -27,6 +27,7 @@ from concertmaster.events import (
 from concertmaster.files import run_folder
 from concertmaster.git.branches import check_room
 from concertmaster.git.command import OWNER
+from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.kept_records import keep_files
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
@@ -268,6 +269,7 @@ def make_context(
         plan=plan,
         folder=folder,
         repository=repository,
+        base_files=CommitFiles(repository, plan.base),
         objects=objects,
         worktrees=worktrees,
         guard=guard,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from concertmaster.agents.protocol import Agent
+from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.judge_change import ChangeJudge
@@ -19,7 +20,7 @@ from concertmaster.sandbox.exit_status import Exit
 from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.templates import Template, load_template
-from concertmaster.worktrees.included_files import copy_included
+from concertmaster.worktrees.included_files import INCLUDE_FILE, copy_included
 from concertmaster.worktrees.manager import Worktrees
 from concertmaster.worktrees.variables import attempt_variables
 from concertmaster.worktrees.worktree import Worktree
@@ -48,6 +49,7 @@ class RunContext:
     plan: Plan
     folder: Path
     repository: Repository
+    base_files: CommitFiles
     objects: RunRepository
     worktrees: Worktrees
     guard: Guard
@@ -78,7 +80,7 @@ class RunContext:
 
     def template(self, name: str) -> Template:
         """Return the template of a phase: the repository's own at the base, else the built-in."""
-        data = self.repository.read_file(self.plan.base, f"{PHASES}/{name}.md")
+        data = self.base_files.read(f"{PHASES}/{name}.md")
         return (
             Template(data.decode(errors="replace")) if data else load_template(f"phases/{name}.md")
         )
@@ -139,14 +141,14 @@ class RunContext:
         note = download_cache.keep(worktree.home, self.folder / DOWNLOADS)
         return (note,) if note else ()
 
-    def bring_files(self, worktree: Worktree, commit: str) -> tuple[str, ...]:
-        """Copy what `.worktreeinclude` names from the user's checkout; return notes.
+    def bring_files(self, worktree: Worktree) -> tuple[str, ...]:
+        """Copy what `.worktreeinclude` of the base names from the user's checkout; return notes.
 
         Call it before anything runs in the worktree. On GitHub no checkout has such files.
         """
         if self.place is RunPlace.GITHUB:
             return ()
-        return copy_included(self.repository, commit, worktree)
+        return copy_included(self.repository, self.base_files.read(INCLUDE_FILE), worktree)
 
     def hand_out_downloads(self, worktree: Worktree) -> tuple[str, ...]:
         """Copy the kept downloads to a new worktree's home; return notes on failure.

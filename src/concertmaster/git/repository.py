@@ -26,11 +26,13 @@ from concertmaster.git.command import (
 class Repository:
     """The user's repository.
 
-    `git_dir` is the common git folder, whichever worktree `root` is.
+    `git_dir` is the common git folder, whichever worktree `root` is. `is_main` says whether `root`
+    is the main worktree.
     """
 
     root: Path
     git_dir: Path
+    is_main: bool
     object_format: str
     git: Git
     config: Mapping[str, str]
@@ -40,19 +42,20 @@ class Repository:
         """Return the repository around `path`. Raises EnvironmentFault when no run can use it."""
         check_version()
         git = Git(path, private=False)
-        questions = ("--git-common-dir", "--show-object-format", "--is-bare-repository")
-        answer = git.ask("rev-parse", "--path-format=absolute", *questions, "--show-toplevel")
+        questions = ("--git-common-dir", "--show-object-format", "--git-dir", "--show-toplevel")
+        answer = git.ask("rev-parse", "--path-format=absolute", *questions)
         found = decode(answer.out).removesuffix("\n").split("\n") if answer.out else []
         check_path(path.resolve())
         _check_found(path, found, answer)
         if not _has_commit(git):
             raise _no_commit_yet(path)
-        git_dir, object_format, _bare, root = (*found, found[0])[:4]
+        git_dir, object_format, own, root = (*found, found[0])[:4]
         config = _read_config(git)
         _check_complete(config)
         return cls(
             root=Path(root),
             git_dir=Path(git_dir),
+            is_main=Path(own).resolve() == Path(git_dir).resolve(),
             object_format=object_format,
             git=Git(Path(root), private=False),
             config=config,

@@ -45,7 +45,11 @@ class RunRepository:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.git = Git(path, git_dir=path, private=True)
-        self._trees: dict[str, str] = {}  # tree id by commit id; neither ever changes
+        # Facts about commits, which never change.
+        self._trees: dict[str, str] = {}  # tree id by commit id
+        self._parents: dict[str, tuple[str, ...]] = {}  # of the commits that were made here
+        self._contained: set[tuple[str, str]] = set()  # first commits that second ones contain
+        self._folders: tuple[str, Mapping[str, tuple[str, str]]] = ("", {})  # of the last tree
 
     @classmethod
     def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
@@ -111,6 +115,19 @@ class RunRepository:
             self._trees[commit] = found
         return self._trees[commit]
 
+    def folders(self, commit: str) -> Mapping[str, tuple[str, str]]:
+        """Return mode and id of each folder and submodule of a commit or tree, by path."""
+        tree = self._trees.get(commit, commit)
+        known, found = self._folders
+        if known != tree:
+            records = split_records(
+                self.git.run("ls-tree", "-r", "-d", "-z", parse_object_id(tree))
+            )
+            pairs = (record.partition("\t") for record in records)
+            found = {path: (facts[:6], facts.split(" ")[2]) for facts, _, path in pairs}
+            self._folders = (tree, found)
+        return found
+
     def message(self, commit: str) -> str:
         """Return the commit's message with a final newline."""
         raw = self.git.run("cat-file", "commit", parse_object_id(commit))
@@ -134,7 +151,12 @@ class RunRepository:
     def is_foreign(self, commit: str, to: str) -> bool:
         """Return whether the commit's history has non-merge commits that `to` lacks."""
         sides = (parse_object_id(commit), f"^{parse_object_id(to)}")
-        return bool(self.git.run("rev-list", "--no-merges", "--max-count=1", *sides))
+        nearest = ((commit, one) for one in (to, *self._parents.get(to, ())))
+        is_known = commit == to or not self._contained.isdisjoint(nearest)
+        if not is_known and self.git.run("rev-list", "--no-merges", "--max-count=1", *sides):
+            return True
+        self._contained.add((commit, to))
+        return False
 
     def commit(self, tree: str, *, parents: tuple[str, ...], message: str, at: int) -> str:
         """Write a commit of ours and return its id; `at` is its date in epoch seconds.
@@ -148,7 +170,7 @@ class RunRepository:
         made = self.git.run(
             "commit-tree", parse_object_id(tree), *words, "-F", "-", stdin=body, env=env
         )
-        self._trees[made] = tree
+        self._trees[made], self._parents[made] = tree, parents
         return made
 
     def merge(

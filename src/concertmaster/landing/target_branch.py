@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.errors import UsageError
-from concertmaster.git.command import Git, GitAnswer, decode, git_fault, split_records
+from concertmaster.git.command import Git, GitAnswer, git_fault, split_records
 from concertmaster.git.repository import Repository
 from concertmaster.retry import retry_while
 
@@ -108,22 +108,14 @@ def _homes(repository: Repository, branch: str) -> list[Path]:
     listing = repository.git.run("worktree", "list", "--porcelain", "-z")
     worktrees = [split_records(block) for block in listing.split("\0\0") if block]
     paths = [Path(lines[0].removeprefix("worktree ")) for lines in worktrees]
-    paths[0] = _find_main(repository) or paths[0]
+    # Where `.git` is a link or a file, git lists the folder of the repository.
+    paths[0] = repository.root if repository.is_main else paths[0]
     return [
         path
         for path, lines in zip(paths, worktrees, strict=True)
         if f"branch refs/heads/{branch}" in lines
         and not any(line.split(" ")[0] == "prunable" for line in lines)
     ]
-
-
-def _find_main(repository: Repository) -> Path | None:
-    """Return the main worktree if `root` is it, else None.
-
-    Where `.git` is a link or a file, `git worktree list` shows the folder of the repository.
-    """
-    own = decode(repository.git.ask("rev-parse", "--absolute-git-dir").out).removesuffix("\n")
-    return repository.root if Path(own).resolve() == repository.git_dir.resolve() else None
 
 
 def _is_rebased(repository: Repository, branch: str) -> bool:

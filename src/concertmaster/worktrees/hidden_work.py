@@ -61,9 +61,8 @@ class HiddenWork:
 
         They are those that were found, and others where the snapshot has files.
         """
-        listed = self.objects.git.run("ls-tree", "-r", "-d", "-z", "--name-only", snapshot)
         places = (place.removesuffix("/") for place in found)
-        for place in dict.fromkeys(("", *places, *split_records(listed))):
+        for place in dict.fromkeys(("", *places, *self.objects.folders(snapshot))):
             yield from self._inner_commits(place, snapshot)
 
     def _inner_commits(self, place: str, snapshot: str) -> Iterator[str]:
@@ -98,9 +97,7 @@ class HiddenWork:
         return (write_paths(self.objects, tree, undone) if undone else tree), tuple(notes)
 
     def _gitlinks(self, tree: str) -> Iterator[tuple[str, str]]:
-        for record in split_records(self.objects.git.run("ls-tree", "-r", "-d", "-z", tree)):
-            facts, _, path = record.partition("\t")
-            mode, _, commit = facts.split(" ")
+        for path, (mode, commit) in self.objects.folders(tree).items():
             if mode == GITLINK:
                 yield path, commit
 

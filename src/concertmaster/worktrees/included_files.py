@@ -22,12 +22,14 @@ INCLUDE_FILE = ".worktreeinclude"
 MOST_BYTES = 1 << 30  # of all copies together
 
 
-def copy_included(repository: Repository, commit: str, worktree: Worktree) -> tuple[str, ...]:
-    """Copy what the commit's `.worktreeinclude` names; return notes on what is not copied.
+def copy_included(
+    repository: Repository, patterns: bytes | None, worktree: Worktree
+) -> tuple[str, ...]:
+    """Copy what the patterns name; return notes on what is not copied.
 
-    Call it before anything runs in the worktree. Links are never made or followed.
+    `patterns` is the content of `.worktreeinclude`, None where there is none. Call it before
+    anything runs in the worktree. Links are never made or followed.
     """
-    patterns = repository.read_file(commit, INCLUDE_FILE)
     if not patterns or repository.root == repository.git_dir:
         return ()
     room, notes = MOST_BYTES, list[str]()

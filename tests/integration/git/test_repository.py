@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 from concertmaster.git.command import OUR_EMAIL, Git
+from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.merge_conflict import Conflict, Merged
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
@@ -44,6 +46,7 @@ def test_a_repository_is_opened_from_any_folder_in_it(project: Project) -> None:
     assert repository.root == project.root
     assert repository.git_dir == project.root / ".git"
     assert repository.object_format == "sha1"
+    assert repository.is_main
 
 
 def test_a_linked_worktree_shares_the_git_folder(project: Project, tmp_path: Path) -> None:
@@ -51,12 +54,14 @@ def test_a_linked_worktree_shares_the_git_folder(project: Project, tmp_path: Pat
     repository = Repository.open(tmp_path / "other")
     assert (repository.root, repository.git_dir) == (tmp_path / "other", project.root / ".git")
     assert repository.current_branch() == "other"
+    assert not repository.is_main
 
 
 def test_a_bare_repository_is_fine(project: Project, tmp_path: Path) -> None:
     project.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
     repository = Repository.open(tmp_path / "bare.git")
     assert repository.root == repository.git_dir == tmp_path / "bare.git"
+    assert repository.is_main
     assert repository.branch_tip("main") == project.git("rev-parse", "main")
 
 
@@ -185,6 +190,35 @@ def test_the_tree_of_a_commit_just_made_is_known_without_asking_git(tmp_path: Pa
     head = project.git("rev-parse", "HEAD")
     made = run.commit(run.tree(head), parents=(head,), message="m", at=AT)
     assert run.tree(made) == RunRepository.open(run.path).tree(made)
+
+
+def test_what_a_commit_contains_is_said_alike_by_who_made_it_and_by_git(
+    project: Project, run: RunRepository
+) -> None:
+    base = project.git("rev-parse", "HEAD")
+    one = change(run, project, base, {"one.txt": "1\n"})
+    two = change(run, project, base, {"two.txt": "2\n"})
+    three = change(run, project, one, {"three.txt": "3\n"})
+    merged = run.merge(three, two, message="m", at=AT)
+    assert isinstance(merged, Merged)
+    commits = (base, one, two, three, merged.commit)
+    pairs = [(commit, to) for to in commits for commit in commits]
+
+    told = [run.is_foreign(*pair) for pair in pairs * 2]
+    asked = [RunRepository.open(run.path).is_foreign(*pair) for pair in pairs]
+
+    assert told == asked * 2
+    assert (told.count(True), told.count(False)) == (24, 26)
+
+
+def test_a_file_of_a_commit_is_read_once(project: Project) -> None:
+    repository = project.open()
+    files = CommitFiles(repository, project.git("rev-parse", "HEAD"))
+    first = files.read("a.txt"), files.read("none.txt")
+    shutil.rmtree(repository.git_dir / "objects")
+
+    assert first == (b"a\n", None)
+    assert (files.read("a.txt"), files.read("none.txt")) == first
 
 
 def test_sha256_repositories_work(tmp_path: Path) -> None:

@@ -33,11 +33,15 @@ def make(worktrees: Worktrees, repository: Repository) -> tuple[Worktree, str]:
     return worktrees.create(commit, task="task", attempt=1, branch=BRANCH), commit
 
 
+def copy_named(shop: Repository, commit: str, worktree: Worktree) -> tuple[str, ...]:
+    return copy_included(shop, shop.read_file(commit, ".worktreeinclude"), worktree)
+
+
 def test_ignored_files_are_copied_and_others_are_not(
     shop: Repository, worktrees: Worktrees
 ) -> None:
     worktree, commit = make(worktrees, shop)
-    assert copy_included(shop, commit, worktree) == ()
+    assert copy_named(shop, commit, worktree) == ()
     assert (worktree.files / ".env").read_text() == "KEY=1\n"
     assert (worktree.files / "config" / "dev.local").read_text() == "x\n"
     assert (worktree.files / "a.txt").read_text() == "a\n"
@@ -56,7 +60,7 @@ def test_links_and_files_behind_links_are_left_out_with_a_note(
     (shop.root / "link.ignored").symlink_to(tmp_path / "secret")
     os.mkfifo(shop.root / "pipe.ignored")
     worktree, commit = make(worktrees, shop)
-    notes = copy_included(shop, commit, worktree)
+    notes = copy_named(shop, commit, worktree)
     assert [note.partition(" ")[0] for note in notes] == ["link.ignored"]
     assert not (worktree.files / "link.ignored").exists()
 
@@ -66,7 +70,7 @@ def test_more_than_there_is_room_for_is_told(
 ) -> None:
     monkeypatch.setattr(included_files, "MOST_BYTES", 4)
     worktree, commit = make(worktrees, shop)
-    assert any(".env of .worktreeinclude" in note for note in copy_included(shop, commit, worktree))
+    assert any(".env of .worktreeinclude" in note for note in copy_named(shop, commit, worktree))
 
 
 def test_what_lies_about_in_the_checkout_is_found(shop: Repository) -> None:
