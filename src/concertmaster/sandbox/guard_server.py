@@ -35,6 +35,7 @@ from concertmaster.sandbox.process_tree import (
 STOP_GRACE_SECONDS = 2.0
 ORPHAN_GRACE_SECONDS = 0.5  # short: a resumed run may already need the worktree
 KILL_SECONDS = 10.0  # limit, because a process in an uninterruptible call does not end
+LAST_SECONDS = STOP_GRACE_SECONDS + 2 * KILL_SECONDS  # for guards without a client
 REQUEST_FDS = 5  # request, stdin, stdout, stderr, control
 # Python ignores the first two; `nohup` and shells ignore the others for background processes.
 IGNORED = {
@@ -55,18 +56,26 @@ def serve(server: socket.socket) -> None:
     """Fork a guard for each message; return when the client is gone and all guards have ended."""
     wake, life = wake_on_ended_child(), os.pipe()  # guards notice by `life` that we end
     guards: set[int] = set()
-    is_open = True
+    is_open, kill_at = True, 0.0
     while is_open or guards:
         watched: list[Any] = [wake, server] if is_open else [wake]
-        ready, _, _ = select.select(watched, [], [])
+        ready, _, _ = select.select(watched, [], [], None if is_open else RESCAN_SECONDS)
         ended, _ = reap(wake)
         # The server inherits the tree of a killed guard; each death there may add more orphans.
         if any(status or pid not in guards for pid, status in ended.items()):
             signal_tree(signal.SIGKILL, spare=guards)
         guards -= ended.keys()
         if server in ready and not accept(server, guards, life):
-            is_open = False
+            is_open, kill_at = False, time.monotonic() + LAST_SECONDS
             os.close(life[1])
+        if not is_open:
+            wake_guards(guards, kill_at)
+
+
+def wake_guards(guards: set[int], kill_at: float) -> None:
+    """Let guards go on that their commands have stopped; kill those that take too long."""
+    for pid in guards:
+        os.kill(pid, signal.SIGCONT if time.monotonic() < kill_at else signal.SIGKILL)
 
 
 def accept(server: socket.socket, guards: set[int], life: tuple[int, int]) -> bool:

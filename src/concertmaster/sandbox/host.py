@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import psutil
 
 MARK = "CONCERTMASTER_MARK"
+GUARD_PROGRAM = Path(__file__).with_name("guard_server.py")
 SWEEP_SECONDS = 10.0
 AWAIT_SECONDS = 60.0
 RESCAN_SECONDS = 0.02
@@ -33,7 +35,19 @@ def sweep(mark_prefix: str) -> int:
     Processes that this user may not signal are skipped. It ends what a crash or a killed guard
     left behind. The prefix must end at a boundary of the mark, or `task-1` also ends `task-10`.
     """
+    _wake_guard_servers()
     return end_marked(lambda mark: mark.startswith(mark_prefix))
+
+
+def _wake_guard_servers() -> None:
+    """Let guard servers go on that an agent has stopped; without a client they end their trees."""
+    import psutil  # noqa: PLC0415  as below
+
+    for process in psutil.process_iter(["cmdline", "status"]):
+        is_server = str(GUARD_PROGRAM) in (process.info["cmdline"] or [])
+        if is_server and process.info["status"] == psutil.STATUS_STOPPED:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGCONT)
 
 
 def end_marked(is_meant: Callable[[str], bool]) -> int:

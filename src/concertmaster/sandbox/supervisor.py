@@ -25,11 +25,10 @@ from typing import Any
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.sandbox.exit_status import Exit
-from concertmaster.sandbox.host import MARK, end_marked
+from concertmaster.sandbox.host import GUARD_PROGRAM, MARK, end_marked
 from concertmaster.sandbox.output import Output
 from concertmaster.sandbox.users import Account
 
-GUARD_PROGRAM = Path(__file__).with_name("guard_server.py")
 TICK_SECONDS = 1.0
 EVERY = ""  # a prefix of every mark
 ANSWER_SECONDS = 20.0  # longer than all grace times of the guard; a later guard is frozen

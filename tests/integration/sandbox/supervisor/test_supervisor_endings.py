@@ -106,6 +106,36 @@ def test_nothing_is_left_when_concertmaster_and_its_group_are_killed(
     wait_until(lambda: not is_running(server.pid))
 
 
+FROZEN = {
+    "guard": "kill -STOP $PPID",
+    "guard and server": "kill -STOP $PPID $(ps -o ppid= -p $PPID)",
+}
+
+
+@pytest.mark.parametrize("frozen", FROZEN)
+def test_nothing_is_left_when_guards_are_frozen_and_concertmaster_is_killed(
+    mark: str, tmp_path: Path, frozen: str
+) -> None:
+    hidden = f"env -i setsid sh -c 'echo $$ > {tmp_path}/hidden; exec sleep 1000' &"
+    command = f"{hidden}\n{FROZEN[frozen]}; echo $PPID > {tmp_path}/guard; exec sleep 1000"
+    concertmaster = subprocess.Popen(
+        [sys.executable, "-c", CONCERTMASTER, tmp_path, mark, *shell_argv(command)],
+        env={"PYTHONPATH": str(SOURCE), "PATH": os.defpath},
+        start_new_session=True,
+    )
+    for name in ("guard", "hidden"):
+        wait_until(lambda name=name: (tmp_path / name).exists() and (tmp_path / name).read_text())
+    guard, left = psutil.Process(pid_in(tmp_path / "guard")), pid_in(tmp_path / "hidden")
+    wait_until(lambda: guard.status() == psutil.STATUS_STOPPED)
+    server = guard.parent()
+    assert server is not None
+    os.killpg(concertmaster.pid, signal.SIGKILL)
+    concertmaster.wait()
+    if frozen != "guard":
+        sweep(mark)  # as a resumed run does
+    wait_until(lambda: not is_running(left) and not is_running(server.pid))
+
+
 def test_stop_ends_the_commands_whose_mark_starts_so(
     guard: Guard, mark: str, tmp_path: Path
 ) -> None:
