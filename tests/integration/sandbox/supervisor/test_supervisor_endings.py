@@ -106,6 +106,10 @@ def test_nothing_is_left_when_concertmaster_and_its_group_are_killed(
     wait_until(lambda: not is_running(server.pid))
 
 
+def holds_text(file: Path) -> bool:
+    return file.exists() and file.read_text() != ""
+
+
 FROZEN = {
     "guard": "kill -STOP $PPID",
     "guard and server": "kill -STOP $PPID $(ps -o ppid= -p $PPID)",
@@ -123,8 +127,7 @@ def test_nothing_is_left_when_guards_are_frozen_and_concertmaster_is_killed(
         env={"PYTHONPATH": str(SOURCE), "PATH": os.defpath},
         start_new_session=True,
     )
-    for name in ("guard", "hidden"):
-        wait_until(lambda name=name: (tmp_path / name).exists() and (tmp_path / name).read_text())
+    wait_until(lambda: [*map(holds_text, (tmp_path / "guard", tmp_path / "hidden"))] == [True] * 2)
     guard, left = psutil.Process(pid_in(tmp_path / "guard")), pid_in(tmp_path / "hidden")
     wait_until(lambda: guard.status() == psutil.STATUS_STOPPED)
     server = guard.parent()
