@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,18 @@ import pytest
 from tests.real_agents.programs import REAL_AGENTS, RealAgent
 
 CELL = "cell of the table"
+FOLDER = Path(__file__).parent
+# Agents that wait in these take no processor, so they are begun first.
+WAITING = ("no network", "limit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests first in which agents mostly wait."""
+    items.sort(
+        key=lambda item: (
+            item.path.parent != FOLDER or not any(word in item.name for word in WAITING)
+        )
+    )
 
 
 @pytest.fixture(params=REAL_AGENTS, ids=lambda agent: agent.name)
