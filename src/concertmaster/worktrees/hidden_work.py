@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from concertmaster.git.command import ABSENT, Git, split_records
@@ -39,6 +39,7 @@ class HiddenWork:
     alternates: bytes
     base: str
     account: Account | None
+    gone: set[str] = field(default_factory=set)  # staged files that are not in the worktree
 
     def own_commits(self, snapshot: str) -> Iterator[str]:
         """Keep what the attempt's own repository has beside its head; yield a note on it.
@@ -53,6 +54,7 @@ class HiddenWork:
             known=known,
             needed=(self.base,) if self.base else (),
             alternates=self.alternates,
+            has_index=bool(self.gone),
         )
         yield from self._keep(left, "other branches, stashes and commits of the attempt")
 
@@ -159,6 +161,8 @@ class HiddenWork:
             theirs, ours = (self._indexed(one) for one in (copy, index))
         finally:
             copy.unlink(missing_ok=True)
+        self.gone.clear()
+        self.gone.update(one for one in theirs - ours if not os.path.lexists(self.files / one))
         return sorted(filter(self._is_file_inside, theirs - ours))
 
     def _is_file_inside(self, path: str) -> bool:

@@ -34,7 +34,8 @@ class LeftRepository:
 
     `files` is its worktree; `is_apart` says that the files are not part of the change. `known` are
     commits whose history is kept elsewhere. `needed` are those of them that whoever fetches from
-    the bundle has. `alternates` is the list of other folders that it must have.
+    the bundle has. `alternates` is the list of other folders that it must have. `has_index` says
+    that files may be staged that are not in the worktree.
     """
 
     folder: GitFolder
@@ -44,6 +45,7 @@ class LeftRepository:
     needed: tuple[str, ...] = ()
     account: Account | None = None
     alternates: bytes = b""
+    has_index: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ class _Opened:
 
     def save_index(self, left: LeftRepository) -> str:
         """Return a commit of the staged files that are not in the worktree, "" without any."""
-        data = left.folder.index()
+        data = left.folder.index() if left.has_index else b""
         if not data:
             return ""
         (self.repository.path / "staged").write_bytes(data)
