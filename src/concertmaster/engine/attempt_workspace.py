@@ -50,23 +50,27 @@ class AttemptWorkspace:
         Setup runs at the commit `set_up_at` if that is another one. Raises PhaseFailure if setup
         fails.
         """
+        worktree, notes = self.create(set_up_at or commit)
+        seconds = self.set_up(worktree, set_up_at or commit)
+        if set_up_at:
+            worktree.restore(commit)
+            worktree.begin(commit)
+        return worktree, seconds, notes
+
+    def create(self, commit: str) -> tuple[Worktree, tuple[str, ...]]:
+        """Make the worktree at the commit, without setup; return it and notes."""
         task = self.command.task.id
         worktree = self.context.worktrees.create(
-            set_up_at or commit,
+            commit,
             task=task,
             attempt=self.command.attempt,
             branch=f"concertmaster/{self.context.plan.run}/{task}",
             name=Path(self.command.folder).name,
         )
         notes = self.context.hand_out_downloads(worktree)
-        notes += self.context.bring_files(worktree)
-        seconds = self._set_up(worktree, set_up_at or commit)
-        if set_up_at:
-            worktree.restore(commit)
-            worktree.begin(commit)
-        return worktree, seconds, notes
+        return worktree, notes + self.context.bring_files(worktree)
 
-    def _set_up(self, worktree: Worktree, commit: str) -> float:
+    def set_up(self, worktree: Worktree, commit: str) -> float:
         """Run the setup and return its seconds, 0 if there is none.
 
         What it leaves is no part of the attempt's change.
@@ -114,7 +118,7 @@ class AttemptWorkspace:
         """Restore the worktree to the state in which `prepare` left it."""
         worktree.restore(self.command.checkpoint, with_ignored=True)
         self.context.bring_files(worktree)
-        self._set_up(worktree, self.command.checkpoint)
+        self.set_up(worktree, self.command.checkpoint)
 
     def _save_half_done(self, worktree: Worktree) -> None:
         """Save half-done changes as a ref, which outlives a crash before the next event."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from concertmaster.agents.protocol import AgentReport
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
+from concertmaster.engine.logs import describe_failure
 from concertmaster.engine.merged_result import (
     MergedResult,
     describe_repair,
     find_markers,
     merge_result,
 )
-from concertmaster.engine.phase_failure import PhaseFailure
+from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.events import PhaseFinished
 from concertmaster.git import commit_message
 from concertmaster.model import Outcome, Phase, Repair
-from concertmaster.worktrees.worktree import Snapshot
+from concertmaster.worktrees.worktree import Snapshot, Worktree
 
 
 def lay_out(place: AttemptWorkspace, repair: Repair) -> PhaseFinished:
@@ -25,7 +28,7 @@ def lay_out(place: AttemptWorkspace, repair: Repair) -> PhaseFinished:
     Raises PhaseFailure if setup fails.
     """
     context, command = place.context, place.command
-    result = merge_result(context, repair)
+    result = _merge(place, repair)
     commit = context.objects.commit(
         result.tree,
         parents=(repair.tip,),
@@ -34,8 +37,12 @@ def lay_out(place: AttemptWorkspace, repair: Repair) -> PhaseFinished:
         ),
         at=context.plan.settings.made_at,
     )
-    # Setup could not read files with the markers of conflicts.
-    worktree, seconds, _ = place.make(commit, set_up_at=repair.tip if result.conflicts else "")
+    if result.outdated and not result.conflicts:
+        worktree, commit = _renew(place, commit, result.outdated)
+        seconds = place.set_up(worktree, commit)
+    else:  # setup could not read files with the markers of conflicts
+        set_up_at = repair.tip if result.conflicts else ""
+        worktree, seconds, _ = place.make(commit, set_up_at=set_up_at)
     return PhaseFinished(
         task=command.task.id,
         attempt=command.attempt,
@@ -48,15 +55,55 @@ def lay_out(place: AttemptWorkspace, repair: Repair) -> PhaseFinished:
     )
 
 
+def _merge(place: AttemptWorkspace, repair: Repair) -> MergedResult:
+    """Return the merged result; files that a command makes do not conflict."""
+    commands = dict(place.context.plan.settings.regenerate)
+    return merge_result(place.context, repair, regenerated=commands)
+
+
+def _renew(place: AttemptWorkspace, commit: str, paths: Collection[str]) -> tuple[Worktree, str]:
+    """Make a worktree at the commit, with the files at the paths made anew by their commands.
+
+    Returns it and the commit of what it holds. Raises PhaseFailure if a command fails.
+    """
+    worktree, _ = place.create(commit)
+    try:
+        _regenerate(place, worktree, paths)
+    except PhaseFailure:
+        worktree.remove()
+        raise
+    command = place.command
+    message = commit_message.snapshot_message(
+        command.task.id, attempt=command.attempt, phase=Phase.PREPARE
+    )
+    made_at = place.context.plan.settings.made_at
+    snapshot = worktree.snapshot(parent=commit, message=message, at=made_at)
+    worktree.begin(snapshot.commit)
+    return worktree, snapshot.commit
+
+
+def _regenerate(place: AttemptWorkspace, worktree: Worktree, paths: Collection[str]) -> None:
+    """Run the commands that make the files at the paths. Raises PhaseFailure if one fails."""
+    commands = dict(place.context.plan.settings.regenerate)
+    log = place.folder / "regenerate.log"
+    for command in dict.fromkeys(commands[path] for path in paths):
+        ended = place.context.run_shell(command, worktree, mark=place.mark, log=log)
+        if not ended.ok:
+            reason = describe_failure(f"`{command}`, which makes {', '.join(paths)},", ended, log)
+            raise PhaseFailure(outcome_of(ended), reason)
+
+
 def mend(place: AttemptWorkspace, talk: AgentSession, repair: Repair) -> PhaseFinished:
     """Let the agent mend the merged result; no agent is asked where nothing is wrong with it.
 
     Raises PhaseFailure, with evidence if conflicts are left.
     """
-    result = merge_result(place.context, repair)
+    result = _merge(place, repair)
     is_sound = not result.conflicts and not repair.evidence
     with place.saving(talk.worktree):
         report = None if is_sound else _ask(place, talk, repair, result)
+        if result.conflicts:
+            _regenerate(place, talk.worktree, result.outdated)
     snapshot = place.snapshot(talk.worktree)
     _check_resolved(place, snapshot, result)
     if report is not None and snapshot.tree == place.context.objects.tree(place.began_at):
@@ -85,7 +132,7 @@ def _ask(
 def check_resolved(command: RunPhase, place: AttemptWorkspace, snapshot: Snapshot) -> None:
     """Raise PhaseFailure with evidence if a repair has left conflicts in its files."""
     if command.repair is not None:
-        _check_resolved(place, snapshot, merge_result(place.context, command.repair))
+        _check_resolved(place, snapshot, _merge(place, command.repair))
 
 
 def _check_resolved(place: AttemptWorkspace, snapshot: Snapshot, result: MergedResult) -> None:

@@ -241,7 +241,7 @@ def _read_value(option: Setting, value: str) -> str:
         case Kind.DURATION:
             seconds = read_duration(value)
             return f"{seconds:.0f}s" if seconds >= 1 and _fits(option, seconds) else ""
-        case Kind.COMMAND | Kind.FOLDER | Kind.MODEL | Kind.LIST:
+        case Kind.COMMAND | Kind.COMMANDS | Kind.FOLDER | Kind.MODEL | Kind.LIST:
             return ""  # no comment sets one
 
 
@@ -293,9 +293,11 @@ def _say_wanted(option: Setting) -> str:
             return "the name of a branch"
         case Kind.DURATION:
             return "a time"
-        case Kind.NAME | Kind.COMMAND | Kind.FOLDER | Kind.MODEL | Kind.LIST:
+        case _:
             return "a name"
 
 
 _OPTIONS = settings_of(Place.COMMENT)
-_COMMANDS = {name for name, setting in SETTINGS.items() if setting.kind is Kind.COMMAND}
+_COMMANDS = {
+    name for name, setting in SETTINGS.items() if setting.kind in (Kind.COMMAND, Kind.COMMANDS)
+}

@@ -9,8 +9,7 @@ schema are made from these fields or compared with them by tests. Nothing here i
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from enum import Enum
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, get_args, get_type_hints
 
 from concertmaster.settings import choices
 from concertmaster.settings.choices import LandingMode, Manifests, Phase, UnmeasuredBudget
@@ -21,73 +20,8 @@ LONGEST_MODEL = 200  # characters
 
 Kind = choices.Kind
 
-# A comment is not reviewed, so it may not say which programs run, or what an agent sees.
-_NEVER_IN_COMMENTS = {Kind.COMMAND, Kind.FOLDER, Kind.MODEL, Kind.LIST}
-
-
 Place = choices.Place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What is declared of a setting beside the name, type and default of its field.
-
-    `least` and `most` are the bounds of a number. `unset` tells readers what holds where there is
-    no default. `SETTINGS` holds the settings with the values of their fields filled in.
-    """
-
-    kind: Kind
-    help: str
-    places: Place = Place.NONE
-    name: str = ""  # "" = the name of the field
-    unset: str = ""
-    least: int | None = None
-    most: int | None = None
-    most_in_comment: int | None = None  # in the unit of the field
-    example: str = ""  # a value, for the help of `/orchestrate`
-    wants: str = ""  # what `/orchestrate` takes; "" = as for every setting of this kind
-    offered: tuple[str, ...] = ()  # by the command line; () = every choice
-    before: str = ""  # the setting that follows in lists; "" = in the order of declaration
-    attribute: str = ""
-    annotation: Any = None
-    default: Any = None
-
-    def __post_init__(self) -> None:
-        if Place.COMMENT in self.places and self.kind in _NEVER_IN_COMMENTS:
-            raise ValueError(f"a comment may not set a {self.kind}")
-        if Place.COMMENT in self.places and not self.example:
-            raise ValueError("the help of `/orchestrate` needs an example")
-
-    @property
-    def option(self) -> str:
-        """The option of the command line."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return f"CONCERTMASTER_{self.name.upper()}"
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The values of the field's enum, or those of a flag; () where it has none."""
-        if self.kind is Kind.FLAG:
-            return ("yes", "no")
-        is_enum = isinstance(self.annotation, type) and issubclass(self.annotation, Enum)
-        return tuple(member.value for member in self.annotation) if is_enum else ()
-
-    @property
-    def written_default(self) -> str:
-        """The default as people write it; "" where there is none."""
-        match self.kind:
-            case Kind.SLOTS if self.default is None:
-                return "auto"
-            case Kind.DURATION:
-                return f"{self.default / 60:g}m"
-            case Kind.FLAG:
-                return "yes" if self.default else "no"
-            case _:
-                return str(self.default) if self.default else ""
+Setting = choices.Setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +179,13 @@ class FrozenSettings:
             most=10,
         ),
     ] = 2
+    regenerate: Annotated[
+        tuple[tuple[str, str], ...],
+        Setting(
+            kind=Kind.COMMANDS,
+            help="Files that a command makes, and the command: run where results conflict in them.",
+        ),
+    ] = ()
     rounds: Annotated[
         int,
         Setting(

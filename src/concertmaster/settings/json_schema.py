@@ -9,6 +9,8 @@ from concertmaster.settings.choices import Phase
 from concertmaster.settings.declarations import LONGEST_MODEL, SETTINGS, Kind, Setting
 
 _WORDS = {"type": "array", "items": {"type": "string"}}
+_LIST = {"anyOf": [{"type": "string"}, _WORDS]}
+_COMMANDS = {"type": "object", "additionalProperties": {"type": "string"}}
 _AMOUNT = r"[0-9]+(\.[0-9]+)?"
 # Minutes, or hours, minutes and seconds in this order; more than nothing.
 _DURATION = (
@@ -46,8 +48,8 @@ def _describe_value(setting: Setting) -> dict[str, Any]:
             return {"type": "boolean" if setting.kind is Kind.FLAG else "string"}
         case Kind.MODEL:
             return {"type": "string", "pattern": "^(?!-)", "maxLength": LONGEST_MODEL}
-        case Kind.LIST:
-            return {"anyOf": [{"type": "string"}, _WORDS]}
+        case Kind.LIST | Kind.COMMANDS:
+            return _COMMANDS if setting.kind is Kind.COMMANDS else _LIST
         case Kind.NUMBER:
             return number
         case Kind.SLOTS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
@@ -79,6 +80,22 @@ def _read_list(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
+def _read_commands(value: object) -> object:
+    """Convert a mapping of files to commands to pairs."""
+    if isinstance(value, (tuple, list)):
+        return value  # as the plan has it
+    if not isinstance(value, Mapping):
+        raise ValueError("write `path: command` lines below it, in concertmaster.yml")
+    pairs = [(str(path), command) for path, command in value.items()]
+    for path, command in pairs:
+        is_path = path and path == str(PurePosixPath(path)) and ".." not in path.split("/")
+        if not is_path or path.startswith("/"):
+            raise ValueError(f"{path!r} is no path from the root of the repository")
+        if not isinstance(command, str) or not command.strip():
+            raise ValueError(f"the command of {path} is missing")
+    return tuple(pairs)
+
+
 def _check_model(value: str) -> str:
     """Check that the model is safe as a command line argument."""
     if value.startswith("-") or not value.isprintable() or len(value) > LONGEST_MODEL:
@@ -101,6 +118,7 @@ _VALIDATORS: Mapping[Kind, Callable[[Setting], BeforeValidator | AfterValidator]
     Kind.PHASES: lambda _: BeforeValidator(_read_phases),
     Kind.LIST: lambda _: BeforeValidator(_read_list),
     Kind.SLOTS: _slots_reader,
+    Kind.COMMANDS: lambda _: BeforeValidator(_read_commands),
 }
 
 

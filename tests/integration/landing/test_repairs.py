@@ -5,6 +5,7 @@ The prompts do not spell the names of the files, so that the plan lets the tasks
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,3 +136,49 @@ def test_what_cannot_be_mended_is_left_out_and_its_work_is_kept(workshop: Projec
     assert "<<<<<<<" not in kept
     assert "x + 1" in kept or "x * 2" in kept
     assert "<<<<<<<" not in workshop.git("show", "main:app.py")
+
+
+def test_a_lock_file_is_made_anew_by_its_command_and_no_agent_is_asked(
+    workshop: Project, tmp_path: Path
+) -> None:
+    workshop.commit(
+        "Lock",
+        {
+            "concertmaster.yml": "regenerate:\n  all.lock: echo $(cat *.dep) > all.lock\n",
+            "a.dep": "a\n",
+            "all.lock": "a\n",
+        },
+    )
+    prompts = [
+        write_prompt(
+            workshop,
+            name,
+            f"echo {name} > {name}.dep; echo $(cat $(ls | grep dep)) > $(ls | grep lock)\n"
+            f"echo >> '{tmp_path}/asked'",
+            head=f"touches: [{name}.dep]\n",
+        )
+        for name in ("m", "p", "x")
+    ]
+    found = run(workshop, prompts, check='test "$(echo $(cat *.dep))" = "$(cat all.lock)"')
+
+    assert {row["state"] for row in found.values()} == {"landed"}
+    assert workshop.git("show", "main:all.lock") == "a m p x"
+    repairs = [attempt for row in found.values() for attempt in row["attempts"][1:]]
+    assert repairs
+    assert all(attempt["outcome"] == "succeeded" for attempt in repairs)
+    assert (tmp_path / "asked").read_text().count("\n") == 3
+
+
+def test_a_lock_file_whose_command_fails_leaves_the_result_out_with_the_reason(
+    workshop: Project,
+) -> None:
+    lock = {"concertmaster.yml": "regenerate: {all.lock: 'false'}\n", "all.lock": "a\n"}
+    workshop.commit("Lock", lock)
+    prompts = [
+        write_prompt(workshop, name, f"echo {name} > $(ls al*)", head=f"touches: [{name}.txt]\n")
+        for name in ("m", "p")
+    ]
+    found = run(workshop, prompts, check="true", code=1)
+
+    [lost] = [row for row in found.values() if row["state"] == "left_out"]
+    assert "`false`, which makes all.lock, failed" in lost["reason"]
