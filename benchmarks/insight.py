@@ -35,7 +35,7 @@ from concertmaster.insight.calibration import Calibration
 from concertmaster.insight.foresight import foresee as foresee_files
 from concertmaster.model import FootprintEntry
 from concertmaster.planning.collisions import meet
-from concertmaster.planning.price import keep_apart, worth_excluding
+from concertmaster.planning.exclusions import keep_apart, worth_excluding
 from concertmaster.prompts.parser import parse_prompt
 
 SLOTS = 4  # of the plans whose exclusions are judged

@@ -76,11 +76,11 @@ SHELL = frozenset(
     cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
     clock
     engine.agent_probe engine.login_check
-    engine.agent_sandbox engine.agent_session engine.attempt_workspace engine.budget_check
+    engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.budget_check
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.local_run engine.logs engine.phase_failure engine.phase_runner engine.reading_tree
-    engine.earlier_work
-    engine.recorded_run engine.repair engine.resource_monitor engine.reviewer engine.run_context
+    engine.earlier_work engine.recorded_run engine.damaged_run engine.resource_monitor
+    engine.reviewer engine.run_context
     engine.signals engine.task_material engine.trial engine.merged_result engine.repairer
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.conversion git.kept_records git.landed_prompts git.line_counts

@@ -8,7 +8,7 @@ import click
 
 from concertmaster.cli.options import json_option, repo_option
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.repair import repair_run
+from concertmaster.engine.damaged_run import repair_run
 from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.terminal.console import Console

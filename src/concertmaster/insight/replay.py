@@ -16,7 +16,7 @@ from concertmaster.insight.calibration import (
     chance,
     resemblance,
 )
-from concertmaster.insight.closeness import count_close
+from concertmaster.insight.change_distance import count_close
 from concertmaster.insight.footprint import name_paths
 from concertmaster.insight.history import MOST_FILES, PastCommit
 from concertmaster.insight.ranking import best_of, gather

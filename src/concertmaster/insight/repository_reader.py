@@ -9,7 +9,7 @@ from itertools import islice
 
 from concertmaster.git.command import decode, parse_object_id, split_records
 from concertmaster.git.repository import Repository
-from concertmaster.insight.closeness import Changes, parse_changes
+from concertmaster.insight.change_distance import Changes, parse_changes
 from concertmaster.insight.facts_cache import FactsCache, dump_all, load_kept
 from concertmaster.insight.file_facts import MAX_BYTES, NOTHING, FileFacts, study_file
 from concertmaster.insight.history import PastCommit

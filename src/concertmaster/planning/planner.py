@@ -26,7 +26,7 @@ from concertmaster.planning import estimates, scheduler
 from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, meet
 from concertmaster.planning.earlier_tries import EarlierTry, spread_busy
 from concertmaster.planning.estimates import Sample
-from concertmaster.planning.price import keep_apart
+from concertmaster.planning.exclusions import keep_apart
 from concertmaster.planning.slots import SlotCapacity, choose_slots
 from concertmaster.prompts.other_tools import same_task
 from concertmaster.text.display import count

@@ -16,7 +16,7 @@ from concertmaster.insight.calibration import (
     resemblance,
     share_chance,
 )
-from concertmaster.insight.closeness import MOST_HUNKS, Hunk, count_close, parse_changes
+from concertmaster.insight.change_distance import MOST_HUNKS, Hunk, count_close, parse_changes
 from concertmaster.insight.signals import SIGNALS
 
 

@@ -13,8 +13,8 @@ from concertmaster.errors import UsageError
 from concertmaster.insight.calibration import Calibration
 from concertmaster.model import FootprintEntry, Plan, Prompt, RunSettings
 from concertmaster.planning.collisions import NOTHING_LEARNT
+from concertmaster.planning.exclusions import worth_excluding
 from concertmaster.planning.planner import Candidate, Experience, SoftOrder, make_plan
-from concertmaster.planning.price import worth_excluding
 
 
 def candidate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from concertmaster.planning.collisions import Meeting
-from concertmaster.planning.price import keep_apart, worth_excluding
+from concertmaster.planning.exclusions import keep_apart, worth_excluding
 
 
 def meeting(collision: float, share: float = 1.0) -> Meeting:
