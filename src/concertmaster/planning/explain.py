@@ -67,6 +67,13 @@ def find_task(plan: Plan, name: str) -> Task:
     ids = [task.id for task in plan.tasks]
     if found := find_unique(name, ids, what="task"):
         return next(task for task in plan.tasks if task.id == found)
+    for left in plan.skipped:
+        if name in (left.prompt, posixpath.basename(left.prompt)) or left.task.startswith(name):
+            raise UsageError(
+                f"{left.prompt} is no task of this plan",
+                why=left.reason,
+                next_step="name a task of the plan",
+            )
     close = difflib.get_close_matches(name, ids, n=1)
     raise UsageError(
         f"{name!r} is no task of this plan" + (f"; did you mean {close[0]!r}?" if close else ""),
@@ -77,6 +84,8 @@ def find_task(plan: Plan, name: str) -> Task:
 
 def _name_some(ids: Sequence[str]) -> str:
     more = len(ids) - MOST_TASKS_NAMED
+    if not ids:
+        return "no task"
     return ", ".join(ids[:MOST_TASKS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 

@@ -147,10 +147,12 @@ def test_a_part_of_a_name_is_enough_for_a_run_and_a_task(done: tuple[Shop, Done]
     run = shop.folders[0].name
     for name in (run[:12], run[-4:]):
         assert f"run {run} on main" in shop.call("status", name).out
-    told = shop.call("plan", *shop.prompts, "--explain", "on", "tw", "--json").document
+    told = shop.call("plan", *shop.prompts, "--again", "--explain", "on", "tw", "--json").document
     assert [task.partition("-")[0] for task in told["tasks"]] == ["one", "two"]
     refused = shop.call("status", "nothing")
     assert (refused.code, "there is no run nothing" in refused.err) == (2, True)
+    landed = shop.call("plan", *shop.prompts, "--explain", "on", "tw")
+    assert (landed.code, "landed before in" in landed.err) == (2, True), landed.err
 
 
 def test_runs_of_the_same_second_have_names_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
