@@ -30,11 +30,10 @@ def test_it_ends_when_the_parent_is_closed(stage: Stage) -> None:
 
 
 def test_only_changes_are_told(stage: Stage) -> None:
-    double, run, apple = stage.double, stage.run, stage.children[0]
+    double, run = stage.double, stage.run
     views = [
         *stage.follow(
             nothing,
-            lambda: stage.label(apple, "running"),
             nothing,
             lambda: double.set_job(
                 run, "orchestrate / work (1)", status="completed", conclusion="success"
@@ -43,7 +42,6 @@ def test_only_changes_are_told(stage: Stage) -> None:
         )
     ]
     assert [view.tasks[0].standing for view in views] == [
-        GitHubState.QUEUED,
         GitHubState.RUNNING,
         GitHubState.RUNNING,
         GitHubState.LANDED,
@@ -52,7 +50,7 @@ def test_only_changes_are_told(stage: Stage) -> None:
 
 def test_pauses_grow_to_a_minute_and_shrink_when_something_happens(stage: Stage) -> None:
     apple = stage.children[0]
-    scenes = [nothing] * 5 + [lambda: stage.label(apple, "running"), nothing, stage.finish]
+    scenes = [nothing] * 5 + [lambda: stage.label(apple, "landed"), nothing, stage.finish]
 
     assert [*stage.follow(*scenes)][-1].is_over
 
@@ -64,14 +62,14 @@ def test_a_pipe_gets_a_line_for_each_change_and_the_table_at_the_end(stage: Stag
     console = Console(stdout, stderr, terminal=False, json=False)
     watcher = stage.watcher(console)
     apple = stage.children[0]
-    stage.clock.scenes[:] = [lambda: stage.label(apple, "running"), stage.finish]
+    stage.clock.scenes[:] = [lambda: stage.label(apple, "landed"), stage.finish]
 
     console.show_view(watcher.stay(interval_seconds=10), now=stage.clock.now())
 
     lines = stderr.getvalue().splitlines()
     assert len(lines) == 5 + 1 + 3
     assert lines[0].startswith("run i1-c")
-    assert " running " in lines[5]
+    assert " landed " in lines[5]
     assert stdout.getvalue().count(" landed ") == 3
     assert "3 tasks, 3 landed; " in stdout.getvalue()
     assert "s, over" in stdout.getvalue()
