@@ -25,7 +25,7 @@ help: ## show this list
 setup: $(READY) ## make .venv with the locked libraries
 
 test: lint types claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the sweeps and the slow ones
-	$(PYTEST) -n 3 --dist worksteal
+	$(PYTEST) -n 4 --dist worksteal
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import pytest
 
 from concertmaster.model import TaskState
 from tests.action.rounds import SETTINGS, House, Round
+from tests.conftest import in_matrix
 from tests.github.double import Double
 
 CI = ".github/workflows/ci.yml"
@@ -54,8 +55,8 @@ def report(house: House) -> str:
     return house.repository.issues[1].comments[-1].body
 
 
-@pytest.mark.parametrize("any_branch", [True, False])
-@pytest.mark.parametrize("before", ["work", "verify", "finalize"])
+@pytest.mark.parametrize("any_branch", [True, *in_matrix([False])])
+@pytest.mark.parametrize("before", ["verify", *in_matrix(["work", "finalize"])])
 def test_a_workflow_that_changes_during_the_run_costs_no_work(
     house: House, before: str, any_branch: bool
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_workflow_that_changes_during_the_run_costs_no_work(
     assert house.branches() == ["state"]
 
 
+@pytest.mark.matrix
 def test_pull_requests_are_opened_from_the_merge_onto_the_present_tip(house: House) -> None:
     held = hold(house, "apple", before="finalize", words="/orchestrate landing=pull-requests")
     held.finalize()  # once more, after a further commit on the target
@@ -114,6 +116,7 @@ def test_work_that_cannot_be_pushed_is_kept_and_lands_later(house: House) -> Non
     assert "work/" not in files
 
 
+@pytest.mark.matrix
 def test_work_that_is_nowhere_any_more_is_lost_and_not_refused(house: House) -> None:
     held = hold(house, "apple", before="finalize")
     house.double.git(house.repository).text("update-ref", "-d", _branch(house, held))
@@ -134,6 +137,7 @@ def _branch(house: House, held: Round) -> str:
     return f"refs/heads/{task.branch}"
 
 
+@pytest.mark.matrix
 def test_where_the_default_branch_has_other_workflows_the_work_of_another_target_is_kept(
     double: Double, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def artifact(held: Round) -> Path:
     return held.artifacts / "concertmaster-work-0"
 
 
+@pytest.mark.matrix
 def test_the_report_on_the_parent_names_them_once_and_starts_nothing(house: House) -> None:
     issue = house.open_issue("apple", "pear")
     held = house.ask(issue).hold()

@@ -52,6 +52,7 @@ def test_another_version_that_makes_the_same_commits_lands_them(
     assert house.read("apple.txt") == "apple\n"
 
 
+@pytest.mark.matrix
 def test_another_version_that_merges_otherwise_leaves_the_rest_for_a_round(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_pull_request_of_a_run_that_nobody_knows_begins_nothing(house: House) 
 # --- the hourly schedule -----------------------------------------------------------------------
 
 
+@pytest.mark.matrix
 def test_what_is_due_begins_and_what_is_due_later_does_not(house: House) -> None:
     keep(house, make_history(house, "i1-c5", due=due(house, seconds=-5)))
     keep(house, make_history(house, "i1-c6", due=due(house, seconds=-3600, number=4)))

@@ -349,6 +349,7 @@ def test_a_history_that_was_changed_is_refused(worked: Worked) -> None:
         done.verify(plan_sha256=given)
 
 
+@pytest.mark.matrix
 def test_a_commit_in_the_words_of_somebody_else_is_refused(worked: Worked) -> None:
     done = worked()
     done.forge_result("apple", done.commit(done.base, {"apple.txt": "apple\n"}, name="pear"))
@@ -381,6 +382,7 @@ def test_a_job_that_runs_out_of_time_leaves_the_steps_so_far(
     assert verdict.left_out == ()
 
 
+@pytest.mark.matrix
 def test_a_round_of_results_from_before_checks_the_base_and_lands_them(worked: Worked) -> None:
     done = worked({"plum.sh": "test -f pear.txt || exit 1\n"})
     carry_over(done, gone="apple")

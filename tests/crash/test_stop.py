@@ -90,6 +90,7 @@ def check_cancelled(world: World) -> None:
     assert world.notes("starts") == starts
 
 
+@pytest.mark.crash
 def test_sigterm_cancels_the_run_and_keeps_the_work(world: World) -> None:
     before = world.users_own()
     process = start(world)

@@ -405,6 +405,7 @@ def test_clean_keeps_a_run_that_is_going_on_and_cancel_ends_it(shop: Shop, tmp_p
     assert shop.project.git("show", f"{branch}:work.txt") == "work"
 
 
+@pytest.mark.matrix
 def test_what_an_agent_was_doing_when_its_run_was_killed_is_never_cleaned_away(
     shop: Shop, tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_a_prompt_whose_file_is_gone_is_tried_again(shop: Shop) -> None:
     assert states(shop.read("retry")) == {"one": "landed"}
 
 
+@pytest.mark.matrix
 def test_what_cannot_be_tried_again_is_refused_with_the_way_out(shop: Shop) -> None:
     assert "start one: concertmaster run" in shop.call("retry").err
     landed = shop.run(shop.prompt("one", "echo > one.txt"), check="true")

@@ -62,6 +62,7 @@ def test_whoever_interrupts_it_finds_nothing_left(desk: Desk, number: signal.Sig
     assert not is_alive(agent)
 
 
+@pytest.mark.matrix
 def test_what_a_killed_one_leaves_goes_with_the_next_and_nobody_elses_does(desk: Desk) -> None:
     going_on, _ = wait_for_agent(desk)
     (kept,) = desk.traces

@@ -226,6 +226,7 @@ def test_an_agent_that_neither_documents_nor_says_why_has_failed_and_its_work_is
 # --- agents that break what they work in -------------------------------------------------------
 
 
+@pytest.mark.matrix
 def test_an_agent_that_puts_a_folder_where_its_schema_lay_loses_only_its_attempt(
     desk: Desk,
 ) -> None:

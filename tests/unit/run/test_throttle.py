@@ -158,6 +158,7 @@ def test_a_run_without_room_ends_with_exit_code_4_and_says_what_to_do() -> None:
 # --- nothing waits for ever ------------------------------
 
 
+@pytest.mark.matrix
 @given(plans(budgets=[None]), st.dictionaries(steps, st.just(MEMORY), min_size=1), orders)
 def test_little_memory_for_ever_only_makes_the_run_slower(
     plan: Plan, shortages: Mapping[int, Shortage], order: list[int]

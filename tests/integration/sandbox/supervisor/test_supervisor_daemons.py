@@ -62,6 +62,7 @@ def test_a_daemon_of_a_check_that_ran_out_of_time_ends_with_it(
         assert not is_running(pid_in(tmp_path / "daemon"))
 
 
+@pytest.mark.matrix
 def test_what_stays_in_the_session_of_the_check_ends_with_it(mark: str, tmp_path: Path) -> None:
     with Guard() as guard:
         run = runner(guard, mark, tmp_path)
