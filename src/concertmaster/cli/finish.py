@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from concertmaster.agents.protocol import Agent
 from concertmaster.cli.clean import make_room
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import RecordedRun, current_report, write_report
@@ -25,13 +27,22 @@ from concertmaster.terminal.console import Console
 from concertmaster.worktrees.place import AttemptsPlace, choose_place
 
 
-def run_plan(console: Console, planned: Planned, guard: Guard) -> int:
-    """Start the run and show its progress and report. Return the exit code."""
+def run_plan(
+    console: Console,
+    planned: Planned,
+    guard: Guard,
+    *,
+    agents: Mapping[str, Agent] | None = None,
+) -> int:
+    """Start the run and show its progress and report. Return the exit code.
+
+    `agents` are those of the plan if they have been prepared.
+    """
     home = run_home(find_place(planned.repository, planned.plan).folder)
     for line in make_room(planned.repository, home):
         console.note(line)
     with console.progress() as progress:
-        run = runs.start_run(planned, home, progress=progress, guard=guard)
+        run = runs.start_run(planned, home, progress=progress, guard=guard, agents=agents)
     return finish(console, run)
 
 

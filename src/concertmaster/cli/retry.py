@@ -90,12 +90,12 @@ def retry(console: Console, /, tasks: tuple[str, ...], run: str, json: bool, **g
         return 0
     with Guard() as guard:
         planned = again.plan(asked)
-        _, notes = runs.prepare_agents(planned.plan, run_home(), guard)
+        agents, notes = runs.prepare_agents(planned.plan, run_home(), guard)
         planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         keep_results(found, again.tries, repository, new_run=planned.plan.run)
         if not json:
             console.show_plan(planned.plan)
-        return run_plan(console, planned, guard)
+        return run_plan(console, planned, guard, agents=agents)
 
 
 def read_ended_run(repository: Repository, name: str) -> RecordedRun:

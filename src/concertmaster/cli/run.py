@@ -42,4 +42,4 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
         planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         if not json:
             console.show_plan(planned.plan)
-        return run_plan(console, planned, guard)
+        return run_plan(console, planned, guard, agents=agents)

@@ -120,13 +120,22 @@ def _is_open(folder: Path) -> bool:
 
 
 def start_run(
-    planned: Planned, home: RunHome, *, progress: ProgressListener, guard: Guard
+    planned: Planned,
+    home: RunHome,
+    *,
+    progress: ProgressListener,
+    guard: Guard,
+    agents: Mapping[str, Agent] | None = None,
 ) -> RecordedRun:
-    """Run a new plan to its end; return the run."""
+    """Run a new plan to its end; return the run.
+
+    `agents` are those of the plan if they have been prepared, with their notes in the plan.
+    """
     check_room(planned.repository, planned.plan.run, planned.plan.base)
-    agents, notes = prepare_agents(planned.plan, home, guard)
-    notes += check_budget(planned.plan.settings, agents)
-    plan = add_notes(planned.plan, notes)
+    notes: tuple[str, ...] = ()
+    if agents is None:
+        agents, notes = prepare_agents(planned.plan, home, guard)
+    plan = add_notes(planned.plan, (*notes, *check_budget(planned.plan.settings, agents)))
     run = LocalRun(repository=planned.repository, folder=runs_folder(planned.repository) / plan.run)
     with ExitStack() as held:
         with run_folder.lock_start(run.folder.parent):

@@ -89,3 +89,23 @@ def test_a_run_that_cannot_start_makes_nothing(project: Project, tmp_path: Path)
     assert "`claude auth login`" in done.err
     assert not (project.root / ".git" / "concertmaster").exists()
     assert project.git("for-each-ref", "refs/concertmaster") == ""
+
+
+def test_the_sandbox_of_an_agent_is_tried_once_for_a_run(project: Project, tmp_path: Path) -> None:
+    bin_folder, calls = tmp_path / "bin", tmp_path / "calls"
+    bin_folder.mkdir()
+    program = bin_folder / "codex"
+    program.write_text(f"""#!/bin/sh\necho "$1" >> {calls}\nexit 1\n""")
+    program.chmod(0o755)
+    project.commit(
+        "Prompt", {"prompts/a.md": "# A\n", "concertmaster.yml": "check: 'true'\nattempts: 1\n"}
+    )
+
+    concertmaster(
+        *("run", "prompts/a.md", "--agent", "codex", "--phases", "lean"),
+        cwd=project.root,
+        env={"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(tmp_path), "OPENAI_API_KEY": "k"},
+    )
+
+    tried = calls.read_text().split()
+    assert (tried.count("sandbox"), "exec" in tried) == (1, True)
