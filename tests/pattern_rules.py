@@ -15,7 +15,8 @@ READ_BY = {
         github.prompt_list github.slash_command insight.mentions insight.names
         insight.path_spelling insight.words planning.first_prompt planning.prose_order
         planning.checkout prompts.other_tools prompts.parser settings.access
-        settings.action_inputs settings.agent_variables text.display text.markdown
+        settings.action_inputs settings.action_source settings.agent_variables text.display
+        text.markdown
         text.markdown_parser""",
     "files, paths and changes of the repository": """
         git.conversion insight.change_distance insight.definitions insight.tree_view

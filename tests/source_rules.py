@@ -102,7 +102,8 @@ SHELL = frozenset(
     sandbox.download_cache sandbox.exit_status sandbox.guard_server sandbox.host sandbox.output
     sandbox.permissions sandbox.ports sandbox.process_tree sandbox.shared_memory
     sandbox.supervisor sandbox.users
-    settings.access settings.action_inputs settings.process settings.sources
+    settings.access settings.action_inputs settings.action_source settings.process
+    settings.sources
     templates
     terminal.console terminal.live
     watch.follow watch.poller

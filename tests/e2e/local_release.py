@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
+from concertmaster.settings.action_source import EXAMPLE_SOURCE
 from tests.e2e.engine import ROOT
 
-NAME = "concertmaster-dev/concertmaster"
+NAME = EXAMPLE_SOURCE.repository
 SELF = f"{NAME}@v1"
 STANDINS = Path(__file__).parent / "standins"
 # A folder that only the containers of one job share, like RUNNER_TEMP on GitHub.

@@ -11,8 +11,10 @@ from typing import Any
 
 import yaml
 
+from concertmaster.settings.action_source import EXAMPLE_SOURCE
+
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "concertmaster-dev/concertmaster"
+NAME = EXAMPLE_SOURCE.repository
 HERE = "$/."  # the action at the commit of the workflow itself
 
 # Keys that GitHub knows but the parser's latest release does not.

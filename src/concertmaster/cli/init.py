@@ -32,6 +32,7 @@ from concertmaster.planning.first_prompt import TODO, FirstPrompt, draft_first_p
 from concertmaster.planning.run_settings import fill_commands, freeze_settings
 from concertmaster.report.outcome import NextStep
 from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings.action_source import ActionSource, find_action_source
 from concertmaster.settings.declarations import FILE_NAMES, Settings
 from concertmaster.terminal.console import Console
 from concertmaster.text.display import count
@@ -113,8 +114,10 @@ class InitFiles:
         yield NextStep(text="comment /orchestrate on an issue that lists prompt files")
 
 
-def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
+def plan_init_files(asked: PlanRequest, *, action: ActionSource | None) -> InitFiles:
     """Return the files that would be written; change nothing.
+
+    With `action` they are those for GitHub as well.
 
     Raises UsageError, also if no check is given and none is found.
     """
@@ -130,8 +133,8 @@ def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
     wanted = {} if settings else {FILE_NAMES[0]: _settings_file(asked, repository)}
     if not settings and (prompt := _draft_prompt(repository)):
         wanted[prompt.path] = prompt.text.encode()
-    if github:
-        wanted |= {place: _read_example(name) for name, place in PLACES.items()}
+    if action:
+        wanted |= {place: _read_example(name, action) for name, place in PLACES.items()}
     for path in wanted:
         _check_place(root, path)
     there = [path for path in wanted if os.path.lexists(root / path)]
@@ -139,7 +142,7 @@ def plan_init_files(asked: PlanRequest, *, github: bool) -> InitFiles:
         root=root,
         missing={path: data for path, data in wanted.items() if path not in there},
         there=(*([settings] if settings else []), *there),
-        has_workflow=github,
+        has_workflow=action is not None,
     )
 
 
@@ -194,9 +197,10 @@ def try_init(asked: PlanRequest) -> Trial:
         return try_checkout(checkout, guard)
 
 
-def _read_example(name: str) -> bytes:
+def _read_example(name: str, action: ActionSource) -> bytes:
     installed = Path(str(files("concertmaster"))) / "examples"
-    return ((installed if installed.is_dir() else CHECKOUT) / name).read_bytes()
+    text = ((installed if installed.is_dir() else CHECKOUT) / name).read_text("utf-8")
+    return action.fill(text).encode()
 
 
 def _check_place(root: Path, path: str) -> None:
@@ -214,6 +218,7 @@ def _check_place(root: Path, path: str) -> None:
 @setting_option("setup", help="Makes a fresh worktree usable (default: found).")
 @setting_option("check", help="What must pass before anything lands.")
 @click.option("--github", is_flag=True, help="Also the workflow, and a form for issues.")
+@click.option("--action", metavar="OWNER/NAME@REF", default="", help="What the workflow uses.")
 @try_option
 @json_option
 @click.pass_obj
@@ -225,7 +230,9 @@ def init(console: Console, /, repo: Path, github: bool, json: bool, **given: Any
     and nothing is committed.
     """
     asked = PlanRequest(repository=repo, prompts=(), options=given_settings(given))
-    init_files = plan_init_files(asked, github=github)
+    is_wanted = github or given["action"]
+    source = find_action_source(given["action"]) if is_wanted else None
+    init_files = plan_init_files(asked, action=source)
     is_new = any(path in FILE_NAMES for path in init_files.missing)
     if is_new and not given["no_try"]:
         console.note("trying setup and check in a fresh worktree; --no-try leaves it out")

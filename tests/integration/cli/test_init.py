@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from concertmaster.cli.init import PLACES
+from concertmaster.settings.action_source import EXAMPLE_SOURCE
 from concertmaster.settings.file import write_settings
 from concertmaster.settings.sources import load_settings
 from tests.commandline import Done, concertmaster, fingerprint
 from tests.conftest import Project
 
 ROOT = Path(__file__).parents[3]
+ACTION = ("--action", f"{EXAMPLE_SOURCE.repository}@{EXAMPLE_SOURCE.ref}")
 NPM = {
     "package.json": json.dumps({"scripts": {"test": "vitest run"}}),
     "package-lock.json": "{}",
@@ -89,7 +91,7 @@ def test_settings_are_read_back_as_they_were_written(text: str) -> None:
 
 def test_where_no_check_is_found_it_is_asked_for_and_nothing_written(project: Project) -> None:
     before = fingerprint(project.root)
-    told = init(project, "--github")
+    told = init(project, "--github", *ACTION)
     assert told.code == 2
     assert "which command must pass before a result may land?" in told.err
     assert "--check 'pytest -q'" in told.err
@@ -97,7 +99,7 @@ def test_where_no_check_is_found_it_is_asked_for_and_nothing_written(project: Pr
 
 
 def test_for_github_the_workflow_and_the_form_are_our_examples(project: Project) -> None:
-    told = init(project, "--github", "--check", "make test")
+    told = init(project, "--github", *ACTION, "--check", "make test")
     assert told.code == 0, told
     for example, place in PLACES.items():
         data = (ROOT / "examples" / example).read_bytes()
@@ -111,16 +113,33 @@ def test_for_github_the_workflow_and_the_form_are_our_examples(project: Project)
     assert project.git("status", "--porcelain") == ""
 
 
+def test_the_workflow_names_the_action_that_was_asked_for_and_no_other(project: Project) -> None:
+    told = init(project, "--github", "--action", "someone/else@v9", "--check", "make test")
+    assert told.code == 0, told
+    texts = [(project.root / name).read_text() for name in new_files(project)]
+    assert "uses: someone/else/.github/workflows/orchestrate.yml@v9" in "".join(texts)
+    assert "uses: someone/else/.github/workflows/control.yml@v9" in "".join(texts)
+    assert not [text for text in texts if EXAMPLE_SOURCE.repository.partition("/")[0] in text]
+
+
+def test_without_a_source_of_the_action_no_workflow_is_written(project: Project) -> None:
+    before = fingerprint(project.root)
+    told = init(project, "--github", "--check", "x")
+    assert told.code == 2
+    assert "--action OWNER/NAME@REF" in told.err
+    assert fingerprint(project.root) == before
+
+
 def test_what_is_there_stays_as_it_is(project: Project) -> None:
     (workflow, _) = PLACES.values()
     mine = {"concertmaster.yml": "check: mine\n", workflow: "name: Mine\n"}
     project.write(mine)
-    told = init(project, "--github", "--check", "other")
+    told = init(project, "--github", *ACTION, "--check", "other")
     assert told.code == 0, told
     assert {name: (project.root / name).read_text() for name in mine} == mine
     assert all(f"left {name} as it is" in told.out for name in mine)
     before = fingerprint(project.root)
-    again = init(project, "--github", "--json").document
+    again = init(project, "--github", *ACTION, "--json").document
     assert again["written"] == []
     assert set(again["left"]) == {"concertmaster.yml", *PLACES.values()}
     assert fingerprint(project.root) == before
@@ -143,7 +162,7 @@ def test_nothing_is_written_through_a_link_out_of_the_repository(project: Projec
     outside = project.root.parent / "outside"
     outside.mkdir()
     (project.root / ".github").symlink_to(outside)
-    told = init(project, "--github", "--check", "x")
+    told = init(project, "--github", *ACTION, "--check", "x")
     assert told.code == 2
     assert "outside of the repository" in told.err
     assert not list(outside.iterdir())
@@ -153,7 +172,7 @@ def test_nothing_is_written_through_a_link_out_of_the_repository(project: Projec
 def test_where_one_file_cannot_be_written_none_is(project: Project) -> None:
     project.write({".github/ISSUE_TEMPLATE": "a file\n"})
     before = fingerprint(project.root)
-    told = init(project, "--github", "--check", "x")
+    told = init(project, "--github", *ACTION, "--check", "x")
     assert told.code == 3
     assert "mend this, and begin again; nothing was written" in told.err
     assert fingerprint(project.root) == before
