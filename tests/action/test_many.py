@@ -11,6 +11,7 @@ import pytest
 from graphql import build_schema
 
 from concertmaster.action.plan.job import plan as run_plan
+from concertmaster.github.errors import GivenUp
 from concertmaster.model import TaskState
 from concertmaster.text.markdown import BODY_LIMIT
 from tests.action.rounds import SETTINGS as HOUSE_SETTINGS
@@ -114,13 +115,18 @@ def test_planning_256_prompts_again_in_the_same_hour_is_no_failure(
     assert double.clock.seconds() - begin < 10 * MINUTE
 
 
-def test_256_more_prompts_in_the_same_hour_are_planned_when_it_is_over(
+def test_256_more_prompts_in_the_same_hour_are_planned_by_the_job_that_runs_again_after_it(
     comment: Start, repository: Repository, double: Double
 ) -> None:
     body = write_prompts(double, repository, 256)
     run_plan(comment("/orchestrate", issue_body=body).job())
+    second = comment("/orchestrate", issue_body=body)
 
-    run_plan(comment("/orchestrate", issue_body=body).job())
+    with pytest.raises(GivenUp, match="in the time of this job"):
+        run_plan(second.job())
+    assert len(children(repository)) < 512
+    double.clock.advance(60 * MINUTE)
+    run_plan(second.job())
 
     assert len(children(repository)) == 512
 
