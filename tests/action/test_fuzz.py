@@ -209,11 +209,12 @@ def payloads(scene: Scene) -> list[Any]:
     issue = scene.open_issue()
     body = f"/orchestrate\n{LIST}"
     comment = scene.double.comment(scene.repository, issue, user=mallory, body=body)
-    return [
+    found = [
         scene.double.comment_event(scene.repository, issue, comment),
         scene.double.label_event(scene.repository, issue, name="orchestrate", sender=mallory),
         {"sender": {"login": mallory.login, "type": "User"}, "inputs": None},
     ]
+    return copy.deepcopy(found)  # what is drawn may not change with the double
 
 
 @settings(JOBS, max_examples=300)
