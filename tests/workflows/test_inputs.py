@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from concertmaster.settings.declarations import Place, settings_of
 from concertmaster.settings.sources import load_settings
 from docs.federated_workflow import make_federated
 from tests.action.rounds import House
+from tests.conftest import Project
 from tests.github.double import Double
 from tests.workflows.files import (
     ACTION,
@@ -270,9 +272,7 @@ def test_the_page_names_every_secret() -> None:
     assert {*called("orchestrate")["secrets"]} <= shown
 
 
-def test_the_page_shows_the_file_to_copy() -> None:
-    copied = f"https://raw.githubusercontent.com/{NAME}/v1/examples/minimal.yml"
-    assert copied in on_github()
+def test_the_page_links_every_example() -> None:
     for path in re.findall(r"\(\.\./((?:examples|host)/[\w./-]+)\)", on_github()):
         assert (ROOT / path).is_file(), path
     linked = {*re.findall(r"\(\.\./examples/([\w-]+)\.yml\)", on_github())}
@@ -301,20 +301,27 @@ def test_everything_is_of_one_owner() -> None:
 # --- whole steps --------------------------------------------------------------------------------
 
 
-def test_the_first_step_of_the_page_does_what_it_says(tmp_path: Path) -> None:
-    """The repository has a remote, and a copy of the example replaces the download."""
-    (block,) = re.findall(r"```sh\n(\s+mkdir.*?)```", on_github(), re.DOTALL)
-    download = f'curl() {{ cp "{ROOT}/examples/minimal.yml" .github/workflows/orchestrate.yml; }}'
-    who = "git config user.name Ada && git config user.email ada@example.org"
-    made = "git init -q --bare origin && git clone -q origin work && cd work"
-    script = f"set -eu\n{made}\n{who}\ngit config push.default current\n{download}\n{block}"
-    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, capture_output=True)
-    shown = ["git", "-C", str(tmp_path / "origin"), "show"]
-    file = subprocess.check_output([*shown, "HEAD:concertmaster.yml"])
-    settings = load_settings({}, file=file, name="concertmaster.yml")
-    assert (settings.setup, settings.check) == ("npm ci", "npm test")
-    copied = subprocess.check_output([*shown, "HEAD:.github/workflows/orchestrate.yml"], text=True)
-    assert copied == EXAMPLES["minimal"].text
+def test_the_first_step_of_the_page_does_what_it_says(project: Project) -> None:
+    (block,) = re.findall(r"```sh\n(\s+concertmaster init.*?)```", on_github(), re.DOTALL)
+    project.commit("A check", {"Makefile": "test:\n\ttrue\n"})
+    project.git("init", "--quiet", "--bare", "origin")
+    project.git("remote", "add", "origin", "origin")
+    project.git("config", "push.default", "current")
+    script = f"set -eu\n{block}".replace("OWNER/NAME@COMMIT", f"{NAME}@v1")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-c", script],
+        cwd=project.root,
+        env={**os.environ, "PATH": path},
+        check=True,
+        capture_output=True,
+    )
+
+    settings = project.git("show", "main:concertmaster.yml").encode()
+    assert load_settings({}, file=settings, name="concertmaster.yml").check == "make test"
+    copied = project.git("show", "main:.github/workflows/orchestrate.yml")
+    assert copied == EXAMPLES["minimal"].text.removesuffix("\n")
+    assert project.git("--git-dir=origin", "rev-parse", "main") == project.git("rev-parse", "main")
 
 
 def test_the_host_starts_the_program_with_its_inputs(tmp_path: Path) -> None:
