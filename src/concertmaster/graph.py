@@ -55,6 +55,16 @@ def invert(graph: Graph) -> dict[str, frozenset[str]]:
     return build(graph, ((on, task) for task, before in graph.items() for on in before))
 
 
+def find_before(graph: Graph, nodes: Iterable[str]) -> set[str]:
+    """Return all that come before these nodes, at any distance."""
+    found, waiting = set[str](), [*nodes]
+    while waiting:
+        new = graph[waiting.pop()] - found
+        found |= new
+        waiting.extend(new)
+    return found
+
+
 def longest_paths(graph: Graph, *, weight: Mapping[str, float]) -> dict[str, float]:
     """Return the weight of the heaviest path that starts with each task."""
     following = invert(graph)

@@ -16,6 +16,16 @@ forward_edges = edges.map(lambda found: [(max(e), min(e)) for e in found if e[0]
 
 
 @pytest.mark.parametrize(
+    ("nodes", "before"),
+    [("a", ""), ("b", "a"), ("c", "ab"), ("d", ""), ("cd", "ab"), ("", ""), ("f", "ef")],
+)
+def test_all_that_come_before_are_found_at_any_distance(nodes: str, before: str) -> None:
+    made = graph.build(NODES, [("b", "a"), ("c", "b"), ("c", "a"), ("e", "f"), ("f", "e")])
+
+    assert graph.find_before(made, nodes) == set(before)
+
+
+@pytest.mark.parametrize(
     ("found", "cycle"),
     [
         ([], ()),

@@ -24,6 +24,8 @@ def describe_neighbours(plan: Plan, task: Task) -> str:
     is kept apart from.
     """
     used = {entry.path: entry.probability for entry in task.footprint}
+    if not used:
+        return ""
     found = [pair for other in _find_neighbours(plan, task) for pair in _lines(other, used)]
     told = _HEAD
     for _, line in sorted(found, reverse=True):
@@ -37,17 +39,10 @@ def _find_neighbours(plan: Plan, task: Task) -> Iterator[Task]:
     ids = {one.id for one in plan.tasks}
     before = graph.build(ids, [(n.task, n.on) for n in plan.needs if {n.task, n.on} <= ids])
     apart = {other for pair in plan.exclusions if task.id in pair.tasks for other in pair.tasks}
-    ordered = {task.id, *_reach(before, task.id), *_reach(graph.invert(before), task.id)}
-    return (one for one in plan.tasks if one.id not in apart | ordered)
-
-
-def _reach(edges: Mapping[str, frozenset[str]], start: str) -> set[str]:
-    found, waiting = set[str](), [start]
-    while waiting:
-        new = edges[waiting.pop()] - found
-        found |= new
-        waiting.extend(new)
-    return found
+    after = graph.invert(before)
+    never = apart | {task.id, *graph.find_before(before, [task.id])}
+    never |= graph.find_before(after, [task.id])
+    return (one for one in plan.tasks if one.id not in never)
 
 
 def _lines(other: Task, used: Mapping[str, float]) -> Iterator[tuple[float, str]]:

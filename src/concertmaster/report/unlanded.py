@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from concertmaster import graph
 from concertmaster.model import TaskState
 from concertmaster.report.outcome import find_unlanded
 from concertmaster.run.state import RunState
@@ -19,13 +20,8 @@ def choose_unlanded(
     """
     hard = state.network.hard
     lost = {key for key in find_unlanded(state) if key not in landed}
-    waiting = [key for key in named if key in lost] if named else [*lost]
-    chosen = set[str]()
-    while waiting:
-        key = waiting.pop()
-        if key not in chosen:
-            chosen.add(key)
-            waiting += [on for on in hard[key] if on in lost]
+    wanted = {key for key in named if key in lost} if named else lost
+    chosen = wanted | graph.find_before({key: hard[key] & lost for key in lost}, wanted)
     in_order = [key for key in state.tasks if key in lost]
     for _ in in_order if named else ():
         for key in in_order:
