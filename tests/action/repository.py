@@ -28,6 +28,10 @@ class Scene:
     folder: Path
     runs: list[Workflow] = field(default_factory=list)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print a short text for hypothesis, which shows the arguments of a failed example."""
+        printer.text("Scene(...)")
+
     def open_issue(self, body: str = LIST, *, title: str = "Fruit") -> Issue:
         return self.double.open_issue(self.repository, user=self.eve, title=title, body=body)
 

@@ -39,6 +39,7 @@ from tests.action.conftest import PLAN_PERMISSIONS, SETTINGS
 from tests.action.repository import LIST, Scene
 from tests.conftest import SHARED_FIXTURES, Project
 from tests.github.double import Double
+from tests.github.limits import Allowance
 from tests.github.people import Role
 from tests.github.state import Issue
 
@@ -102,13 +103,23 @@ LISTS = st.lists(ITEMS, max_size=3).map("".join) | written_with(*MARKDOWN)
 
 CALM = settings(suppress_health_check=SHARED_FIXTURES)
 
+# Hundreds of examples share one repository; within GitHub's limits the jobs would only wait.
+GENEROUS = Allowance(
+    app_per_hour=10**6,
+    user_per_hour=10**6,
+    rest_points_per_minute=10**6,
+    query_points_per_minute=10**6,
+    content_per_minute=10**6,
+    content_per_hour=10**6,
+)
+
 # --- the jobs ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("fuzz")
-    with Double(folder / "hosting") as double:
+    with Double(folder / "hosting", allowance=GENEROUS) as double:
         repository = double.add_repository("ada/opera")
         prompts = {f"prompts/{name}.md": f"# Write {name}.txt\n" for name in ("apple", "pear")}
         double.commit(repository, "main", {"concertmaster.yml": SETTINGS, **prompts})
@@ -194,7 +205,6 @@ def payloads(scene: Scene) -> list[Any]:
     return copy.deepcopy(found)  # what is drawn may not change with the double
 
 
-# The first test: runs that others leave are changed by whoever starts a job.
 @settings(JOBS, max_examples=300)
 @given(data=st.data())
 def test_no_event_of_somebody_who_may_not_write_changes_anything(

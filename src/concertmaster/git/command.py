@@ -33,6 +33,7 @@ _ALWAYS = (
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
+    "log.showSignature=false",  # it would start the program that the configuration names
 )
 # The machine's attributes and excludes must not change the result of a snapshot or a merge.
 _PRIVATE = (

@@ -51,9 +51,7 @@ class RepositoryReader:
         """
         git = self.repository.git
         which = ("--no-merges", f"--max-count={count}", parse_object_id(commit))
-        log = git.ask(
-            "log", "-z", "--no-show-signature", "--encoding=UTF-8", "--format=%H%n%B", *which
-        )
+        log = git.ask("log", "-z", "--encoding=UTF-8", "--format=%H%n%B", *which)
         messages = {
             record[:at]: record[at + 1 : at + MAX_MESSAGE].strip()
             for record in split_records(log.out)
