@@ -12,6 +12,7 @@ import pytest
 from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 from concertmaster.git.command import OUR_EMAIL, Git
 from concertmaster.git.commit_files import CommitFiles
+from concertmaster.git.landed_prompts import find_landed
 from concertmaster.git.merge_conflict import Conflict, Merged
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
@@ -397,3 +398,31 @@ def test_a_users_hook_never_runs(project: Project, run: RunRepository, tmp_path:
     user.fetch(run.path, change(run, project, base, {"a.txt": "1\n"}), ref="refs/heads/x")
     user.pin("refs/concertmaster/r1/base", base)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_program_that_checks_signatures_never_runs(project: Project, tmp_path: Path) -> None:
+    program = tmp_path / "gpg"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    base, tip = project.git("rev-parse", "HEAD").strip(), signed(project)
+    project.git("config", "log.showSignature", "true")
+    project.git("config", "gpg.program", str(program))
+    user = project.open()
+
+    find_landed(user, tip, {"a": "0" * 40})
+    user.git.run("update-ref", "refs/heads/x", tip)
+    assert user.history(base, "x")
+    assert not (tmp_path / "ran").exists()
+    project.git("log", tip)
+    assert (tmp_path / "ran").exists()
+
+
+def signed(project: Project) -> str:
+    """Return a commit on HEAD with a signature, which no branch has."""
+    head, _, _ = project.git("cat-file", "commit", "HEAD").partition("\n\n")
+    tree, people = head.split("\n")[0], [line for line in head.split("\n") if " <" in line]
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n abcd\n -----END PGP SIGNATURE-----"
+    parent = f"parent {project.git('rev-parse', 'HEAD').strip()}"
+    file = project.root.with_name("signed-commit")
+    file.write_text("\n".join([tree, parent, *people, signature, "", "Signed\n"]))
+    return project.git("hash-object", "-w", "-t", "commit", str(file)).strip()
