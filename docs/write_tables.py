@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from concertmaster.settings.declarations import SETTINGS, Place, Setting
+from concertmaster.settings.declarations import SETTINGS
+from concertmaster.settings.setting import Place, Setting
 from docs.error_sites import UNKNOWN, find_error_sites
 from docs.federated_workflow import write_federated
 

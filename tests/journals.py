@@ -17,14 +17,11 @@ from concertmaster.events import (
     WorkKept,
 )
 from concertmaster.model import (
-    LEAN_PHASES,
     Built,
     Exclusion,
     FootprintEntry,
-    LandingMode,
     Need,
     Outcome,
-    Phase,
     Plan,
     RunSettings,
     Skipped,
@@ -35,6 +32,7 @@ from concertmaster.report.build import build_report
 from concertmaster.report.model import Report
 from concertmaster.run import state_machine
 from concertmaster.run.state import RunState
+from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase
 
 RUN = "20260101-120000-ab12"
 START = 1_767_268_800.0

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "concertmaster"
 # The model's Plan keeps the declared settings, so their declarations lie on the ground floor.
 GROUND = (
     "model errors events commands graph persistent retry clock templates"
-    " settings.choices settings.declarations"
+    " settings.choices settings.setting settings.declarations"
 )
 PACKAGES = {
     "text": "",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.binding_rules import no_name_is_bound_again
 from tests.pattern_rules import regular_expressions_read_what_others_wrote
 from tests.source_rules import (
     BRIDGE,
@@ -55,6 +56,10 @@ BROKEN: dict[Rule, list[dict[str, str]]] = {
             "settings.declarations": "from concertmaster.text import display",
             "text.display": "",
         },
+    ],
+    no_name_is_bound_again: [
+        {"model": "from concertmaster.settings import choices\nPhase = choices.Phase"},
+        {"model": "from concertmaster import errors as e\nFault = UsageError = e.UsageError"},
     ],
     no_job_imports_another: [
         {"action.verify": "from concertmaster.action.work import work", "action.work": ""},
@@ -153,6 +158,7 @@ KEPT = {
     "engine.event_loop": "from concertmaster.sandbox.supervisor import run",
     "errors": "",
     "git.command": "import re\nfrom git.cmd import Git",
+    "github.labels": "import stat\nfrom concertmaster import clock\nX = stat.X\nnow = clock.time",
     "graph": "from pathlib import PurePosixPath\nfrom concertmaster.model import Task",
     "model": "from concertmaster import __version__\nclass A: ...\ndef f():\n" + " pass\n" * 28,
     "run.state": "from concertmaster.landing.merge_queue import Landing",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concertmaster.model import Built, Phase, Repair, Task
+from concertmaster.model import Built, Repair, Task
+from concertmaster.settings.choices import Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concertmaster.model import Built, Outcome, Phase, Shortage, TaskResult, Usage
+from concertmaster.model import Built, Outcome, Shortage, TaskResult, Usage
+from concertmaster.settings.choices import Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

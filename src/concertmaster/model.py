@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from concertmaster.settings import choices
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 from concertmaster.settings.declarations import FrozenSettings
 
 PLAN_VERSION = 3
@@ -15,11 +15,6 @@ PLAN_VERSION = 3
 REPAIRING_VERSION = 2
 # Since this version, the commit of a task names the blob of its prompt.
 PROMPT_NAMING_VERSION = 3
-
-# The declarations of settings need these as well, and Plan needs the declarations.
-Phase = choices.Phase
-LEAN_PHASES = choices.LEAN_PHASES
-LandingMode = choices.LandingMode
 
 
 class TaskState(StrEnum):

@@ -11,9 +11,10 @@ import pytest
 
 from concertmaster.engine.journal import Journal
 from concertmaster.events import BaseChecked, BatchChecked, PhaseFinished
-from concertmaster.model import Phase, TaskState
+from concertmaster.model import TaskState
 from concertmaster.report.outcome import RunEnd
 from concertmaster.sandbox import download_cache
+from concertmaster.settings.choices import Phase
 from tests.action import test_shelter
 from tests.action.test_shelter import Outcome, Scene, perform
 from tests.isolation import attack, make_open_folder, needs_root

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from concertmaster.action.plan import plan_round
-from concertmaster.model import LEAN_PHASES, TaskState
+from concertmaster.model import TaskState
 from concertmaster.planning.estimates import Profile
 from concertmaster.rounds.history import History, by_name
 from concertmaster.rounds.state_branch import choose_newest
+from concertmaster.settings.choices import LEAN_PHASES
 from tests.action.past_runs import keep, make_history
 from tests.action.rounds import House, Round
 from tests.github.calls import Call

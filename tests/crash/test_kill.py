@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from concertmaster.model import Phase
+from concertmaster.settings.choices import Phase
 from tests.conftest import wait_until
 from tests.crash.conftest import MakeWorld, Undisturbed
 from tests.crash.world import Asked, Run, World, living

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from concertmaster.events import PauseEnded, PhaseFailed, PhaseFinished, RunResumed
-from concertmaster.model import Outcome, Phase
+from concertmaster.model import Outcome
 from concertmaster.run.state_machine import begin_run, handle
+from concertmaster.settings.choices import Phase
 from tests.commandline import write_prompt
 from tests.conftest import Project, wait_until
 from tests.crash.world import Run, World, living

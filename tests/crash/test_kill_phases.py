@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.events import PhaseFinished
-from concertmaster.model import Phase
+from concertmaster.settings.choices import Phase
 from tests.commandline import write_prompt
 from tests.conftest import Project, wait_until
 from tests.crash.world import Run, World, living

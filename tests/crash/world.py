@@ -18,9 +18,9 @@ import psutil
 from concertmaster.engine.journal import Journal
 from concertmaster.events import Event, PhaseFailed, PhaseFinished
 from concertmaster.files.run_folder import read_plan
-from concertmaster.model import Phase
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events
+from concertmaster.settings.choices import Phase
 from tests.conftest import Project
 
 HERE = Path(__file__).parent

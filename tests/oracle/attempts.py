@@ -8,11 +8,12 @@ from dataclasses import replace
 from concertmaster import model
 from concertmaster.commands import RunPhase
 from concertmaster.graph import Graph
-from concertmaster.model import Built, Phase
+from concertmaster.model import Built
 from concertmaster.run import phases
 from concertmaster.run.attempts import counts_as_attempt
 from concertmaster.run.repairs import find_next_tip
 from concertmaster.run.task_record import TaskRecord
+from concertmaster.settings.choices import Phase
 from tests.oracle.state import RunState
 
 

@@ -27,11 +27,12 @@ from concertmaster.events import (
 from concertmaster.landing import merge_queue
 from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import PendingStep
-from concertmaster.model import Outcome, Phase, Shortage, TaskState
+from concertmaster.model import Outcome, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
 from concertmaster.run.repairs import repair_or_leave_out
 from concertmaster.run.task_record import Attempt
+from concertmaster.settings.choices import Phase
 from tests.oracle.state import RunState
 
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)

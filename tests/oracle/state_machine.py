@@ -23,11 +23,12 @@ from concertmaster.commands import (
 from concertmaster.events import Event
 from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask
-from concertmaster.model import LandingMode, Plan, Shortage, TaskState
+from concertmaster.model import Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.attempts import abandon_attempt, start_attempt
 from concertmaster.run.repairs import awaits_repair, give_up_repair, repair_or_leave_out
 from concertmaster.run.task_record import TaskRecord
+from concertmaster.settings.choices import LandingMode
 from tests.oracle import merge_queue, scheduler
 from tests.oracle.attempts import (
     find_wanted_changes,

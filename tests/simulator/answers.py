@@ -38,19 +38,12 @@ from concertmaster.events import (
     Throttled,
     WorkKept,
 )
-from concertmaster.model import (
-    Built,
-    Outcome,
-    Phase,
-    Plan,
-    Repair,
-    Shortage,
-    Usage,
-)
+from concertmaster.model import Built, Outcome, Plan, Repair, Shortage, Usage
 from concertmaster.run.phases import AGENTS_OWN
 from concertmaster.run.reducer import AGENT_PHASES
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run
+from concertmaster.settings.choices import Phase
 from tests.simulator.plans import BASE
 from tests.simulator.world import BRANCH, Changes, Commit, Disturbance, World
 

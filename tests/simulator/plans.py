@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from concertmaster.model import (
-    LEAN_PHASES,
-    Exclusion,
-    LandingMode,
-    Need,
-    Phase,
-    Plan,
-    RunSettings,
-    Task,
-)
+from concertmaster.model import Exclusion, Need, Plan, RunSettings, Task
+from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase
 
 BASE = "base"
 

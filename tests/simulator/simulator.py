@@ -25,16 +25,10 @@ from concertmaster.events import (
     RunResumed,
     RunStarted,
 )
-from concertmaster.model import (
-    LandingMode,
-    Need,
-    Outcome,
-    Phase,
-    Shortage,
-    TaskState,
-)
+from concertmaster.model import Need, Outcome, Shortage, TaskState
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events, handle
+from concertmaster.settings.choices import LandingMode, Phase
 from tests.simulator.answers import SimulatedEngine
 from tests.simulator.world import Changes
 

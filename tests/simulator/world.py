@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from concertmaster.model import (
-    Outcome,
-    Phase,
-    Shortage,
-)
+from concertmaster.model import Outcome, Shortage
+from concertmaster.settings.choices import Phase
 
 BRANCH = "concertmaster/run/landed"
 Changes = frozenset[str]

@@ -17,7 +17,8 @@ from concertmaster import __version__
 from concertmaster.action.registry import JOBS
 from concertmaster.github.prompt_list import read_prompt_list
 from concertmaster.settings.action_inputs import ACTION_ONLY, FEDERATED, ActionSettings
-from concertmaster.settings.declarations import Place, settings_of
+from concertmaster.settings.declarations import settings_of
+from concertmaster.settings.setting import Place
 from concertmaster.settings.sources import load_settings
 from docs.federated_workflow import make_federated
 from tests.action.rounds import House

@@ -12,16 +12,13 @@ from dataclasses import dataclass, replace
 
 from concertmaster.comments import plan_comment
 from concertmaster.comments.plan_data import PLAN_KIND
-from concertmaster.github import labels
 from concertmaster.github.errors import Unsupported
 from concertmaster.github.issues import MOST_SUB_ISSUES, IssueClient
-from concertmaster.github.labels import LABELS, RUNNING
+from concertmaster.github.labels import LABEL, LABELS, RUNNING
 from concertmaster.github.models import Comment, Issue, IssueDraft
 from concertmaster.model import Plan, Task
 from concertmaster.text.markdown import BODY_LIMIT, clip
 from concertmaster.text.marks import read_marks
-
-LABEL = labels.LABEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

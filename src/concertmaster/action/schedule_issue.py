@@ -5,12 +5,12 @@ Nobody reads the log of a job that runs at night.
 
 from __future__ import annotations
 
-from concertmaster.action.child_issues import LABEL, keep_oldest
+from concertmaster.action.child_issues import keep_oldest
 from concertmaster.action.job import Job
 from concertmaster.comments import schedule_issue as text
 from concertmaster.errors import Error
 from concertmaster.github.event import Trigger
-from concertmaster.github.labels import FAILED, LABELS
+from concertmaster.github.labels import FAILED, LABEL, LABELS
 from concertmaster.github.models import Issue, IssueDraft
 
 

@@ -29,7 +29,7 @@ from concertmaster.files.run_folder import write_plan
 from concertmaster.git.command import git_version
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.model import LandingMode, Plan, Task
+from concertmaster.model import Plan, Task
 from concertmaster.report.progress import ProgressListener
 from concertmaster.rounds import kept_work, state_branch
 from concertmaster.rounds.build_verdict import build_verdict, verdict_summary
@@ -39,6 +39,7 @@ from concertmaster.rounds.verdict import Verdict
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events
 from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings.choices import LandingMode
 
 _TOGETHER = (LandingMode.MERGE, LandingMode.SINGLE_PULL_REQUEST, LandingMode.PULL_REQUESTS)
 

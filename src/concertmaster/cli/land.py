@@ -23,7 +23,7 @@ from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.judge_change import ChangeJudge
 from concertmaster.landing.path_policy import RunPlace
-from concertmaster.model import LandingMode, Need, Plan, RunSettings, Skipped, Task, TaskState
+from concertmaster.model import Need, Plan, RunSettings, Skipped, Task, TaskState
 from concertmaster.planning.build_plan import new_run
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
 from concertmaster.planning.past_flakes import read_flakes
@@ -31,6 +31,7 @@ from concertmaster.planning.run_settings import draft_plan
 from concertmaster.prompts.parser import task_id
 from concertmaster.report.progress import ProgressListener
 from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings.choices import LandingMode
 from concertmaster.terminal.console import Console
 
 

@@ -11,7 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from concertmaster.planning.checkout import PlanRequest
-from concertmaster.settings.declarations import SETTINGS, Kind, Place, Setting, settings_of
+from concertmaster.settings.declarations import SETTINGS, settings_of
+from concertmaster.settings.setting import Kind, Place, Setting
 
 
 def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -20,12 +20,13 @@ from concertmaster.engine.run_context import PROMPTS, RunContext
 from concertmaster.errors import Error, Stopped
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
-from concertmaster.model import Outcome, Phase, Plan, Prompt, Task, Usage
+from concertmaster.model import Outcome, Plan, Prompt, Task, Usage
 from concertmaster.planning.checkout import PlanRequest, read_checkout
 from concertmaster.planning.run_settings import keep_settings
 from concertmaster.prompts.parser import task_id
 from concertmaster.report.summary import cost
 from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.owner import discard_attempt
 
 T = TypeVar("T")

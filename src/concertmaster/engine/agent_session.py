@@ -17,8 +17,9 @@ from concertmaster.engine.credential_files import readable_files
 from concertmaster.engine.logs import last_lines
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.run_context import RunContext
-from concertmaster.model import Outcome, Phase, Usage
+from concertmaster.model import Outcome, Usage
 from concertmaster.sandbox.exit_status import Exit
+from concertmaster.settings.choices import Phase
 from concertmaster.text.display import duration
 from concertmaster.worktrees.owner import draft_prefix
 from concertmaster.worktrees.worktree import Worktree

@@ -12,7 +12,7 @@ from concertmaster.engine.logs import describe_setup_failure
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.run_context import RunContext
 from concertmaster.git import commit_message
-from concertmaster.model import Phase
+from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.file_listing import FileListing
 from concertmaster.worktrees.worktree import Snapshot, Worktree
 

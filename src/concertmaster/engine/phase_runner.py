@@ -36,8 +36,9 @@ from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.landing.flake_rules import is_known_flake
 from concertmaster.landing.merges import build_base
 from concertmaster.landing.path_policy import is_document
-from concertmaster.model import Built, Outcome, Phase
+from concertmaster.model import Built, Outcome
 from concertmaster.planning.neighbours import describe_neighbours
+from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.worktree import Snapshot, Worktree
 
 Answer = PhaseFinished | PhaseFailed

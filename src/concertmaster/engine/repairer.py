@@ -18,7 +18,8 @@ from concertmaster.engine.merged_result import (
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.events import PhaseFinished
 from concertmaster.git import commit_message
-from concertmaster.model import Outcome, Phase, Repair
+from concertmaster.model import Outcome, Repair
+from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.worktree import Snapshot, Worktree
 
 

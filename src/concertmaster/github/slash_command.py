@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from concertmaster.model import LEAN_PHASES, Phase
-from concertmaster.settings.declarations import SETTINGS, Kind, Place, Setting, settings_of
+from concertmaster.settings.choices import LEAN_PHASES, Phase
+from concertmaster.settings.declarations import SETTINGS, settings_of
+from concertmaster.settings.setting import Kind, Place, Setting
 from concertmaster.text.display import closest_word, count, is_visible, read_duration
 from concertmaster.text.markdown import as_code, code_block
 

@@ -12,7 +12,7 @@ from concertmaster.errors import UsageError
 from concertmaster.git.landed_prompts import find_landed
 from concertmaster.git.repository import Repository
 from concertmaster.insight.foresight import foresee
-from concertmaster.model import KnownFlakes, LandingMode, Plan, Prompt
+from concertmaster.model import KnownFlakes, Plan, Prompt
 from concertmaster.planning import planner
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
 from concertmaster.planning.earlier_tries import EarlierTry, add_changed_paths
@@ -27,6 +27,7 @@ from concertmaster.planning.slots import SlotCapacity
 from concertmaster.prompts.files import PromptFile, read_prompts
 from concertmaster.prompts.parser import parse_prompt, task_id
 from concertmaster.sandbox import host
+from concertmaster.settings.choices import LandingMode
 from concertmaster.settings.process import count_cores, find_index_cache
 from concertmaster.text.display import display, shorten_id
 from concertmaster.text.failing_tests import name_failing_tests

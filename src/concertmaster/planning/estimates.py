@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from concertmaster import model
-from concertmaster.model import Phase, RunSettings, Task, TaskState
+from concertmaster.model import RunSettings, Task, TaskState
+from concertmaster.settings.choices import Phase
 from concertmaster.text.display import count
 
 DEFAULT_ESTIMATE_SECONDS = 600.0

@@ -8,7 +8,8 @@ from concertmaster.git.repository import Repository
 from concertmaster.model import Plan
 from concertmaster.planning.checkout import read_checkout
 from concertmaster.planning.run_settings import fill_commands, keep_settings
-from concertmaster.settings.declarations import Kind, Place, Setting, settings_of
+from concertmaster.settings.declarations import settings_of
+from concertmaster.settings.setting import Kind, Place, Setting
 
 
 def recall_options(plan: Plan, repository: Repository) -> dict[str, Any]:

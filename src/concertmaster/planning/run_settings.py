@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from concertmaster.errors import UsageError
-from concertmaster.model import LEAN_PHASES, Phase, Plan, RunSettings
+from concertmaster.model import Plan, RunSettings
 from concertmaster.planning.checkout import Checkout
 from concertmaster.planning.detect_commands import FILES, detect_commands
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 from concertmaster.settings.declarations import FrozenSettings, Settings
 
 

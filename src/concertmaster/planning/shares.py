@@ -9,9 +9,10 @@ from functools import cache
 
 from concertmaster import graph
 from concertmaster.errors import UsageError
-from concertmaster.model import Exclusion, LandingMode, Need, Plan
+from concertmaster.model import Exclusion, Need, Plan
 from concertmaster.planning import explain, scheduler
 from concertmaster.planning.estimates import predict_cost
+from concertmaster.settings.choices import LandingMode
 
 Shares = tuple[tuple[str, ...], ...]
 

@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 from typing import NoReturn
 
 from concertmaster.errors import UsageError
-from concertmaster.model import LEAN_PHASES, Phase, Prompt
+from concertmaster.model import Prompt
 from concertmaster.prompts import other_tools
 from concertmaster.prompts.encoding import decode
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 from concertmaster.text import globs, markdown_parser
 from concertmaster.text.display import closest_word, read_duration
 from concertmaster.text.redaction import redact

@@ -19,7 +19,7 @@ from concertmaster.events import (
     RunResumed,
     TargetMoved,
 )
-from concertmaster.model import Outcome, Phase, Plan, RunSettings, Usage
+from concertmaster.model import Outcome, Plan, RunSettings, Usage
 from concertmaster.planning.estimates import profile_of
 from concertmaster.prompts.follow_ups import PromptDraft, merge_follow_ups, write_drafts
 from concertmaster.report.flakes import count_flakes
@@ -40,6 +40,7 @@ from concertmaster.report.outcome import find_ending, next_steps, sensitive_path
 from concertmaster.run.phases import AGENTS_OWN
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
+from concertmaster.settings.choices import Phase
 
 
 def build_report(state: RunState, events: Sequence[Event]) -> Report:

@@ -10,9 +10,7 @@ from concertmaster.model import (
     REPORT_VERSION,
     Built,
     FootprintEntry,
-    LandingMode,
     Outcome,
-    Phase,
     Skipped,
     TaskState,
     Usage,
@@ -21,6 +19,7 @@ from concertmaster.planning.estimates import Profile
 from concertmaster.prompts.follow_ups import PromptDraft
 from concertmaster.report.flakes import FlakeTotals
 from concertmaster.report.outcome import NextStep, RunEnd
+from concertmaster.settings.choices import LandingMode, Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from concertmaster.model import LandingMode, Shortage, TaskState
+from concertmaster.model import Shortage, TaskState
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
+from concertmaster.settings.choices import LandingMode
 from concertmaster.text.display import display
 
 MOST_PATHS_NAMED = 5

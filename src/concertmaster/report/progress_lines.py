@@ -26,9 +26,10 @@ from concertmaster.events import (
 )
 from concertmaster.landing.fault import LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep
-from concertmaster.model import LandingMode, Outcome, TaskState
+from concertmaster.model import Outcome, TaskState
 from concertmaster.report.outcome import RunEnd, find_ending
 from concertmaster.run.state import RunState
+from concertmaster.settings.choices import LandingMode
 from concertmaster.text.display import count, display, duration, shorten_id, took
 
 show_reason = partial(display, limit=300)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from concertmaster.model import LandingMode, Outcome, TaskState, Usage
+from concertmaster.model import Outcome, TaskState, Usage
 from concertmaster.planning.estimates import say_cost
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.outcome import RunEnd
+from concertmaster.settings.choices import LandingMode
 from concertmaster.text.display import count, display, duration, pair_up, shorten_id, took
 from concertmaster.text.failing_tests import name_failing_tests
 from concertmaster.text.markdown import as_cell

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from concertmaster.model import Phase, TaskState
+from concertmaster.model import TaskState
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.outcome import RunEnd
 from concertmaster.report.summary import say_row
+from concertmaster.settings.choices import Phase
 from concertmaster.text.display import display, duration
 from concertmaster.text.markdown import as_code
 

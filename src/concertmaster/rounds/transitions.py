@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from concertmaster import graph
 from concertmaster.landing.fault import LandingFault
-from concertmaster.model import LandingMode, Outcome, Plan, RunSettings, TaskState
+from concertmaster.model import Outcome, Plan, RunSettings, TaskState
 from concertmaster.planning.estimates import profile_of
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.result import Result
 from concertmaster.rounds.verdict import LeftOutTask, Verdict
+from concertmaster.settings.choices import LandingMode
 
 UNKNOWN_LIMIT_SECONDS = 3600.0  # the wait for a usage limit with an unknown end
 SHORTEST_WAIT_SECONDS = 600.0  # such rounds are not counted, so they must not follow at once

@@ -9,11 +9,12 @@ from concertmaster import model
 from concertmaster.commands import RunPhase
 from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.graph import Graph
-from concertmaster.model import Built, Outcome, Phase, Plan, TaskState
+from concertmaster.model import Built, Outcome, Plan, TaskState
 from concertmaster.run import phases
 from concertmaster.run.repairs import find_next_tip, repair_again
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
+from concertmaster.settings.choices import Phase
 
 
 def start_attempt(record: TaskRecord) -> TaskRecord:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from concertmaster.model import Outcome, Phase
+from concertmaster.model import Outcome
+from concertmaster.settings.choices import Phase
 
 # A further attempt may succeed after these; after the others it would only repeat the failure.
 WORTH_ANOTHER_ATTEMPT = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST})

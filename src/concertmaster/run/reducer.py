@@ -27,7 +27,7 @@ from concertmaster.events import (
 from concertmaster.landing import merge_queue
 from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import PendingStep
-from concertmaster.model import Outcome, Phase, Shortage, TaskState
+from concertmaster.model import Outcome, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
 from concertmaster.run.excuses import judge_check
@@ -36,6 +36,7 @@ from concertmaster.run.repairs import repair_or_leave_out
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
 from concertmaster.run.task_table import TaskTable
+from concertmaster.settings.choices import Phase
 
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
 

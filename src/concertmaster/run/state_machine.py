@@ -26,7 +26,7 @@ from concertmaster.events import Event
 from concertmaster.landing import merge_queue
 from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask, SettledTasks
-from concertmaster.model import LandingMode, Plan, Shortage, TaskState
+from concertmaster.model import Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.attempts import (
     abandon_attempt,
@@ -39,6 +39,7 @@ from concertmaster.run.repairs import awaits_repair, give_up_repair, repair_or_l
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.run.task_table import TaskTable
+from concertmaster.settings.choices import LandingMode
 
 Moved = tuple[RunState, tuple[Command, ...]]
 

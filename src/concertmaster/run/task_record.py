@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concertmaster.landing.fault import Fault
-from concertmaster.model import Built, Outcome, Phase, Repair, Task, TaskState, Usage
+from concertmaster.model import Built, Outcome, Repair, Task, TaskState, Usage
+from concertmaster.settings.choices import Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from concertmaster.model import LandingMode, TaskState
+from concertmaster.model import TaskState
 from concertmaster.persistent import PersistentMap, PersistentSet, PersistentStack
 from concertmaster.planning.scheduler import Agenda, Network, rank_task
 from concertmaster.run.task_record import TaskRecord
+from concertmaster.settings.choices import LandingMode
 
 ARRIVED = (TaskState.LANDED, TaskState.AWAITING_MERGE)
 

@@ -10,7 +10,8 @@ from pydantic import Field, SecretStr, ValidationError, create_model, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from concertmaster.errors import UsageError
-from concertmaster.settings.declarations import Place, settings_of
+from concertmaster.settings.declarations import settings_of
+from concertmaster.settings.setting import Place
 
 # Marks the inputs of action.yml that orchestrate.yml does not take from its caller.
 ACTION_ONLY = "input of the action only"

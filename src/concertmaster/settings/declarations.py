@@ -11,17 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, get_args, get_type_hints
 
-from concertmaster.settings import choices
 from concertmaster.settings.choices import LandingMode, Manifests, Phase, UnmeasuredBudget
+from concertmaster.settings.setting import Kind, Place, Setting
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
 LONGEST_MODEL = 200  # characters
-
-
-Kind = choices.Kind
-
-Place = choices.Place
-Setting = choices.Setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from concertmaster.settings.choices import Phase
-from concertmaster.settings.declarations import LONGEST_MODEL, SETTINGS, Kind, Setting
+from concertmaster.settings.declarations import LONGEST_MODEL, SETTINGS
+from concertmaster.settings.setting import Kind, Setting
 
-_WORDS = {"type": "array", "items": {"type": "string"}}
-_LIST = {"anyOf": [{"type": "string"}, _WORDS]}
-_COMMANDS = {"type": "object", "additionalProperties": {"type": "string"}}
 _AMOUNT = r"[0-9]+(\.[0-9]+)?"
 # Minutes, or hours, minutes and seconds in this order; more than nothing.
 _DURATION = (
@@ -19,6 +18,27 @@ _DURATION = (
 )
 _PHASE = f"({'|'.join(Phase)})"
 _PHASES = f"^(full|lean|{_PHASE}( *, *{_PHASE})*)$"
+
+_STRING = {"type": "string"}
+_ABOVE_ZERO = {"type": "number", "exclusiveMinimum": 0}
+_VALUES: Mapping[Kind, dict[str, Any]] = {
+    Kind.COMMAND: _STRING,
+    Kind.NAME: _STRING,
+    Kind.FOLDER: _STRING,
+    Kind.BRANCH: _STRING,
+    Kind.MODEL: {**_STRING, "pattern": "^(?!-)", "maxLength": LONGEST_MODEL},
+    Kind.FLAG: {"type": "boolean"},
+    Kind.USD: _ABOVE_ZERO,
+    Kind.DURATION: {"anyOf": [_ABOVE_ZERO, {**_STRING, "pattern": _DURATION}]},
+    Kind.LIST: {"anyOf": [_STRING, {"type": "array", "items": _STRING}]},
+    Kind.PHASES: {
+        "anyOf": [
+            {**_STRING, "pattern": _PHASES},
+            {"type": "array", "items": {"enum": list(Phase)}},
+        ]
+    },
+    Kind.COMMANDS: {"type": "object", "additionalProperties": _STRING},
+}
 
 
 def make_schema() -> str:
@@ -44,23 +64,11 @@ def _describe(setting: Setting) -> dict[str, Any]:
 def _describe_value(setting: Setting) -> dict[str, Any]:
     number = {"type": "integer", "minimum": setting.least, "maximum": setting.most}
     match setting.kind:
-        case Kind.COMMAND | Kind.NAME | Kind.FOLDER | Kind.BRANCH | Kind.FLAG:
-            return {"type": "boolean" if setting.kind is Kind.FLAG else "string"}
-        case Kind.MODEL:
-            return {"type": "string", "pattern": "^(?!-)", "maxLength": LONGEST_MODEL}
-        case Kind.LIST | Kind.COMMANDS:
-            return _COMMANDS if setting.kind is Kind.COMMANDS else _LIST
         case Kind.NUMBER:
             return number
         case Kind.SLOTS:
             return {"anyOf": [number, {"const": "auto"}]}
-        case Kind.USD:
-            return {"type": "number", "exclusiveMinimum": 0}
-        case Kind.DURATION:
-            written = {"type": "string", "pattern": _DURATION}
-            return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, written]}
         case Kind.CHOICE:
             return {"enum": list(setting.choices)}
-        case Kind.PHASES:
-            names = {"type": "array", "items": {"enum": [str(phase) for phase in Phase]}}
-            return {"anyOf": [{"type": "string", "pattern": _PHASES}, names]}
+        case kind:
+            return _VALUES[kind]

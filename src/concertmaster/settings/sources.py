@@ -22,9 +22,10 @@ from pydantic_settings import (
 
 from concertmaster.errors import UsageError
 from concertmaster.settings.choices import LEAN_PHASES, Phase
-from concertmaster.settings.declarations import LONGEST_MODEL, SETTINGS, Kind, Setting, Settings
+from concertmaster.settings.declarations import LONGEST_MODEL, SETTINGS, Settings
 from concertmaster.settings.file import read_file
 from concertmaster.settings.process import read_environment
+from concertmaster.settings.setting import Kind, Setting
 from concertmaster.text.display import read_duration
 
 

@@ -10,9 +10,10 @@ import pytest
 from concertmaster.engine.journal import Journal
 from concertmaster.events import Event, PauseEnded, PhaseFailed, PhaseFinished
 from concertmaster.files.run_folder import read_plan
-from concertmaster.model import Outcome, Phase
+from concertmaster.model import Outcome
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
+from concertmaster.settings.choices import Phase
 from tests.commandline import Done, among_agents, concertmaster, write_prompt
 from tests.conftest import Project
 

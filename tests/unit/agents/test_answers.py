@@ -24,7 +24,7 @@ from concertmaster.agents.answers import (
 )
 from concertmaster.engine.journal import dump_event, load_event
 from concertmaster.events import PhaseFinished
-from concertmaster.model import Phase
+from concertmaster.settings.choices import Phase
 
 TASK, TREE = "answer-1234", "ab" * 20
 REMARK = {"file": "a.py", "line": 3, "comment": "too slow", "severity": "major"}

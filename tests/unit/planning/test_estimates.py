@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.model import LEAN_PHASES, Phase, RunSettings, TaskState, Usage
+from concertmaster.model import RunSettings, TaskState, Usage
 from concertmaster.planning.estimates import (
     HIGHEST_COST_USD,
     LEAST_SAMPLES,
@@ -29,6 +29,7 @@ from concertmaster.planning.estimates import (
 from concertmaster.planning.explain import describe_plan, summarise_estimate
 from concertmaster.report import summary
 from concertmaster.rounds.history import History, TaskHistory, begin_history, recall_history
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 from tests import journals
 from tests.journals import make_plan, make_task
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.model import Phase, Prompt
+from concertmaster.model import Prompt
 from concertmaster.prompts.follow_ups import (
     LONGEST_CARRIED,
     LONGEST_DRAFT,
@@ -20,6 +20,7 @@ from concertmaster.prompts.follow_ups import (
     write_drafts,
 )
 from concertmaster.prompts.parser import parse_prompt
+from concertmaster.settings.choices import Phase
 from tests.rendering import faults
 from tests.unit.text.test_markdown import hostile
 

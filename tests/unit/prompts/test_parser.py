@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.errors import UsageError
-from concertmaster.model import LEAN_PHASES, Phase, Prompt
+from concertmaster.model import Prompt
 from concertmaster.prompts.encoding import MAX_BYTES
 from concertmaster.prompts.parser import MAX_SLUG, parse_prompt, task_id
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 
 
 def read(text: str) -> Prompt:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from concertmaster.model import LEAN_PHASES, Phase
 from concertmaster.report.workflow_state import write_workflow_state
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 from tests import journals
 from tests.journals import RUN, make_plan
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from concertmaster.landing.fault import LandingFault
-from concertmaster.model import Exclusion, LandingMode, Outcome
+from concertmaster.model import Exclusion, Outcome
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import Due, History, TaskHistory
 from concertmaster.rounds.restricted_plan import evidence_of, restrict
 from concertmaster.rounds.transitions import RoundTodo
+from concertmaster.settings.choices import LandingMode
 from tests.unit.rounds.histories import (
     AWAITING,
     BLOCKED,

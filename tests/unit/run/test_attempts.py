@@ -8,7 +8,7 @@ import pytest
 
 from concertmaster.commands import RunPhase
 from concertmaster.events import PhaseFailed, PhaseFinished
-from concertmaster.model import Outcome, Phase
+from concertmaster.model import Outcome
 from concertmaster.run.attempts import (
     fail_phase,
     finish_phase,
@@ -19,6 +19,7 @@ from concertmaster.run.attempts import (
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run
 from concertmaster.run.task_record import TaskRecord
+from concertmaster.settings.choices import Phase
 from tests.simulator import make_plan
 
 STATE: RunState = begin_run(make_plan("a", phases=tuple(Phase)))

@@ -13,9 +13,10 @@ from concertmaster.events import (
     RunResumed,
     RunStarted,
 )
-from concertmaster.model import Outcome, Phase
+from concertmaster.model import Outcome
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
+from concertmaster.settings.choices import Phase
 from tests.simulator import make_plan
 
 GREEN = BaseChecked(tree="t", passed=True, reason="", seconds=1.0, tip="base")

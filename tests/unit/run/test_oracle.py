@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.events import Event
-from concertmaster.model import LandingMode, Plan
+from concertmaster.model import Plan
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
+from concertmaster.settings.choices import LandingMode
 from tests.oracle import state_machine as oracle
 from tests.oracle.state import RunState as PlainState
 from tests.simulator import Changes, Disturbance, Simulator, World

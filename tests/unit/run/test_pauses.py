@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from concertmaster.commands import AwaitTime, Command, RunPhase
 from concertmaster.events import BaseChecked, PauseEnded, PhaseFailed, PhaseFinished, RunStarted
-from concertmaster.model import Outcome, Phase
+from concertmaster.model import Outcome
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
+from concertmaster.settings.choices import Phase
 from tests.simulator import make_plan
 
 START = 1000.0

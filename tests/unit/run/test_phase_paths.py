@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 import pytest
 
 from concertmaster.events import PhaseFailed, PhaseFinished
-from concertmaster.model import LEAN_PHASES, Outcome, Phase, TaskState, select
+from concertmaster.model import Outcome, TaskState, select
 from concertmaster.run.attempts import (
     counts_as_attempt,
     fail_phase,
@@ -24,6 +24,7 @@ from concertmaster.run.phases import AGENTS_OWN, JUDGES, STOPS_THE_RUN
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run
 from concertmaster.run.task_record import Attempt, TaskRecord
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 from tests.simulator import make_plan
 
 ATTEMPTS, FIX_ATTEMPTS = 2, 1

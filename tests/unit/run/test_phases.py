@@ -7,8 +7,9 @@ from itertools import combinations
 import pytest
 
 from concertmaster import model
-from concertmaster.model import LEAN_PHASES, Outcome, Phase
+from concertmaster.model import Outcome
 from concertmaster.run import phases
+from concertmaster.settings.choices import LEAN_PHASES, Phase
 
 EVERY = tuple(Phase)
 

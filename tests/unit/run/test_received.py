@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from concertmaster.commands import CheckBase, CheckBatch, FinishRun, KeepWork, RunPhase
 from concertmaster.events import BaseChecked, ResultReceived, RunFinished, RunStarted, StopRequested
-from concertmaster.model import LandingMode, Outcome, Phase, Plan, TaskState
+from concertmaster.model import Outcome, Plan, TaskState
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, fold_events, handle
+from concertmaster.settings.choices import LandingMode, Phase
 from tests.simulator import Changes, Disturbance, Simulator, World, make_plan
 from tests.unit.run.test_state_machine import orders, own_changes, plans, steps, worlds
 

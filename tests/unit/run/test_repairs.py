@@ -8,8 +8,9 @@ from random import Random
 import pytest
 
 from concertmaster.commands import KeepWork, RunPhase
-from concertmaster.model import Outcome, Phase, TaskState
+from concertmaster.model import Outcome, TaskState
 from concertmaster.run.state_machine import begin_run, fold_events
+from concertmaster.settings.choices import Phase
 from tests.simulator import Disturbance, Simulator, World, make_plan
 
 CLASH = World(conflicts=frozenset({frozenset("ab")}))

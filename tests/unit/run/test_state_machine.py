@@ -32,9 +32,10 @@ from concertmaster.events import (
     RunResumed,
     WorkKept,
 )
-from concertmaster.model import LEAN_PHASES, LandingMode, Outcome, Phase, Plan, Shortage, TaskState
+from concertmaster.model import Outcome, Plan, Shortage, TaskState
 from concertmaster.run.reducer import AGENT_PHASES
 from concertmaster.run.state_machine import fold_events, handle
+from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase
 from tests.simulator import Disturbance, Simulator, World, make_plan
 
 NAMES = "abcdefg"

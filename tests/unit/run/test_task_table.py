@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concertmaster.events import Event, PhaseFinished, RunStarted
-from concertmaster.model import LandingMode, Plan, TaskState
+from concertmaster.model import Plan, TaskState
 from concertmaster.persistent import PersistentMap
 from concertmaster.planning.scheduler import rank_task
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.run.task_table import TaskTable
+from concertmaster.settings.choices import LandingMode
 from tests.simulator import Disturbance, Simulator, World, make_plan
 from tests.simulator.answers import SimulatedEngine
 from tests.unit.run.test_state_machine import disturbances, orders, plans, worlds

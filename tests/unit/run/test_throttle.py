@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from concertmaster.commands import Command, MeasureRoom, RemoveWorktree, RunPhase
 from concertmaster.engine.journal import dump_event, load_event
 from concertmaster.events import BaseChecked, Event, RunResumed, RunStarted, Throttled
-from concertmaster.model import LandingMode, Phase, Plan, Shortage
+from concertmaster.model import Plan, Shortage
 from concertmaster.report.build import build_report
 from concertmaster.report.outcome import RunEnd, exit_code
 from concertmaster.report.progress_lines import progress_lines
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
+from concertmaster.settings.choices import LandingMode, Phase
 from tests import journals
 from tests.simulator import Disturbance, Simulator, make_plan
 from tests.unit.run.test_state_machine import orders, plans, steps

@@ -7,15 +7,8 @@ from dataclasses import fields
 import pytest
 
 from concertmaster.model import RunSettings
-from concertmaster.settings.declarations import (
-    SETTINGS,
-    FrozenSettings,
-    Kind,
-    Place,
-    Setting,
-    Settings,
-    settings_of,
-)
+from concertmaster.settings.declarations import SETTINGS, FrozenSettings, Settings, settings_of
+from concertmaster.settings.setting import Kind, Place, Setting
 
 
 def test_every_field_of_the_settings_is_declared() -> None:

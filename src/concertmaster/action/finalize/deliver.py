@@ -27,10 +27,11 @@ from concertmaster.action.finalize.task_pulls import deliver_task_pulls
 from concertmaster.action.finalize.workflow_files import has_other_workflows
 from concertmaster.git.remote import BranchMove, PushState
 from concertmaster.landing.fault import LandingFault
-from concertmaster.model import LandingMode, TaskState
+from concertmaster.model import TaskState
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
 from concertmaster.rounds.verdict import Verdict
+from concertmaster.settings.choices import LandingMode
 from concertmaster.text.markdown import as_code
 
 FEW_TASKS = 20  # from this number on, one pull request carries all tasks

@@ -26,11 +26,12 @@ from concertmaster.comments import pull_request
 from concertmaster.comments.round_report import Speed
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github.errors import GivenUp
-from concertmaster.model import LandingMode, TaskState, Usage
+from concertmaster.model import TaskState, Usage
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.verdict import Verdict
+from concertmaster.settings.choices import LandingMode
 
 ACTIONS_BOT = "github-actions[bot]"  # its pushes start no workflow
 

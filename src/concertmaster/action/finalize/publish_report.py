@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from concertmaster.action.child_issues import LABEL, find_children, keep_oldest
+from concertmaster.action.child_issues import find_children, keep_oldest
 from concertmaster.action.job import Job
 from concertmaster.comments import failure_issue, round_report
 from concertmaster.comments.round_report import Speed
 from concertmaster.github.errors import Locked
 from concertmaster.github.issues import IssueClient
-from concertmaster.github.labels import FAILED, LABELS, LANDED, QUEUED, RUNNING
+from concertmaster.github.labels import FAILED, LABEL, LABELS, LANDED, QUEUED, RUNNING
 from concertmaster.github.models import Comment, Issue, IssueDraft
 from concertmaster.rounds.history import History
 from concertmaster.rounds.verdict import Verdict

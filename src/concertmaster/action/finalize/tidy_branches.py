@@ -16,10 +16,11 @@ from concertmaster.action.finalize.workflow_files import (
 )
 from concertmaster.errors import EnvironmentFault, GitFault
 from concertmaster.landing.fault import LandingFault
-from concertmaster.model import LandingMode, TaskState
+from concertmaster.model import TaskState
 from concertmaster.rounds import bundles
 from concertmaster.rounds.check_result import find_head_fault
 from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.settings.choices import LandingMode
 from concertmaster.text.markdown import as_code
 
 

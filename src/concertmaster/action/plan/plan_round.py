@@ -9,7 +9,7 @@ from concertmaster.action.job import Job, usable_seconds
 from concertmaster.errors import Error
 from concertmaster.git.repository import Repository
 from concertmaster.github.event import EventKind, Trigger
-from concertmaster.model import LandingMode, Plan
+from concertmaster.model import Plan
 from concertmaster.planning.build_plan import PastWork, Planned, plan_files
 from concertmaster.planning.checkout import Checkout
 from concertmaster.planning.estimates import Sample
@@ -18,6 +18,7 @@ from concertmaster.planning.shares import deal_shares, limit_jobs
 from concertmaster.prompts.files import PromptFile
 from concertmaster.rounds import state_branch
 from concertmaster.rounds.history import recall_history
+from concertmaster.settings.choices import LandingMode
 from concertmaster.settings.declarations import Settings
 
 LONGEST_PAUSE_SECONDS = 600.0
