@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concertmaster.model import Built, Outcome, Shortage, TaskResult, Usage
+from concertmaster.model import Built, Outcome, Shortage, Sighting, TaskResult, Usage
 from concertmaster.settings.choices import Phase
 
 
@@ -91,6 +91,23 @@ class PhaseFailed:
     unsaved: bool = False  # the work could not be saved, so its folder must stay
     notes: tuple[str, ...] = ()
     usage: Usage = Usage()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FootprintObserved:
+    """The paths of an attempt became known, or were no longer those known so far.
+
+    `paths` are sorted and replace all earlier ones of the same source. `left_out` counts further
+    paths, which were too many or had names that cannot be used.
+    """
+
+    tag: ClassVar[str] = "FootprintObserved"
+    task: str
+    attempt: int
+    sighting: Sighting
+    paths: tuple[str, ...]
+    left_out: int = 0
     at: float = 0.0
 
 
@@ -233,6 +250,7 @@ Event = (
     | BaseChecked
     | PhaseFinished
     | PhaseFailed
+    | FootprintObserved
     | ResultReceived
     | BatchChecked
     | MergeConflicted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -53,6 +53,14 @@ class Outcome(StrEnum):
     NO_ACCESS = "no_access"  # a rejected key, an empty balance, a model that is not to be had
     CANCELLED = "cancelled"
     LOST = "lost"
+
+
+class Sighting(StrEnum):
+    """The source of the paths that are observed of an attempt."""
+
+    PLANNED = "planned"  # the agent's plan names them
+    CHANGING = "changing"  # they differ while a phase runs
+    CHANGED = "changed"  # they are all that the attempt has changed when a phase ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +178,21 @@ NO_FLAKES = KnownFlakes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairHistory:
+    """What the repository's history tells of two changes at the same time.
+
+    `pair` are bias and slope of P(they share a file). `close` tells for a path how many pairs of
+    near commits changed it side by side, and of how many; it holds the most frequent paths.
+    """
+
+    pair: tuple[float, float] = (0.0, 1.0)
+    close: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+NO_PAIR_HISTORY = PairHistory()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The frozen answer of the planner and all settings of the run."""
 
@@ -191,6 +214,7 @@ class Plan:
     sequential_seconds: float = 0.0
     predicted_cost_usd: float | None = None  # the sum over the tasks with a known estimate
     flakes: KnownFlakes = NO_FLAKES
+    pair_history: PairHistory = NO_PAIR_HISTORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from concertmaster.landing.merge_queue import Landing
 from concertmaster.model import Plan, Shortage
 from concertmaster.planning.scheduler import Network
+from concertmaster.run.notices import Notice
 from concertmaster.run.task_record import TaskRecord
 
 
@@ -35,6 +36,7 @@ class RunState:
     keeping: frozenset[str] = field(default_factory=frozenset)
     finishing: bool = False
     finished: bool = False
+    notices: tuple[Notice, ...] = ()
 
     @property
     def is_working(self) -> bool:

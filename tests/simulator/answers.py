@@ -6,7 +6,7 @@ A change is named by the task that made it, and a commit is the set of changes i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from concertmaster.commands import (
@@ -29,6 +29,7 @@ from concertmaster.events import (
     BatchChecked,
     BatchLanded,
     Event,
+    FootprintObserved,
     MergeConflicted,
     PauseEnded,
     PhaseFailed,
@@ -38,7 +39,7 @@ from concertmaster.events import (
     Throttled,
     WorkKept,
 )
-from concertmaster.model import Built, Outcome, Plan, Repair, Shortage, Usage
+from concertmaster.model import Built, Outcome, Plan, Repair, Shortage, Sighting, Usage
 from concertmaster.run.phases import AGENTS_OWN
 from concertmaster.run.reducer import AGENT_PHASES
 from concertmaster.run.state import RunState
@@ -145,6 +146,23 @@ class SimulatedEngine:
     def is_green(self, contents: Changes) -> bool:
         """Return what a check without flakes says of the tree."""
         return not any(bad <= contents for bad in self.world.red)
+
+    def observe(self, command: Command) -> Iterator[FootprintObserved]:
+        """Yield what is seen of the paths of an attempt while the phase runs."""
+        if not isinstance(command, RunPhase):
+            return
+        task, attempt = command.task.id, command.attempt
+        seen: dict[Sighting, Changes] = {}
+        planned, written = self.world.planned.get(task), self.world.written.get(task)
+        if command.phase is Phase.RESEARCH and planned is not None:
+            seen[Sighting.PLANNED] = planned
+        if command.phase is Phase.IMPLEMENT and written is not None:
+            seen[Sighting.CHANGING] = frozenset(sorted(written)[:1])
+            seen[Sighting.CHANGED] = written
+        for sighting, paths in seen.items():
+            yield FootprintObserved(
+                task=task, attempt=attempt, sighting=sighting, paths=tuple(sorted(paths))
+            )
 
     # --- the answers ---------------------------------------------------------------------------
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from concertmaster.model import Exclusion, Need, Plan, RunSettings, Task
+from concertmaster.model import Exclusion, FootprintEntry, Need, Plan, RunSettings, Task
 from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase
 
 BASE = "base"
@@ -24,8 +24,13 @@ def make_plan(
     fix_attempts: int = 3,
     repairs: int = 2,
     longest_pause_seconds: float | None = None,
+    footprints: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Plan:
-    """Return a plan of tasks; "ba" or ("b", "a") in `hard` or `soft` is b after a."""
+    """Return a plan of tasks; "ba" or ("b", "a") in `hard` or `soft` is b after a.
+
+    `footprints` are probabilities of paths by task.
+    """
+    entries = {task: _make_footprint(paths) for task, paths in (footprints or {}).items()}
     return Plan(
         run="run",
         base=BASE,
@@ -42,7 +47,14 @@ def make_plan(
             longest_pause_seconds=longest_pause_seconds,
         ),
         tasks=tuple(
-            Task(id=one, prompt=f"{one}.md", blob=one, title=one, estimate_seconds=60.0)
+            Task(
+                id=one,
+                prompt=f"{one}.md",
+                blob=one,
+                title=one,
+                estimate_seconds=60.0,
+                footprint=entries.get(one, ()),
+            )
             for one in tasks
         ),
         needs=tuple(
@@ -53,4 +65,11 @@ def make_plan(
         exclusions=tuple(
             Exclusion(tasks=(pair[0], pair[1]), probability=0.9, reason="x") for pair in apart
         ),
+    )
+
+
+def _make_footprint(paths: Mapping[str, float]) -> tuple[FootprintEntry, ...]:
+    return tuple(
+        FootprintEntry(path=path, probability=chance, reason="named")
+        for path, chance in paths.items()
     )

@@ -22,6 +22,7 @@ from concertmaster.events import (
     BatchChecked,
     CancelRequested,
     Event,
+    PhaseFinished,
     RunResumed,
     RunStarted,
 )
@@ -77,6 +78,8 @@ class Simulator(SimulatedEngine):
         assert self.pending, "nothing is asked, and the run has not finished"
         command = self.pending.pop(next(self.order, 0) % len(self.pending))
         event = self.answer(command)
+        for seen in self.observe(command) if isinstance(event, PhaseFinished) else ():
+            self._happen(seen)
         if event is not None:
             self._happen(event)
 
@@ -179,8 +182,9 @@ class Simulator(SimulatedEngine):
     def _hold_slots(self) -> None:
         busy = {key for key, one in self.state.tasks.items() if one.is_busy}
         assert len(busy) <= self.plan.slots
-        for exclusion in self.plan.exclusions:
-            assert not busy.issuperset(exclusion.tasks), f"{exclusion.tasks} run together"
+        for task in busy:
+            beside = busy & self.state.network.excluded[task]
+            assert not beside, f"{task} and {beside} run together"
 
     def _hold_starts(self, before: RunState) -> None:
         """Assert that nothing starts on a full disk, and with little memory one task alone."""

@@ -26,6 +26,8 @@ class World:
     flakes: frozenset[int] = frozenset()  # numbers of checks that fail without a reason
     diverted_from: int | None = None  # number of the landing from which the target is in the way
     base_red: bool = False
+    planned: Mapping[str, Changes] = field(default_factory=dict)  # paths, by task
+    written: Mapping[str, Changes] = field(default_factory=dict)  # paths, by task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

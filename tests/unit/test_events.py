@@ -9,8 +9,8 @@ from concertmaster.engine.journal import dump_event, load_event
 from concertmaster.events import Event, RunStarted
 
 TAGS = """
-RunStarted RunResumed BaseChecked PhaseFinished PhaseFailed ResultReceived BatchChecked
-MergeConflicted BatchLanded TargetMoved WorkKept PauseEnded Throttled CancelRequested
+RunStarted RunResumed BaseChecked PhaseFinished PhaseFailed FootprintObserved ResultReceived
+BatchChecked MergeConflicted BatchLanded TargetMoved WorkKept PauseEnded Throttled CancelRequested
 StopRequested RunFinished
 """.split()
 

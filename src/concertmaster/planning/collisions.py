@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from concertmaster.insight.calibration import Calibration, resemblance, share_chance
-from concertmaster.model import FootprintEntry
+from concertmaster.model import FootprintEntry, PairHistory
 
 # P(conflict) of two tasks that edit the same file: 499 of 652 pairs of CooperBench.
 CONFLICT_IN_SHARED_FILE = 0.765
@@ -22,6 +22,7 @@ SURE = 0.8  # a file that a prompt names or declares; such files are independent
 HISTORY_WEIGHT = 0.75  # of how often changes of the file lay side by side, in log-odds
 EVIDENCE = 6.0  # pairs of past commits that count as much as these rates
 NEAR_LINES = 3
+MOST_CLOSE_PATHS = 100  # that a plan keeps, the most frequent ones
 CAUSE = 0.3  # of the worst path; others do not account for a collision
 
 # Files that a tool merges or makes anew, so that a conflict in them costs little.
@@ -36,6 +37,18 @@ HARMLESS_NAMES = {
 }
 CONFLICT_IN_HARMLESS_FILE = 0.2
 NOTHING_LEARNT = Calibration()
+
+
+def keep_history(learnt: Calibration) -> PairHistory:
+    """Return the part of what was learnt that weighs pairs while a run goes on."""
+    often = sorted(learnt.close, key=lambda path: (-learnt.close[path][1], path))
+    close = {path: learnt.close[path] for path in sorted(often[:MOST_CLOSE_PATHS])}
+    return PairHistory(pair=learnt.pair, close=close)
+
+
+def recall_history(history: PairHistory) -> Calibration:
+    """Return what a plan kept of its repository's history, as `meet` takes it."""
+    return Calibration(pair=history.pair, close=history.close)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from concertmaster.model import (
     Task,
 )
 from concertmaster.planning import estimates, scheduler
-from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, meet
+from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, keep_history, meet
 from concertmaster.planning.earlier_tries import EarlierTry, spread_busy
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.exclusions import keep_apart
@@ -101,6 +101,7 @@ def make_plan(
         draft,
         tasks=tasks,
         needs=hard + soft,
+        pair_history=keep_history(known.learnt),
         skipped=skipped,
         notes=(*draft.notes, *_note_other_tools(candidates), *absent, *dropped),
     )

@@ -11,6 +11,7 @@ from concertmaster.events import (
     BatchLanded,
     CancelRequested,
     Event,
+    FootprintObserved,
     MergeConflicted,
     PauseEnded,
     PhaseFailed,
@@ -27,6 +28,7 @@ from concertmaster.events import (
 from concertmaster.landing.fault import LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep
 from concertmaster.model import Outcome, TaskState
+from concertmaster.report.notice_lines import describe_notice
 from concertmaster.report.outcome import RunEnd, find_ending
 from concertmaster.run.state import RunState
 from concertmaster.settings.choices import LandingMode
@@ -46,6 +48,8 @@ def progress_lines(before: RunState, after: RunState, event: Event) -> Iterator[
         yield line
     yield from _tell_notes(event)
     yield from _tell_left_out(before, after)
+    for notice in after.notices[len(before.notices) :]:
+        yield describe_notice(notice)
     if len(after.landing.flaky) > len(before.landing.flaky):
         yield f"flaky: the check failed behind {after.landing.flaky[-1]}, then passed unchanged"
     if after.landing.stuck and not before.landing.stuck:
@@ -150,6 +154,10 @@ def _say_what_follows(state: RunState, event: PhaseFailed) -> str:
     return "; the work goes back to the agent"
 
 
+def _tell_observed(state: RunState, event: FootprintObserved) -> str:
+    return ""  # the lines of what follows from it say all
+
+
 def _tell_result(state: RunState, event: ResultReceived) -> str:
     state_now = state.tasks[event.task].state.replace("_", " ")
     why = f": {show_reason(event.reason)}" if event.reason else ""
@@ -230,6 +238,7 @@ _TELLERS: Mapping[type, Callable[..., str]] = {
     BaseChecked: _tell_base,
     PhaseFinished: _tell_phase,
     PhaseFailed: _tell_failure,
+    FootprintObserved: _tell_observed,
     ResultReceived: _tell_result,
     BatchChecked: _tell_check,
     MergeConflicted: _tell_conflict,

@@ -51,10 +51,8 @@ def _find_reason(state: RunState, key: str) -> str:
     ]
     beside = [
         other
-        for exclusion in plan.exclusions
-        if key in exclusion.tasks
-        for other in exclusion.tasks
-        if other != key and tasks[other].state is TaskState.RUNNING
+        for other in tasks.in_order(state.network.excluded[key])
+        if tasks[other].state is TaskState.RUNNING
     ]
     found = list(Counter([*before, *beside]))
     more = len(found) - _MOST_NAMED

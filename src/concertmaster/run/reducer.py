@@ -11,6 +11,7 @@ from concertmaster.events import (
     BatchLanded,
     CancelRequested,
     Event,
+    FootprintObserved,
     MergeConflicted,
     PauseEnded,
     PhaseFailed,
@@ -31,6 +32,7 @@ from concertmaster.model import Outcome, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
 from concertmaster.run.excuses import judge_check
+from concertmaster.run.observations import MOST_NOTICES, Learnt, learn_again, learn_paths
 from concertmaster.run.pauses import end_of_pause
 from concertmaster.run.repairs import repair_or_leave_out
 from concertmaster.run.state import RunState
@@ -102,12 +104,31 @@ def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
     if event.outcome is Outcome.LIMITED and (until := end_of_pause(state, event)):
         state = replace(state, paused_until=max(state.paused_until, until))
         return state.put(pause_attempt(failed, event))
-    state = state.put(fail_phase(failed, event, plan=state.plan))
+    state = _learn_again(state.put(fail_phase(failed, event, plan=state.plan)), event)
     if event.outcome in phases.STOPS_THE_RUN:
         return replace(state, stopped=state.stopped or event.reason or event.outcome.value)
     if event.outcome is Outcome.CANCELLED and state.cancelled:
         return settle_task(state, event.task, TaskState.FAILED, reason="the run was cancelled")
     return state
+
+
+def _observe(state: RunState, event: FootprintObserved) -> RunState:
+    """Record the paths of a running attempt; exclusions of waiting tasks follow."""
+    learnt = learn_paths(state.plan, state.network, state.tasks, event)
+    return _take(state.put(learnt.record), learnt) if learnt else state
+
+
+def _learn_again(state: RunState, event: PhaseFailed) -> RunState:
+    """Move the exclusions of a task that waits for another attempt."""
+    if state.tasks[event.task].state is not TaskState.WAITING:
+        return state
+    return _take(state, learn_again(state.plan, state.network, state.tasks, event))
+
+
+def _take(state: RunState, learnt: Learnt) -> RunState:
+    if learnt.excluded is not state.network.excluded:
+        state = replace(state, tasks=state.tasks.exclude(learnt.excluded))
+    return replace(state, notices=(*state.notices, *learnt.notices)[:MOST_NOTICES])
 
 
 def _receive(state: RunState, event: ResultReceived) -> RunState:
@@ -229,6 +250,7 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
     BaseChecked: _note_base,
     PhaseFinished: _finish_phase,
     PhaseFailed: _fail_phase,
+    FootprintObserved: _observe,
     ResultReceived: _receive,
     BatchChecked: _note_check,
     MergeConflicted: _note_conflict,

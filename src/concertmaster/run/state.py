@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from concertmaster.landing.merge_queue import Landing
 from concertmaster.model import Plan, Shortage
 from concertmaster.planning.scheduler import Network
+from concertmaster.run.notices import Notice
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.run.task_table import TaskTable
 
@@ -34,6 +35,7 @@ class RunState:
     is_halted: bool = False  # running phases end as well
     finishing: bool = False
     finished: bool = False
+    notices: tuple[Notice, ...] = ()  # what was learnt while the run went on
 
     @property
     def network(self) -> Network:

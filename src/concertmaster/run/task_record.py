@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from concertmaster.landing.fault import Fault
 from concertmaster.model import Built, Outcome, Repair, Task, TaskState, Usage
+from concertmaster.planning.learnt_footprints import NOTHING_OBSERVED, ObservedPaths
 from concertmaster.settings.choices import Phase
 
 
@@ -46,6 +47,7 @@ class Attempt:
     resumes_at: float = 0.0  # end of the usage limit that ended it, in epoch seconds
     started_at: float = 0.0
     repair: Repair | None = None  # it mends a result that did not land
+    observed: ObservedPaths = NOTHING_OBSERVED
 
     @property
     def head(self) -> str:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+from concertmaster.graph import Graph
 from concertmaster.model import TaskState
 from concertmaster.persistent import PersistentMap, PersistentSet, PersistentStack
 from concertmaster.planning.scheduler import Agenda, Network, rank_task
@@ -133,6 +134,15 @@ class TaskTable(Mapping[str, TaskRecord]):
         records = {**self, record.task.id: record}
         changes = self.changes.push_front(record.task.id)
         table = TaskTable.build(self.network, records, mode=self.mode, changes=changes)
+        return table.keep(*self.keeping)
+
+    def exclude(self, excluded: Graph) -> TaskTable:
+        """Return the table in which these tasks may not run at the same time.
+
+        All indexes are built anew, because urgency depends on exclusions.
+        """
+        network = replace(self.network, excluded=excluded)
+        table = TaskTable.build(network, dict(self), mode=self.mode, changes=self.changes)
         return table.keep(*self.keeping)
 
     def _with_record(self, key: str, old: TaskRecord, new: TaskRecord) -> TaskTable:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from concertmaster.planning.collisions import Meeting
+from concertmaster.insight.calibration import Calibration
+from concertmaster.planning.collisions import MOST_CLOSE_PATHS, Meeting, keep_history
 from concertmaster.planning.exclusions import keep_apart, worth_excluding
 
 
@@ -40,3 +41,12 @@ def test_few_tasks_have_few_pairs(tasks: int) -> None:
     pairs = [meeting(0.9)] * (tasks * (tasks - 1) // 2)
 
     assert len(keep_apart(pairs, tasks=tasks, slots=4)) == len(pairs)
+
+
+def test_a_plan_keeps_the_history_of_the_most_frequent_paths() -> None:
+    close = {f"f{number:03}": (1, number) for number in range(300)}
+    kept = keep_history(Calibration(pair=(1.0, 2.0), close=close))
+
+    assert kept.pair == (1.0, 2.0)
+    assert len(kept.close) == MOST_CLOSE_PATHS
+    assert min(of for _, of in kept.close.values()) == 300 - MOST_CLOSE_PATHS

@@ -67,7 +67,12 @@ def plans(
         phases=draw(st.sampled_from([LEAN_PHASES, LEAN_PHASES, tuple(Phase)])),
         fix_attempts=draw(st.integers(0, 2)),
         longest_pause_seconds=draw(st.sampled_from([None, None, 0.0, 30.0])),
+        footprints=draw(st.dictionaries(st.sampled_from(names), guesses, max_size=len(names))),
     )
+
+
+paths = st.sampled_from(["x", "y", "z"])
+guesses = st.dictionaries(paths, st.sampled_from([0.1, 0.5, 0.9, 1.0]), max_size=3)
 
 
 changes = st.sampled_from(NAMES + OTHERS)
@@ -100,6 +105,8 @@ def worlds(draw: st.DrawFn) -> World:
         flakes=frozenset(2 * n for n in draw(st.frozensets(st.integers(0, 10), max_size=3))),
         diverted_from=draw(st.sampled_from([None, None, 1, 2])),
         base_red=draw(st.integers(0, 20)) == 20,
+        planned=draw(st.dictionaries(own_changes, st.frozensets(paths), max_size=4)),
+        written=draw(st.dictionaries(own_changes, st.frozensets(paths), max_size=4)),
     )
 
 
