@@ -79,8 +79,8 @@ SHELL = frozenset(
     engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.budget_check
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.local_run engine.logs engine.phase_failure engine.phase_runner engine.reading_tree
-    engine.earlier_work engine.recorded_run engine.damaged_run engine.resource_monitor
-    engine.reviewer engine.run_context
+    engine.earlier_work engine.footprint_observer engine.recorded_run engine.damaged_run
+    engine.resource_monitor engine.reviewer engine.run_context
     engine.signals engine.task_material engine.trial engine.merged_result engine.repairer
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.conversion git.kept_records git.landed_prompts git.line_counts
@@ -108,7 +108,8 @@ SHELL = frozenset(
     terminal.console terminal.live
     watch.follow watch.poller
     worktrees.closing worktrees.file_listing worktrees.git_folder worktrees.hidden_work
-    worktrees.ignored_files worktrees.included_files worktrees.left_commits worktrees.manager
+    worktrees.ignore_rules worktrees.ignored_files worktrees.included_files
+    worktrees.left_commits worktrees.live_listing worktrees.manager
     worktrees.owner worktrees.phase_start worktrees.place worktrees.removal worktrees.staging
     worktrees.strays worktrees.variables worktrees.worktree
     """.split()

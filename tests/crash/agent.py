@@ -82,6 +82,33 @@ def work_slowly() -> None:
     Path("whole.txt").write_text("whole\n")
 
 
+def write_elsewhere() -> None:
+    """Change y.txt, while the prompt promises x.txt."""
+    Path("y.txt").write_text("wide\n")
+
+
+def write_x() -> None:
+    note("held")
+    Path("x.txt").write_text("held\n")
+
+
+def write_y() -> None:
+    with Path("y.txt").open("a") as file:
+        file.write("late\n")
+
+
+def wait_until_a_change_is_known() -> None:
+    """Wait until the journal tells what a phase of another task has changed."""
+    (journal,) = (OUTSIDE.parent / "project/.git/concertmaster/runs").glob("*/journal.jsonl")
+    for _ in range(6000):
+        if b'"sighting":"changed"' in journal.read_bytes():
+            break
+        time.sleep(0.01)
+    else:
+        sys.exit("nobody has told what another task has changed")
+    Path("z.txt").write_text("filler\n")
+
+
 WORK: dict[str, Callable[[], None]] = {
     "# Alpha": write_alpha,
     "# Beta": write_beta,
@@ -91,6 +118,10 @@ WORK: dict[str, Callable[[], None]] = {
     "# Nothing": find_nothing,
     "# Daemon": leave_a_daemon,
     "# Slow": work_slowly,
+    "# Wide": write_elsewhere,
+    "# Held": write_x,
+    "# Late": write_y,
+    "# Filler": wait_until_a_change_is_known,
 }
 
 

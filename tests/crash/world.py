@@ -37,8 +37,21 @@ PROMPTS = {
     "nothing": "touches: [nothing.txt]\n---\n# Nothing",
     "daemon": "touches: [delta.txt]\npriority: -9\n---\n# Daemon",
 }
+# The first changes another file than it promises: one was held for nothing, one would collide.
+MISTAKEN = {
+    "wide": "touches: [x.txt]\npriority: 9\n---\n# Wide",
+    "filler": "touches: [z.txt]\npriority: 8\n---\n# Filler",
+    "late": "touches: [y.txt]\npriority: 7\n---\n# Late",
+    "held": "touches: [x.txt]\n---\n# Held",
+}
+# The check of "wide" lasts until "held" has begun.
 CHECK = """\
 echo "$CONCERTMASTER_MARK" >> "$1/checks"
+case "$CONCERTMASTER_MARK" in */wide-*)
+  tries=0
+  until test -e "$1/held" || test $tries = 3000; do sleep 0.02; tries=$((tries + 1)); done
+  test -e "$1/held" || exit 1;;
+esac
 test "$(wc -l < shared.txt)" = 9 && { test ! -e beta.txt || test -e alpha.txt; }
 """
 
@@ -48,7 +61,9 @@ Asked = tuple[str, int, Phase]
 def make_template(folder: Path) -> None:
     """Make a repository with stashed, staged, changed and untracked files."""
     project = Project(folder)
-    files = {f"prompts/{name}.md": f"---\n{text}\n" for name, text in PROMPTS.items()}
+    prompts = PROMPTS | MISTAKEN
+    files = {f"prompts/{name}.md": f"---\n{text}\n" for name, text in prompts.items()}
+    files |= {f"{name}.txt": f"{name}\n" for name in "xyz"}
     lines = "".join(f"line {number}\n" for number in range(9))
     project.commit("Work", {**files, "check.sh": CHECK, "shared.txt": lines})
     project.write({"folder/c.txt": "stashed\n"})
@@ -129,10 +144,10 @@ class World:
         path = self.outside / name
         return path.read_text().splitlines() if path.exists() else []
 
-    def run_arguments(self, *names: str) -> list[str]:
+    def run_arguments(self, *names: str, slots: int = 3) -> list[str]:
         agent = f"{sys.executable} -I -S {HERE / 'agent.py'} {self.outside}"
         check = f"sh check.sh {self.outside}"
-        options = ("--parallel", "3", "--agent-command", agent, "--check", check)
+        options = ("--parallel", str(slots), "--agent-command", agent, "--check", check)
         return ["run", *(f"prompts/{name}.md" for name in names or PROMPTS), *options]
 
     def start(
@@ -159,9 +174,15 @@ class World:
         """Run the command; return its exit code."""
         return self.start(["-m", "concertmaster"], arguments).wait()
 
-    def do_until_killed(self, arguments: Sequence[str], *, after: int, torn: bool = False) -> int:
-        """Run the command and kill it after so many events; return its exit code."""
-        program = [str(HERE / "driver.py"), str(after), "torn" if torn else "whole"]
+    def do_until_killed(
+        self, arguments: Sequence[str], *, after: int, torn: bool = False, counts_all: bool = False
+    ) -> int:
+        """Run the command and kill it after so many events; return its exit code.
+
+        With `counts_all` observed footprints count as well.
+        """
+        how = "every" if counts_all else "torn" if torn else "whole"
+        program = [str(HERE / "driver.py"), str(after), how]
         return self.start(program, arguments).wait()
 
     def runs(self) -> list[Run]:

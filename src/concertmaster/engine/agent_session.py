@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -173,20 +173,26 @@ class AgentSession:
         name = "review" if command.phase is Phase.REVIEW else "transcript"
         log = context.attempt_folder(task, command.attempt) / f"{name}.jsonl"
         try:
-            ended = context.run_in(
-                worktree,
-                agent.argv(request),
-                mark=context.mark(task, command.attempt),
-                env={**request.environment, **agent.variables(request)},
-                stdin=request.text.encode("utf-8", "replace"),
-                log=log,
-                on_line=read,
-                timeout_seconds=context.plan.settings.timeout_seconds,
-            )
+            with self._watching():
+                ended = context.run_in(
+                    worktree,
+                    agent.argv(request),
+                    mark=context.mark(task, command.attempt),
+                    env={**request.environment, **agent.variables(request)},
+                    stdin=request.text.encode("utf-8", "replace"),
+                    log=log,
+                    on_line=read,
+                    timeout_seconds=context.plan.settings.timeout_seconds,
+                )
         except NoProgress:
             return Exit(code=1), "it was ended, as it only waited"
         words = "" if ended.ok else last_lines(log.with_suffix(".stderr"), count=1)
         return ended, f"{ended.describe()}: {words}" if words else ended.describe()
+
+    def _watching(self) -> AbstractContextManager[None]:
+        """Return the context in which what the agent changes is observed."""
+        observer = self.context.observer
+        return observer.watching(self.command, self.worktree.files) if observer else nullcontext()
 
     def say(self, name: str, *, evidence: str = "", **more: str) -> str:
         """Return the template of this name, filled for the task."""

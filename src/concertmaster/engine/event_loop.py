@@ -30,17 +30,20 @@ from concertmaster.commands import (
     StopAttempt,
     StopCheck,
 )
+from concertmaster.engine.footprint_observer import FootprintObserver
 from concertmaster.engine.integrator import Integrator
 from concertmaster.engine.journal import Journal
-from concertmaster.engine.phase_runner import PhaseRunner
+from concertmaster.engine.phase_runner import Answer, PhaseRunner
 from concertmaster.engine.resource_monitor import ResourceMonitor
 from concertmaster.engine.run_context import RunContext
 from concertmaster.errors import Interrupted
-from concertmaster.events import Event, PauseEnded, RunFinished, WorkKept
+from concertmaster.events import Event, FootprintObserved, PauseEnded, RunFinished, WorkKept
 from concertmaster.git import branches
+from concertmaster.planning.learnt_footprints import ObservedPaths
 from concertmaster.report.progress import ProgressListener
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events, handle
+from concertmaster.worktrees.ignore_rules import IgnoreRules
 from concertmaster.worktrees.worktree import Worktree
 
 C = TypeVar("C", bound=Command)
@@ -53,7 +56,8 @@ class EventLoop:
     def __init__(
         self, context: RunContext, *, journal: Journal, progress: ProgressListener
     ) -> None:
-        self._context = context
+        self._observer = _make_observer(context, self.post)
+        self._context = context = replace(context, observer=self._observer)
         self._tasks = {task.id: task for task in context.plan.tasks}
         self._journal = journal
         self._progress = progress
@@ -84,6 +88,8 @@ class EventLoop:
             self._integration_thread = stack.enter_context(ThreadPoolExecutor(1, "train"))
             stack.callback(self._context.guard.stop_all)
             self._monitor = stack.enter_context(self._make_monitor(state))
+            self._observer.recall(_find_observed(state))
+            stack.enter_context(self._observer)
             while True:  # the opening event counts even if the past run had finished
                 state = self._turn(state, self._take())
                 if state.finished:
@@ -124,7 +130,7 @@ class EventLoop:
     def _perform(self, command: Command) -> None:  # noqa: C901, PLR0912  one case for each command
         match command:
             case RunPhase():
-                self._submit(self._slots, self._phase_runner.perform, command)
+                self._submit(self._slots, self._run_phase, command)
             case CheckBase():
                 self._submit(self._integration_thread, self._integrator.check_base, command)
             case CheckBatch():
@@ -158,6 +164,11 @@ class EventLoop:
 
         threads.submit(perform, command).add_done_callback(take)
 
+    def _run_phase(self, command: RunPhase) -> Answer:
+        answer = self._phase_runner.perform(command)
+        self._observer.note_end(command, answer)
+        return answer
+
     def _keep(self, command: KeepWork) -> WorkKept:
         """Put the commit on the task's branch, unless a branch of the user still holds it."""
         task = self._tasks[command.task]
@@ -182,3 +193,25 @@ class EventLoop:
 
     def _remove(self, command: RemoveWorktree) -> None:
         self._context.worktrees.remove(Path(command.folder))
+
+
+def _make_observer(
+    context: RunContext, post: Callable[[FootprintObserved], None]
+) -> FootprintObserver:
+    base = context.plan.base
+    rules = IgnoreRules(
+        context.objects,
+        context.folder / "ignore-rules",
+        commit=base,
+        read=context.base_files.read,
+    )
+    return FootprintObserver(context.objects, rules, post, seconds=context.look_seconds)
+
+
+def _find_observed(state: RunState) -> dict[tuple[str, int], ObservedPaths]:
+    """Return what is known of the attempts, by task and number."""
+    return {
+        (key, attempt.number): attempt.observed
+        for key, record in state.tasks.items()
+        for attempt in record.attempts
+    }

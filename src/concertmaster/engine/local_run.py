@@ -14,7 +14,7 @@ from concertmaster.engine.budget_check import check_budget
 from concertmaster.engine.event_loop import EventLoop
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run
-from concertmaster.engine.run_context import PROMPTS, RunContext
+from concertmaster.engine.run_context import LOOK_SECONDS, PROMPTS, RunContext
 from concertmaster.engine.signals import end_after, handle_signals
 from concertmaster.engine.unsandboxed_agents import replace_unsandboxed
 from concertmaster.errors import EnvironmentFault, Error, UsageError
@@ -67,6 +67,7 @@ class RunHome:
     accounts: Accounts | None = None
     measure: Callable[[Collection[Path]], FreeResources] = host.measure
     measure_seconds: float = MEASURE_SECONDS
+    look_seconds: float = LOOK_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +288,7 @@ def make_context(
         agent_names=home.agent_names,
         measure=partial(home.measure, (place, folder)),
         measure_seconds=home.measure_seconds,
+        look_seconds=home.look_seconds,
         place=home.place,
     )
 

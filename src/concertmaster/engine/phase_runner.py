@@ -182,6 +182,8 @@ class PhaseRunner:
             otherwise="research gave no plan that can be used",
             session=session,
         )
+        if self.context.observer:
+            self.context.observer.note_plan(command, plan.paths)
         return plan, report.session
 
     def _read_plan(self, command: RunPhase, report: AgentReport) -> WorkPlan:

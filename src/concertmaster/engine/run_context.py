@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from concertmaster.agents.protocol import Agent
+from concertmaster.engine.footprint_observer import FootprintObserver
 from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
@@ -27,6 +28,7 @@ from concertmaster.worktrees.worktree import Worktree
 
 PROMPTS = "prompts"
 DOWNLOADS = "downloads"
+LOOK_SECONDS = 3.0  # between two looks at what running attempts change
 PHASES = ".github/concertmaster/phases"  # templates in which a repository overrides ours
 # Variables with the engine's own user and folders, which another user may not even read.
 _OF_OUR_USER = frozenset(
@@ -43,7 +45,8 @@ class RunContext:
     """The tools of one run.
 
     `folder` is the run's own, below the user's git folder. `measure` returns the free resources
-    where the run writes and may raise OSError; it is called every `measure_seconds`.
+    where the run writes and may raise OSError; it is called every `measure_seconds`. Running
+    attempts are looked at every `look_seconds`.
     """
 
     plan: Plan
@@ -59,6 +62,8 @@ class RunContext:
     measure_seconds: float
     place: RunPlace = RunPlace.MACHINE
     agent_names: frozenset[str] = frozenset()  # variables that every agent gets
+    look_seconds: float = LOOK_SECONDS
+    observer: FootprintObserver | None = None  # None where nothing is learnt from attempts
 
     def judge(self) -> ChangeJudge:
         """Return the path policy of the run."""

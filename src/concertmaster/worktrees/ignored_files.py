@@ -99,3 +99,8 @@ def _walk(top: Path, listed: Sequence[str]) -> Iterator[str]:
 
 def _is_made_anew(path: str) -> bool:
     return any(_MADE_ANEW.match(part) for part in PurePath(path).parts)
+
+
+def is_made_anew(name: str) -> bool:
+    """Return whether a file or folder of this name is made anew by tools."""
+    return _MADE_ANEW.fullmatch(name) is not None
