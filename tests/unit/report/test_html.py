@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -14,6 +15,7 @@ from tests import journals
 from tests.journals import HOSTILE, START, make_plan, make_task
 
 PAGE_BYTES_PER_TASK = 1000
+MAY_STAY_OPEN = ("p", "tr", "th", "td")
 
 
 class Page(HTMLParser):
@@ -33,6 +35,8 @@ class Page(HTMLParser):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        while self.open[-1] != tag and self.open[-1] in MAY_STAY_OPEN:
+            self.open.pop()
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
@@ -110,18 +114,29 @@ def _without_usage(event: Event) -> Event:
     return replace(event, usage=Usage(), session="")
 
 
-def test_a_large_run_has_a_page_of_one_kilobyte_per_task_that_loads_folded() -> None:
+def _with_session(event: Event) -> Event:
+    assert isinstance(event, PhaseFinished)
+    return replace(event, session=f"0b8a6c1e-5d7f-4a39-9c20-{event.task:>012.12}")
+
+
+@pytest.mark.parametrize(
+    ("change", "most"), [(_without_usage, 780), (_with_session, PAGE_BYTES_PER_TASK)]
+)
+def test_a_large_run_has_a_page_of_one_kilobyte_per_task_that_loads_folded(
+    change: Callable[[Event], Event], most: int
+) -> None:
     def page_of(count: int) -> str:
         names = [f"task{number:04}-1a2b" for number in range(count)]
         plan = make_plan(tasks=[make_task(name, title=f"Do {name}", paths=()) for name in names])
         ends = (event for name in names for event in journals.succeed(name, at=2))
-        quiet = (_without_usage(event) for event in ends)
         landed = journals.land(*names, at=9)
-        return render_report(journals.tell_story(plan, (*journals.begin(), *quiet, landed))[1])
+        return render_report(
+            journals.tell_story(plan, (*journals.begin(), *map(change, ends), landed))[1]
+        )
 
     large = page_of(60)
 
-    assert len(large) - len(page_of(10)) <= 50 * 1000
+    assert len(large) - len(page_of(10)) <= 50 * most
     rows = [one for one in Page(large).find("details") if one.get("id", "").startswith("task")]
     assert len(rows) == 60
     assert all("open" not in row for row in rows)
@@ -216,12 +231,26 @@ def test_each_phase_tells_what_it_took() -> None:
     )
     page = Page(render_report(journals.tell_story(make_plan(), events)[1]))
 
-    for word in ("1.0s$0.501,20010session-of-one", "1.0s~$0.251,20010session-of-two"):
+    for word in ("1.0s$0.501,20010\n", "1.0s~$0.251,20010\n"):
         assert word in page.text  # the cells of one row
+    for name in ("one", "two"):
+        assert page.text.count(f"session-of-{name}") == 1
     assert "implement2.0s~$0.752,4002022" in page.text.replace("\n", "")  # the row of the whole run
     links = {attributes.get("href") for attributes in page.find("a")}
     assert "tasks/one/1/transcript.jsonl" in links
     assert page.open == []
+
+
+def test_each_phase_tells_its_session_where_there_is_more_than_one() -> None:
+    ends = journals.succeed("one", at=2)
+    phases = [one for one in ends if isinstance(one, PhaseFinished)]
+    named = [replace(one, session=f"session-of-{one.phase}") for one in phases]
+    report = journals.tell_story(make_plan(), (*journals.begin(), *named))[1]
+    page = Page(render_report(report))
+
+    assert "tokens outsession\n" in page.text
+    assert "1,20010session-of-implement\n" in page.text
+    assert "session-of-deliver\n" in page.text
 
 
 def test_follow_ups_can_be_read_and_copied() -> None:
