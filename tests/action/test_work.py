@@ -152,6 +152,54 @@ def test_a_bundle_brings_the_head_onto_a_repository_that_has_the_base(
             subprocess.run(["git", "fetch", "--quiet", bundle, task["head"]], cwd=clone, check=True)
 
 
+# It is logged in where its home holds a file, and notes what it is started for.
+CLAUDE = """#!/bin/sh
+echo "$1" >> STARTS
+[ "$1 $2" != "auth status" ] || [ -e "$HOME/login" ] || { echo '"loggedIn": false'; exit 1; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("setup", "outcome", "begins"),
+    [("true", "no_access", {"auth"}), ('touch "$HOME/login"', "failed", {"auth", "-p"})],
+)
+@pytest.mark.parametrize("isolation", ["none", pytest.param("user", marks=needs_root)])
+def test_no_agent_starts_that_says_that_it_is_not_logged_in(
+    *,
+    comment: Callable[..., Workflow],
+    repository: Repository,
+    double: Double,
+    tmp_path: Path,
+    setup: str,
+    outcome: str,
+    begins: set[str],
+    isolation: str,
+) -> None:
+    bin_folder, starts = tmp_path / "bin", tmp_path / "starts"
+    bin_folder.mkdir()
+    starts.touch(mode=0o666)
+    starts.chmod(0o666)
+    (bin_folder / "claude").write_text(CLAUDE.replace("STARTS", str(starts)))
+    (bin_folder / "claude").chmod(0o755)
+    settings = f"check: 'true'\nagent: claude\nattempts: 1\nsetup: '{setup}'\n"
+    double.commit(repository, "main", {"concertmaster.yml": settings})
+    workflow = comment("/orchestrate", issue_body=LIST)
+    run_plan(workflow.job(max_parallel=1))
+    job = workflow.job(share=0, plan_sha256=workflow.outputs["plan_sha256"], isolation=isolation)
+    path = {"PATH": f"{bin_folder}:/usr/bin:/bin"}
+
+    perform_work(replace(job, environment=path))
+
+    tasks = results(workflow, 0)["tasks"]
+    begun = [task for task in tasks if task["outcome"]]
+    assert {task["outcome"] for task in begun} == {outcome}
+    started = starts.read_text().split()
+    assert set(started) == begins
+    assert started.count("auth") == 1
+    if outcome == "no_access":
+        assert "claude is not logged in: `claude auth status` says so" in begun[0]["reason"]
+
+
 @needs_root
 def test_with_a_user_for_each_attempt_the_results_are_the_same(
     comment: Callable[..., Workflow], repository: Repository, double: Double

@@ -29,10 +29,17 @@ _WRITERS = {"create": ("path", "file_text"), "write": ("filePath", "content")}
 
 
 class ChatApi:
-    """Reads and writes `/chat/completions`; `path_key` is the argument of the tool `write`."""
+    """Reads and writes `/chat/completions`.
 
-    def __init__(self, *, has_tools: bool = True, path_key: str = "filePath") -> None:
+    `path_key` is the argument of the tool `write`. The end of a limit also stands in a header if
+    `tells_pause`; the library of OpenAI waits for it, for at most a minute.
+    """
+
+    def __init__(
+        self, *, has_tools: bool = True, path_key: str = "filePath", tells_pause: bool = True
+    ) -> None:
         self._has_tools = has_tools
+        self._tells_pause = tells_pause
         self._writers = {**_WRITERS, "write": (path_key, "content")}
 
     def read(self, path: str, body: dict[str, Any]) -> Conversation | None:
@@ -81,7 +88,8 @@ class ChatApi:
             case "limit":
                 seconds = max(1, int(until - time.time()))
                 more = {"type": "requests", "code": "rate_limit_exceeded"}
-                return _error(429, _RATE.format(seconds), retry_after=str(seconds), **more)
+                header = str(seconds) if self._tells_pause else ""
+                return _error(429, _RATE.format(seconds), retry_after=header, **more)
             case "overload":
                 return _error(503, _OVERLOAD, type="server_error")
             case "bad_key":

@@ -156,11 +156,10 @@ REAL_AGENTS = (
     RealAgent(
         name="aider",
         folder="agents/aider/bin",
-        api=lambda: ChatApi(has_tools=False),
+        api=lambda: ChatApi(has_tools=False, tells_pause=False),
         model="openai/gpt-4o",
         environment=_of_openai,
-        limit_seconds=80,
-        waits_for_limits=True,  # also for a minute and a half
+        limit_seconds=40,  # it waits for 10 by itself
         has_tools=False,
         has_sessions=False,
     ),

@@ -44,11 +44,39 @@ class Result:
     words: str
 
     @property
-    def limits(self) -> int:
-        """How often a phase ended at a usage limit, by the journal."""
+    def events(self) -> list[dict[str, Any]]:
+        """The journal of the run."""
         (journal,) = self.folder.glob(".git/concertmaster/runs/*/journal.jsonl")
-        events = [json.loads(line) for line in journal.read_text().splitlines()]
-        return sum(event.get("outcome") == "limited" for event in events)
+        return [json.loads(line) for line in journal.read_text().splitlines()]
+
+    @property
+    def limits(self) -> int:
+        """How often a phase ended at a usage limit."""
+        return sum(event.get("outcome") == "limited" for event in self.events)
+
+    @property
+    def late_starts(self) -> int:
+        """How many agents were started after one of them was known to have no access."""
+        begun, rejected = set[str](), set[str]()
+        for event in self.events:
+            if event.get("outcome") == "no_access":
+                rejected.add(event["task"])
+            elif event.get("phase") == "prepare" and not rejected:
+                begun.add(event["task"])
+        return len(rejected - begun)
+
+    def shown(self) -> str:
+        """Return the report as a console shows it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "concertmaster", "status", self.report["run"]],
+            cwd=self.folder,
+            env=_own_environment(self.folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout + done.stderr
 
     @property
     def outcome(self) -> str:
@@ -87,8 +115,7 @@ def play(agent: RealAgent, case: Case, folder: Path) -> Result:
             ],
             cwd=project.root,
             env={
-                **{k: v for k, v in os.environ.items() if k.startswith(("PYTHON", "GIT_"))},
-                "HOME": str(home),
+                **_own_environment(home),
                 "PATH": agent.search_path(bin_folder),
                 **agent.environment(url),
             },
@@ -108,6 +135,11 @@ def play(agent: RealAgent, case: Case, folder: Path) -> Result:
         folder=project.root,
         words=done.stdout + done.stderr,
     )
+
+
+def _own_environment(home: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k.startswith(("PYTHON", "GIT_"))}
+    return {**kept, "HOME": str(home), "PATH": os.defpath}
 
 
 def _choose(agent: RealAgent, *, by_acp: bool) -> tuple[str, ...]:

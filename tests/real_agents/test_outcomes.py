@@ -81,6 +81,8 @@ def test_each_agent_comes_to_the_right_end(
 
     record_property(CELL, (case, agent.name, f"{result.outcome}, {result.seconds:.0f} s"))
     check(result, wanted)
+    if case == "bad key":
+        check_refusal(result, slots=played.slots)
 
 
 def check(result: Result, wanted: Outcome) -> None:
@@ -92,6 +94,17 @@ def check(result: Result, wanted: Outcome) -> None:
     assert 1 <= result.starts <= wanted.most_starts
     assert wanted.words in result.words
     assert result.limits == wanted.limits
+
+
+def check_refusal(result: Result, *, slots: int) -> None:
+    """Assert that the first rejected key ended all, in one message."""
+    begun = [task for task in result.report["tasks"] if task["attempts"]]
+    assert len(begun) <= slots
+    assert result.late_starts == 0
+    reason = result.report["reason"]
+    assert {task["reason"] for task in begun} == {reason}
+    shown = result.shown()
+    assert shown.count("no access to its model") == 1, shown
 
 
 def test_each_agent_goes_through_all_phases_of_two_tasks_at_once(

@@ -42,6 +42,8 @@ _TOKENS = re.compile(r"Tokens: ([\d.]+)(k?) sent,.*?([\d.]+)(k?) received\.")
 _COST = re.compile(r"Cost: \$[\d.]+ message, \$([\d.]+) session\.")
 _FAULT = re.compile(r"litellm\.\w+.*|The API provider.*(?:rate limited|down|authenticate).*")
 _FAULT_END = re.compile(r"\s*|The API provider.*|Retrying in .*")
+_RETRY = re.compile(r"Retrying in ([\d.]{1,9}) seconds\.\.\.")
+_LONGEST_PAUSE_SECONDS = 2.0  # it doubles its pauses up to 32; no option of aider's bounds them
 _TOKEN_LIMIT = re.compile(r"Model (\S+) has hit a token limit!")
 _EMPTY = "Empty response received from LLM. Check your provider account?"
 _BANNER_END = re.compile(r"Repo-map: .*")
@@ -104,6 +106,7 @@ class AiderReader:
             return None
         self._take_fault(words)
         self._take_report(words)
+        self._check_pause(words)
         return None if _REPORTS.match(words) else self._text.feed(line)
 
     def _take_fault(self, words: str) -> None:
@@ -118,6 +121,12 @@ class AiderReader:
         if limit := _TOKEN_LIMIT.fullmatch(words):
             self._fault, self._is_in_fault = f"{limit[1]} has hit its token limit", False
         self._is_empty |= words == _EMPTY
+
+    def _check_pause(self, words: str) -> None:
+        """Raise NoProgress for a long pause: the engine waits better, also until a limit ends."""
+        pause = _RETRY.fullmatch(words)
+        if pause and self._fault and _number(pause[1]) > _LONGEST_PAUSE_SECONDS:
+            raise NoProgress(self._fault)
 
     def finish(self, *, exit_ok: bool, exit_text: str) -> AgentReport:
         told = self._fault or ("" if exit_ok else exit_text)

@@ -38,7 +38,7 @@ _ENVIRONMENT = frozenset(
 _SESSION = re.compile(r"([0-9A-Za-z][0-9A-Za-z_-]{0,99})(?::(\d{1,11}):(\d{1,11}):(\d{1,11}))?")
 _EMPTY = "usage limit reached: the turn came back empty"
 _WAITING = "waiting for network"
-_MOST_WAITS = 4  # in a row; codex doubles its pauses and goes on for ever, these take a minute
+_MOST_WAITS = 2  # in a row; codex doubles its pauses and goes on for ever, these take 20 seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,13 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession
-from concertmaster.engine.local_run import LocalRun, RunHome, make_context, prepare_agents
+from concertmaster.engine.local_run import (
+    LocalRun,
+    RunHome,
+    make_context,
+    prepare_agents,
+    refuse_logged_out,
+)
 from concertmaster.engine.phase_failure import PhaseFailure
 from concertmaster.engine.run_context import PROMPTS, RunContext
 from concertmaster.errors import Error, Stopped
@@ -65,6 +71,7 @@ class PromptAsker:
         """
         plan = _plan(prompt, self.asked, self.repository, verb=question.verb)
         agents, _ = prepare_agents(plan, self.home, self.guard)
+        refuse_logged_out(plan, self.home, self.guard, checkout=self.repository.root)
         with _temporary_folder(self.home) as temporary:
             inside = replace(self.home, cache=temporary / "attempts")
             run = LocalRun(repository=self.repository, folder=temporary / "run")

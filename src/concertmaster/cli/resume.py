@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
 from concertmaster.report.outcome import can_go_on
 from concertmaster.report.summary import count_states
+from concertmaster.run.state import RunState
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
 
@@ -47,12 +49,23 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     home = run_home()
     for line in make_room(repository, home):
         console.note(line)
-    with Guard() as guard, console.progress() as progress:
-        ended = runs.resume_run(
-            runs.LocalRun(repository=repository, folder=folder),
-            home,
-            progress=progress,
-            guard=guard,
-            opening=RunResumed(budget_usd=budget),
-        )
+    with Guard() as guard:
+        _refuse_logged_out(found.state, home, guard, repository)
+        with console.progress() as progress:
+            ended = runs.resume_run(
+                runs.LocalRun(repository=repository, folder=folder),
+                home,
+                progress=progress,
+                guard=guard,
+                opening=RunResumed(budget_usd=budget),
+            )
     return finish(console, ended)
+
+
+def _refuse_logged_out(
+    state: RunState, home: runs.RunHome, guard: Guard, repository: Repository
+) -> None:
+    """Raise EnvironmentFault if an agent that still has work says that it is not logged in."""
+    plan = state.plan
+    open_tasks = tuple(task for task in plan.tasks if not state.tasks[task.id].state.is_over)
+    runs.refuse_logged_out(replace(plan, tasks=open_tasks), home, guard, checkout=repository.root)

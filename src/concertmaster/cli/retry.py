@@ -90,7 +90,9 @@ def retry(console: Console, /, tasks: tuple[str, ...], run: str, json: bool, **g
         return 0
     with Guard() as guard:
         planned = again.plan(asked)
-        agents, notes = runs.prepare_agents(planned.plan, run_home(), guard)
+        home = run_home()
+        agents, notes = runs.prepare_agents(planned.plan, home, guard)
+        runs.refuse_logged_out(planned.plan, home, guard, checkout=repository.root)
         planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         keep_results(found, again.tries, repository, new_run=planned.plan.run)
         if not json:

@@ -10,7 +10,6 @@ import click
 from concertmaster.cli.finish import run_home, run_plan
 from concertmaster.cli.options import planning_options, read_request
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.login_check import check_logins
 from concertmaster.planning.build_plan import make_plan
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
@@ -32,13 +31,7 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
         planned = make_plan(read_request(given))
         home = run_home()
         agents, notes = runs.prepare_agents(planned.plan, home, guard)
-        check_logins(
-            agents,
-            environment=home.environment,
-            names=frozenset(planned.plan.settings.agent_environment),
-            place=planned.repository.root,
-            guard=guard,
-        )
+        runs.refuse_logged_out(planned.plan, home, guard, checkout=planned.repository.root)
         planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         if not json:
             console.show_plan(planned.plan)

@@ -13,6 +13,7 @@ from concertmaster.agents.protocol import Agent
 from concertmaster.engine.logs import read_last
 from concertmaster.sandbox.environment import allowed_environment
 from concertmaster.sandbox.supervisor import Guard
+from concertmaster.sandbox.users import Account
 
 PROBE_SECONDS = 30.0
 MOST_SETTINGS_BYTES = 1 << 20
@@ -27,7 +28,8 @@ _OWN_PROVIDER = "model_provider"
 class AgentProbe:
     """Runs the agent's program in `place`, with the variables of a run and those in `names`.
 
-    Its logs are written to `folder`.
+    Its logs are written to `folder`. With an account it runs as that user; `mark` is the start of
+    the marks of its processes.
     """
 
     program: str
@@ -37,21 +39,29 @@ class AgentProbe:
     place: Path
     folder: Path
     names: frozenset[str] = frozenset()
+    account: Account | None = None
+    mark: str = "probe"
 
     def ask(self, arguments: Sequence[str]) -> tuple[bool, str]:
         """Return whether the program exits with 0, and the end of what it prints."""
+        return self._run(
+            (self.program, *arguments), name=f"{Path(self.program).name}{arguments[0]}"
+        )
+
+    def _run(self, argv: Sequence[str], *, name: str) -> tuple[bool, str]:
         names = self.agent.environment | self.names
         names |= cloud_variables(names, self.environment)
-        log = self.folder / f"{Path(self.program).name}{arguments[0]}.log"
+        log = self.folder / f"{name}.log"
         ended = self.guard.run(
-            (self.program, *arguments),
-            mark=f"probe/{log.stem}",
+            argv,
+            mark=f"{self.mark}/{name}",
             cwd=self.place,
             env=allowed_environment(self.environment, names),
             log=log,
             timeout_seconds=PROBE_SECONDS,
+            account=self.account,
         )
-        return ended.ok, read_last(log)
+        return ended.ok, read_last(log, most_bytes=MOST_SETTINGS_BYTES)
 
     def find_key(self, facts: AgentFacts) -> str:
         """Return the first variable that is set and is a login, "" if there is none."""
@@ -68,6 +78,8 @@ class AgentProbe:
 
     def _has_own_provider(self) -> bool:
         home = self.environment.get("CODEX_HOME") or f"{self.environment.get('HOME', '')}/.codex"
-        settings = Path(home, _CODEX_SETTINGS)
-        is_codex = Path(self.program).name == "codex"
-        return is_codex and _OWN_PROVIDER in read_last(settings, most_bytes=MOST_SETTINGS_BYTES)
+        if Path(self.program).name != "codex":
+            return False
+        # The file belongs to the agent's user, so it is read as that user.
+        _, settings = self._run(("cat", f"{home}/{_CODEX_SETTINGS}"), name="codex-settings")
+        return _OWN_PROVIDER in settings

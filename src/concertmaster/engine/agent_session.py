@@ -11,12 +11,21 @@ from typing import Any, TypeVar
 
 from concertmaster.agents.answers import UnreadableAnswer
 from concertmaster.agents.clouds import cloud_variables
-from concertmaster.agents.protocol import Agent, AgentReport, AgentRequest, NoProgress, OutputReader
+from concertmaster.agents.protocol import (
+    Agent,
+    AgentReport,
+    AgentRequest,
+    NoProgress,
+    OutputReader,
+    find_program,
+)
 from concertmaster.commands import RunPhase
+from concertmaster.engine.agent_probe import AgentProbe
 from concertmaster.engine.credential_files import readable_files
 from concertmaster.engine.logs import last_lines
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.run_context import RunContext
+from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Outcome, Usage
 from concertmaster.sandbox.exit_status import Exit
 from concertmaster.settings.choices import Phase
@@ -28,6 +37,7 @@ Tell = Callable[[str, str], None]
 T = TypeVar("T")
 # The agents' CLIs have retried by themselves before they report a transient failure.
 TRANSIENT_WAITS_SECONDS = (2.0, 20.0)
+_NO_ACCESS = "the agent has no access to its model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +140,10 @@ class AgentSession:
 
     def _ask_once(self, question: AgentQuestion, *, session: str) -> tuple[AgentReport, Exit]:
         settings = self.context.plan.settings
-        agent = self.context.agents[self.command.task.agent or settings.agent]
+        name = self.command.task.agent or settings.agent
+        agent = self.context.agents[name]
         with self._environment(agent) as environment:
+            self._check_login(name, agent, environment)
             request = AgentRequest(
                 text=question.text,
                 session=session,
@@ -146,6 +158,31 @@ class AgentSession:
         report = reader.finish(exit_ok=ended.ok, exit_text=ending)
         self.bill.usage += report.usage
         return report, ended
+
+    def _check_login(self, name: str, agent: Agent, environment: Mapping[str, str]) -> None:
+        """Raise PhaseFailure if the agent says that it is not logged in.
+
+        It is asked where it would work, as the setup of an attempt may have logged it in. On a
+        machine of the user the command has asked before.
+        """
+        context, worktree = self.context, self.worktree
+        if context.place is not RunPlace.GITHUB:
+            return
+        asked = AgentProbe(
+            program=find_program(name, environment.get("PATH", "")),
+            agent=agent,
+            environment=environment,
+            guard=context.guard,
+            place=worktree.files,
+            folder=context.folder,
+            names=frozenset(environment),
+            account=worktree.account,
+            mark=context.mark(self.command.task.id, self.command.attempt),
+        )
+        refusal = context.logins.refusal(name, asked)
+        worktree.close_to_others()
+        if refusal:
+            raise PhaseFailure(Outcome.NO_ACCESS, f"{_NO_ACCESS}: {refusal}")
 
     def _environment(self, agent: Agent) -> AbstractContextManager[dict[str, str]]:
         """Return the environment of the agent, with the files that it names at hand."""
@@ -211,7 +248,7 @@ def _judge(report: AgentReport, ended: Exit) -> tuple[Outcome, str]:
     if report.limited:
         return Outcome.LIMITED, report.reason
     if report.no_access:
-        return Outcome.NO_ACCESS, f"the agent has no access to its model: {report.reason}"
+        return Outcome.NO_ACCESS, f"{_NO_ACCESS}: {report.reason}"
     return outcome_of(ended), f"the agent failed: {report.reason}"
 
 

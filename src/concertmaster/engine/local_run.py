@@ -13,6 +13,7 @@ from concertmaster.agents.registry import find_agent
 from concertmaster.engine.budget_check import check_budget
 from concertmaster.engine.event_loop import EventLoop
 from concertmaster.engine.journal import Journal
+from concertmaster.engine.login_check import check_logins
 from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run
 from concertmaster.engine.run_context import LOOK_SECONDS, PROMPTS, RunContext
 from concertmaster.engine.signals import end_after, handle_signals
@@ -250,6 +251,20 @@ def prepare_agents(
         cache=home.cache,
         environment=home.environment,
         accounts=home.accounts,
+    )
+
+
+def refuse_logged_out(plan: Plan, home: RunHome, guard: Guard, *, checkout: Path) -> None:
+    """Raise EnvironmentFault if an agent of the plan's tasks says that it is not logged in.
+
+    Raises UsageError or EnvironmentFault for one that is not to be had.
+    """
+    check_logins(
+        find_agents(plan, home),
+        environment=home.environment,
+        names=frozenset(plan.settings.agent_environment),
+        place=checkout,
+        guard=guard,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from concertmaster.agents.protocol import Agent
 from concertmaster.engine.footprint_observer import FootprintObserver
+from concertmaster.engine.login_check import LoginMemory
 from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
@@ -64,6 +65,7 @@ class RunContext:
     agent_names: frozenset[str] = frozenset()  # variables that every agent gets
     look_seconds: float = LOOK_SECONDS
     observer: FootprintObserver | None = None  # None where nothing is learnt from attempts
+    logins: LoginMemory = field(default_factory=LoginMemory)
 
     def judge(self) -> ChangeJudge:
         """Return the path policy of the run."""

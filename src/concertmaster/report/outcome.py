@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from concertmaster.model import Shortage, TaskState
+from concertmaster.model import Outcome, Shortage, TaskState
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.settings.choices import LandingMode
@@ -128,8 +128,16 @@ def _go_on(state: RunState, ended: RunEnd) -> Iterator[NextStep]:
         yield NextStep(text="go on with a higher budget", command=raised)
     elif ended is RunEnd.STOPPED and state.short is Shortage.DISK:
         yield NextStep(text="make room on the disk, then go on", command=resume)
+    elif ended is RunEnd.STOPPED and _lacks_access(state):
+        text = "mend the key, the login, the balance or the model of the agent, then go on"
+        yield NextStep(text=text, command=resume)
     elif ended in (RunEnd.STOPPED, RunEnd.UNFINISHED):
         yield NextStep(text="go on where the run stopped", command=resume)
+
+
+def _lacks_access(state: RunState) -> bool:
+    newest = (record.attempt for record in state.tasks.values() if not record.state.is_over)
+    return any(attempt and attempt.outcome is Outcome.NO_ACCESS for attempt in newest)
 
 
 def _try_again(state: RunState, ended: RunEnd) -> Iterator[NextStep]:

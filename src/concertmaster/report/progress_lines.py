@@ -140,7 +140,9 @@ def _tell_phase(state: RunState, event: PhaseFinished) -> str:
 def _tell_failure(state: RunState, event: PhaseFailed) -> str:
     end = "" if state.stopped else _say_what_follows(state, event)
     what = f"{event.phase} {event.outcome.replace('_', ' ')} after {duration(event.seconds)}"
-    return f"{event.task}  {what}: {show_reason(event.reason)}{end}"
+    # What stops a run is told once for all tasks, in a line of its own.
+    why = "" if event.reason == state.stopped else f": {show_reason(event.reason)}"
+    return f"{event.task}  {what}{why}{end}"
 
 
 def _say_what_follows(state: RunState, event: PhaseFailed) -> str:

@@ -253,9 +253,12 @@ class Console:
         is_dead = report.ended is RunEnd.UNFINISHED and not running
         columns = ("task", "state", "attempts", "time", "cost", "what")
         shared = summary.shared_reasons(report)
-        rows = [_report_row(task, report, shared, is_dead=is_dead) for task in report.tasks]
+        told = {*shared, report.reason}
+        rows = [_report_row(task, report, told, is_dead=is_dead) for task in report.tasks]
         self._table(columns, rows)
         for reason, number in shared.items():
+            if reason == report.reason:  # the headline tells it
+                continue
             self.line(f"{count(number, 'task')}: {display(reason, limit=300)}")
         self.line(summary.headline(report, is_dead=is_dead))
         for word, text in summary.facts(report):
@@ -326,9 +329,9 @@ def _run_row(report: Report, running: bool) -> tuple[str, ...]:
 
 
 def _report_row(
-    task: TaskRow, report: Report, shared: Collection[str], *, is_dead: bool
+    task: TaskRow, report: Report, told: Collection[str], *, is_dead: bool
 ) -> tuple[str, ...]:
-    reason = "" if task.reason in shared else task.reason
+    reason = "" if task.reason in told else task.reason
     return (
         task.id,
         summary.say_row(task, report.ended, is_dead=is_dead),

@@ -10,7 +10,7 @@ from concertmaster.agents.registry import find_agent
 from concertmaster.engine.login_check import check_logins
 from concertmaster.errors import EnvironmentFault
 from concertmaster.sandbox.supervisor import Guard
-from tests.commandline import concertmaster
+from tests.commandline import Done, concertmaster
 from tests.conftest import Project
 
 CLAUDE_OUT = """echo '{"loggedIn": false}'; exit 1"""
@@ -89,6 +89,50 @@ def test_a_run_that_cannot_start_makes_nothing(project: Project, tmp_path: Path)
     assert "`claude auth login`" in done.err
     assert not (project.root / ".git" / "concertmaster").exists()
     assert project.git("for-each-ref", "refs/concertmaster") == ""
+
+
+# A worker that fails, and can be logged out by a file in its home.
+CLAUDE = """#!/bin/sh
+if [ "$1 $2" = "auth status" ]; then
+  [ ! -e "$HOME/out" ] || { echo '{"loggedIn": false}'; exit 1; }
+  exit 0
+fi
+echo "$1" >> "$HOME/starts"
+exit 1
+"""
+
+
+@pytest.mark.parametrize("again", ["retry", "resume", "split"])
+def test_no_command_starts_an_agent_that_was_logged_out_meanwhile(
+    project: Project, tmp_path: Path, again: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "claude"
+    program.write_text(CLAUDE)
+    program.chmod(0o755)
+    settings = "check: 'true'\nattempts: 1\nagent: claude\n"
+    project.commit("Prompt", {"prompts/a.md": "# A\n", "concertmaster.yml": settings})
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def call(*arguments: str) -> Done:
+        return concertmaster(*arguments, cwd=project.root, env=environment)
+
+    call("run", "prompts/a.md", "--phases", "lean")
+    (folder,) = project.root.glob(".git/concertmaster/runs/*")
+    if again == "resume":  # as after a crash
+        journal = folder / "journal.jsonl"
+        journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
+    before = (folder / "journal.jsonl").read_text()
+    (tmp_path / "starts").unlink()
+    (tmp_path / "out").touch()
+
+    done = call(again, *(["prompts/a.md"] if again == "split" else []))
+
+    assert done.code == EnvironmentFault.exit_code, done.err
+    assert "the agent claude is not logged in" in done.err
+    assert not (tmp_path / "starts").exists()
+    assert [*project.root.glob(".git/concertmaster/runs/*")] == [folder]
+    assert (folder / "journal.jsonl").read_text() == before
 
 
 def test_the_sandbox_of_an_agent_is_tried_once_for_a_run(project: Project, tmp_path: Path) -> None:

@@ -111,6 +111,28 @@ def test_it_never_waits_for_a_login_or_opens_a_browser() -> None:
     assert Aider("aider").variables(AgentRequest(text=""))["BROWSER"] == "true"
 
 
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(LIMITED[:2], "limited"), (OVERLOADED, "transient")], ids=str
+)
+def test_it_is_ended_before_a_long_pause(fault: list[str], kind: str) -> None:
+    reader = AiderReader()
+    for seconds in ("0.2", "0.5", "1.0", "2.0"):
+        for line in (*fault, f"Retrying in {seconds} seconds..."):
+            reader.feed(line.encode())
+    for line in fault:
+        reader.feed(line.encode())
+    with pytest.raises(NoProgress):
+        reader.feed(b"Retrying in 4.0 seconds...\n")
+
+    report = reader.finish(exit_ok=False, exit_text="it was ended")
+    assert getattr(report, kind)
+    assert report.reason == fault[0]
+
+
+def test_a_model_that_speaks_of_a_pause_is_not_ended() -> None:
+    assert read(*BANNER, "Retrying in 9.0 seconds...", f"{TOKENS} {COST}").ok
+
+
 def test_a_bad_exit_is_a_failure() -> None:
     report = read(*BANNER, exit_ok=False, exit_text="exit 1: no such file")
 

@@ -326,7 +326,7 @@ WAITING = told("Reconnecting... waiting for network (Connection failed: error se
 
 def test_waiting_for_the_network_again_and_again_is_no_progress() -> None:
     reader = CodexReader(model=MODEL)
-    for event in (STARTED, TURN, WAITING, WAITING, said("x"), WAITING, WAITING, WAITING):
+    for event in (STARTED, TURN, WAITING, said("x"), WAITING):
         reader.feed(line_of(event))
     with pytest.raises(NoProgress):
         reader.feed(line_of(WAITING))

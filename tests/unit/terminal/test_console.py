@@ -230,6 +230,35 @@ def test_what_stops_or_moves_a_run_is_told() -> None:
     assert "cancelled" in told
 
 
+def refused() -> tuple[Event, ...]:
+    """The start of a run in which the key of two agents was rejected."""
+    both = [journals.succeed(task, at=2)[0] for task in ("one", "two")]
+    bad = [
+        journals.fail(task, at=4, outcome=Outcome.NO_ACCESS, reason="a bad key")
+        for task in ("one", "two")
+    ]
+    return (*journals.begin(), *both, *bad)
+
+
+def test_a_rejected_key_is_told_once_for_all_tasks() -> None:
+    told = watched(refused())
+
+    assert told.count("a bad key") == 1
+    assert "no further agent starts: a bad key" in told
+    assert "one  implement no access after 1.0s\n" in told
+
+
+def test_the_report_tells_a_rejected_key_once_and_what_to_do() -> None:
+    screen = Screen()
+    _, report = journals.tell_story(TWO, (*refused(), journals.finish(at=5)))
+
+    screen.console.show_report(report, FOLDER)
+
+    assert screen.out.count("a bad key") == 1
+    assert "next: mend the key, the login, the balance or the model of the agent" in screen.out
+    assert f"concertmaster resume {journals.RUN}" in screen.out
+
+
 def test_what_follows_a_failed_phase_is_told() -> None:
     prepared = (*journals.begin(), journals.succeed("one", at=2)[0])
     failed = journals.fail("one", at=4, reason="exit 1")
