@@ -18,7 +18,7 @@ from concertmaster.agents.protocol import (
     activity,
     classify_report,
     number_in,
-    one_line,
+    say_reason,
 )
 from concertmaster.model import Usage
 
@@ -132,7 +132,7 @@ class AiderReader:
         told = self._fault or ("" if exit_ok else exit_text)
         report = AgentReport(
             ok=not told,
-            reason=one_line(told, REASON_LIMIT),
+            reason=say_reason(told),
             usage=Usage(
                 cost_usd=self._cost_usd,
                 input_tokens=self._input_tokens,

@@ -23,7 +23,6 @@ from concertmaster.agents.json_events import (
     text_in,
 )
 from concertmaster.agents.protocol import (
-    REASON_LIMIT,
     Agent,
     AgentActivity,
     AgentReport,
@@ -33,8 +32,8 @@ from concertmaster.agents.protocol import (
     activity,
     last_text,
     number_in,
-    one_line,
     parse_object,
+    say_reason,
 )
 from concertmaster.model import Usage
 
@@ -161,7 +160,7 @@ class ClaudeReader:
         reason = self._failure(exit_text) or ("" if exit_ok else f"success, but then {exit_text}")
         return AgentReport(
             ok=not reason,
-            reason=one_line(reason, REASON_LIMIT),
+            reason=say_reason(reason),
             session=self._session,
             usage=self._usage,
             limited=limited,

@@ -14,7 +14,6 @@ from concertmaster.agents.error_patterns import tells_missing_session
 from concertmaster.agents.json_events import count_in, list_in, object_in, session_in, text_in
 from concertmaster.agents.prices import estimate_cost, find_price
 from concertmaster.agents.protocol import (
-    REASON_LIMIT,
     Agent,
     AgentActivity,
     AgentReport,
@@ -24,8 +23,8 @@ from concertmaster.agents.protocol import (
     activity,
     classify_report,
     last_text,
-    one_line,
     parse_object,
+    say_reason,
 )
 from concertmaster.model import Usage
 
@@ -192,7 +191,7 @@ class CodexReader:
         counts = self._counts()
         report = AgentReport(
             ok=not reason,
-            reason=one_line(reason, REASON_LIMIT),
+            reason=say_reason(reason),
             session=str(CodexSession(self._thread or self._before.thread, counts)),
             usage=self._usage(counts),
             session_missing=not self._thread and tells_missing_session(told),

@@ -8,13 +8,12 @@ from typing import Any
 from concertmaster.agents.error_patterns import tells_missing_session
 from concertmaster.agents.protocol import (
     FINAL_TEXT_LIMIT,
-    REASON_LIMIT,
     AgentActivity,
     AgentReport,
     classify_report,
     last_text,
-    one_line,
     parse_object,
+    say_reason,
 )
 from concertmaster.model import Usage
 
@@ -54,7 +53,7 @@ class EventReader(ABC):
         reason = told or ("" if exit_ok else f"success, but then {exit_text}")
         report = AgentReport(
             ok=not reason,
-            reason=one_line(reason, REASON_LIMIT),
+            reason=say_reason(reason),
             session=self.session,
             usage=self.usage,
             session_missing=not self.session and tells_missing_session(told),

@@ -13,7 +13,6 @@ from concertmaster.agents.json_events import count_in, first_text_in, object_in,
 from concertmaster.agents.prices import estimate_cost
 from concertmaster.agents.protocol import (
     FINAL_TEXT_LIMIT,
-    REASON_LIMIT,
     Agent,
     AgentActivity,
     AgentReport,
@@ -22,8 +21,8 @@ from concertmaster.agents.protocol import (
     activity,
     classify_report,
     last_text,
-    one_line,
     parse_object,
+    say_reason,
 )
 from concertmaster.model import Usage
 
@@ -130,7 +129,7 @@ class GeminiReader:
         reason = told or ("" if exit_ok else f"success, but then {_explain(exit_text)}")
         report = AgentReport(
             ok=not reason,
-            reason=one_line(reason, REASON_LIMIT),
+            reason=say_reason(reason),
             session=self._session if self._has_answered else "",
             usage=self._usage(),
             session_missing=not self._session and tells_missing_session(told),

@@ -141,6 +141,11 @@ def one_line(text: str, limit: int) -> str:
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
+def say_reason(words: str) -> str:
+    """Return the words of a failure in one line; a failure in blank words has a reason too."""
+    return one_line(words, REASON_LIMIT) or ("it gave no reason" if words else "")
+
+
 def last_text(text: str) -> str:
     """Return the last FINAL_TEXT_LIMIT characters of the text, without lone surrogates."""
     return text[-FINAL_TEXT_LIMIT:].encode("utf-8", "replace").decode()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.agents.protocol import one_line, read_no_op
+from concertmaster.agents.protocol import one_line, read_no_op, say_reason
 
 
 class TestNoOp:
@@ -54,3 +54,9 @@ def test_one_line_is_printable_and_within_its_limit(text: str, limit: int) -> No
 
     assert line.isprintable()
     assert len(line) <= limit
+
+
+@pytest.mark.parametrize("words", [" ", "\n", "\x00"])
+def test_a_failure_in_blank_words_has_a_reason(words: str) -> None:
+    assert say_reason(words) == "it gave no reason"
+    assert say_reason("") == ""
