@@ -16,6 +16,7 @@ from requests import RequestException
 
 from concertmaster.clock import Clock
 from concertmaster.errors import EnvironmentFault
+from concertmaster.github.breaker import MOST_UNANSWERED, RECOVERY_SECONDS, Breaker
 from concertmaster.github.connection import API_VERSION, NOTICED_SECONDS, PAGE, Connection
 from concertmaster.github.errors import (
     LONGEST_WAIT_SECONDS,
@@ -50,6 +51,7 @@ class Client:
         self._told = told
         self._pace = WritePace(clock, told=told)
         self._began = clock.now()
+        self._breaker = Breaker()
         set_log_level(
             logging.ERROR
         )  # the library logs through a handler of its own; `told` says what a person should know
@@ -85,10 +87,12 @@ class Client:
             page += 1
 
     def _read(self, path: str, parameters: Mapping[str, Any]) -> Any:
-        try:
-            return self._call("GET", path, f"read {path}", parameters=dict(parameters))
-        except TransientFault as error:
-            raise _given_up(f"read {path}", error, tries=TRIES) from error
+        action = f"read {path}"
+        return self._until_given_up(
+            action,
+            lambda: self._call("GET", path, action, parameters=dict(parameters)),
+            tries=TRIES,
+        )
 
     def send(
         self, verb: str, path: str, body: Any = None, *, accepted: Collection[int] = ()
@@ -229,7 +233,7 @@ class Client:
                     str(error), seconds=error.seconds * 2 ** (number - 1)
                 ) from error
 
-        try:
+        def call_again() -> T:
             return retry_on_transient(
                 call_patiently,
                 tries=tries,
@@ -237,8 +241,26 @@ class Client:
                 longest_wait_seconds=LONGEST_WAIT_SECONDS,
                 sleep=lambda seconds: self._pause(seconds, action=action, why=why),
             )
+
+        return self._until_given_up(action, call_again, tries=tries)
+
+    def _until_given_up(self, action: str, call: Callable[[], T], *, tries: int) -> T:
+        """Return the answer to a call that is tried again by itself. Raises GivenUp.
+
+        The third call in a row without an answer is made once more after a long wait. Without an
+        answer to that one either, no further call is made.
+        """
+        if self._breaker.is_open:
+            raise _unanswered(action)
+        try:
+            with self._breaker.counting():
+                return call()
         except TransientFault as error:
-            raise _given_up(action, error, tries=tries) from error
+            if not self._breaker.wants_to_wait:
+                raise _given_up(action, error, tries=tries) from error
+            self._pause(RECOVERY_SECONDS, action=action, why=str(error))
+        self._breaker.allow_last_try()
+        return self._until_given_up(action, call, tries=tries)
 
     def _check_patience(self, seconds: float, action: str, *, why: str = "") -> None:
         """Raise GivenUp if such a wait would end too late for the job to tell what it has done."""
@@ -267,6 +289,14 @@ def _given_up(action: str, error: TransientFault, *, tries: int) -> GivenUp:
     return GivenUp(
         f"could not {action}, {count(tries, 'time')} in a row",
         why=str(error),
+        next_step="run the job again when GitHub is well; what is done is not done twice",
+    )
+
+
+def _unanswered(action: str) -> GivenUp:
+    return GivenUp(
+        f"could not {action}: GitHub does not answer",
+        why=f"{MOST_UNANSWERED} calls in a row got no answer, and none after a long wait",
         next_step="run the job again when GitHub is well; what is done is not done twice",
     )
 

@@ -18,7 +18,7 @@ from concertmaster.action.finalize.publish_report import RoundReport, count_by_s
 from concertmaster.action.finalize.pull_requests import Delivery, Reached, name_merged
 from concertmaster.action.finalize.replay_merges import replay_merges
 from concertmaster.action.finalize.save_state import save_state
-from concertmaster.action.finalize.stranded_work import pack_stranded
+from concertmaster.action.finalize.stranded_work import PackedWork, pack_stranded
 from concertmaster.action.finalize.tidy_branches import tidy_branches
 from concertmaster.action.job import Job
 from concertmaster.action.reconcile import reconcile
@@ -37,9 +37,17 @@ ACTIONS_BOT = "github-actions[bot]"  # its pushes start no workflow
 
 
 def finalize(job: Job) -> int:
-    """Run the finalize job and return its exit code, 0; safe to repeat."""
+    """Run the finalize job and return its exit code, 0; safe to repeat.
+
+    Raises GivenUp where GitHub does not answer; then the state is kept and a round is due.
+    """
     context, held = read_round_inputs(job)
-    delivery = _deliver(context, held, name_merged(context, _start(held)))
+    begun = _start(held)
+    try:
+        delivery = _deliver(context, held, name_merged(context, begun))
+    except GivenUp:
+        _keep(context, held, begun)
+        raise
     tidied = tidy_branches(context, held, delivery.history)
     kept = pack_stranded(context, tidied.stranded)
     notes = (*tidied.notes, *kept.notes)
@@ -47,13 +55,25 @@ def finalize(job: Job) -> int:
     try:
         history, page = _conclude(context, held, delivery)
     except GivenUp:  # git still works, and the state tells the next round what has landed
-        unfinished = transitions.finish_later(delivery.history, at=job.clock.now())
-        save_state(context, held, unfinished, bundles=kept.bundles)
+        _save_unfinished(context, held, delivery.history, kept)
         raise
     save_state(context, held, history, bundles=kept.bundles)
     _begin_next(job, history)
     _write_outputs(job, history, page)
     return 0
+
+
+def _keep(context: FinalizeContext, held: RoundInputs, history: History) -> None:
+    """Keep the results of the round, by git alone, for a round that is due."""
+    tidied = tidy_branches(context, held, history)
+    _save_unfinished(context, held, tidied.history, pack_stranded(context, tidied.stranded))
+
+
+def _save_unfinished(
+    context: FinalizeContext, held: RoundInputs, history: History, kept: PackedWork
+) -> None:
+    unfinished = transitions.finish_later(history, at=context.job.clock.now())
+    save_state(context, held, unfinished, bundles=kept.bundles)
 
 
 def _start(held: RoundInputs) -> History:
