@@ -86,8 +86,8 @@ SHELL = frozenset(
     git.branches git.command git.conversion git.kept_records git.landed_prompts git.line_counts
     git.remote git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
     git.tree_size
-    github.breaker github.client github.errors github.issue_batches github.issues github.pull_requests
-    github.rate_limit github.workflows
+    github.breaker github.client github.errors github.issue_batches github.issues
+    github.pull_requests github.rate_limit github.workflows
     insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay
     insight.repository_reader
     landing.change_limits landing.merges landing.target_branch
