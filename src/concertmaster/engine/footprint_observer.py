@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -158,9 +157,7 @@ class _Watched:
         now = LiveListing.see(self.files, known=self.folders, before=self.before)
         changed = now.changes_since(self.before)
         new = {path for path in changed if path not in self.before.entries}
-        made = sorted(
-            path for path in new if _is_usable(path) and not is_made_anew(posixpath.basename(path))
-        )
+        made = sorted(path for path in new if _is_usable(path) and not is_made_anew(path))
         return {*self.earlier} | (changed - new) | rules.drop_ignored(made[:MOST_NEW])
 
 

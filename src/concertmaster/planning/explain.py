@@ -16,6 +16,7 @@ from concertmaster.text.names import find_unique
 
 MOST_PATHS_NAMED = 5
 MOST_TASKS_NAMED = 20
+PLAN_COLUMNS = ("#", "task", "title", "estimate", "footprint", "waits for")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +232,22 @@ def summarise_footprint(task: Task) -> str:
     shown = [f"{display(e.path, limit=60)} {e.probability:.0%}" for e in entries[:3]]
     more = [f"{len(entries) - 3} more"] if len(entries) > 3 else []
     return ", ".join(shown + more) or "nothing predicted"
+
+
+def plan_rows(plan: Plan) -> list[tuple[str, ...]]:
+    """Return the cells of PLAN_COLUMNS for each task, in the order of their starts."""
+    places = {task: place for place, task in enumerate(plan.order, 1)}
+    return [
+        (
+            str(places.get(task.id, "")),
+            task.id,
+            display(task.title, limit=100),
+            summarise_estimate(task),
+            summarise_footprint(task),
+            summarise_waiting(plan, task.id),
+        )
+        for task in sorted(plan.tasks, key=lambda task: places.get(task.id, 0))
+    ]
 
 
 def summarise_waiting(plan: Plan, task: str) -> str:

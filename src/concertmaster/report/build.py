@@ -23,6 +23,7 @@ from concertmaster.model import Outcome, Plan, RunSettings, Usage
 from concertmaster.planning.estimates import profile_of
 from concertmaster.prompts.follow_ups import PromptDraft, merge_follow_ups, write_drafts
 from concertmaster.report.flakes import count_flakes
+from concertmaster.report.foresight_rows import compare_task, total_foresight
 from concertmaster.report.model import (
     AttemptRow,
     CheckRow,
@@ -46,9 +47,7 @@ from concertmaster.settings.choices import Phase
 def build_report(state: RunState, events: Sequence[Event]) -> Report:
     """Return the report of the run. `state` is the fold of `events`."""
     plan = state.plan
-    phases = _phases(events)
-    rows = (_task_row(one, phases, settings=plan.settings) for one in state.tasks.values())
-    tasks = tuple(rows)
+    tasks = _task_rows(state, _phases(events))
     landed = tuple(_landed_row(event) for event in events if isinstance(event, BatchLanded))
     ended, reason = find_ending(state)
     tip = _find_tip(events) or plan.base
@@ -84,6 +83,7 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         flakes=count_flakes(events, check=plan.settings.check),
         landed=landed,
         tasks=tasks,
+        foresight=total_foresight(state, [task.foresight for task in tasks]),
         skipped=plan.skipped,
         sensitive=_sensitive(state),
         follow_ups=follow_ups,
@@ -123,6 +123,11 @@ def _phases(events: Iterable[Event]) -> Phases:
     return found
 
 
+def _task_rows(state: RunState, phases: Phases) -> tuple[TaskRow, ...]:
+    settings = state.plan.settings
+    return tuple(_task_row(one, phases, settings=settings) for one in state.tasks.values())
+
+
 def _task_row(record: TaskRecord, phases: Phases, *, settings: RunSettings) -> TaskRow:
     task = record.task
     attempts = tuple(
@@ -146,6 +151,7 @@ def _task_row(record: TaskRecord, phases: Phases, *, settings: RunSettings) -> T
         attempts=attempts,
         footprint=task.footprint,
         unknown=task.unknown,
+        foresight=compare_task(record),
         notes=task.notes,
     )
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from concertmaster.model import Usage
 from concertmaster.report import summary
 from concertmaster.report.model import Report, TaskRow
+from concertmaster.report.notice_lines import describe_notice
 from concertmaster.report.task_material import TaskMaterial
 from concertmaster.text.display import display, display_block, duration, pair_up, shorten_id
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+MOST_NOTICES = 100  # on the page
 NARROWEST_BAR = 0.4  # percent, as in the style of the page
 
 
@@ -44,6 +46,7 @@ def render_report(report: Report, material: Mapping[str, TaskMaterial] | None = 
         report=report,
         headline=summary.headline(report),
         facts=tuple(summary.facts(report)),
+        notices=[describe_notice(one) for one in report.foresight.notices[:MOST_NOTICES]],
         lanes=[tuple(_phase_bars(report, task)) for task in report.tasks],
         check_bars=tuple(_check_bars(report)),
         no_usage=Usage(),

@@ -18,6 +18,7 @@ from concertmaster.model import (
 from concertmaster.planning.estimates import Profile
 from concertmaster.prompts.follow_ups import PromptDraft
 from concertmaster.report.flakes import FlakeTotals
+from concertmaster.report.foresight_rows import ForesightRow, ForesightTotals
 from concertmaster.report.outcome import NextStep, RunEnd
 from concertmaster.settings.choices import LandingMode, Phase
 
@@ -84,6 +85,7 @@ class TaskRow:
     footprint: tuple[FootprintEntry, ...]
     notes: tuple[str, ...]
     unknown: bool = False  # nothing usable was predicted
+    foresight: ForesightRow = ForesightRow()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +202,7 @@ class Report:
     flakes: FlakeTotals
     landed: tuple[LandedRow, ...]
     tasks: tuple[TaskRow, ...]
+    foresight: ForesightTotals
     skipped: tuple[Skipped, ...]
     sensitive: tuple[SensitivePaths, ...]
     follow_ups: tuple[PromptDraft, ...]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
+from concertmaster.report.foresight_rows import ForesightTotals
+from concertmaster.report.model import Report
 from concertmaster.run.notices import Notice, NoticeKind
-from concertmaster.text.display import display
+from concertmaster.text.display import count, display
 
 MOST_PATHS_NAMED = 3
+MOST_PAIRS_NAMED = 5
+FORESIGHT_COLUMNS = ("task", "predicted", "changed", "both", "precision", "recall", "not predicted")
 
 
 def describe_notice(notice: Notice) -> str:
@@ -24,3 +31,50 @@ def name_paths(paths: tuple[str, ...]) -> str:
     more = len(paths) - MOST_PATHS_NAMED
     shown = [display(path, limit=80) for path in paths[:MOST_PATHS_NAMED]]
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def foresight_facts(foresight: ForesightTotals) -> Iterator[tuple[str, str]]:
+    """Yield how good the prediction was as pairs of label and text; none if that is not known."""
+    if foresight.predicted or foresight.changed:
+        predicted = count(foresight.predicted, "predicted file")
+        changed = count(foresight.changed, "changed file")
+        told = (
+            f"{foresight.hits} of {predicted} changed (precision {_percent(foresight.precision)})"
+        )
+        yield "foresight", f"{told}, of {changed} (recall {_percent(foresight.recall)})"
+    for missed in foresight.missed[:MOST_PAIRS_NAMED]:
+        yield (
+            "not foreseen",
+            f"{' and '.join(missed.tasks)} both changed {name_paths(missed.paths)}",
+        )
+    more = len(foresight.missed) - MOST_PAIRS_NAMED
+    if more > 0:
+        yield "not foreseen", f"{count(more, 'more pair')} in report.json"
+    kinds = Counter(notice.kind for notice in foresight.notices)
+    if kinds:
+        apart = count(kinds[NoticeKind.KEPT_APART], "pair")
+        others = f"{kinds[NoticeKind.RELEASED]} released, {kinds[NoticeKind.ENTERED]} met"
+        yield "learnt on the way", f"{apart} kept apart, {others} in the same files"
+
+
+def foresight_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of FORESIGHT_COLUMNS for each task whose changed files are known."""
+    for task in report.tasks:
+        row = task.foresight
+        if row.changed is None:
+            continue
+        both = {*row.predicted} & {*row.changed}
+        missing = tuple(path for path in row.changed if path not in both)
+        yield (
+            task.id,
+            str(len(row.predicted)),
+            str(len(row.changed)),
+            str(len(both)),
+            _percent(row.precision),
+            _percent(row.recall),
+            name_paths(missing),
+        )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concertmaster.model import Outcome, TaskState, Usage
 from concertmaster.planning.estimates import say_cost
 from concertmaster.report.model import Report, TaskRow
+from concertmaster.report.notice_lines import foresight_facts
 from concertmaster.report.outcome import RunEnd
 from concertmaster.settings.choices import LandingMode
 from concertmaster.text.display import count, display, duration, pair_up, shorten_id, took
@@ -88,6 +89,7 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "checks", checks
     if report.landed and report.tip != report.base:
         yield "target", f"{shorten_id(report.base)}..{shorten_id(report.tip)} on {report.target}"
+    yield from foresight_facts(report.foresight)
     if flakes := _flakes(report):
         yield "flaky", flakes
     for sensitive in report.sensitive:

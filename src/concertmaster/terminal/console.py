@@ -19,6 +19,7 @@ from concertmaster.planning import explain
 from concertmaster.report import summary
 from concertmaster.report.github_run import COLUMNS, RunView, view_headline, view_row
 from concertmaster.report.model import Report, TaskRow
+from concertmaster.report.notice_lines import FORESIGHT_COLUMNS, foresight_rows
 from concertmaster.report.outcome import RunEnd
 from concertmaster.report.progress import ProgressListener
 from concertmaster.report.progress_lines import name_tasks
@@ -126,8 +127,7 @@ class Console:
         elif form is PlanForm.MERMAID:
             print(explain.mermaid(plan), file=self._stdout, flush=True)
         else:
-            columns = ("#", "task", "title", "estimate", "footprint", "waits for")
-            self._table(columns, _plan_rows(plan))
+            self._table(explain.PLAN_COLUMNS, explain.plan_rows(plan))
             for text in explain.describe_plan(plan):
                 self.line(text)
 
@@ -159,6 +159,7 @@ class Console:
         if is_full:
             self._table(summary.PHASE_COLUMNS, [*summary.phase_rows(report)])
             self._table(summary.TOTAL_COLUMNS, [*summary.total_rows(report)])
+            self._table(FORESIGHT_COLUMNS, [*foresight_rows(report)])
         self._show_summary(report, running=running)
         self.line(f"report: {folder / 'report.html'}")
         self._show_follow_ups(report, folder)
@@ -305,21 +306,6 @@ class Console:
         from rich.console import Console as RichConsole  # noqa: PLC0415
 
         return RichConsole(file=stream, markup=False, emoji=False, highlight=False)
-
-
-def _plan_rows(plan: Plan) -> list[tuple[str, ...]]:
-    places = {task: place for place, task in enumerate(plan.order, 1)}
-    return [
-        (
-            str(places.get(task.id, "")),
-            task.id,
-            display(task.title, limit=100),
-            explain.summarise_estimate(task),
-            explain.summarise_footprint(task),
-            explain.summarise_waiting(plan, task.id),
-        )
-        for task in sorted(plan.tasks, key=lambda task: places.get(task.id, 0))
-    ]
 
 
 def _run_row(report: Report, running: bool) -> tuple[str, ...]:

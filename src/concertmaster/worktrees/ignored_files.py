@@ -84,7 +84,7 @@ class IgnoredFiles:
 
 def _walk(top: Path, listed: Sequence[str]) -> Iterator[str]:
     """Yield the files in what git lists, without what tools make anew."""
-    waiting = [path for path in listed if not _is_made_anew(path)]
+    waiting = [path for path in listed if not is_made_anew(path)]
     while waiting:
         path = waiting.pop()
         place = top / path
@@ -94,13 +94,9 @@ def _walk(top: Path, listed: Sequence[str]) -> Iterator[str]:
             continue
         with suppress(OSError):
             below = [f"{path.rstrip('/')}/{entry.name}" for entry in place.iterdir()]
-            waiting += [one for one in below if not _MADE_ANEW.match(PurePath(one).name)]
+            waiting += [one for one in below if not is_made_anew(PurePath(one).name)]
 
 
-def _is_made_anew(path: str) -> bool:
+def is_made_anew(path: str) -> bool:
+    """Return whether tools make the file or folder anew, or one that it lies in."""
     return any(_MADE_ANEW.match(part) for part in PurePath(path).parts)
-
-
-def is_made_anew(name: str) -> bool:
-    """Return whether a file or folder of this name is made anew by tools."""
-    return _MADE_ANEW.fullmatch(name) is not None
