@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from concertmaster.errors import Error
 from concertmaster.text.display import display
 
 _OUTPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}", re.ASCII)
 _DELIMITER = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
+
+
+def encode_names(names: Iterable[str]) -> str:
+    """Return the names as a JSON list in which each character is escaped.
+
+    GitHub withholds an output that holds the text of a secret, such as a word of a name.
+    """
+    return f"[{', '.join(map(_escape, names))}]"
+
+
+def _escape(name: str) -> str:
+    units = memoryview(name.encode("utf-16-be")).cast("B")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return '"' + "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs) + '"'
 
 
 def format_output(name: str, value: str, *, delimiter: str) -> str:

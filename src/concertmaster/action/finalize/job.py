@@ -5,7 +5,6 @@ Nothing from the tree is executed, and everything from other jobs is hostile unt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,6 +21,7 @@ from concertmaster.action.finalize.stranded_work import PackedWork, pack_strande
 from concertmaster.action.finalize.tidy_branches import tidy_branches
 from concertmaster.action.job import Job
 from concertmaster.action.reconcile import reconcile
+from concertmaster.action.workflow_commands import encode_names
 from concertmaster.comments import pull_request
 from concertmaster.comments.round_report import Speed
 from concertmaster.errors import EnvironmentFault
@@ -209,5 +209,5 @@ def _begin_next(job: Job, history: History) -> None:
 
 
 def _write_outputs(job: Job, history: History, page: str) -> None:
-    counted = {name: json.dumps(tasks) for name, tasks in count_by_state(history).items()}
+    counted = {name: encode_names(tasks) for name, tasks in count_by_state(history).items()}
     job.write_outputs({"run": history.run, **counted, "report": page})
