@@ -16,16 +16,23 @@ AGENTS := $(patsubst %,.cache/agents/%/.installed,codex gemini opencode copilot 
 # The tests write many small files: into memory where 4 GiB of it are free for files.
 PYTEST = $$(df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4194304 {print "env TMPDIR=/dev/shm"}') $(BIN)/pytest
 
+# Compiled modules are kept: tests start hundreds of Pythons.
+export PYTHONDONTWRITEBYTECODE =
+
 .DELETE_ON_ERROR:
-.PHONY: real help setup test lint format types fast matrix crash e2e image bench demo claude agents schema docs pictures lock clean
+.PHONY: real help setup test compiled lint format types fast matrix crash e2e image bench demo claude agents schema docs pictures lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with the locked libraries
 
-test: lint types claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the sweeps and the slow ones
+test: setup claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the sweeps and the slow ones
+	$(MAKE) --no-print-directory -j 2 lint types compiled
 	$(PYTEST) -n 4 --dist worksteal
+
+compiled: setup  # one process compiles the tests, so that not each worker does
+	-$(BIN)/pytest -q --collect-only > /dev/null
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -70,7 +70,7 @@ def document(after: int, name: str) -> Any:
     return json.loads((GITHUB / f"round-{after}" / name).read_text())
 
 
-@pytest.mark.parametrize("after", [1, *in_matrix([2, 3])])
+@pytest.mark.parametrize("after", in_matrix([1, 2, 3]))
 def test_the_next_round_comes_to_what_it_came_to(
     double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:

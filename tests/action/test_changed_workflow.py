@@ -92,6 +92,7 @@ def test_pull_requests_are_opened_from_the_merge_onto_the_present_tip(house: Hou
     assert states(house) == {TaskState.LANDED}
 
 
+@pytest.mark.matrix
 def test_work_that_cannot_be_pushed_is_kept_and_lands_later(house: House) -> None:
     """The merge onto the target conflicts, so no branch can hold the work."""
     held = house.ask(house.open_issue("list"))

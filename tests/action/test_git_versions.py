@@ -45,6 +45,7 @@ def merge_otherwise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(replay_merges, "merge_changes", other)
 
 
+@pytest.mark.matrix
 def test_another_version_that_makes_the_same_commits_lands_them(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,7 @@ def test_a_target_that_moves_before_the_check_is_checked_as_it_is_then(
 @pytest.mark.parametrize(
     ("path", "method", "nth"),
     [
-        pytest.param("", "", 0, id="before finalize"),
+        pytest.param("", "", 0, id="before finalize", marks=sweep),
         pytest.param(
             f"{API}/rules/branches/main", "GET", 1, id="after the tip was read", marks=sweep
         ),

@@ -70,6 +70,7 @@ def teach(house: House, run: str, *, seconds: float, **more: Any) -> History:
     return history
 
 
+@pytest.mark.matrix
 def test_a_second_run_is_planned_by_what_the_first_has_taken(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def strike(house: House) -> None:
 # --- repairs -----------------------------------------------------------------------------------
 
 
+@pytest.mark.matrix
 def test_a_culprit_gets_one_round_with_the_evidence_and_is_left_out_then(
     double: Double, tmp_path: Path
 ) -> None:

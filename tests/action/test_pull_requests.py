@@ -11,6 +11,7 @@ from concertmaster.model import TaskState
 from concertmaster.rounds.history import TaskHistory
 from tests.action.push_moment import at_first_push
 from tests.action.rounds import SETTINGS, House, Round
+from tests.conftest import in_matrix
 from tests.github.double import Double
 from tests.github.state import Issue
 
@@ -111,6 +112,7 @@ def test_two_merged_and_one_closed_settle_the_run(house: House) -> None:
     assert "was closed" in memory
 
 
+@pytest.mark.matrix
 def test_a_dependent_of_a_squashed_one_is_put_on_the_new_target(house: House) -> None:
     house.ask(house.open_issue("pear", "tart")).hold()
     assert states(house) == {"pear": AWAITING, "tart": SUCCEEDED}
@@ -353,7 +355,7 @@ def told(house: House, mode: str) -> Round:
     return held
 
 
-@pytest.mark.parametrize("mode", ["pull-requests", "merge"])
+@pytest.mark.parametrize("mode", ["merge", *in_matrix(["pull-requests"])])
 def test_what_a_reviewer_said_is_a_review_on_the_pull_request(house: House, mode: str) -> None:
     held = told(house, mode)
     held.finalize()

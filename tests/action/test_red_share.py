@@ -30,6 +30,7 @@ def redden(forger: Forger, name: str) -> None:
     forger.bend(name, change)
 
 
+@pytest.mark.matrix
 def test_a_red_base_of_one_share_does_not_stop_the_others(house: House, tmp_path: Path) -> None:
     forger = begin(house, tmp_path / "forger", "apple", "pear", "plum")
     redden(forger, "apple")

@@ -125,6 +125,7 @@ def test_a_retry_lands_what_was_mended_and_closes_failure_issue_and_parent(  # n
     assert len(reports) == 3
 
 
+@pytest.mark.matrix
 def test_a_failure_issue_that_was_closed_is_opened_again_by_the_next_failure(
     double: Double, tmp_path: Path
 ) -> None:

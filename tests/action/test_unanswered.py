@@ -15,6 +15,7 @@ from tests.github.double import Double
 from tests.github.faults import Effect, Fault
 
 
+@pytest.mark.matrix
 def test_what_has_landed_is_saved_and_the_next_round_tells_of_it(
     double: Double, tmp_path: Path
 ) -> None:

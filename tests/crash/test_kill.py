@@ -149,6 +149,7 @@ def test_killed_again_while_it_resumes_it_comes_to_the_same_end(
     sweep(make_world, undisturbed, subtests, step=3, again=True)
 
 
+@pytest.mark.crash
 def test_killed_within_a_line_of_the_journal_it_comes_to_the_same_end(
     world: World, undisturbed: Undisturbed
 ) -> None:

@@ -135,6 +135,7 @@ def test_resumed_before_the_limit_ends_it_goes_on_waiting_and_then_where_it_was(
     check_each_went_on_where_it_was(world)
 
 
+@pytest.mark.crash
 def test_resumed_after_the_limit_has_ended_it_goes_on_at_once(world: World) -> None:
     reset = kill_in_the_pause(world, limited=len(NAMES))
 

@@ -103,6 +103,7 @@ def test_sigterm_cancels_the_run_and_keeps_the_work(world: World) -> None:
     assert world.users_own() == before
 
 
+@pytest.mark.crash
 def test_cancel_ends_a_run_of_another_process(world: World) -> None:
     process = start(world)
     assert world.do("cancel") == 0
@@ -148,6 +149,7 @@ def test_cancel_of_a_run_that_has_ended_says_so(world: World) -> None:
     assert state_of(world, "alpha") == "landed"
 
 
+@pytest.mark.crash
 def test_resume_of_a_live_run_says_who_owns_it(world: World) -> None:
     process = start(world)
     assert world.do("resume") == 2

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import in_matrix, wait_until
 from tests.integration.cli.split_desk import GOOD, WRITTEN, Desk
 
 # Ctrl-C only reaches a session whose leader has opened the terminal itself.
@@ -49,7 +49,7 @@ def wait_for_agent(desk: Desk) -> tuple[subprocess.Popen[str], int]:
     return process, int(file.read_text())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, *in_matrix([signal.SIGTERM, signal.SIGHUP])])
 def test_whoever_interrupts_it_finds_nothing_left(desk: Desk, number: signal.Signals) -> None:
     process, agent = wait_for_agent(desk)
 
@@ -84,7 +84,12 @@ def test_what_a_killed_one_leaves_goes_with_the_next_and_nobody_elses_does(desk:
 
 @pytest.mark.parametrize(
     ("reply", "written", "code"),
-    [("y\n", WRITTEN, 0), ("n\n", [], 0), ("\n", [], 0), (INTERRUPT, [], 130)],
+    [
+        ("y\n", WRITTEN, 0),
+        pytest.param("n\n", [], 0, marks=pytest.mark.matrix),
+        pytest.param("\n", [], 0, marks=pytest.mark.matrix),
+        pytest.param(INTERRUPT, [], 130, marks=pytest.mark.matrix),
+    ],
 )
 def test_on_a_terminal_it_shows_all_and_asks(
     desk: Desk, reply: str, written: list[str], code: int
