@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, create_model, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from concertmaster.errors import UsageError
@@ -93,6 +94,11 @@ class ActionSettings(_RunInputs):
         """Return the run settings that the workflow file sets."""
         given = {name: getattr(self, name) for name in settings_of(Place.INPUT)}
         return {name: value for name, value in given.items() if value}
+
+
+def is_for_callers(field: FieldInfo) -> bool:
+    """Return whether a field of ActionSettings is an input that a workflow file may set."""
+    return field.validation_alias is None and ACTION_ONLY not in field.metadata
 
 
 def load_action_settings() -> ActionSettings:

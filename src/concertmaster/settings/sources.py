@@ -160,12 +160,28 @@ def _explain(error: ValidationError, name: str, options: Mapping[str, Any]) -> U
             why=str(first["msg"]).removeprefix("Value error, "),
             next_step=f"correct {_name_source(key, name, options)}",
         )
+    if key in _workflow_inputs():
+        return UsageError(
+            f"{name} may not set `{key}`",
+            why="it is an input of the workflow, which changes of the repository's tree cannot set",
+            next_step=f"set `{key}` in the workflow file, under `with:`, and remove it from {name}",
+        )
     close = difflib.get_close_matches(key, SETTINGS, n=1)
     return UsageError(
         f"{name} has an unknown key `{key}`" + (f"; did you mean `{close[0]}`?" if close else ""),
         why=f"known are {', '.join(sorted(SETTINGS))}",
         next_step=f"correct {name} and commit it",
     )
+
+
+def _workflow_inputs() -> frozenset[str]:
+    from concertmaster.settings.action_inputs import (  # noqa: PLC0415  slow to load
+        ActionSettings,
+        is_for_callers,
+    )
+
+    fields = ActionSettings.model_fields.items()
+    return frozenset(name for name, field in fields if is_for_callers(field))
 
 
 def _name_source(key: str, name: str, options: Mapping[str, Any]) -> str:

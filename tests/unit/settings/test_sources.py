@@ -79,3 +79,11 @@ def test_a_model_is_one_of_the_agent_that_it_was_named_with(
 def test_a_workflow_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INPUT_AGENT_MODEL", "gpt-5.3-codex")
     assert ActionSettings().options()["agent_model"] == "gpt-5.3-codex"
+
+
+@pytest.mark.parametrize("key", ["label", "allowed_bots", "isolation"])
+def test_who_may_start_a_run_is_no_matter_of_the_tree(key: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings({}, file=f"check: 'true'\n{key}: x\n".encode(), name="concertmaster.yml")
+
+    assert f"set `{key}` in the workflow file" in caught.value.next_step
