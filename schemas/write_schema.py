@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from concertmaster.model import Plan
+from concertmaster.planning.pair_chances import PairChance
+from concertmaster.planning.predicted_schedule import ScheduledTask
 from concertmaster.report.model import Report
 from concertmaster.settings.json_schema import make_schema
 
@@ -26,7 +28,11 @@ def make_schemas() -> dict[str, str]:
     report = {"folder": TEXT}
     status = {**report, "running": TRUTH}
     documents = {
-        "plan": _of_value(Plan, "What `plan --json` prints", {}),
+        "plan": _of_value(
+            Plan,
+            "What `plan --json` prints",
+            {"timeline": _of_rows(ScheduledTask), "collisions": _of_rows(PairChance)},
+        ),
         "report": _of_value(Report, "What `run`, `resume` and `report --json` print", report),
         "status": _of_value(Report, "What `status RUN --json` prints", status),
         "logs": _of_parts(
@@ -52,6 +58,11 @@ def _of_value(kind: type, title: str, more: dict[str, Any]) -> dict[str, Any]:
     properties = {**schema["properties"], **more}
     required = [*properties]  # `asdict` writes every field
     return {**schema, "title": title, "properties": properties, "required": required}
+
+
+def _of_rows(kind: type) -> dict[str, Any]:
+    schema = TypeAdapter(kind).json_schema(mode="serialization")
+    return {"type": "array", "items": {**schema, "required": [*schema["properties"]]}}
 
 
 def _of_parts(title: str, properties: dict[str, Any]) -> dict[str, Any]:

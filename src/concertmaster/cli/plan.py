@@ -28,5 +28,5 @@ def plan(console: Console, /, form: str, explain: tuple[str, str] | None, **give
     if explain:
         console.explain(made, explain[0], b=explain[1])
     else:
-        console.show_plan(made, form=PlanForm(form))
+        console.show_plan(made, form=PlanForm(form), is_whole=True)
     return 0

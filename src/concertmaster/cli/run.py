@@ -25,7 +25,7 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
     What is not given here is read from concertmaster.yml of the base commit.
     """
     if dry_run:
-        console.show_plan(make_plan(read_request(given)).plan)
+        console.show_plan(make_plan(read_request(given)).plan, is_whole=True)
         return 0
     with Guard() as guard:
         planned = make_plan(read_request(given))

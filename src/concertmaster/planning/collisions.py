@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from concertmaster.insight.calibration import Calibration, resemblance, share_chance
@@ -39,11 +39,14 @@ CONFLICT_IN_HARMLESS_FILE = 0.2
 NOTHING_LEARNT = Calibration()
 
 
-def keep_history(learnt: Calibration) -> PairHistory:
-    """Return the part of what was learnt that weighs pairs while a run goes on."""
+def keep_history(learnt: Calibration, paths: Collection[str] = ()) -> PairHistory:
+    """Return the part of what was learnt that weighs pairs while a run goes on.
+
+    It holds the given paths and the most frequent ones.
+    """
     often = sorted(learnt.close, key=lambda path: (-learnt.close[path][1], path))
-    close = {path: learnt.close[path] for path in sorted(often[:MOST_CLOSE_PATHS])}
-    return PairHistory(pair=learnt.pair, close=close)
+    kept = {*often[:MOST_CLOSE_PATHS], *(path for path in paths if path in learnt.close)}
+    return PairHistory(pair=learnt.pair, close={path: learnt.close[path] for path in sorted(kept)})
 
 
 def recall_history(history: PairHistory) -> Calibration:

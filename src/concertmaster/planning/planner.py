@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import difflib
 import posixpath
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 from concertmaster import graph
 from concertmaster.errors import UsageError
@@ -23,10 +21,11 @@ from concertmaster.model import (
     Task,
 )
 from concertmaster.planning import estimates, scheduler
-from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, keep_history, meet
+from concertmaster.planning.collisions import NOTHING_LEARNT, Meeting, keep_history
 from concertmaster.planning.earlier_tries import EarlierTry, spread_busy
 from concertmaster.planning.estimates import Sample
 from concertmaster.planning.exclusions import keep_apart
+from concertmaster.planning.pair_chances import meet_pairs
 from concertmaster.planning.slots import SlotCapacity, choose_slots
 from concertmaster.prompts.other_tools import same_task
 from concertmaster.text.display import count
@@ -101,7 +100,7 @@ def make_plan(
         draft,
         tasks=tasks,
         needs=hard + soft,
-        pair_history=keep_history(known.learnt),
+        pair_history=keep_history(known.learnt, {e.path for t in tasks for e in t.footprint}),
         skipped=skipped,
         notes=(*draft.notes, *_note_other_tools(candidates), *absent, *dropped),
     )
@@ -272,47 +271,22 @@ def _soft_needs(
 
 def _exclusions(plan: Plan, *, learnt: Calibration, slots: int) -> tuple[Exclusion, ...]:
     """Return the pairs that are worth keeping apart and are not ordered already."""
-    tasks = {task.id: task for task in plan.tasks}
-    pairs = _sharing_pairs(plan)
-    meetings = {(a, b): meet(tasks[a].footprint, tasks[b].footprint, learnt) for a, b in pairs}
-    kept = keep_apart([meetings[pair] for pair in pairs], tasks=len(tasks), slots=slots)
+    meetings = meet_pairs(plan, learnt)
+    kept = keep_apart([*meetings.values()], tasks=len(plan.tasks), slots=slots)
     return tuple(
         Exclusion(
             tasks=pair,
-            probability=round(meetings[pair].collision, 3),
-            reason=_say_why(meetings[pair]),
+            probability=round(met.collision, 3),
+            reason=_say_why(met),
         )
-        for number, pair in enumerate(pairs)
+        for number, (pair, met) in enumerate(meetings.items())
         if number in kept
     )
-
-
-def _sharing_pairs(plan: Plan) -> list[tuple[str, str]]:
-    """Return the pairs with a common path and without an order, in the order of the tasks."""
-    users: defaultdict[str, set[str]] = defaultdict(set)
-    for task in plan.tasks:
-        for entry in task.footprint:
-            users[entry.path].add(task.id)
-    rank = {task.id: number for number, task in enumerate(plan.tasks)}
-    pairs = {
-        pair for u in users.values() for pair in combinations(sorted(u, key=rank.__getitem__), 2)
-    }
-    return sorted(pairs - _ordered_pairs(plan), key=lambda pair: (rank[pair[0]], rank[pair[1]]))
 
 
 def _say_why(meeting: Meeting) -> str:
     likely = "are likely to" if meeting.collision > 0.5 else "may"
     return f"both {likely} change {_name_paths(meeting.paths)}"
-
-
-def _ordered_pairs(plan: Plan) -> set[tuple[str, str]]:
-    """Return all pairs with an order, direct or indirect, in both directions."""
-    before = graph.build([t.id for t in plan.tasks], ((n.task, n.on) for n in plan.needs))
-    reached: dict[str, frozenset[str]] = {}
-    for task in graph.sort(before, rank={}):
-        reached[task] = before[task].union(*(reached[on] for on in before[task]))
-    pairs = {(task, on) for task, found in reached.items() for on in found}
-    return pairs | {(on, task) for task, on in pairs}
 
 
 def _name_paths(paths: Sequence[str]) -> str:

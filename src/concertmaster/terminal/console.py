@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from concertmaster.errors import Error
 from concertmaster.model import Plan
-from concertmaster.planning import explain
+from concertmaster.planning import explain, predicted_schedule
 from concertmaster.report import summary
 from concertmaster.report.github_run import COLUMNS, RunView, view_headline, view_row
 from concertmaster.report.model import Report, TaskRow
@@ -52,6 +52,7 @@ class PlanForm(StrEnum):
 
     TABLE = "table"
     MERMAID = "mermaid"
+    GANTT = "gantt"
     JSON = "json"
 
 
@@ -120,15 +121,22 @@ class Console:
             told = {"what": error.what, "why": error.why, "next_step": error.next_step}
             self.document({"error": told})
 
-    def show_plan(self, plan: Plan, *, form: PlanForm = PlanForm.TABLE) -> None:
-        """Print the plan as a table with reasons, as a diagram, or as plan.json."""
+    def show_plan(
+        self, plan: Plan, *, form: PlanForm = PlanForm.TABLE, is_whole: bool = False
+    ) -> None:
+        """Print the plan as a table with reasons, as a diagram, or as plan.json.
+
+        With `is_whole` the table is followed by the predicted schedule and the conflict matrix.
+        """
         if self._json or form is PlanForm.JSON:
-            self.document(asdict(plan))
-        elif form is PlanForm.MERMAID:
-            print(explain.mermaid(plan), file=self._stdout, flush=True)
+            self.document(predicted_schedule.dump_plan(plan))
+        elif form is not PlanForm.TABLE:
+            draw = explain.mermaid if form is PlanForm.MERMAID else predicted_schedule.draw_gantt
+            print(draw(plan), file=self._stdout, flush=True)
         else:
             self._table(explain.PLAN_COLUMNS, explain.plan_rows(plan))
-            for text in explain.describe_plan(plan):
+            drawn = predicted_schedule.draw(plan) if is_whole else ()
+            for text in (*explain.describe_plan(plan), *drawn):
                 self.line(text)
 
     def explain(self, plan: Plan, a: str, *, b: str) -> None:

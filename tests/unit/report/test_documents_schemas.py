@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from concertmaster.planning.predicted_schedule import dump_plan
 from tests import journals
 from tests.journals import make_plan
 
@@ -37,7 +38,7 @@ def test_the_files_are_those_that_the_values_make() -> None:
 def printed(name: str) -> dict[str, Any]:
     report = asdict(journals.tell_story(make_plan(), journals.one_lands_two_breaks_the_check())[1])
     documents: dict[str, dict[str, Any]] = {
-        "plan": asdict(make_plan()),
+        "plan": dump_plan(make_plan()),
         "report": {**report, "folder": "/x"},
         "status": {**report, "folder": "/x", "running": False},
     }
