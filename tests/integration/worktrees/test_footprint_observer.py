@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ class Desk:
             commit=base,
             read=lambda path: repository.read_file(base, path),
         )
+        self.rules = rules
         self.observer = FootprintObserver(run, rules, self.posted.append, seconds=3600.0)
 
     def command(self, phase: Phase = Phase.IMPLEMENT) -> RunPhase:
@@ -169,5 +171,22 @@ def test_a_worktree_that_is_gone_tells_nothing(desk: Desk, tmp_path: Path) -> No
     with desk.observer.watching(desk.command(), desk.worktree.files):
         desk.worktree.files.rename(tmp_path / "elsewhere")
         desk.observer.look()
+
+    assert not desk.posted
+
+
+def test_a_look_that_ends_after_its_phase_tells_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = desk.observer.watching(desk.command(), desk.worktree.files)
+
+    def end_the_phase(paths: Iterable[str]) -> set[str]:
+        watch.__exit__(None, None, None)
+        return {*paths}
+
+    monkeypatch.setattr(desk.rules, "drop_ignored", end_the_phase)
+    watch.__enter__()
+    desk.write("n.txt")
+    desk.observer.look()
 
     assert not desk.posted

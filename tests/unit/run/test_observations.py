@@ -126,17 +126,14 @@ def test_what_the_later_task_meets_is_in_its_base() -> None:
     assert [built.task for one in begun for built in one.wanted] == ["a"]
 
 
+FAILED = PhaseFailed(
+    task="a", attempt=1, phase=Phase.TEST, seconds=1.0, outcome=Outcome.FAILED, reason="red"
+)
+
+
 def test_the_next_attempt_is_expected_where_the_last_one_was() -> None:
     plan = make({"a": {"y": 0.9}, "b": {"x": 0.9}}, slots=2)
-    failed = PhaseFailed(
-        task="a",
-        attempt=1,
-        phase=Phase.TEST,
-        seconds=1.0,
-        outcome=Outcome.FAILED,
-        reason="red",
-    )
-    state = fold(plan, see("a", CHANGED, "x"), failed)
+    state = fold(plan, see("a", CHANGED, "x"), FAILED)
 
     assert running(state) == {"b"}
     assert state.network.excluded["a"] == {"b"}
@@ -181,3 +178,10 @@ def test_a_resumed_run_knows_what_was_seen() -> None:
     assert resumed.network.excluded["b"] == frozenset()
     assert resumed.notices == fold(plan, seen).notices
     assert running(resumed) == {"a", "b"}
+
+
+def test_what_is_seen_of_an_attempt_that_has_ended_changes_nothing() -> None:
+    plan = make({"a": {"y": 0.9}, "b": {"x": 0.9}, "c": {"y": 0.9}}, apart=["ac"])
+    ended = fold(plan, *finish("a", *LEAN_PHASES))
+
+    assert handle(ended, see("a", CHANGED, "x")) == (ended, ())
