@@ -20,21 +20,25 @@ class ObservedPaths:
     """The paths that an attempt is known to change.
 
     `planned` are those of the agent's plan, `changed` those that it has changed so far. `is_done`
-    says that a phase has ended with changes. `events` counts the observations.
+    says that a phase has ended with changes. `left_out` counts further paths that it has changed,
+    `events` the observations.
     """
 
     planned: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     is_done: bool = False
+    left_out: int = 0
     events: int = 0
 
-    def add(self, sighting: Sighting, paths: tuple[str, ...]) -> ObservedPaths:
+    def add(
+        self, sighting: Sighting, paths: tuple[str, ...], *, left_out: int = 0
+    ) -> ObservedPaths:
         """Return what is known after a further observation."""
         events = self.events + 1
         if sighting is Sighting.PLANNED:
             return replace(self, planned=paths, events=events)
         is_done = self.is_done or sighting is Sighting.CHANGED
-        return replace(self, changed=paths, is_done=is_done, events=events)
+        return replace(self, changed=paths, is_done=is_done, left_out=left_out, events=events)
 
 
 NOTHING_OBSERVED = ObservedPaths()

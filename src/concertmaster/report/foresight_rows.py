@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from concertmaster.planning.learnt_footprints import NOTHING_OBSERVED, ObservedPaths
 from concertmaster.run.notices import Notice
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
@@ -18,13 +19,15 @@ MOST_PAIRS = 200  # of the collisions that were missed
 class ForesightRow:
     """The files of a task: those predicted with at least LIKELY, and those that it changed.
 
-    `changed` is None if it is not known, as of a task without a result.
+    `changed` is None if it is not known, as of a task without a result. `left_out` counts further
+    files that it changed: an observation lists only so many, and no odd names.
     """
 
     predicted: tuple[str, ...] = ()
     changed: tuple[str, ...] | None = None
     precision: float | None = None  # the part of `predicted` that was changed
-    recall: float | None = None  # the part of `changed` that was predicted
+    recall: float | None = None  # the part of all changed files that was predicted
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +63,22 @@ def compare_task(record: TaskRecord) -> ForesightRow:
     changed = _find_changed(record)
     if changed is None:
         return ForesightRow(predicted=predicted)
-    hits = len({*predicted} & {*changed})
+    hits, left_out = len({*predicted} & {*changed.changed}), changed.left_out
     return ForesightRow(
         predicted=predicted,
-        changed=changed,
+        changed=changed.changed,
         precision=_share(hits, len(predicted)),
-        recall=_share(hits, len(changed)),
+        recall=_share(hits, len(changed.changed) + left_out),
+        left_out=left_out,
     )
 
 
-def _find_changed(record: TaskRecord) -> tuple[str, ...] | None:
+def _find_changed(record: TaskRecord) -> ObservedPaths | None:
     """Return the files that the last attempt with a result has changed."""
     done = [one for one in record.attempts if one.observed.is_done or one.no_op]
     if not done:
         return None
-    return () if done[-1].no_op else done[-1].observed.changed
+    return NOTHING_OBSERVED if done[-1].no_op else done[-1].observed
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -85,6 +89,7 @@ def total_foresight(state: RunState, rows: Sequence[ForesightRow]) -> ForesightT
     """Return the totals over the tasks of the run; `rows` are theirs."""
     known = [(row.predicted, row.changed) for row in rows if row.changed is not None]
     predicted, changed = (sum(len(row[side]) for row in known) for side in (0, 1))
+    changed += sum(row.left_out for row in rows)
     hits = sum(len({*ours} & {*theirs}) for ours, theirs in known)
     return ForesightTotals(
         tasks=len(known),
@@ -99,7 +104,8 @@ def total_foresight(state: RunState, rows: Sequence[ForesightRow]) -> ForesightT
 
 
 def _find_missed(state: RunState) -> Iterator[MissedCollision]:
-    files = {key: {*(_find_changed(record) or ())} for key, record in state.tasks.items()}
+    found = {key: _find_changed(record) or NOTHING_OBSERVED for key, record in state.tasks.items()}
+    files = {key: {*observed.changed} for key, observed in found.items()}
     bases = {key: _find_base(record) for key, record in state.tasks.items()}
     for one, other in combinations(files, 2):
         common = files[one] & files[other]

@@ -68,7 +68,7 @@ def foresight_rows(report: Report) -> Iterator[tuple[str, ...]]:
         yield (
             task.id,
             str(len(row.predicted)),
-            str(len(row.changed)),
+            str(len(row.changed) + row.left_out),
             str(len(both)),
             _percent(row.precision),
             _percent(row.recall),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from concertmaster import graph
@@ -39,7 +39,7 @@ def learn_paths(
     attempt = before.attempt
     if attempt is None or attempt.number != event.attempt or not before.is_busy:
         return None
-    seen = attempt.observed.add(event.sighting, event.paths)
+    seen = attempt.observed.add(event.sighting, event.paths, left_out=event.left_out)
     observed = replace(attempt, observed=seen)
     record = replace(before, attempts=(*before.attempts[:-1], observed))
     learnt = learn_again(plan, network, {**records, event.task: record}, event)
@@ -78,12 +78,17 @@ def _find_moves(
     """Yield the exclusions with waiting tasks that begin or end."""
     task, learnt = event.task, recall_history(plan.pair_history)
     predicted, known = records[task].task.footprint, find_footprint(records[task])
+    find_price, paths = _prepare_price(plan, network, records), {entry.path for entry in known}
     for other in _find_partners(network, records, task):
-        theirs = find_footprint(records[other])
-        was, now = meet(predicted, theirs, learnt), meet(known, theirs, learnt)
-        is_apart = other in network.excluded[task]
-        is_dear = now.collision > _find_price(plan, network, records, now)
-        if is_dear is is_apart or (now.collision > was.collision) is not is_dear:
+        theirs, is_apart = find_footprint(records[other]), other in network.excluded[task]
+        if not is_apart and paths.isdisjoint(entry.path for entry in theirs):
+            continue
+        now = meet(known, theirs, learnt)
+        is_dear = now.collision > find_price(now)
+        if is_dear is is_apart:
+            continue
+        was = meet(predicted, theirs, learnt)
+        if (now.collision > was.collision) is not is_dear:  # the run has changed, not the footprint
             continue
         yield Notice(
             kind=NoticeKind.KEPT_APART if is_dear else NoticeKind.RELEASED,
@@ -107,13 +112,18 @@ def _find_partners(network: Network, records: Records, task: str) -> Iterator[st
             yield other
 
 
-def _find_price(plan: Plan, network: Network, records: Records, met: Meeting) -> float:
+def _prepare_price(plan: Plan, network: Network, records: Records) -> Callable[[Meeting], float]:
     """Return the P(collision) above which two tasks are kept apart, as the run stands now."""
     is_open = {key for key, record in records.items() if not record.state.is_over}
     apart = sum(len(network.excluded[key] & is_open) for key in is_open) / 2
     pairs = len(is_open) * (len(is_open) - 1) / 2
     density = apart / pairs if pairs else 0.0
-    return worth_excluding(len(is_open), slots=plan.slots, density=density, certainty=met.share)
+
+    def find_price(met: Meeting) -> float:
+        tasks, slots = len(is_open), plan.slots
+        return worth_excluding(tasks, slots=slots, density=density, certainty=met.share)
+
+    return find_price
 
 
 def _move(network: Network, moves: Collection[Notice]) -> graph.Graph:

@@ -96,3 +96,13 @@ def test_what_was_learnt_on_the_way_is_on_the_page() -> None:
     )
     assert "Learnt on the way" in render_report(report)
     assert "one  changes c, which two works on" in render_report(report)
+
+
+def test_files_that_an_observation_leaves_out_count_as_not_predicted() -> None:
+    prepared, seen, *rest = work("one", "a", at=2)
+    assert isinstance(seen, FootprintObserved)
+    report = report_on([prepared, replace(seen, left_out=3), *rest])
+
+    assert report.tasks[0].foresight.left_out == 3
+    assert (report.tasks[0].foresight.recall, report.foresight.recall) == (0.25, 0.25)
+    assert next(foresight_rows(report))[2] == "4"
