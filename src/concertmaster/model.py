@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from concertmaster.settings.choices import LEAN_PHASES, Phase
+from concertmaster.settings.choices import LEAN_PHASES, HistoryShape, Phase
 from concertmaster.settings.declarations import FrozenSettings
 
-PLAN_VERSION = 3
+PLAN_VERSION = 4
 # Since this version, results that do not land are repaired while the run goes on.
 REPAIRING_VERSION = 2
 # Since this version, the commit of a task names the blob of its prompt.
@@ -155,6 +155,7 @@ class RunSettings(FrozenSettings):
     """All settings of a run, frozen in its plan, and what was found when they were."""
 
     agent: str  # "" = no agent has a part in it
+    history: HistoryShape = HistoryShape.MERGE  # what plans before version 4 mean
     phases: tuple[Phase, ...] = LEAN_PHASES
     setup_reason: str = ""  # why it is this setup; "" = it was given
     longest_pause_seconds: float | None = None  # a longer usage limit stops the run

@@ -50,24 +50,34 @@ class Finale:
 
     @classmethod
     def prepare(
-        cls, double: Double, folder: Path, *, name: str, settings: str = "", rule: str = ""
+        cls,
+        double: Double,
+        folder: Path,
+        *,
+        name: str,
+        settings: str = "",
+        rule: str = "",
+        more: tuple[str, ...] = (),
     ) -> Finale:
         """Run the jobs before finalize and save what they left.
 
-        `settings` are further lines of concertmaster.yml, `rule` is a rule of the target.
+        `settings` are further lines of concertmaster.yml, `rule` is a rule of the target, `more`
+        are further tasks that land.
         """
         passed = folder / f"passed-{name}"
+        further = {short: f"# Write {short}\n\nwrite {short}.txt {short}\n" for short in more}
+        prompts = {**PROMPTS, **further}
         house = House.build(
             double,
             folder,
-            PROMPTS,
+            prompts,
             settings=f"{SETTINGS}attempts: 1\n{settings}",
             files={"check.sh": CHECK.format(passed=passed)},
             name=f"ada/{name}",
         )
         if rule:
             double.add_rule(house.repository, rule)
-        held = house.ask(house.open_issue(*PROMPTS), max_parallel=2, slots=2)
+        held = house.ask(house.open_issue(*prompts), max_parallel=2, slots=2)
         held.plan()
         held.work()
         passed.write_text("")

@@ -167,10 +167,7 @@ class Forger:
                 head=one["head"],
                 as_it_is=name not in reapplied,
             )
-            made_at = self.plan.settings.made_at
-            joined = merge_changes(
-                self.objects, commit, candidate, run=self.plan.run, made_at=made_at
-            )
+            joined = merge_changes(self.objects, commit, candidate, plan=self.plan)
             assert not isinstance(joined, Conflict)
             commit = joined.commit
         return {

@@ -178,7 +178,7 @@ def settle_by_person(house: House, issue: Issue) -> Round:
     return house.follow(house.dispatched[-1]).hold()
 
 
-def assert_merged(house: House, held: Round, method: str = "merge") -> None:
+def assert_merged(house: House, held: Round, method: str = "rebase") -> None:
     """Assert that the one pull request was merged with the tested commit."""
     issue, pull = only_pull(house)
     assert carries_memory_alone(house, pull.head_commit, checked_commit(held))

@@ -31,8 +31,10 @@ from tests.github.query.mutations import MUTATIONS
 
 pytestmark = pytest.mark.matrix
 
-HOUSES: dict[str, dict[str, str]] = {
-    "merged": {},
+HOUSES: dict[str, dict[str, Any]] = {
+    "merged": {"settings": "history: merge\n"},
+    "linear": {},
+    "squashed": {"settings": "history: squash\n", "more": ("grape",)},
     "carried": {"rule": "pull_request"},
     "proposed": {"settings": "landing: pull-requests\n"},
 }

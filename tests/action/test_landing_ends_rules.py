@@ -53,7 +53,7 @@ def house(double: Double, tmp_path: Path) -> House:
     "rule",
     [
         "pull_request",
-        *(pytest.param(one, marks=sweep) for one in ("update", "required_linear_history")),
+        pytest.param("update", marks=sweep),
     ],
 )
 def test_where_rules_forbid_the_push_one_pull_request_is_merged_with_the_tested_commit(
@@ -68,14 +68,37 @@ def test_where_rules_forbid_the_push_one_pull_request_is_merged_with_the_tested_
     assert house.dispatched == []
 
 
+@pytest.mark.parametrize("shape", ["linear", pytest.param("squash", marks=sweep), "merge"])
+def test_a_target_that_must_be_linear_is_pushed_to_where_the_history_is(
+    double: Double, tmp_path: Path, shape: str
+) -> None:
+    house = build_house(double, tmp_path, history=shape)
+    house.double.add_rule(house.repository, "required_linear_history")
+    held = ask(house).hold()
+    if shape == "merge":
+        assert_merged(house, held, "merge")
+        return
+    assert_landed(house, held)
+    assert house.repository.merge_requests == []
+
+
 @sweep
-def test_a_protection_that_only_the_push_meets_ends_the_same(house: House) -> None:
+@pytest.mark.parametrize("shape", ["merge", "linear"])
+def test_a_protection_that_only_the_push_meets_ends_the_same(
+    double: Double, tmp_path: Path, shape: str
+) -> None:
+    house = build_house(double, tmp_path, history=shape)
     house.double.add_rule(house.repository, "pull_request")
     hidden = Fault(effect=Effect.NOT_FOUND, method="GET", path=f"{API}/rules/branches/*")
     house.double.fail(hidden)
     held = ask(house).hold()
-    assert_settled(house, held)
     whole = [issue for issue, pull in pulls(house) if pull.head.endswith("/landed")]
+    merged = [issue for issue, pull in pulls(house) if pull.merged_at]
+    # GitHub marks the pull request of the task as merged only where its commit was kept.
+    assert merged == (whole if shape == "linear" else [issue for issue, _ in pulls(house)])
+    assert {issue.state for issue, _ in pulls(house)} == {"closed"}
+    assert house.branches() == ["state"]
+    assert "stays" not in report(house)
     assert [issue.number for issue in whole] == [apple(house, held).pull]
     assert "Changes must be made through a pull request" in (whole[0].body or "")
     assert "Memory.md` could not" not in report(house)

@@ -31,7 +31,7 @@ from concertmaster.planning.run_settings import draft_plan
 from concertmaster.prompts.parser import task_id
 from concertmaster.report.progress import ProgressListener
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.settings.choices import LandingMode
+from concertmaster.settings.choices import HistoryShape, LandingMode
 from concertmaster.terminal.console import Console
 
 
@@ -82,8 +82,16 @@ def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
 
 
 def _without_agent(usual: RunSettings) -> RunSettings:
-    merge = LandingMode.MERGE
-    return replace(usual, agent="", agent_command="", phases=(), budget_usd=None, landing=merge)
+    """Return the settings of a run that merges branches as their authors made them."""
+    return replace(
+        usual,
+        agent="",
+        agent_command="",
+        phases=(),
+        budget_usd=None,
+        landing=LandingMode.MERGE,
+        history=HistoryShape.MERGE,
+    )
 
 
 def _read_branch(checkout: Checkout, name: str) -> GivenBranch:

@@ -20,7 +20,7 @@ from concertmaster.text.markdown import BODY_LIMIT, as_code, as_line, clip
 from concertmaster.text.marks import mark
 
 PULL_KIND, RUN_PULL_KIND, MEMORY_PULL_KIND = "pull", "run-pull", "memory-pull"
-REVIEW_KIND = "review"
+REVIEW_KIND, SQUASH_KIND = "review", "squash"
 NO_CI = (
     "GitHub starts no workflow for what the default token pushes. So the repository's own CI has "
     "not run on these commits, and it waits for an approval on these pull requests. To change "
@@ -117,6 +117,15 @@ def review_body(history: History, one: TaskHistory) -> str:
         return ""
     head = mark(run=history.run, kind=REVIEW_KIND, task=one.task)
     return clip("\n".join([head, "An agent has reviewed this change and approves it:", "", *lines]))
+
+
+def squash_comment(history: History, task: str, *, commit: str) -> str:
+    """Return the comment on the pull request of a task that landed as part of this commit."""
+    return (
+        f"{mark(run=history.run, kind=SQUASH_KIND, task=task)}\n"
+        f"This has landed in {commit_link(commit)}, in one commit with the tasks that were checked "
+        "with it. So this pull request is closed."
+    )
 
 
 def run_pull_title(history: History) -> str:

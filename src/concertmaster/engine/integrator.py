@@ -29,6 +29,7 @@ from concertmaster.git.merge_conflict import Conflict
 from concertmaster.landing import target_branch
 from concertmaster.landing.merges import MergedTip, merge_changes
 from concertmaster.landing.path_policy import PathVerdict
+from concertmaster.landing.squash import shape_batch
 from concertmaster.sandbox.exit_status import Exit
 from concertmaster.text.display import display
 from concertmaster.worktrees.worktree import Worktree
@@ -134,10 +135,7 @@ class Integrator:
         known = self.merged.get((tip, candidate))
         if known is not None:
             return known
-        plan = self.context.plan
-        result = merge_changes(
-            self.context.objects, tip, candidate, run=plan.run, made_at=plan.settings.made_at
-        )
+        result = merge_changes(self.context.objects, tip, candidate, plan=self.context.plan)
         if isinstance(result, MergedTip):
             self.merged[tip, candidate] = result
         return result
@@ -147,7 +145,7 @@ class Integrator:
 
         A candidate may conflict, or its merge may change what the path policy does not let land.
         """
-        commit = command.tip
+        commit, merged = command.tip, list[str]()
         reapplied: list[str] = []
         touches = {task.id: task.touches for task in self.context.plan.tasks}
         for number, candidate in enumerate(command.candidates):
@@ -167,8 +165,11 @@ class Integrator:
                     clash, paths=held.sensitive, classes=held.classes, refusal=verdict.reason
                 )
             commit = result.commit
+            merged.append(commit)
             if not result.as_it_is:
                 reapplied.append(candidate.task)
+        plan = self.context.plan
+        commit = shape_batch(self.context.objects, command.tip, merged, plan=plan)
         return commit, tuple(reapplied)
 
     def _check(self, commit: str, *, base: str = "", is_base: bool = False) -> TreeCheck | None:

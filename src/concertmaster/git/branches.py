@@ -76,6 +76,13 @@ def own_commits(repository: Repository, branch: str, *, target: str) -> frozense
     return frozenset(repository.git.run("rev-list", *span).split())
 
 
+def is_linear(repository: Repository, tip: str, *, most: int) -> bool:
+    """Return whether the newest `most` commits of the tip's history hold no merge."""
+    options = ("--parents", f"--max-count={most}")
+    found = repository.git.run("rev-list", *options, parse_object_id(tip))
+    return all(len(line.split()) <= 2 for line in found.splitlines())
+
+
 def is_on_branch(repository: Repository, commit: str, *, tip: str) -> bool:
     """Return whether the commit is in the history of the tip; False for one that is not there."""
     sides = (parse_object_id(commit), parse_object_id(tip))

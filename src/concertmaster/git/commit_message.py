@@ -7,11 +7,14 @@ of a prompt is therefore changed so that it reads the same and triggers nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from concertmaster.model import PROMPT_NAMING_VERSION, Plan, Task
 from concertmaster.text.display import display, keep_checks
 
 TITLE_LENGTH = 72
+OUR_TRAILERS = "Concertmaster-"
+LONGEST_SQUASH = 20_000  # characters of the texts of its tasks
 
 _LONGEST = 1000  # characters of a title that are read
 _PLACE_OF_A_SPACE = re.compile(
@@ -45,6 +48,23 @@ def task_message(task: Task, *, plan: Plan) -> str:
         + (f"Concertmaster-Prompt: {task.blob}\n" if names_prompt else "")
         + (f"Co-authored-by: {requester}\n" if requester else "")
     )
+
+
+def squash_message(messages: Sequence[str]) -> str:
+    """Return the message of the one commit that replaces the tasks' commits with these messages.
+
+    It has the trailers of all of them. Texts of more than LONGEST_SQUASH characters are left out.
+    """
+    parts = [message.rstrip("\n").rpartition("\n\n") for message in messages]
+    subjects = [text.partition("\n")[0] for text, _, _ in parts]
+    texts = [f"* {text}" for text, _, _ in parts]
+    if sum(map(len, texts)) > LONGEST_SQUASH:
+        texts = ["\n".join(f"* {subject}" for subject in subjects)]
+    trailers = [line for _, _, lines in parts for line in lines.splitlines()]
+    ours = [line for line in trailers if line.startswith(OUR_TRAILERS)]
+    others = dict.fromkeys(line for line in trailers if not line.startswith(OUR_TRAILERS))
+    title = display(f"Land {len(parts)} tasks: {'; '.join(subjects)}", limit=TITLE_LENGTH)
+    return "\n\n".join((title, *texts, "\n".join((*ours, *others)))) + "\n"
 
 
 def merge_message(title: str, *, task: str, run: str) -> str:

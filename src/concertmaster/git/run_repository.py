@@ -187,25 +187,21 @@ class RunRepository:
         return Merged(commit=commit, tree=merged.tree, joined=merged.paths)
 
     def reapply(
-        self,
-        tip: str,
-        *,
-        base: str,
-        head: str,
-        at: int,
-        resolve: Resolve | None = None,
+        self, tip: str, *, base: str, head: str, at: int, resolve: Resolve | None = None
     ) -> Merged | Conflict:
         """Return a commit with the change between `base` and `head` on the tip, or the conflict.
 
         The tip is its only parent, and the message is that of `head`. The merge is made in memory.
-        `resolve` may turn a conflict into a tree.
+        An empty `base` is what the histories of tip and head share. `resolve` may turn a conflict
+        into a tree.
         """
-        # merge-tree takes no merge base before git 2.40, so both sides get a made-up parent.
-        root = self.commit(self.tree(base), parents=(), message="base", at=at)
-        ours, theirs = (
-            self.commit(self.tree(side), parents=(root,), message="side", at=at)
-            for side in (tip, head)
-        )
+        ours, theirs = tip, head
+        if base:  # merge-tree takes none before git 2.40, so both sides get a made-up parent
+            root = self.commit(self.tree(base), parents=(), message="base", at=at)
+            ours, theirs = (
+                self.commit(self.tree(side), parents=(root,), message="side", at=at)
+                for side in (tip, head)
+            )
         merged = self._merge_trees(ours, theirs, resolve)
         if isinstance(merged, Conflict):
             return merged

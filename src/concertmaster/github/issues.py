@@ -117,13 +117,14 @@ class IssueClient:
         except NotFound:  # the server is older than rulesets
             return ()
 
-    def forbids_push(self, branch: str) -> str:
-        """Return why a ruleset forbids pushing a new commit to the branch, or "".
+    def forbids_push(self, branch: str, *, has_merges: bool = True) -> str:
+        """Return why a ruleset forbids pushing new commits to the branch, or "".
 
+        `has_merges` says whether there are merges among them.
         A push may still be refused or allowed against this answer: GitHub does not say who may
         bypass a rule, and classic branch protection is not included.
         """
-        return push_obstacle(self.rules(branch))
+        return push_obstacle(self.rules(branch), has_merges=has_merges)
 
     # --- labels and reactions ------------------------------------------------------------------
 

@@ -114,12 +114,13 @@ class PullRequests:
 
     # --- merging -------------------------------------------------------------------------------
 
-    def merge(self, pull: Pull, *, commit: str) -> MergeResult:
+    def merge(self, pull: Pull, *, commit: str, method: str = "merge") -> MergeResult:
         """Merge the pull request, or enqueue it if the base has a queue, if its head is `commit`.
 
-        The repository's settings decide the message of the merge commit.
+        `method` is "merge" or "rebase". The repository's settings decide the message of the merge
+        commit.
         """
-        wish = {"sha": commit, "merge_method": "merge"}
+        wish = {"sha": commit, "merge_method": method}
         try:
             return self._merge_later(pull, wish)
         except NotFound:  # the server is older than this call
@@ -186,12 +187,12 @@ class PullRequests:
             return MergeResult(state=MergeState.PENDING, reason=reason)
         return MergeResult(state=MergeState.REFUSED, reason=reason)
 
-    def enable_auto_merge(self, pull: Pull, *, commit: str) -> MergeResult:
+    def enable_auto_merge(self, pull: Pull, *, commit: str, method: str = "merge") -> MergeResult:
         """Let GitHub merge when its rules are met: PENDING, or REFUSED if they are met already."""
         wish = {
             "pullRequestId": pull.node_id,
             "expectedHeadOid": commit,
-            "mergeMethod": "MERGE",
+            "mergeMethod": method.upper(),
         }
         refusal = self._mutate("enablePullRequestAutoMerge", wish)
         if refusal:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Rules that a push of new merge commits breaks, and what they demand.
+# Rules that a push of new commits breaks, and what they demand.
 _OBSTACLES = {
     "pull_request": "changes must come through a pull request",
     "merge_queue": "changes must come through the merge queue",
@@ -36,13 +36,18 @@ def read_rule(found: Mapping[str, Any]) -> BranchRule:
     )
 
 
-def push_obstacle(rules: Iterable[BranchRule]) -> str:
-    """Return why a rule forbids pushing a new merge commit to the branch, or ""."""
-    forbidding = (_OBSTACLES[rule.type] for rule in rules if _forbids_push(rule))
+def push_obstacle(rules: Iterable[BranchRule], *, has_merges: bool = True) -> str:
+    """Return why a rule forbids pushing new commits to the branch, or "".
+
+    `has_merges` says whether there are merges among the commits.
+    """
+    forbidding = (_OBSTACLES[rule.type] for rule in rules if _forbids_push(rule, has_merges))
     return next(forbidding, "")
 
 
-def _forbids_push(rule: BranchRule) -> bool:
+def _forbids_push(rule: BranchRule, has_merges: bool) -> bool:
+    if rule.type == "required_linear_history":
+        return has_merges
     if rule.type == "required_status_checks":  # its list of checks may be empty
         return bool(rule.parameters.get("required_status_checks"))
     return rule.type in _OBSTACLES

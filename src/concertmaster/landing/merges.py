@@ -11,7 +11,8 @@ from concertmaster.git import commit_message
 from concertmaster.git.merge_conflict import Conflict, FileVersion, Joined
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.join_appends import join_appends
-from concertmaster.model import Built
+from concertmaster.model import Built, Plan
+from concertmaster.settings.choices import HistoryShape
 
 # Values of the attribute `merge` with which git merges line by line.
 _TEXT_MERGES = ("unspecified", "set", "text", "union")
@@ -31,34 +32,33 @@ class MergedTip:
 
 
 def merge_changes(
-    objects: RunRepository, tip: str, candidate: MergeCandidate, *, run: str, made_at: int
+    objects: RunRepository, tip: str, candidate: MergeCandidate, *, plan: Plan
 ) -> MergedTip | Conflict:
     """Return the tip with the candidate's change on it, or the conflict.
 
-    `made_at` is epoch seconds. The head is merged if the candidate is `as_it_is`, else its change
-    is re-applied. It is re-applied as well when the candidate's base has commits that are no longer
-    in the target's history, since a merge would bring them back. What both sides added at one place
-    is joined, see `join_appends`.
+    The head is merged if the candidate is `as_it_is` and the plan wants merges, else its change is
+    re-applied. It is re-applied as well when the candidate's base has commits that are no longer in
+    the target's history, since a merge would bring them back. What both sides added at one place is
+    joined, see `join_appends`.
     """
+    shape, at = plan.settings.history, plan.settings.made_at
     resolve = partial(join_files, objects, attributes=candidate.base)
-    as_it_is = candidate.as_it_is and not objects.is_foreign(candidate.base, tip)
+    base, head = candidate.base, candidate.head
+    is_on_tip = candidate.as_it_is and not objects.is_foreign(base, tip)
+    as_it_is = is_on_tip and shape is HistoryShape.MERGE
     if as_it_is:
-        text = commit_message.merge_message(candidate.title, task=candidate.task, run=run)
-        result = objects.merge(tip, candidate.head, message=text, at=made_at, resolve=resolve)
+        text = commit_message.merge_message(candidate.title, task=candidate.task, run=plan.run)
+        result = objects.merge(tip, head, message=text, at=at, resolve=resolve)
     else:
-        result = objects.reapply(
-            tip,
-            base=candidate.base,
-            head=candidate.head,
-            at=made_at,
-            resolve=resolve,
-        )
+        known = "" if is_on_tip else base  # git finds the base that the tip contains
+        result = objects.reapply(tip, base=known, head=head, at=at, resolve=resolve)
     if isinstance(result, Conflict):
         return result
     there = result.tree == objects.tree(tip)
-    if there and (not as_it_is or objects.is_ancestor(candidate.head, tip)):
+    if there and (not as_it_is or objects.is_ancestor(head, tip)):
         return MergedTip(commit=tip, as_it_is=as_it_is)
-    return MergedTip(commit=result.commit, as_it_is=as_it_is, joined=result.joined)
+    is_head = result.commit == head and shape is HistoryShape.LINEAR
+    return MergedTip(commit=result.commit, as_it_is=as_it_is or is_head, joined=result.joined)
 
 
 def join_files(objects: RunRepository, conflict: Conflict, *, attributes: str) -> Joined | Conflict:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from concertmaster.git.repository import Repository
 from concertmaster.model import Plan
 from concertmaster.planning.checkout import read_checkout
-from concertmaster.planning.run_settings import fill_commands, keep_settings
+from concertmaster.planning.run_settings import choose_history, fill_commands, keep_settings
 from concertmaster.settings.declarations import settings_of
 from concertmaster.settings.setting import Kind, Place, Setting
 
@@ -20,6 +21,8 @@ def recall_options(plan: Plan, repository: Repository) -> dict[str, Any]:
     """
     then = read_checkout(repository, plan.base, target=plan.target, options={})
     usual = keep_settings(fill_commands(then).settings)
+    shape = choose_history(repository, usual.history, tip=plan.base)
+    usual = replace(usual, history=shape)
     options: dict[str, Any] = {"target": plan.target, "parallel": plan.slots}
     for name, setting in settings_of(Place.OPTION).items():
         value = getattr(plan.settings, setting.attribute, None)

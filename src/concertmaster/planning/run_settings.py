@@ -8,25 +8,40 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from concertmaster.errors import UsageError
+from concertmaster.git import branches
+from concertmaster.git.repository import Repository
 from concertmaster.model import Plan, RunSettings
 from concertmaster.planning.checkout import Checkout
 from concertmaster.planning.detect_commands import FILES, detect_commands
-from concertmaster.settings.choices import LEAN_PHASES, Phase
+from concertmaster.settings.choices import LEAN_PHASES, HistoryShape, Phase
 from concertmaster.settings.declarations import FrozenSettings, Settings
+
+COMMITS_TO_FOLLOW = 200  # of the target, whose shape the history of a run takes
 
 
 def draft_plan(checkout: Checkout, *, run: str, requester: str, notes: Sequence[str] = ()) -> Plan:
     """Return the plan of a run before it has tasks. Raises UsageError without a check."""
     filled = fill_commands(checkout)
+    settings = freeze_settings(filled, requester=requester)
+    tip = branches.find_tip(checkout.repository, checkout.target) or checkout.commit
+    history = choose_history(checkout.repository, settings.history, tip=tip)
     return Plan(
         run=run,
         base=checkout.commit,
         target=checkout.target,
         slots=checkout.settings.parallel or 1,
-        settings=freeze_settings(filled, requester=requester),
+        settings=replace(settings, history=history),
         tasks=(),
         notes=(*notes, *checkout.notes, *filled.notes),
     )
+
+
+def choose_history(repository: Repository, wanted: HistoryShape, *, tip: str) -> HistoryShape:
+    """Return the shape that is wanted; in place of `auto`, that of the target's newest commits."""
+    if wanted is not HistoryShape.AUTO:
+        return wanted
+    is_linear = branches.is_linear(repository, tip, most=COMMITS_TO_FOLLOW)
+    return HistoryShape.LINEAR if is_linear else HistoryShape.MERGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

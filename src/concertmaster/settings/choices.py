@@ -37,6 +37,15 @@ class LandingMode(StrEnum):
     NONE = "none"
 
 
+class HistoryShape(StrEnum):
+    """The commits that landing makes on the target; a plan holds one of the last three."""
+
+    AUTO = "auto"  # linear where the target is, else merge
+    LINEAR = "linear"  # one for each task
+    SQUASH = "squash"  # one for each batch
+    MERGE = "merge"  # one for each task, and its merge
+
+
 class UnmeasuredBudget(StrEnum):
     """What to do about a budget where an agent tells no cost."""
 

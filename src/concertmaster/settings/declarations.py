@@ -11,7 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, get_args, get_type_hints
 
-from concertmaster.settings.choices import LandingMode, Manifests, Phase, UnmeasuredBudget
+from concertmaster.settings.choices import (
+    HistoryShape,
+    LandingMode,
+    Manifests,
+    Phase,
+    UnmeasuredBudget,
+)
 from concertmaster.settings.setting import Kind, Place, Setting
 
 FILE_NAMES = ("concertmaster.yml", ".github/concertmaster.yml")
@@ -97,6 +103,15 @@ class FrozenSettings:
             example="pull-requests",
         ),
     ] = LandingMode.MERGE
+    history: Annotated[
+        HistoryShape,
+        Setting(
+            kind=Kind.CHOICE,
+            help="What landing commits: one commit a task, one a batch, or merges (default: auto).",
+            places=Place.OPTION | Place.COMMENT,
+            example="linear",
+        ),
+    ] = HistoryShape.AUTO
     phases: Annotated[
         tuple[Phase, ...] | None,
         Setting(

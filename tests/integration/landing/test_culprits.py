@@ -36,11 +36,11 @@ def workshop(project: Project) -> Project:
     return project
 
 
-def run(project: Project, prompts: Sequence[str]) -> Row:
+def run(project: Project, prompts: Sequence[str], *options: str) -> Row:
     """Return the report; its tasks are keyed by the names of their prompts."""
     done = concertmaster(
         *("run", *prompts, "--agent-command", OBEDIENT_COMMAND, "--check", CHECK),
-        *("--parallel", "6", "--json"),
+        *("--parallel", "6", "--json", *options),
         cwd=project.root,
     )
     report: dict[str, Any] = done.document
@@ -63,10 +63,11 @@ def wait_until_landed(project: Project, path: str) -> str:
 def find_traces(project: Project, task: Row) -> list[str]:
     """Return what the target's trees and history hold of the task: commit, files, words."""
     head, base = task["head"], task["attempts"][-1]["base"]
-    changes = project.git("diff-tree", "-r", "--no-renames", base, head).split("\n")
-    blobs = {line.split()[3] for line in changes}
+    (made,) = project.root.glob(".git/concertmaster/runs/*/repository.git")  # holds every head
+    changes = project.git(f"--git-dir={made}", "diff-tree", "-r", "--no-renames", base, head)
+    blobs = {line.split()[3] for line in changes.split("\n")}
     objects = {line.split()[0] for line in project.git("rev-list", "--objects", "main").split("\n")}
-    tree = project.git("rev-parse", f"{head}^{{tree}}")
+    tree = project.git(f"--git-dir={made}", "rev-parse", f"{head}^{{tree}}")
     found = [name for name in ({head, tree} | blobs) if name in objects]
     history = project.git("log", "--patch", "-m", "--format=%B", "main")
     words = (f"Concertmaster-Task: {task['id']}", f"words of {task['title'][-1].upper()}")
@@ -138,7 +139,10 @@ def assert_all_of_a_is_there(project: Project) -> None:
     assert (project.root / "shared.txt").read_text() == "".join(wanted)
 
 
-def test_exactly_one_of_two_that_do_not_go_together_is_left_out(workshop: Project) -> None:
+@pytest.mark.parametrize("shape", ["linear", "squash", "merge"])
+def test_exactly_one_of_two_that_do_not_go_together_is_left_out(
+    workshop: Project, shape: str
+) -> None:
     # Each prompt declares another file, so the planner keeps none of them apart.
     scripts = {
         "a": "echo 'words of A' > one.txt",
@@ -153,6 +157,7 @@ def test_exactly_one_of_two_that_do_not_go_together_is_left_out(workshop: Projec
             write_prompt(workshop, name, do, head=f"touches: [{name}.md]")
             for name, do in scripts.items()
         ],
+        *("--history", shape),
     )
     tasks = report["tasks"]
     left_out = {name for name, state in states(report).items() if state == "left_out"}

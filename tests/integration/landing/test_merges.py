@@ -11,7 +11,8 @@ from concertmaster.git.command import Git
 from concertmaster.git.merge_conflict import Conflict
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.merges import MergedTip, build_base, merge_changes
-from concertmaster.model import Built
+from concertmaster.model import Built, Plan, RunSettings
+from concertmaster.settings.choices import HistoryShape
 from tests.conftest import Project
 
 AT = 1_700_000_000
@@ -29,7 +30,7 @@ def change(objects: RunRepository, base: str, files: dict[str, str]) -> str:
     with objects.index_of(base) as git:
         put(git, objects, files)
         tree = git.run("write-tree")
-    return objects.commit(tree, parents=(base,), message="change", at=AT)
+    return objects.commit(tree, parents=(base,), message="change\n", at=AT)
 
 
 def put(git: Git, objects: RunRepository, files: dict[str, str]) -> None:
@@ -39,15 +40,22 @@ def put(git: Git, objects: RunRepository, files: dict[str, str]) -> None:
 
 
 def merge(
-    objects: RunRepository, base: str, heads: list[str], *, as_it_is: bool
+    objects: RunRepository,
+    base: str,
+    heads: list[str],
+    *,
+    as_it_is: bool,
+    history: HistoryShape = HistoryShape.MERGE,
 ) -> MergedTip | Conflict:
     """Return the tip with all heads merged, or the first conflict."""
+    settings = RunSettings(agent="", history=history, made_at=AT)
+    plan = Plan(run="run", base=base, target="main", slots=1, settings=settings, tasks=())
     tip = MergedTip(commit=base, as_it_is=True)
     for number, head in enumerate(heads):
         candidate = MergeCandidate(
             task=f"t{number}", title="t", base=base, head=head, as_it_is=as_it_is
         )
-        merged = merge_changes(objects, tip.commit, candidate, run="run", made_at=AT)
+        merged = merge_changes(objects, tip.commit, candidate, plan=plan)
         if isinstance(merged, Conflict):
             return merged
         tip = merged
@@ -79,6 +87,28 @@ def test_eight_additions_to_a_changelog_and_a_list_merge_in_order(
     assert objects.git.run("show", f"{tip.commit}:CHANGES.md") == CHANGES.format(lines).rstrip()
     items = "".join(f"    'plugin {n}',\n" for n in range(8))
     assert objects.git.run("show", f"{tip.commit}:app.py") == MODULE.format(items, "").rstrip()
+
+
+def test_a_linear_history_is_the_same_however_the_base_is_found(
+    project: Project, objects: RunRepository
+) -> None:
+    base = project.git("rev-parse", "HEAD")
+    heads = [change(objects, base, {"CHANGES.md": CHANGES.format(f"- {word}\n")}) for word in "abc"]
+    linear = HistoryShape.LINEAR
+    found = [
+        merge(objects, base, heads, as_it_is=as_it_is, history=linear) for as_it_is in (True, False)
+    ]
+    assert isinstance(found[0], MergedTip)
+    assert found[0] == found[1]
+    assert not found[0].as_it_is
+    # The first one is the task's own commit.
+    assert merge(objects, base, heads[:1], as_it_is=True, history=linear) == MergedTip(
+        commit=heads[0], as_it_is=True
+    )
+    chain = objects.git.run("rev-list", "--parents", f"{base}..{found[0].commit}").splitlines()
+    assert [len(line.split()) for line in chain] == [2, 2, 2]
+    again = merge(objects, found[0].commit, heads[:1], as_it_is=True, history=linear)
+    assert again == MergedTip(commit=found[0].commit, as_it_is=False)
 
 
 def test_a_base_holds_the_additions_of_all_that_it_is_built_on(

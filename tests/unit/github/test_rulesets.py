@@ -33,6 +33,14 @@ def test_a_server_without_rules_has_none(github: Registry, issue_client: IssueCl
     assert issue_client.forbids_push("main") == ""
 
 
+def test_a_linear_history_is_no_obstacle_for_commits_without_merges(
+    github: Registry, issue_client: IssueClient
+) -> None:
+    answer_rules(github, {"type": "required_linear_history"})
+
+    assert issue_client.forbids_push("release/1", has_merges=False) == ""
+
+
 CHECKS = {"required_status_checks": [{"context": "ci"}]}
 
 

@@ -23,6 +23,7 @@ from concertmaster.action.finalize.pull_requests import (
 )
 from concertmaster.action.finalize.replay_merges import ReplayedVerdict
 from concertmaster.action.finalize.run_pull import deliver_run_pull
+from concertmaster.action.finalize.squashed_pulls import close_squashed, show_changes
 from concertmaster.action.finalize.task_pulls import deliver_task_pulls
 from concertmaster.action.finalize.workflow_files import has_other_workflows
 from concertmaster.git.remote import BranchMove, PushState
@@ -31,7 +32,7 @@ from concertmaster.model import TaskState
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
 from concertmaster.rounds.verdict import Verdict
-from concertmaster.settings.choices import LandingMode
+from concertmaster.settings.choices import HistoryShape, LandingMode
 from concertmaster.text.markdown import as_code
 
 FEW_TASKS = 20  # from this number on, one pull request carries all tasks
@@ -96,7 +97,7 @@ def _land(
     for task, commit in made.items():
         landed = transitions.land(landed, task, landed_as=commit)
     if made and context.objects.is_ancestor(replayed.verdict.commit, tip):  # an earlier try did it
-        return _remember(context, _recall(context, landed, made, tip=tip))
+        return _remember(context, _recall(context, landed, replayed, tip=tip))
     if not made:
         return Delivery(history=history)
     is_moved = tip != replayed.verdict.tip
@@ -106,7 +107,10 @@ def _land(
     mode = context.plan.settings.landing
     reason = "the run lands by one pull request" if mode is LandingMode.SINGLE_PULL_REQUEST else ""
     reason = reason or ("the target kept moving while results were checked" if is_moved else "")
-    reason = reason or context.job.issue_client.forbids_push(context.plan.target)
+    has_merges = context.plan.settings.history is HistoryShape.MERGE
+    reason = reason or context.job.issue_client.forbids_push(
+        context.plan.target, has_merges=has_merges
+    )
     if not reason:
         return _push(context, landed, replayed)
     may_merge = mode is LandingMode.MERGE and not is_moved
@@ -131,6 +135,7 @@ def _push(context: FinalizeContext, landed: History, replayed: ReplayedVerdict) 
     move = BranchMove(branch=target, old=replayed.verdict.tip, new=final.commit)
     pushed = context.push([move])[target]
     if pushed.state is PushState.DONE:
+        close_squashed(context, landed, replayed)
         return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
     history = _unland(landed, replayed.made)
     if pushed.state is PushState.MOVED:
@@ -147,9 +152,10 @@ def _unland(history: History, made: Mapping[str, str]) -> History:
 
 
 def _recall(
-    context: FinalizeContext, landed: History, made: Mapping[str, str], *, tip: str
+    context: FinalizeContext, landed: History, replayed: ReplayedVerdict, *, tip: str
 ) -> History:
     """Return the history with the pull requests and branches that an earlier try made."""
+    made = replayed.made
     names = {name: context.branch(name) for name in (*made, WHOLE)}
     found = context.job.issue_client.pulls.find(
         names.values(), since=landed.created_at, is_ours=lambda pull: is_ours(pull, context.viewer)
@@ -159,11 +165,18 @@ def _recall(
     for task in made:
         landed = landed.put(replace(landed.task(task), pull=numbers.get(task, whole)))
     there = {name: context.seen.tip(branch) for name, branch in names.items()}
-    # A branch counts as ours only if the target holds its commit: its removal then loses nothing.
+    # A branch counts as ours only if its commit has landed: its removal then loses nothing.
     # A branch with further commits was changed by somebody else.
-    mine = {name: at for name, at in there.items() if at and context.objects.is_ancestor(at, tip)}
+    shown = show_changes(context, replayed, landed)
+    mine = {
+        name: at
+        for name, at in there.items()
+        if at and (at == shown.get(name) or context.objects.is_ancestor(at, tip))
+    }
     tips = tuple(sorted({**dict(landed.tips), **mine}.items()))
-    return replace(landed, pull=whole, tips=tips)
+    landed = replace(landed, pull=whole, tips=tips)
+    close_squashed(context, landed, replayed)
+    return landed
 
 
 def _remember(context: FinalizeContext, landed: History) -> Delivery:
@@ -181,7 +194,7 @@ def _show(
     """
     if len(landed.tasks) >= FEW_TASKS:
         return _show_whole(context, landed, replayed)
-    made, tip = replayed.made, replayed.verdict.tip
+    made, tip = show_changes(context, replayed, landed), replayed.verdict.tip
     # GitHub takes no branch with the workflow files of before; the push itself brings the new ones.
     shown = {
         task: commit

@@ -13,6 +13,7 @@ from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.judge_change import ChangeJudge
 from concertmaster.landing.merges import merge_changes
 from concertmaster.landing.path_policy import RunPlace
+from concertmaster.landing.squash import shape_batch
 from concertmaster.model import Plan
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import Verdict, VerdictStep
@@ -24,8 +25,8 @@ from concertmaster.text.markdown import as_code, as_line
 class ReplayedVerdict:
     """A verdict whose merges were repeated, with the commit of each task in it.
 
-    The commit is the task's head, or the re-applied change where the change alone was merged.
-    `notes` (Markdown) tell of steps that are not in it.
+    The commit is the task's head, the re-applied change where the change alone was merged, or what
+    the tasks of a step were squashed to. `notes` (Markdown) tell of steps that are not in it.
     """
 
     verdict: Verdict
@@ -82,7 +83,7 @@ def _repeat_step(
 
     Raises EnvironmentFault when the step gives another commit or tree than the verdict says.
     """
-    commit, mine = step.tip, dict[str, str]()
+    commit, mine, merged = step.tip, dict[str, str](), list[str]()
     for task in step.tasks:
         one = history.task(task)
         as_it_is = task not in step.reapplied
@@ -90,9 +91,7 @@ def _repeat_step(
         candidate = MergeCandidate(
             task=task, title=one.title, base=one.base, head=one.head, as_it_is=as_it_is
         )
-        joined = merge_changes(
-            objects, commit, candidate, run=plan.run, made_at=plan.settings.made_at
-        )
+        joined = merge_changes(objects, commit, candidate, plan=plan)
         if isinstance(joined, Conflict):
             why = f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}"
             raise _fault(why, kind=OtherMerge)
@@ -102,10 +101,12 @@ def _repeat_step(
             raise _fault(f"{task} may not land as it merges: {judged.reason}")
         mine[task] = one.head if joined.as_it_is else joined.commit
         commit = joined.commit
-    if commit != step.commit or objects.tree(commit) != step.tree:
-        why = f"a step makes {shorten_id(commit)} here, and {shorten_id(step.commit)} there"
+        merged.append(commit)
+    landing = shape_batch(objects, step.tip, merged, plan=plan)
+    if landing != step.commit or objects.tree(landing) != step.tree:
+        why = f"a step makes {shorten_id(landing)} here, and {shorten_id(step.commit)} there"
         raise _fault(why, kind=OtherMerge)
-    return mine
+    return mine if landing == commit else dict.fromkeys(mine, landing)
 
 
 def _check_candidate(

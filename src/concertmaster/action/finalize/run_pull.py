@@ -20,6 +20,7 @@ from concertmaster.github.models import MergeResult, MergeState, Pull
 from concertmaster.landing.fault import LandingFault
 from concertmaster.rounds import transitions
 from concertmaster.rounds.history import History
+from concertmaster.settings.choices import HistoryShape
 from concertmaster.text.markdown import as_line
 
 
@@ -55,11 +56,17 @@ def deliver_run_pull(
     merging = _merge(context, pull, final.commit) if may_merge else None
     if merging and merging.state is MergeState.MERGED:
         return _take_merged(context, history, made, final.commit, pull).note(*final.notes)
-    # The run's pull request replaces those of its tasks, which close when their branches go.
-    shown = {task: "" for task, _ in history.tips if task in made}
-    history, failed = context.set_branches(history, shown)
+    history, failed = _close_task_pulls(context, history, made)
     words = "; ".join(filter(None, (reason, _say_merging(merging))))
     return _await(history, made, reason=words).note(*final.notes, *failed.values())
+
+
+def _close_task_pulls(
+    context: FinalizeContext, history: History, made: Mapping[str, str]
+) -> tuple[History, dict[str, str]]:
+    """Remove the tasks' branches, which closes the pull requests that the run's one replaces."""
+    shown = {task: "" for task, _ in history.tips if task in made}
+    return context.set_branches(history, shown)
 
 
 def _say_merging(merging: MergeResult | None) -> str:
@@ -78,16 +85,24 @@ def _say_merging(merging: MergeResult | None) -> str:
 
 
 def _merge(context: FinalizeContext, pull: Pull, commit: str) -> MergeResult:
-    """Merge the pull request now, else once the rules are met, else through the merge queue."""
+    """Merge the pull request now, else once the rules are met, else through the merge queue.
+
+    A history without merges is rebased, which keeps its commits and their messages, and merged
+    where the repository does not allow that.
+    """
     pulls = context.job.issue_client.pulls
     if pull.is_merged:
         return MergeResult(state=MergeState.MERGED)
-    merging = pulls.merge(pull, commit=commit)
-    if merging.state is not MergeState.REFUSED:
-        return merging
-    later = pulls.enable_auto_merge(pull, commit=commit)
-    if later.state is not MergeState.REFUSED:
-        return later
+    shape = context.plan.settings.history
+    methods = ("merge",) if shape is HistoryShape.MERGE else ("rebase", "merge")
+    for method in methods:
+        merging = pulls.merge(pull, commit=commit, method=method)
+        if merging.state is not MergeState.REFUSED:
+            return merging
+    for method in methods:
+        later = pulls.enable_auto_merge(pull, commit=commit, method=method)
+        if later.state is not MergeState.REFUSED:
+            return later
     queued = pulls.enqueue(pull, commit=commit)
     return merging if queued.state is MergeState.REFUSED else queued
 
@@ -99,12 +114,15 @@ def _take_merged(
 
     A note tells when the target's tree is not the checked one.
     """
-    tip = context.tip()
+    tip, failed = context.tip(), dict[str, str]()
+    if not context.objects.is_ancestor(commit, tip):  # so GitHub marks no other one as merged
+        history, failed = _close_task_pulls(context, history, made)
     for task, its_commit in made.items():
         is_there = context.objects.is_ancestor(its_commit, tip)  # not after a squash
         history = transitions.land(history, task, landed_as=its_commit if is_there else tip)
         history = history.put(replace(history.task(task), pull=pull.number))
-    delivery = Delivery(history=history, reached=Reached.PULL)
+    notes = tuple(failed.values())
+    delivery = Delivery(history=history, reached=Reached.PULL, notes=notes)
     if context.objects.tree(tip) == context.objects.tree(commit):
         return delivery
     return delivery.note(

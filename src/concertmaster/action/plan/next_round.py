@@ -24,6 +24,7 @@ from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.restricted_plan import evidence_of, restrict
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.transitions import RoundTodo
+from concertmaster.settings.choices import HistoryShape
 from concertmaster.settings.sources import overrule
 
 
@@ -60,13 +61,18 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
     repository = job.clone()
     found = _find_next_round(job, request, repository)
     options = {**dict(found.history.options), **dict(request.order.options)}
-    before = replace(found.history, options=tuple(sorted(options.items())))
-    given = overrule(job.settings.options(), by=options)
+    # A run that began before there was a choice names none.
+    usual = {"history": str(HistoryShape.MERGE)}
+    given = overrule(job.settings.options(), by={**usual, **options})
+    target, requester = found.history.target, request.trigger.requester
     # The history of the run says what has landed.
-    checkout = do_again(open_branch(job, repository, before.target, options=given))
-    requester = request.trigger.requester or before.requester
-    trigger = replace(request.trigger, run=before.run, requester=requester)
+    checkout = do_again(open_branch(job, repository, target, options=given))
+    requester = requester or found.history.requester
+    trigger = replace(request.trigger, run=found.history.run, requester=requester)
     planned = plan_round(job, checkout, _read_prompts(found, checkout), trigger=trigger)
+    if "history" in options:
+        options["history"] = str(planned.plan.settings.history)
+    before = replace(found.history, options=tuple(sorted(options.items())))
     plan, todo = _keep_to_budget(found, planned.plan)
     is_untold = before.due is not None and before.due.reason == transitions.UNANSWERED
     if not (todo or found.is_settled or is_untold):

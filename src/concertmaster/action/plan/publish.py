@@ -47,7 +47,8 @@ def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
         parent=parent.number,
         parent_is_ours=request.parent is None,
         children=children,
-        options=dict(request.order.options),
+        # Later rounds go on with the shape that was chosen now.
+        options={**dict(request.order.options), "history": str(planned.plan.settings.history)},
         requester=planned.plan.settings.requester,
     )
     summary = plan_comment.plan_comment(made, children=children)
