@@ -79,7 +79,8 @@ SHELL = frozenset(
     engine.agent_probe engine.login_check
     engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.budget_check
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
-    engine.local_run engine.logs engine.phase_failure engine.phase_runner engine.reading_tree
+    engine.last_message engine.local_run engine.logs engine.phase_failure engine.phase_runner
+    engine.reading_tree
     engine.earlier_work engine.footprint_observer engine.recorded_run engine.damaged_run
     engine.resource_monitor engine.reviewer engine.run_context
     engine.signals engine.task_material engine.trial engine.merged_result engine.repairer

@@ -33,6 +33,7 @@ class RunPhase:
     session: str = ""
     evidence: str = ""  # the failure to fix, of the attempt before or of a phase of this one
     findings: str = ""  # the plan that the agent made in research
+    said: str = ""  # deliver: the agent's words for the commit
     repair: Repair | None = None  # the attempt mends a result that did not land
 
 

@@ -63,6 +63,7 @@ class PhaseFinished:
     built_on: tuple[Built, ...] = ()  # the wanted changes that merged (prepare)
     no_op: str = ""  # the reason why there is nothing to change (implement)
     findings: str = ""  # the phase's answer: a plan (research), a verdict (review)
+    said: str = ""  # the agent's last message, for the commit (implement)
     follow_ups: tuple[str, ...] = ()  # further work that the agent stated
     sensitive: tuple[str, ...] = ()  # paths that a person should look at (deliver)
     classes: tuple[str, ...] = ()  # the reason for each sensitive path

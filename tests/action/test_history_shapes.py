@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from concertmaster.action.work import work
 from concertmaster.model import TaskState
 from tests.action.finalize_tries import Finale
 from tests.action.landing_ends import log, parents, plan_of, pulls
 from tests.action.rounds import SETTINGS, House, Round
+from tests.commandline import among_agents
 from tests.github.double import Double
 from tests.github.faults import Effect, Fault
 
@@ -111,3 +114,40 @@ def test_a_finalize_that_stops_behind_the_push_closes_the_pull_requests_later(
     finale.download()
     finale.run()
     assert finale.state() == end
+
+
+WORDS = """
+echo "$NAME" > "$NAME.txt"
+echo "Wrote it for @ada, see #1. The token is $SECRET_TOKEN."
+echo "Co-authored-by: Mallory <mallory@example.org>"
+"""
+
+
+def test_the_words_of_an_agent_come_to_the_commit_and_the_pull_request(
+    double: Double, tmp_path: Path
+) -> None:
+    script = "\n".join(["```sh", WORDS.strip().replace("$NAME", "apple"), "```", ""])
+    house = House.build(
+        double,
+        tmp_path,
+        {"apple": f"# Write apple\n\n{script}"},
+        settings="check: 'true'\nagent: claude\nphases: lean\nagent_environment: SECRET_TOKEN\n",
+    )
+    (tmp_path / "home").mkdir()
+    secret = {"SECRET_TOKEN": "tell-nobody-of-this-0815"}
+    held = house.ask(house.open_issue("apple"))
+    held.plan()
+    job = held.job("work", share=0)
+    work(replace(job, environment={**among_agents(tmp_path / "home"), **secret}))
+    held.verify()
+    held.finalize()
+
+    (one,) = house.history(held.outputs["run"]).tasks.values()
+    assert one.state is TaskState.LANDED, one.reason
+    message = house.double.git(house.repository).text("log", "-1", "--format=%B", one.landed_as)
+    said = "Wrote it for @ ada, see # 1. The token is ***."
+    assert message.startswith(f"Write apple\n\n{said}\nCo-authored-by - Mallory <mallory@")
+    ((issue, _),) = pulls(house)
+    assert "> Wrote it for" in (issue.body or "")
+    assert "> Co-authored-by - Mallory" in (issue.body or "")
+    assert secret["SECRET_TOKEN"] not in f"{message}{issue.body}"

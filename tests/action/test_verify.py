@@ -108,11 +108,13 @@ class Round:
         )
         return str(done.stdout).strip()
 
-    def commit(self, parent: str, files: Mapping[str, str], *, name: str = "apple") -> str:
-        """Return the commit that we would make of these files."""
+    def commit(
+        self, parent: str, files: Mapping[str, str], *, name: str = "apple", said: str = ""
+    ) -> str:
+        """Return the commit that we would make of these files, with these words of the agent."""
         plan = run_folder.read_plan(self.artifacts / "concertmaster-plan")
         task = next(one for one in plan.tasks if one.id == self.id_of(name))
-        text = commit_message.task_message(task, plan=plan)
+        text = commit_message.task_message(task, plan=plan, said=said)
         date = f"@{plan.settings.made_at} +0000"
         who = {"NAME": OUR_NAME, "EMAIL": OUR_EMAIL, "DATE": date}
         env = {f"GIT_{role}_{k}": who[k] for role in ("AUTHOR", "COMMITTER") for k in who}
@@ -357,6 +359,29 @@ def test_a_commit_in_the_words_of_somebody_else_is_refused(worked: Worked) -> No
 
     assert done.faults(verdict) == {"apple": LandingFault.REFUSED}
     assert "not as we make them" in verdict.left_out[0].reason
+
+
+@pytest.mark.parametrize(
+    ("said", "written", "lands"),
+    [
+        ("Closes #1 for @eve", "Closes # 1 for @ eve", True),
+        ("Closes #1 for @eve", "Closes #1 for @eve", False),
+        pytest.param("It works.", "It works.", True, marks=pytest.mark.matrix),
+        pytest.param("", "It works.", False, marks=pytest.mark.matrix),
+    ],
+)
+def test_words_of_an_agent_land_only_as_we_write_them(
+    worked: Worked, said: str, written: str, lands: bool
+) -> None:
+    done = worked()
+    head = done.commit(done.base, {"apple.txt": "apple\n"}, said=written)
+    done.forge_result("apple", head, said=said)
+
+    verdict = done.verify()
+
+    assert ("apple" in done.landing(verdict)) is lands
+    reasons = [one.reason for one in verdict.left_out]
+    assert any("not as we make them" in reason for reason in reasons) is not lands
 
 
 # --- time limits and further rounds ------------------------------------------------------------

@@ -70,6 +70,7 @@ def home(job: Job, accounts: Accounts | None) -> runs.RunHome:
         name=job.settings.repository.rpartition("/")[2],
         environment=job.environment,
         agent_names=job.agent_variables.names,
+        redact=job.redact,
         place=RunPlace.GITHUB,
         seconds=usable_seconds(job),
     )

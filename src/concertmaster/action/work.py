@@ -130,6 +130,7 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
         work="" if succeeded else one.work,
         no_op=attempt.no_op,
         notes=row.notes[:MOST_NOTES],
+        said=attempt.said if succeeded else "",
         review=attempt.review if succeeded else "",
         follow_ups=carry_follow_ups(text for tried in one.attempts for text in tried.follow_ups),
         evidence=evidence,

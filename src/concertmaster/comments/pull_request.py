@@ -12,11 +12,12 @@ from concertmaster.comments.round_report import (
     result_table,
     review_lines,
 )
+from concertmaster.git.commit_body import LONGEST_BODY
 from concertmaster.git.commit_message import inert
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import Verdict
 from concertmaster.text.display import count, duration
-from concertmaster.text.markdown import BODY_LIMIT, as_code, as_line, clip
+from concertmaster.text.markdown import BODY_LIMIT, as_code, as_line, clip, neutralise
 from concertmaster.text.marks import mark
 
 PULL_KIND, RUN_PULL_KIND, MEMORY_PULL_KIND = "pull", "run-pull", "memory-pull"
@@ -66,11 +67,20 @@ def pull_body(
         f"{task_name(one)}, from {as_code(one.prompt)}; {part_of_run(history)}.",
         "",
         *closing,
+        *_quote(one.said),
         *(f"- {line}" for line in _checked(one, together)),
         f"- Agents worked {effort}.",
         *_agent_notes(one),
     ]
     return clip("\n".join(lines))
+
+
+def _quote(said: str) -> Iterator[str]:
+    """Yield the words of the agent as a quote (Markdown)."""
+    words = neutralise(said, limit=2 * LONGEST_BODY)
+    if words:
+        yield from (f"> {line}".rstrip() for line in words.splitlines())
+        yield ""
 
 
 def task_name(one: TaskHistory) -> str:

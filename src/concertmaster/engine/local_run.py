@@ -43,6 +43,7 @@ from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.sandbox.users import Accounts
 from concertmaster.text.names import find_unique
+from concertmaster.text.redaction import redact
 from concertmaster.worktrees.manager import Worktrees
 
 _GOES_ON = RunResumed()
@@ -56,13 +57,15 @@ class RunHome:
 
     Attempts lie below `cache`, in worktrees that are called `name` ("" = as the checkout). The run
     is stopped after `seconds`; None is no limit. With `accounts` each attempt runs as a user of its
-    own. `measure` returns the free resources of the file systems that hold the given folders.
+    own. `measure` returns the free resources of the file systems that hold the given folders,
+    `redact` a text without secrets.
     """
 
     cache: Path
     environment: Mapping[str, str]
     agent_names: frozenset[str] = frozenset()  # variables that every agent gets
     name: str = ""
+    redact: Callable[[str], str] = partial(redact, secrets=())
     place: RunPlace = RunPlace.MACHINE
     seconds: float | None = None
     accounts: Accounts | None = None
@@ -303,6 +306,7 @@ def make_context(
         agent_names=home.agent_names,
         measure=partial(home.measure, (place, folder)),
         measure_seconds=home.measure_seconds,
+        redact=home.redact,
         look_seconds=home.look_seconds,
         place=home.place,
     )

@@ -23,6 +23,7 @@ from concertmaster.commands import RunPhase
 from concertmaster.engine import repairer
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
+from concertmaster.engine.last_message import describe_work
 from concertmaster.engine.logs import describe_failure, read_evidence, read_failing_tests
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.reading_tree import reading_tree, tells_agents_more
@@ -217,6 +218,7 @@ class PhaseRunner:
             self._finished(command),
             checkpoint=snapshot.commit if changed else "",
             no_op=no_op,
+            said=describe_work(self.context, command, report) if changed else "",
             follow_ups=read_follow_ups(report.final_text),
             notes=(*notes, *snapshot.notes),
             session=report.session,
@@ -311,7 +313,7 @@ class PhaseRunner:
         head = objects.commit(
             objects.tree(command.checkpoint),
             parents=(command.base,),
-            message=commit_message.task_message(task, plan=plan),
+            message=commit_message.task_message(task, plan=plan, said=command.said),
             at=plan.settings.made_at,
         )
         return replace(

@@ -8,6 +8,7 @@ from concertmaster.agents.protocol import AgentReport
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
+from concertmaster.engine.last_message import describe_work
 from concertmaster.engine.logs import describe_failure
 from concertmaster.engine.merged_result import (
     MergedResult,
@@ -116,6 +117,7 @@ def mend(place: AttemptWorkspace, talk: AgentSession, repair: Repair) -> PhaseFi
         phase=Phase.IMPLEMENT,
         seconds=0.0,
         checkpoint=snapshot.commit if place.is_change(snapshot) else "",
+        said=describe_work(place.context, place.command, report) if report else "",
         notes=snapshot.notes,
         session=report.session if report else "",
     )

@@ -47,7 +47,7 @@ class RunContext:
 
     `folder` is the run's own, below the user's git folder. `measure` returns the free resources
     where the run writes and may raise OSError; it is called every `measure_seconds`. Running
-    attempts are looked at every `look_seconds`.
+    attempts are looked at every `look_seconds`. `redact` returns a text without secrets.
     """
 
     plan: Plan
@@ -61,6 +61,7 @@ class RunContext:
     environment: Mapping[str, str]
     measure: Callable[[], FreeResources]
     measure_seconds: float
+    redact: Callable[[str], str]
     place: RunPlace = RunPlace.MACHINE
     agent_names: frozenset[str] = frozenset()  # variables that every agent gets
     look_seconds: float = LOOK_SECONDS

@@ -24,6 +24,7 @@ _PLACE_OF_A_SPACE = re.compile(
     r"|(?<![a-z0-9]@)(?<=@)(?=\w)",  # a mention, but not an e-mail address
     re.IGNORECASE,
 )
+_WHOLE_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{28,}", re.IGNORECASE)
 _TRAILER = re.compile(r"^([a-z0-9-]*-(?:by|checks|run|task|prompt))\s*:\s*", re.IGNORECASE)
 
 
@@ -31,19 +32,24 @@ def inert(text: str, *, limit: int) -> str:
     """Return the text as one line that triggers nothing on GitHub, at most `limit` characters.
 
     A space splits references, mentions and URLs: `Fix # 12`, `@ ada`, `https: //`. Commands such as
-    `[skip ci]` lose their brackets, trailers their colon.
+    `[skip ci]` lose their brackets, trailers their colon. Whole ids of commits are shortened, so
+    that nobody takes the text for the message of a revert.
     """
-    line = keep_checks(display(text, limit=_LONGEST))
+    line = _WHOLE_ID.sub(r"\1…", keep_checks(display(text, limit=_LONGEST)))
     return display(_TRAILER.sub(r"\1 - ", _PLACE_OF_A_SPACE.sub(" ", line)), limit=limit)
 
 
-def task_message(task: Task, *, plan: Plan) -> str:
-    """Return the message of a task's one commit. Its trailers tell which prompt it is made from."""
+def task_message(task: Task, *, plan: Plan, said: str = "") -> str:
+    """Return the message of a task's one commit. Its trailers tell which prompt it is made from.
+
+    `said` is what the agent says of its work, as `commit_body.inert_body` returns it.
+    """
     requester = display(plan.settings.requester)
     names_prompt = plan.version >= PROMPT_NAMING_VERSION and task.blob
     return (
         f"{inert(task.title, limit=TITLE_LENGTH) or task.id}\n\n"
-        f"From {inert(task.prompt, limit=200)}.\n\n"
+        + (f"{said}\n\n" if said else "")
+        + f"From {inert(task.prompt, limit=200)}.\n\n"
         f"Concertmaster-Run: {plan.run}\nConcertmaster-Task: {task.id}\n"
         + (f"Concertmaster-Prompt: {task.blob}\n" if names_prompt else "")
         + (f"Co-authored-by: {requester}\n" if requester else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from concertmaster.git import commit_message
+from concertmaster.git.commit_body import inert_body
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.merges import build_base
 from concertmaster.model import Plan
@@ -17,7 +18,7 @@ def find_head_fault(objects: RunRepository, result: Result, *, plan: Plan) -> st
     This keeps words of others out of commit messages, where GitHub may act on them.
     """
     task = next(one for one in plan.tasks if one.id == result.task)
-    text = commit_message.task_message(task, plan=plan)
+    text = commit_message.task_message(task, plan=plan, said=inert_body(result.said))
     ours = objects.commit(
         objects.tree(result.head),
         parents=(result.base,),

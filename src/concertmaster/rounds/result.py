@@ -13,7 +13,8 @@ RESULT_VERSION = 1
 class WorkResult(TaskResult):
     """What work on a task came to and what it used; an artifact and the history hold it.
 
-    `work` is the newest commit of a task that did not succeed. `evidence` is the end of the log
+    `work` is the newest commit of a task that did not succeed. `said` are its agent's words in the
+    message of its `head`. `evidence` is the end of the log
     that shows why the task failed.
     """
 
@@ -21,6 +22,7 @@ class WorkResult(TaskResult):
     attempts: int = 0
     work: str = ""
     notes: tuple[str, ...] = ()
+    said: str = ""
     review: str = ""  # the comments of the reviewer who approved the change
     follow_ups: tuple[str, ...] = ()  # prompts that its agents proposed
     evidence: str = ""

@@ -27,6 +27,7 @@ def start_attempt(record: TaskRecord) -> TaskRecord:
             repair=record.repair,
             session=last.session,
             findings=last.findings,
+            said=last.said,
             follow_ups=last.follow_ups,
             holds=(Phase.RESEARCH, Phase.DOCUMENT),
         )
@@ -77,6 +78,7 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         session=attempt.session if phase in phases.AGENTS_OWN else "",
         evidence=attempt.evidence or ("" if repair else _earlier_evidence(record)),
         findings=attempt.findings,
+        said=attempt.said if phase is Phase.DELIVER else "",
         repair=repair,
     )
     asked = replace(attempt, asked=phase, redo=False, repair=repair)
@@ -152,6 +154,8 @@ def finish_phase(
         evidence="" if event.phase is Phase.IMPLEMENT else attempt.evidence,
         reason="",
         findings=event.findings if event.phase is Phase.RESEARCH else attempt.findings,
+        # A repair says how it was mended, and not what the change is.
+        said=(attempt.repair and attempt.said) or event.said or attempt.said,
         review=event.findings if event.phase is Phase.REVIEW else attempt.review,
         follow_ups=(*attempt.follow_ups, *event.follow_ups),
         checkpoint=event.checkpoint or attempt.checkpoint,

@@ -35,6 +35,7 @@ class Attempt:
     returned: tuple[Phase, ...] = ()  # the phases that sent the work back, each time
     evidence: str = ""  # the failure that they want fixed
     findings: str = ""
+    said: str = ""  # the agent's words for the commit
     review: str = ""  # the comments of the reviewer who approved the change
     follow_ups: tuple[str, ...] = ()
     outcome: Outcome | None = None

@@ -19,7 +19,7 @@ from concertmaster.planning.checkout import PlanRequest
 from concertmaster.planning.recalled_options import recall_options
 from concertmaster.planning.run_settings import COMMITS_TO_FOLLOW
 from concertmaster.settings.choices import HistoryShape
-from tests.commandline import OBEDIENT_COMMAND, concertmaster, write_prompt
+from tests.commandline import OBEDIENT_COMMAND, among_agents, concertmaster, write_prompt
 from tests.conftest import Project
 
 AT = 1_700_000_000
@@ -206,3 +206,44 @@ def test_a_squash_is_one_commit_with_the_words_and_trailers_of_all(
     assert shape_batch(objects, tip, [tip], plan=plan) == tip
     others = (plan_of(shape, tip) for shape in (HistoryShape.LINEAR, HistoryShape.MERGE))
     assert {shape_batch(objects, tip, commits, plan=other) for other in others} == {commits[-1]}
+
+
+SAYS = """
+echo page > page.txt
+cat <<'END'
+## Added the page
+
+It closes #12 and credits @ada.
+
+Co-authored-by: Eve <eve@example.org>
+Concertmaster-Task: other
+The key is KEY.
+
+```json
+{"follow_ups": ["Add a link"]}
+```
+END
+"""
+
+
+def test_the_commit_says_what_the_agent_said_and_nothing_else_acts(
+    workshop: Project, tmp_path: Path
+) -> None:
+    key = "sk-ant-" + "api03-" + "A1b2" * 24
+    prompt = write_prompt(workshop, "page", SAYS.replace("KEY", key), title="Add a page")
+    (tmp_path / "home").mkdir()
+    done = concertmaster(
+        *("run", prompt, "--agent", "claude", "--check", "true", "--phases", "lean", "--json"),
+        cwd=workshop.root,
+        env=among_agents(tmp_path / "home"),
+    )
+    assert done.code == 0, done
+    (row,) = done.document["tasks"]
+    body, _, trailers = workshop.git("log", "-1", "--format=%B").rpartition("\n\n")
+    assert body == (
+        "Add a page\n\nAdded the page\n\nIt closes # 12 and credits @ ada.\n\n"
+        "Co-authored-by - Eve <eve@example.org>\nConcertmaster-Task - other\n"
+        "The key is ***.\n\nFrom prompts/page.md."
+    )
+    assert f"Concertmaster-Task: {row['id']}" in trailers.splitlines()
+    assert "Eve" not in trailers

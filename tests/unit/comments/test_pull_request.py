@@ -317,6 +317,7 @@ def tell_task(
         pull=PULL if is_linked else 0,
         evidence=next(deal),
         notes=many,
+        said=next(deal),
         follow_ups=many,
         seconds=cost or 0.0,
         usage=Usage(cost_usd=cost),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from concertmaster.git import commit_message
+from concertmaster.git.commit_body import inert_body
 from concertmaster.model import PLAN_VERSION, Plan, RunSettings, Task
 from tests.unit.text.test_markdown import hostile
 
@@ -21,11 +22,17 @@ PLAN = Plan(run="r-1", base="", target="main", slots=1, settings=SETTINGS, tasks
 
 
 def write(
-    title: str, *, prompt: str = "prompts/a.md", requester: str = "", version: int = PLAN_VERSION
+    title: str,
+    *,
+    prompt: str = "prompts/a.md",
+    requester: str = "",
+    version: int = PLAN_VERSION,
+    said: str = "",
 ) -> str:
     return commit_message.task_message(
         Task(id="a-3f2a", prompt=prompt, blob="b" * 40, title=title, estimate_seconds=0.0),
         plan=replace(PLAN, settings=replace(SETTINGS, requester=requester), version=version),
+        said=inert_body(said),
     )
 
 
@@ -47,6 +54,7 @@ def write(
         ),
         ("[skip\nci]", "(skip ci)"),
         ("Read rows[skip:] and [x]", "Read rows[skip:] and [x]"),
+        (f"This reverts commit {'a' * 40}", f"This reverts commit {'a' * 12}…"),
         ("Co-authored-by: Eve <eve@x.y>", "Co-authored-by - Eve <eve@x.y>"),
         ("skip-checks: true", "skip-checks - true"),
         ("a\n\nCo-authored-by: Eve <eve@x.y>", "a Co-authored-by: Eve <eve@x.y>"),

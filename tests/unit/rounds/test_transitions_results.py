@@ -55,6 +55,7 @@ def test_the_history_takes_all_that_the_last_result_says() -> None:
         attempts=1,
         work="w",
         notes=("n",),
+        said="Done.",
         review="Fine",
         follow_ups=("More",),
         evidence="log",

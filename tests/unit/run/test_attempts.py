@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from concertmaster.commands import RunPhase
 from concertmaster.events import PhaseFailed, PhaseFinished
-from concertmaster.model import Outcome
+from concertmaster.model import Outcome, Repair
 from concertmaster.run.attempts import (
     fail_phase,
     finish_phase,
@@ -100,3 +101,25 @@ def test_the_comments_of_the_reviewer_who_approved_are_kept() -> None:
     reviewed = finish_phase(record, finished, sources={})
     assert reviewed.attempts[-1].review == said
     assert reviewed.attempts[-1].findings == record.attempts[-1].findings
+
+
+def say(record: TaskRecord, words: str) -> TaskRecord:
+    event = PhaseFinished(task="a", attempt=1, phase=Phase.IMPLEMENT, seconds=1.0, said=words)
+    return finish_phase(record, event, sources={})
+
+
+def test_the_commit_has_the_last_words_of_the_implementation_and_not_those_of_a_repair() -> None:
+    record = finish(start_attempt(STATE.tasks["a"]), Phase.PREPARE, "base")
+    record = say(say(record, "Half done."), "Done.")
+    assert say(record, "").attempts[-1].said == "Done."
+    for phase in (Phase.TEST, Phase.DOCUMENT, Phase.REVIEW):
+        record = finish(record, phase)
+    record = finish(record, Phase.RESEARCH)
+    last = asked(record)
+    assert (last.phase, last.said) == (Phase.DELIVER, "Done.")
+
+    broken = replace(record, repair=Repair(base="base", head="head", reason="conflict"))
+    repaired = say(start_attempt(broken), "Joined both.")
+    assert repaired.attempts[-1].said == "Done."
+    unknown = replace(STATE.tasks["a"], repair=broken.repair)  # the result of an earlier run
+    assert say(start_attempt(unknown), "Joined both.").attempts[-1].said == "Joined both."
