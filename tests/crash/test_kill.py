@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -71,14 +72,21 @@ def check_half_done_work_is_saved(world: World, wreck: Wreck) -> None:
 
 
 def check_recovery(
-    world: World, undisturbed: Undisturbed, *, after: int, torn: bool, again_after: int = 0
+    world: World,
+    undisturbed: Undisturbed,
+    *,
+    after: int,
+    torn: bool,
+    again_after: int = 0,
+    options: Sequence[str] = (),
 ) -> bool:
     """Kill the run, resume it and check the result; return False if it ended before the kill.
 
     With a torn line the run is resumed while processes of the killed run may still live.
     """
     before = world.users_own()
-    code = world.do_until_killed(world.run_arguments(), after=after, torn=torn)
+    arguments = [*world.run_arguments(), *options]
+    code = world.do_until_killed(arguments, after=after, torn=torn)
     if code == undisturbed.code:
         return False
     assert code == -signal.SIGKILL
@@ -108,14 +116,23 @@ def sweep(
     step: int = 1,
     torn: bool = False,
     again: bool = False,
+    options: Sequence[str] = (),
 ) -> None:
-    """Check the recovery at every `step`-th event, until a run ends before its kill."""
+    """Check the recovery at every `step`-th event, until a run ends before its kill.
+
+    `options` are further ones of the run.
+    """
     for after in count(step, step):
         again_after = 1 + after % 6 if again else 0
         world = make_world()
         with subtests.test(after=after):
             if not check_recovery(
-                world, undisturbed, after=after, torn=torn, again_after=again_after
+                world,
+                undisturbed,
+                after=after,
+                torn=torn,
+                again_after=again_after,
+                options=options,
             ):
                 return
             shutil.rmtree(world.folder)
@@ -126,6 +143,14 @@ def test_killed_after_some_events_it_comes_to_the_same_end(
     make_world: MakeWorld, undisturbed: Undisturbed, subtests: pytest.Subtests
 ) -> None:
     sweep(make_world, undisturbed, subtests, step=SHORT_STEP)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("shape", ["squash", "merge"])
+def test_a_history_of_another_shape_comes_to_the_same_end(
+    make_world: MakeWorld, undisturbed: Undisturbed, subtests: pytest.Subtests, shape: str
+) -> None:
+    sweep(make_world, undisturbed, subtests, step=SHORT_STEP, options=("--history", shape))
 
 
 @pytest.mark.crash
