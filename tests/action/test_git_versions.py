@@ -11,7 +11,7 @@ import pytest
 from concertmaster.action import verify
 from concertmaster.action.finalize import replay_merges
 from concertmaster.errors import EnvironmentFault
-from concertmaster.landing.merges import merge_changes
+from concertmaster.landing.merges import MergedTip, merge_changes
 from concertmaster.model import TaskState
 from tests.action.rounds import House, Round
 from tests.github.double import Double
@@ -40,7 +40,10 @@ def merge_otherwise(patch: pytest.MonkeyPatch) -> None:
     merge = merge_changes
 
     def other(objects: Any, tip: str, candidate: Any, **more: Any) -> Any:
-        return merge(objects, tip, replace(candidate, title="Otherwise"), **more)
+        merged = merge(objects, tip, candidate, **more)
+        assert isinstance(merged, MergedTip)
+        tree = objects.tree(merged.commit)
+        return replace(merged, commit=objects.commit(tree, parents=(tip,), message="x", at=0))
 
     patch.setattr(replay_merges, "merge_changes", other)
 

@@ -6,12 +6,16 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
+from concertmaster.git.alternates import add_alternates
 from concertmaster.git.command import (
+    ABSENT,
     OUR_EMAIL,
     OUR_NAME,
+    SYMLINK,
     Git,
     decode,
     git_fault,
@@ -27,11 +31,10 @@ from concertmaster.git.merge_conflict import (
     Resolve,
     read_conflict,
 )
-from concertmaster.git.repository import Repository, check_path
+from concertmaster.git.repository import Repository
 from concertmaster.model import PathChange
 
-ABSENT = "000000"
-SYMLINK = "120000"
+REMEMBERED = 64  # listings of folders and of changes, the newest
 # aider leaves this cache beside the files and has no option to put it elsewhere.
 _LEFT_BY_AGENTS = b".aider.tags.cache.v*/\n"
 
@@ -49,7 +52,9 @@ class RunRepository:
         self._trees: dict[str, str] = {}  # tree id by commit id
         self._parents: dict[str, tuple[str, ...]] = {}  # of the commits that were made here
         self._contained: set[tuple[str, str]] = set()  # first commits that second ones contain
-        self._folders: tuple[str, Mapping[str, tuple[str, str]]] = ("", {})  # of the last tree
+        self._messages: dict[str, str] = {}  # of the commits that were made here
+        self._list_folders = lru_cache(maxsize=REMEMBERED)(self._read_folders)
+        self._list_changes = lru_cache(maxsize=REMEMBERED)(self._read_changes)
 
     @classmethod
     def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
@@ -117,19 +122,17 @@ class RunRepository:
 
     def folders(self, commit: str) -> Mapping[str, tuple[str, str]]:
         """Return mode and id of each folder and submodule of a commit or tree, by path."""
-        tree = self._trees.get(commit, commit)
-        known, found = self._folders
-        if known != tree:
-            records = split_records(
-                self.git.run("ls-tree", "-r", "-d", "-z", parse_object_id(tree))
-            )
-            pairs = (record.partition("\t") for record in records)
-            found = {path: (facts[:6], facts.split(" ")[2]) for facts, _, path in pairs}
-            self._folders = (tree, found)
-        return found
+        return self._list_folders(self._trees.get(commit, commit))
+
+    def _read_folders(self, tree: str) -> Mapping[str, tuple[str, str]]:
+        listed = self.git.run("ls-tree", "-r", "-d", "-z", parse_object_id(tree))
+        pairs = (record.partition("\t") for record in split_records(listed))
+        return {path: (facts[:6], facts.split(" ")[2]) for facts, _, path in pairs}
 
     def message(self, commit: str) -> str:
         """Return the commit's message with a final newline."""
+        if commit in self._messages:
+            return self._messages[commit]
         raw = self.git.run("cat-file", "commit", parse_object_id(commit))
         return raw.partition("\n\n")[2] + "\n"
 
@@ -171,6 +174,8 @@ class RunRepository:
             "commit-tree", parse_object_id(tree), *words, "-F", "-", stdin=body, env=env
         )
         self._trees[made], self._parents[made] = tree, parents
+        text = decode(body)
+        self._messages[made] = text if text.endswith("\n") else f"{text}\n"
         return made
 
     def merge(
@@ -295,6 +300,9 @@ class RunRepository:
 
         A rename is a removed and an added path.
         """
+        return self._list_changes(old, new)
+
+    def _read_changes(self, old: str, new: str) -> tuple[PathChange, ...]:
         options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
         fields = split_records(
             self.git.run("diff-tree", *options, parse_object_id(old), parse_object_id(new))
@@ -327,18 +335,3 @@ class RunRepository:
             at = start + int(size) + 1
             found[sha] = out[start : at - 1]
         return found
-
-
-def add_alternates(git_dir: Path, *objects: Path) -> None:
-    """Let the repository find the objects in these folders; it keeps no earlier ones.
-
-    The paths must be absolute. Raises EnvironmentFault when one of them has a line break.
-    """
-    # Only git itself reads quotes here; libgit2, dulwich and GitPython take them as part of the
-    # path. An absolute path without a line break needs none.
-    for folder in objects:
-        check_path(folder)
-    file = git_dir / "objects" / "info" / "alternates"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{folder}\n" for folder in objects)
-    file.write_text(lines, encoding="utf-8", errors="surrogateescape")

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.errors import GitFault
+from concertmaster.git.alternates import add_alternates
 from concertmaster.git.command import Git, decode, git_fault, parse_object_id, split_records
-from concertmaster.git.run_repository import RunRepository, add_alternates
+from concertmaster.git.run_repository import RunRepository
 from concertmaster.sandbox.users import Account
 from concertmaster.worktrees.git_folder import GitFolder
 from concertmaster.worktrees.removal import walk_folders

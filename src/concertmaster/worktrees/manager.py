@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from concertmaster.errors import Error
+from concertmaster.git.alternates import add_alternates
 from concertmaster.git.command import OUR_EMAIL, OUR_NAME, Git, quoted
 from concertmaster.git.remotes import branch_remote, list_remotes, write_config
 from concertmaster.git.repository import Repository
-from concertmaster.git.run_repository import RunRepository, add_alternates
+from concertmaster.git.run_repository import RunRepository
 from concertmaster.sandbox.ports import PortBlocks
 from concertmaster.sandbox.supervisor import end_users
 from concertmaster.sandbox.users import Accounts
