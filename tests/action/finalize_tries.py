@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -176,17 +176,20 @@ class Finale:
         mine = f"refs/heads/concertmaster/{self.held.outputs['run']}/"
         branches = self.bare.refs(mine)
         state = branches.pop(f"{mine}state")
+        known = {one: self._known(one) for one in self.bare.commits("--first-parent", "main")}
+        ids = {old: new for old, new in known.items() if old != new}
+        shown = {key: one for key, one in shown_of(self.repository, ids).items() if key != "runs"}
         found = {
-            **{name: shown for name, shown in shown_of(self.repository).items() if name != "runs"},
+            **shown,
             "pulls": sorted(self._pulls()),
             "branches": branches,
-            "target": [*map(self._known, self.bare.commits("--first-parent", "main"))],
+            "target": [*known.values()],
             "memory": self.house.read(MEMORY),
             "state": self._files(state),
             "rounds": {tuple(run.inputs.items()) for run in self.house.dispatched},
             "outputs": self.held.outputs,
         }
-        return {name: _without_chance(value) for name, value in found.items()}
+        return {name: _without_chance(value, ids) for name, value in found.items()}
 
     def _pulls(self) -> Iterator[tuple[Any, ...]]:
         for issue, pull in self.repository.pulls():
@@ -205,15 +208,20 @@ class Finale:
         return {name: self.bare.text("cat-file", "blob", f"{commit}:{name}") for name in names}
 
 
-def _without_chance(value: Any) -> Any:
-    """Return the value without ids of GitHub and without measured times."""
+def _without_chance(value: Any, ids: Mapping[str, str]) -> Any:
+    """Return the value without ids of GitHub and without measured times.
+
+    `ids` are the commits that GitHub made, with what stands for them.
+    """
     match value:
         case str():
+            for old, new in ids.items():
+                value = value.replace(old, new).replace(old[:7], new[:7])
             return re.sub(r"(issuecomment-)\d+", r"\1…", MEASURED.sub("…", value))
         case dict():
-            return {key: _without_chance(one) for key, one in value.items()}
+            return {key: _without_chance(one, ids) for key, one in value.items()}
         case list() | tuple():
-            return [_without_chance(one) for one in value]
+            return [_without_chance(one, ids) for one in value]
         case _:
             return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -166,13 +166,18 @@ def state_of(tried: Try) -> dict[str, Any]:
     return {**shown_of(tried.repository), "is done": tried.is_done}
 
 
-def shown_of(repository: Repository) -> dict[str, Any]:
-    """Return what people see on GitHub in a form that is equal for any repository."""
+def shown_of(repository: Repository, commits: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what people see on GitHub in a form that is equal for any repository.
+
+    `commits` are ids that vary, with what stands for them.
+    """
     issues = [issue for issue in repository.issues.values() if not is_duplicate(issue)]
     titles = {issue.number: issue.title for issue in issues}
     ids = {issue.id: issue.title for issue in issues}
 
     def plain(text: str) -> str:
+        for old, new in (commits or {}).items():
+            text = text.replace(old, new).replace(old[:7], new[:7])
         text = re.sub(r"#(\d+)", lambda found: f"#<{titles.get(int(found[1]))}>", text)
         # A row of the hidden data of a plan: the task, the number of its issue, its share.
         text = re.sub(

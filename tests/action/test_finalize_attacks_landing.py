@@ -205,7 +205,11 @@ def test_case_16_another_commit_than_the_merge_of_its_tasks_lands_nothing(
     nothing_lands(forger, "a step makes")
 
 
-def test_case_16_a_lie_about_what_is_put_on_alone_lands_nothing(forger: Forger) -> None:
+def test_case_16_a_lie_about_what_is_put_on_alone_lands_nothing(
+    house: House, tmp_path: Path
+) -> None:
+    """In a linear history all changes are put on alone, so there it makes no difference."""
+    forger = begin(house, tmp_path / "forger", "apple", "pear", "plum", words=" history=merge")
     forger.receive("apple")
     step = forger.step(forger.base, "apple", reapplied=("apple",))
     forger.judge({**step, "reapplied": []})

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.github import tracker
-from tests.github.bare import WORKFLOWS, Bare, Moved, person
+from tests.github.bare import WORKFLOWS, Bare, Moved, Person, person
 from tests.github.closing import close_named, read_new_commits
 from tests.github.exchange import Refused, custom_error, refuse, wrong_field
 from tests.github.gatekeeper import Forbidden, demand_workflows, missing_checks, rules_of, violation
@@ -165,12 +165,14 @@ def obstacle_to(repository: Repository, issue: Issue, pull: Pull) -> str:
 def merge_commit(
     store: Store, repository: Repository, *, issue: Issue, pull: Pull, user: User, wish: Wish
 ) -> str | None:
-    """Return the new commit, or None for a conflict. A rebase makes a single commit."""
+    """Return the new commit, or None for a conflict."""
     bare = Bare(repository.folder)
     tree = bare.merged_tree(pull.base_commit, pull.head_commit)
     if tree is None:
         return None
     now = store.clock.now()
+    if wish.method == "rebase":
+        return rebase(bare, pull, committer=person(WEB_FLOW, when=now))
     parents = [pull.base_commit]
     if wish.method == "merge":
         parents.append(pull.head_commit)
@@ -181,6 +183,25 @@ def merge_commit(
         author=person(user, when=now),
         committer=person(WEB_FLOW, when=now),
     )
+
+
+def rebase(bare: Bare, pull: Pull, *, committer: Person) -> str | None:
+    """Return the last copy of the head's commits on the base, or None for a conflict.
+
+    Each copy has a new id and another committer, also where the base has not moved; merges are
+    left out. See "Rebasing and merging your commits" in "About merge methods on GitHub".
+    """
+    tip: str | None = pull.base_commit
+    listed = bare.commits("--no-merges", f"{pull.base_commit}..{pull.head_commit}")
+    for one in map(bare.read_commit, reversed(listed)):
+        tree = bare.merged_tree(pull.base_commit, one.sha)
+        if tree is None or tip is None:
+            return None
+        message = f"{one.message}\n"
+        tip = bare.commit(
+            tree, parents=[tip], message=message, author=one.author, committer=committer
+        )
+    return tip
 
 
 def merge_message(repository: Repository, *, issue: Issue, pull: Pull, wish: Wish) -> str:

@@ -22,7 +22,7 @@ from concertmaster.action.finalize.pull_requests import (
     set_fault,
 )
 from concertmaster.action.finalize.replay_merges import ReplayedVerdict
-from concertmaster.action.finalize.run_pull import deliver_run_pull
+from concertmaster.action.finalize.run_pull import deliver_run_pull, recall_run_pull
 from concertmaster.action.finalize.squashed_pulls import close_squashed, show_changes
 from concertmaster.action.finalize.task_pulls import deliver_task_pulls
 from concertmaster.action.finalize.workflow_files import has_other_workflows
@@ -101,6 +101,8 @@ def _land(
     if not made:
         return Delivery(history=history)
     is_moved = tip != replayed.verdict.tip
+    if is_moved and (delivery := recall_run_pull(context, history, replayed)):
+        return delivery
     is_rewritten = is_moved and not context.objects.is_ancestor(replayed.verdict.tip, tip)
     if is_moved and (is_rewritten or not last):
         return _moved_delivery(context, history)

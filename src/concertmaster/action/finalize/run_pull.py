@@ -11,6 +11,7 @@ from concertmaster.action.finalize.pull_requests import (
     WHOLE,
     Delivery,
     Reached,
+    is_ours,
     open_pull_requests,
     propose_whole,
     set_fault,
@@ -59,6 +60,31 @@ def deliver_run_pull(
     history, failed = _close_task_pulls(context, history, made)
     words = "; ".join(filter(None, (reason, _say_merging(merging))))
     return _await(history, made, reason=words).note(*final.notes, *failed.values())
+
+
+def recall_run_pull(
+    context: FinalizeContext, history: History, replayed: ReplayedVerdict
+) -> Delivery | None:
+    """Return the delivery of the run's pull request where it is merged already, else None.
+
+    Merging by rebase or squash makes other commits, so the target itself does not tell.
+    """
+    landed, branch = history, context.branch(WHOLE)
+    for task, commit in replayed.made.items():
+        landed = transitions.land(landed, task, landed_as=commit)
+    found = context.job.issue_client.pulls.find(
+        [branch], since=history.created_at, is_ours=lambda pull: is_ours(pull, context.viewer)
+    )
+    pull = found.get(branch)
+    if pull is None or not pull.is_merged:
+        return None
+    final = memory.write_memory_commit(context, replayed.verdict.commit, landed)
+    if pull.head_commit != final.commit:
+        return None
+    if context.seen.tip(branch) == final.commit:
+        history, _ = context.set_branches(history, {WHOLE: final.commit})
+    history = replace(history, pull=pull.number)
+    return _take_merged(context, history, replayed.made, final.commit, pull).note(*final.notes)
 
 
 def _close_task_pulls(
@@ -118,8 +144,8 @@ def _take_merged(
     if not context.objects.is_ancestor(commit, tip):  # so GitHub marks no other one as merged
         history, failed = _close_task_pulls(context, history, made)
     for task, its_commit in made.items():
-        is_there = context.objects.is_ancestor(its_commit, tip)  # not after a squash
-        history = transitions.land(history, task, landed_as=its_commit if is_there else tip)
+        landed_as = _find_merged(context, its_commit, tip, most=len(made) + 1)
+        history = transitions.land(history, task, landed_as=landed_as)
         history = history.put(replace(history.task(task), pull=pull.number))
     notes = tuple(failed.values())
     delivery = Delivery(history=history, reached=Reached.PULL, notes=notes)
@@ -129,6 +155,19 @@ def _take_merged(
         f"The target moved while #{pull.number} was merged: its tree is not the one that was "
         "checked. Run the check on it."
     )
+
+
+def _find_merged(context: FinalizeContext, commit: str, tip: str, *, most: int) -> str:
+    """Return the commit of the target that brought this one: itself, its copy, or the tip.
+
+    A rebase copies commits with their messages, a squash does not. The `most` newest are read.
+    """
+    objects = context.objects
+    if objects.is_ancestor(commit, tip):
+        return commit
+    newest = objects.git.run("rev-list", "--first-parent", f"--max-count={most}", tip).split()
+    message = objects.message(commit)
+    return next((one for one in newest if objects.message(one) == message), tip)
 
 
 def _await(history: History, made: Iterable[str], *, reason: str) -> Delivery:

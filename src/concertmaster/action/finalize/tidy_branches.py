@@ -109,6 +109,10 @@ def _find_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory) ->
     Returns "" when there is none or it may not be on a branch.
     """
     commit = one.head or _receive_work(context, held, one)
+    if commit and not context.objects.holds(
+        commit
+    ):  # only the run's pull request has it, rewritten
+        return ""
     doubt = _doubt_work(context, held, one, commit) if commit and commit != one.head else ""
     if doubt:
         note = f"the work of {one.task} is only in the artifact of its job: {doubt}"
