@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ PROMPTS = {
 # Words of the repository, its prompts and its tree, which might be somebody's secret.
 SECRETS = ("apple", "plum", "opera", "ada", "prompts", "main", "true")
 SHOWN = {"report"}  # an address, which nothing of ours reads
+DIGEST = re.compile(r"[0-9a-f]{40,64}")  # it may hold a short word such as "ada" by chance
 
 
 def test_no_output_that_is_read_holds_a_word_of_the_repository(
@@ -32,7 +34,7 @@ def test_no_output_that_is_read_holds_a_word_of_the_repository(
         (name, secret)
         for name, value in held.outputs.items()
         for secret in SECRETS
-        if secret in value and name not in SHOWN
+        if secret in value and name not in SHOWN and not DIGEST.fullmatch(value)
     }
     assert withheld <= {("verify", "true")}  # verify runs where this is missing
     found = {name: json.loads(held.outputs[name]) for name in ("landed", "failed")}
