@@ -2,7 +2,7 @@
 
 Plays the merge queue itself in memory: `n` changes, each a culprit with probability `p`. A check
 fails when the tree holds a culprit. Confirmations and checks of the base are counted apart. The
-bound is the sum of the entropies. Fails when the mean is above a limit.
+bound is the sum of the entropies. Times the merges too. Fails when a number is above its limit.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from math import log2
 from statistics import fmean
+
+from merge_times import BRANCHES, FILES, measure_merges
 
 from concertmaster.commands import CheckBatch, LandBatch
 from concertmaster.events import BatchChecked, BatchLanded
@@ -222,15 +224,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--files", type=int, default=FILES, help="of the repository; 0: no merges")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    rows = print_checks(options.runs, options.sizes)
+    times = list(measure_merges(options.files, BRANCHES)) if options.files else []
+    for time in times:
+        print(f"{time.case:64} {time.seconds:6.2f} s", file=sys.stderr)
+    if options.json:
+        print(json.dumps([asdict(row) for row in (*rows, *times)], indent=1))
+    return 0 if all(row.holds for row in (*rows, *times)) else 1
+
+
+def print_checks(runs: int, sizes: Sequence[int]) -> list[Row]:
+    """Print the check runs of all cases and return them."""
     rows = []
     print(
         f"{'case':32} {'bound':>6} {'queue':>6} {'most':>5} {'conf.':>6} {'prefix':>7} "
         f"{'halving':>8} {'limit':>6}",
         file=sys.stderr,
     )
-    for row in make_rows(options.runs, options.sizes):
+    for row in make_rows(runs, sizes):
         rows.append(row)
         print(
             f"{row.case:32} {row.bound:6.1f} {row.queue:6.2f} {row.most:5} "
@@ -238,9 +252,7 @@ def main() -> int:
             f"{'' if row.holds else '  too many'}",
             file=sys.stderr,
         )
-    if options.json:
-        print(json.dumps([asdict(row) for row in rows], indent=1))
-    return 0 if all(row.holds for row in rows) else 1
+    return rows
 
 
 if __name__ == "__main__":

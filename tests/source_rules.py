@@ -87,7 +87,7 @@ SHELL = frozenset(
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.conversion git.kept_records git.landed_prompts git.line_counts
     git.remote git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
-    git.tree_size
+    git.tree_entries git.tree_size
     github.breaker github.client github.errors github.issue_batches github.issues
     github.pull_requests github.rate_limit github.workflows
     insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay

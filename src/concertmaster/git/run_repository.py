@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
+from concertmaster.git import tree_entries
 from concertmaster.git.alternates import add_alternates
 from concertmaster.git.command import (
     ABSENT,
@@ -55,6 +56,8 @@ class RunRepository:
         self._messages: dict[str, str] = {}  # of the commits that were made here
         self._list_folders = lru_cache(maxsize=REMEMBERED)(self._read_folders)
         self._list_changes = lru_cache(maxsize=REMEMBERED)(self._read_changes)
+        read_attribute = partial(tree_entries.find_attribute, path)
+        self._find_attribute = lru_cache(maxsize=REMEMBERED)(read_attribute)
 
     @classmethod
     def create(cls, path: Path, *, user: Repository, base: str = "") -> RunRepository:
@@ -242,22 +245,14 @@ class RunRepository:
 
         Raises GitFault when a folder of a path is a file in the tree.
         """
-        with self.index_of(tree) as git:
-            for path, entry in entries.items():
-                place = f"{entry.mode},{parse_object_id(entry.blob)},{path}"
-                git.run("update-index", "--add", "--cacheinfo", place)
-            return git.run("write-tree")
+        return tree_entries.put_entries(self.git, tree, entries)
 
-    def find_attribute(self, tree: str, name: str, paths: Sequence[str]) -> dict[str, str]:
+    def find_attribute(self, tree: str, name: str, paths: Sequence[str]) -> Mapping[str, str]:
         """Return the value of an attribute by path, as the files of the tree say.
 
         The value is "unspecified" where nothing says it.
         """
-        wanted = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
-        with self.index_of(tree) as git:
-            found = git.ask("check-attr", "--cached", "-z", "--stdin", name, stdin=wanted)
-        fields = split_records(found.out)
-        return dict(zip(fields[::3], fields[2::3], strict=True))
+        return self._find_attribute(tree, name, tuple(paths))
 
     @contextmanager
     def index_of(self, tree: str) -> Iterator[Git]:
