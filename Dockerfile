@@ -1,7 +1,9 @@
-# Concertmaster as a container: git, make, the program, and the agents' command lines.
+# Two images. `concertmaster` holds git, make and the program, for the jobs that plan and write.
+# `concertmaster-agents` adds the agents' command lines, for the jobs that run agents and checks.
 #
-#   docker build --tag concertmaster .
-#   docker build --tag concertmaster --build-arg AGENTS="claude codex" .
+#   docker build --tag concertmaster-agents .
+#   docker build --tag concertmaster-agents --build-arg AGENTS="claude codex" .
+#   docker build --tag concertmaster --target concertmaster .
 #
 # It runs as root and has no USER: the program gives each attempt a user of its own, and GitHub asks
 # for root in container actions. Nothing secret is in it, and no cache of a package manager.
@@ -11,10 +13,7 @@
 # registry can know that digest, so none is written here.
 ARG BASE_IMAGE=python:3.13-slim-bookworm
 
-FROM ${BASE_IMAGE} AS parts
-# Of claude, codex, gemini, opencode (x64 only), copilot, pi (npm) and aider (PyPI; needs a base with
-# Python before 3.13).
-ARG AGENTS="claude"
+FROM ${BASE_IMAGE} AS tools
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /parts
 
@@ -22,10 +21,17 @@ COPY image/tools.lock ./
 RUN python3 -m venv tools \
  && tools/bin/pip install --quiet --require-hashes --no-deps --only-binary=:all: --requirement tools.lock
 
+
+FROM tools AS agents
+# Of claude, codex, gemini, opencode (x64 only), copilot, pi (npm) and aider (PyPI; needs a base with
+# Python before 3.13).
+ARG AGENTS="claude"
 COPY image/ image/
 COPY tests/claude/ image/claude/
 RUN sh image/install-agents ${AGENTS}
 
+
+FROM tools AS program
 COPY requirements.lock ./
 RUN python3 -m venv --without-pip /opt/concertmaster \
  && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --require-hashes --no-deps --only-binary=:all: --requirement requirements.lock
@@ -37,7 +43,7 @@ RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheel
  && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --no-deps wheels/*.whl
 
 
-FROM ${BASE_IMAGE}
+FROM ${BASE_IMAGE} AS concertmaster
 LABEL org.opencontainers.image.title="Concertmaster" \
       org.opencontainers.image.description="Runs many coding agents on one repository at once and lands only what passed its check." \
       org.opencontainers.image.licenses="MIT"
@@ -46,8 +52,7 @@ RUN apt-get update --quiet=2 \
  && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends ca-certificates git make >/dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/apt /var/log/*.log /usr/share/doc /usr/share/man
 
-COPY --from=parts /opt/agents/ /
-COPY --from=parts /opt/concertmaster/ /opt/concertmaster/
+COPY --from=program /opt/concertmaster/ /opt/concertmaster/
 RUN ln -s /opt/concertmaster/bin/concertmaster /usr/local/bin/concertmaster \
  && concertmaster --version
 
@@ -57,3 +62,8 @@ ENV GIT_CONFIG_COUNT=1 \
     GIT_CONFIG_VALUE_0=/github/workspace
 
 ENTRYPOINT ["concertmaster"]
+
+
+FROM concertmaster AS concertmaster-agents
+LABEL org.opencontainers.image.title="Concertmaster with agents"
+COPY --from=agents /opt/agents/ /

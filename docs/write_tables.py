@@ -1,4 +1,4 @@
-"""Writes what is made from the source: tables of the documents, a workflow: `make docs`."""
+"""Writes what is made from the source: tables of the documents, workflow, actions: `make docs`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from concertmaster.settings.declarations import SETTINGS
 from concertmaster.settings.setting import Place, Setting
 from docs.error_sites import UNKNOWN, find_error_sites
 from docs.federated_workflow import write_federated
+from docs.job_actions import write_job_actions
 
 DOCS = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
@@ -72,3 +73,4 @@ if __name__ == "__main__":
     for page in sorted(DOCS.glob("*.md")):
         page.write_text(fill_tables(page.read_text()))
     write_federated()
+    write_job_actions()

@@ -13,7 +13,7 @@ import yaml
 
 from tests.agents.endpoint import Endpoint
 from tests.e2e.engine import ROOT, CannotRun, Engine, running
-from tests.e2e.local_release import Permissions, edit, publish, read_workflow
+from tests.e2e.local_release import Permissions, edit, publish, read_workflow, replacements
 from tests.e2e.repository import CALLER, Model, Stage
 from tests.e2e.runner import Runner
 from tests.e2e.screenshots import KEPT, keep
@@ -21,7 +21,8 @@ from tests.github.double import Double
 from tests.github.people import Role
 from tests.isolation import make_open_folder
 
-IMAGE = "localhost/concertmaster:e2e"
+IMAGE = "localhost/concertmaster-agents:e2e"
+SMALL_IMAGE = "localhost/concertmaster:e2e"
 AGENT = {"CLAUDE_CODE_MAX_RETRIES": "0", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
 KEY = "no-real-key-for-the-tests"
 OTHER_KEY = "another-key-that-no-claude-is-given"
@@ -41,7 +42,15 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine) -> str:
+def small_image(engine: Engine) -> str:
+    """The image of the jobs that plan and write."""
+    engine.build(ROOT, SMALL_IMAGE, "--target", "concertmaster")
+    return SMALL_IMAGE
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine, small_image: str) -> str:
+    """The image of the jobs that run agents; it is made of the small one."""
     engine.build(ROOT, IMAGE)
     return IMAGE
 
@@ -58,7 +67,7 @@ Built = Callable[..., Stage]
 
 
 @pytest.fixture
-def build_stage(engine: Engine, image: str, tmp_path: Path) -> Iterator[Built]:
+def build_stage(engine: Engine, image: str, small_image: str, tmp_path: Path) -> Iterator[Built]:
     """A function that makes a repository with given files and one of our examples as workflow."""
     model = Model()
     stages: dict[str, Stage] = {}
@@ -84,7 +93,7 @@ def build_stage(engine: Engine, image: str, tmp_path: Path) -> Iterator[Built]:
                 return double.workflow_token(repository, given)
 
             folder = tmp_path / name
-            publish(folder / "edition", image, token=token, only=jobs)
+            publish(folder / "edition", (small_image, image), token=token, only=jobs)
             caller = edit(read_workflow(ROOT / "examples" / example), token=token)
             if options:
                 caller["jobs"]["orchestrate"]["with"].update(options)
@@ -95,7 +104,7 @@ def build_stage(engine: Engine, image: str, tmp_path: Path) -> Iterator[Built]:
                 runner=Runner(
                     engine=engine,
                     image=engine.base,
-                    edition=folder / "edition",
+                    actions=replacements(folder / "edition"),
                     environment=AGENT,
                     secrets={"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": OTHER_KEY},
                 ),

@@ -14,10 +14,17 @@ from typing import Any
 import yaml
 
 from concertmaster.settings.action_source import EXAMPLE_SOURCE
+from docs.job_actions import FOLDERS
+from docs.release_references import ACTIONS
 from tests.e2e.engine import ROOT
 
 NAME = EXAMPLE_SOURCE.repository
 SELF = f"{NAME}@v1"
+# Our action as workflows name it, and as the local runner does.
+OWN = {
+    **{f"$/{folder}": f"{NAME}/{folder}@v1" for folder in FOLDERS},
+    **{named: named for named in (SELF, f"{NAME}/trusted@v1")},
+}
 STANDINS = Path(__file__).parent / "standins"
 # A folder that only the containers of one job share, like RUNNER_TEMP on GitHub.
 RUNNER_TEMP = "/var/run/act/temp"
@@ -38,21 +45,23 @@ def read_workflow(path: Path) -> Document:
 
 def publish(
     folder: Path,
-    image: str,
+    images: tuple[str, str],
     *,
     token: Callable[[Permissions], str],
     only: frozenset[str] | None = None,
 ) -> None:
     """Write the edition of this repository, as other repositories use it by `@v1`.
 
-    `only` limits it to these jobs, without the outputs of the others.
+    `images` are that without agents and that with them. `only` limits it to these jobs, without
+    the outputs of the others.
     """
-    action = yaml.safe_load((ROOT / "action.yml").read_text())
-    action["runs"]["image"] = f"docker://{image}"
-    action["runs"]["entrypoint"] = " ".join(
-        ("env", f"RUNNER_TEMP={RUNNER_TEMP}", f"GITHUB_STEP_SUMMARY={SUMMARY}", "concertmaster")
-    )
-    _write(folder / "action.yml", action)
+    for name, which in ACTIONS.items():
+        action = yaml.safe_load((ROOT / name).read_text())
+        action["runs"]["image"] = f"docker://{images[which]}"
+        action["runs"]["entrypoint"] = " ".join(
+            ("env", f"RUNNER_TEMP={RUNNER_TEMP}", f"GITHUB_STEP_SUMMARY={SUMMARY}", "concertmaster")
+        )
+        _write(folder / name, action)
     for name in ("orchestrate.yml", "control.yml"):
         path = f".github/workflows/{name}"
         workflow = edit(read_workflow(ROOT / path), token=token)
@@ -89,9 +98,13 @@ def _edit_job(name: str, job: Document, *, token: Callable[[Permissions], str]) 
 
 
 def _edit_step(step: Document, *, token: str) -> Document:
-    if step.get("uses") not in ("$/.", "$/", SELF):
+    if step.get("uses") not in OWN:
         return step
-    return {**step, "uses": SELF, "with": {**step.get("with", {}), "github_token": token}}
+    return {
+        **step,
+        "uses": OWN[step["uses"]],
+        "with": {**step.get("with", {}), "github_token": token},
+    }
 
 
 def _keep(job: str) -> Document:

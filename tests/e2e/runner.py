@@ -12,7 +12,6 @@ from threading import Timer
 from typing import Any, NamedTuple
 
 from tests.e2e.engine import ROOT, Engine
-from tests.e2e.local_release import replacements
 
 ACT = ROOT / ".cache" / "act" / "bin" / "act"
 PATIENCE_SECONDS = 600
@@ -53,13 +52,13 @@ class Ran:
 class Runner:
     """A local runner.
 
-    `edition` is the folder of our repository in a form that it can run; `environment` is set in all
-    jobs.
+    `actions` are the folders that it uses, by the name and ref of the action; `environment` is set
+    in all jobs.
     """
 
     engine: Engine
     image: str
-    edition: Path
+    actions: Mapping[str, Path]
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,7 +67,7 @@ class Runner:
     ) -> Ran:
         """Run all jobs that the event starts in this workflow file of the checkout."""
         artifacts = folder / "artifacts"
-        artifacts.mkdir(parents=True)
+        artifacts.mkdir(parents=True, exist_ok=True)
         file = folder / "event.json"
         file.write_text(json.dumps(payload))
         command = [
@@ -112,7 +111,7 @@ class Runner:
                 str(artifacts.parent / "actions"),
             ),
             *("--container-options", f"--volume {artifacts}:/artifacts"),
-            *_each("--local-repository", replacements(self.edition)),
+            *_each("--local-repository", self.actions),
             *_each("--env", self.environment),
             *_each("--secret", self.secrets),
         ]

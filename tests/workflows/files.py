@@ -15,7 +15,9 @@ from concertmaster.settings.action_source import EXAMPLE_SOURCE
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = EXAMPLE_SOURCE.repository
-HERE = "$/."  # the action at the commit of the workflow itself
+# The actions at the commit of the workflow itself, by the image that they have.
+TRUSTED, AGENTS = "$/trusted", "$/agents"
+HERE = (TRUSTED, AGENTS)
 
 # Keys that GitHub knows but the parser's latest release does not.
 _TOO_NEW = re.compile(r"^cache-mode:.*\n", re.MULTILINE)
@@ -73,5 +75,6 @@ WORKFLOWS: Mapping[str, File] = _read_all(".github/workflows")
 EXAMPLES: Mapping[str, File] = _read_all("examples", without="parent-issue")
 ACTION = read("action.yml")
 HOST = read("host/action.yml")
+JOB_ACTIONS = tuple(read(f"{name}/action.yml") for name in ("trusted", "agents"))
 CALLED = ("orchestrate", "orchestrate-federated", "control")
-EVERYTHING = (*WORKFLOWS.values(), *EXAMPLES.values(), ACTION, HOST)
+EVERYTHING = (*WORKFLOWS.values(), *EXAMPLES.values(), ACTION, HOST, *JOB_ACTIONS)

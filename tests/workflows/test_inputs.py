@@ -26,6 +26,7 @@ from tests.conftest import Project
 from tests.github.double import Double
 from tests.workflows.files import (
     ACTION,
+    AGENTS,
     CALLED,
     EVERYTHING,
     EXAMPLES,
@@ -33,6 +34,7 @@ from tests.workflows.files import (
     HOST,
     NAME,
     ROOT,
+    TRUSTED,
     WORKFLOWS,
     File,
     read,
@@ -82,10 +84,12 @@ def test_the_action_runs_every_job_of_the_program() -> None:
     assert INPUTS["job"]["default"] in JOBS
 
 
-def test_the_release_finds_the_image_of_the_action() -> None:
-    lines = ACTION.text.split("\n")
-    assert lines.count("  image: Dockerfile") == 1
-    assert r"s|^  image: Dockerfile\$|" in WORKFLOWS["release"].text
+def test_only_the_jobs_that_run_agents_have_the_image_with_agents() -> None:
+    for name in CALLED:
+        for job, step in WORKFLOWS[name].steps():
+            if step.get("uses") in HERE:
+                runs_agents = step["with"]["job"] in ("work", "verify")
+                assert step["uses"] == (AGENTS if runs_agents else TRUSTED), job
 
 
 def test_the_outputs_are_those_of_the_jobs(double: Double, tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def uses(file: File) -> Iterator[tuple[str, dict[str, Any]]]:
     callers = [*file.jobs.values(), *(step for _, step in file.steps())]
     for one in callers:
         name = one.get("uses", "")
-        if name == HERE or name.startswith((NAME, "docker:")):
+        if name in HERE or name.startswith((NAME, "docker:")):
             yield name, one
 
 
