@@ -54,7 +54,7 @@ JOINS_JOBS = {"action.registry", "action.single_job"}
 SHELL = frozenset(
     """
     __main__
-    git.alternates git.blobs git.commit_files landing.judge_change
+    git.alternates git.blobs git.commit_files git.merge_history landing.judge_change
     action.accept_results action.artifact_files action.artifacts action.authorize
     action.federation github.identity
     action.child_issues action.control action.dispatch action.due_rounds action.finalize.context

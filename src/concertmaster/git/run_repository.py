@@ -18,6 +18,7 @@ from concertmaster.git.command import (
     OUR_NAME,
     SYMLINK,
     Git,
+    GitAnswer,
     decode,
     git_fault,
     parse_object_id,
@@ -32,6 +33,7 @@ from concertmaster.git.merge_conflict import (
     Resolve,
     read_conflict,
 )
+from concertmaster.git.merge_history import MergeHistory
 from concertmaster.git.repository import Repository
 from concertmaster.model import PathChange
 
@@ -51,6 +53,7 @@ class RunRepository:
         self.git = Git(path, git_dir=path, private=True)
         # Facts about commits, which never change.
         self._trees: dict[str, str] = {}  # tree id by commit id
+        self._history = MergeHistory(self.git)
         self._parents: dict[str, tuple[str, ...]] = {}  # of the commits that were made here
         self._contained: set[tuple[str, str]] = set()  # first commits that second ones contain
         self._messages: dict[str, str] = {}  # of the commits that were made here
@@ -177,6 +180,7 @@ class RunRepository:
             "commit-tree", parse_object_id(tree), *words, "-F", "-", stdin=body, env=env
         )
         self._trees[made], self._parents[made] = tree, parents
+        self._history.add(made, parents)
         text = decode(body)
         self._messages[made] = text if text.endswith("\n") else f"{text}\n"
         return made
@@ -188,7 +192,7 @@ class RunRepository:
 
         `resolve` may turn a conflict into a tree.
         """
-        merged = self._merge_trees(ours, theirs, resolve)
+        merged = self._merge_trees(ours, theirs, at=at, resolve=resolve)
         if isinstance(merged, Conflict):
             return merged
         commit = self.commit(merged.tree, parents=(ours, theirs), message=message, at=at)
@@ -210,19 +214,21 @@ class RunRepository:
                 self.commit(self.tree(side), parents=(root,), message="side", at=at)
                 for side in (tip, head)
             )
-        merged = self._merge_trees(ours, theirs, resolve)
+        merged = self._merge_trees(ours, theirs, at=at, resolve=resolve)
         if isinstance(merged, Conflict):
             return merged
         message = self.message(head)
         commit = self.commit(merged.tree, parents=(tip,), message=message, at=at)
         return Merged(commit=commit, tree=merged.tree, joined=merged.paths)
 
-    def _merge_trees(self, ours: str, theirs: str, resolve: Resolve | None) -> Joined | Conflict:
+    def _merge_trees(
+        self, ours: str, theirs: str, *, at: int, resolve: Resolve | None
+    ) -> Joined | Conflict:
         """Return the merged tree, or the conflict."""
-        options = ("--write-tree", "-z", "--no-messages")
-        answer = self.git.ask(
-            "merge-tree", *options, parse_object_id(ours), parse_object_id(theirs)
-        )
+        near = self._stand_in(ours, theirs, at=at)
+        answer = self._ask_merge(near, theirs)
+        if answer.code == 1 and near != ours:  # the markers in the files name the sides
+            answer = self._ask_merge(ours, theirs)
         records = split_records(answer.out) or [""]
         if answer.code == 0:
             return Joined(tree=parse_object_id(records[0]))
@@ -230,6 +236,17 @@ class RunRepository:
             conflict = read_conflict(records)
             return resolve(conflict) if resolve else conflict
         raise git_fault("merge-tree", answer)
+
+    def _stand_in(self, ours: str, theirs: str, *, at: int) -> str:
+        """Return a commit that merges with `theirs` as `ours` does, but without a long walk."""
+        origin = self._history.find_origin(ours, theirs)
+        if not origin:
+            return ours
+        return self.commit(self.tree(ours), parents=(origin,), message="side", at=at)
+
+    def _ask_merge(self, ours: str, theirs: str) -> GitAnswer:
+        options = ("--write-tree", "-z", "--no-messages")
+        return self.git.ask("merge-tree", *options, parse_object_id(ours), parse_object_id(theirs))
 
     def put_file(self, commit: str, path: str, data: bytes, *, message: str, at: int) -> str:
         """Return a new commit on top of `commit` that differs only in the file at `path`.
@@ -267,12 +284,8 @@ class RunRepository:
         """Return a new commit on top of `commit` that lacks these files."""
         removals = "".join(f"{ABSENT} {'0' * len(commit)}\t{path}\0" for path in paths)
         with self.index_of(commit) as git:
-            git.run(
-                "update-index",
-                "-z",
-                "--index-info",
-                stdin=removals.encode("utf-8", "surrogateescape"),
-            )
+            listed = removals.encode("utf-8", "surrogateescape")
+            git.run("update-index", "-z", "--index-info", stdin=listed)
             tree = git.run("write-tree")
         return self.commit(tree, parents=(commit,), message=message, at=at)
 
