@@ -37,6 +37,7 @@ RUN python3 -m venv --without-pip /opt/concertmaster \
  && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --require-hashes --no-deps --only-binary=:all: --requirement requirements.lock
 
 COPY pyproject.toml README.md LICENSE ./
+COPY .github/ .github/
 COPY examples/ examples/
 COPY src/ src/
 RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels . \

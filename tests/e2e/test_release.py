@@ -54,8 +54,14 @@ def _edit(job: dict[str, Any]) -> dict[str, Any]:
     return {
         **job,
         "needs": [name for name in needed if name not in LEFT_OUT],
-        "steps": [first, *job["steps"]],
+        "steps": [first, *map(_check_out, job["steps"])],
     }
+
+
+def _check_out(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a step in place of a checkout of another ref than that of the event."""
+    ref = step.get("with", {}).get("ref")
+    return {"run": f"git clone /artifacts/origin.git . && git checkout {ref}"} if ref else step
 
 
 def standins() -> dict[str, Path]:
@@ -99,6 +105,7 @@ def test_the_release_workflow_names_what_it_has_built(
     assert ran.code == 0, ran.log
     assert git(origin, "diff", "--name-only", "main", "v1.2.3").split() == sorted(ACTIONS)
     assert git(origin, "rev-parse", "v1.2.3^") == git(origin, "rev-parse", "main")
+    assert git(origin, "rev-parse", "v1") == git(origin, "rev-parse", "v1.2.3")
     calls = (ran.artifacts / "calls").read_text()
     assert "build concertmaster as ghcr.io/ada/music:1.2.3\n" in calls
     assert "build concertmaster-agents as ghcr.io/ada/music-agents:1.2.3\n" in calls

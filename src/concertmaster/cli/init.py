@@ -32,7 +32,12 @@ from concertmaster.planning.first_prompt import TODO, FirstPrompt, draft_first_p
 from concertmaster.planning.run_settings import fill_commands, freeze_settings
 from concertmaster.report.outcome import NextStep
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.settings.action_source import ActionSource, find_action_source
+from concertmaster.settings.action_source import (
+    CALLED,
+    ActionSource,
+    find_action_source,
+    make_compatible,
+)
 from concertmaster.settings.declarations import FILE_NAMES, Settings
 from concertmaster.terminal.console import Console
 from concertmaster.text.display import count
@@ -42,7 +47,9 @@ PLACES: Mapping[str, str] = {
     "minimal.yml": ".github/workflows/orchestrate.yml",
     "parent-issue.yml": ".github/ISSUE_TEMPLATE/orchestrate.yml",
 }
-CHECKOUT = Path(__file__).parents[3] / "examples"
+CHECKOUT = Path(__file__).parents[3]
+# Folder of an installed package, by that of a checkout.
+INSTALLED: Mapping[str, str] = {"examples": "examples", ".github/workflows": "workflows"}
 SECRETS = "Settings → Secrets and variables → Actions"
 TICK = "Settings → Actions → General → Workflow permissions"
 
@@ -66,7 +73,7 @@ class InitFiles:
         Settings and prompt are shown in full, because their content was made for this repository.
         """
         for path, data in self.missing.items():
-            if path in PLACES.values():
+            if path.startswith(".github/"):
                 yield f"wrote {path} ({count(len(data.splitlines()), 'line')})"
             else:
                 yield f"wrote {path}:"
@@ -114,10 +121,12 @@ class InitFiles:
         yield NextStep(text="comment /orchestrate on an issue that lists prompt files")
 
 
-def plan_init_files(asked: PlanRequest, *, action: ActionSource | None) -> InitFiles:
+def plan_init_files(
+    asked: PlanRequest, *, action: ActionSource | None, compatible: bool = False
+) -> InitFiles:
     """Return the files that would be written; change nothing.
 
-    With `action` they are those for GitHub as well.
+    With `action` they are those for GitHub as well, with `compatible` for older servers.
 
     Raises UsageError, also if no check is given and none is found.
     """
@@ -134,7 +143,7 @@ def plan_init_files(asked: PlanRequest, *, action: ActionSource | None) -> InitF
     if not settings and (prompt := _draft_prompt(repository)):
         wanted[prompt.path] = prompt.text.encode()
     if action:
-        wanted |= {place: _read_example(name, action) for name, place in PLACES.items()}
+        wanted |= dict(_files_for_github(action, compatible=compatible))
     for path in wanted:
         _check_place(root, path)
     there = [path for path in wanted if os.path.lexists(root / path)]
@@ -197,10 +206,20 @@ def try_init(asked: PlanRequest) -> Trial:
         return try_checkout(checkout, guard)
 
 
-def _read_example(name: str, action: ActionSource) -> bytes:
-    installed = Path(str(files("concertmaster"))) / "examples"
-    text = ((installed if installed.is_dir() else CHECKOUT) / name).read_text("utf-8")
-    return action.fill(text).encode()
+def _files_for_github(action: ActionSource, *, compatible: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content; the called workflows lie beside the others if it is `compatible`."""
+    for name, place in PLACES.items():
+        text = _read_ours("examples", name)
+        yield place, action.fill(make_compatible(text) if compatible else text).encode()
+    for name, place in CALLED.items() if compatible else ():
+        text = make_compatible(_read_ours(".github/workflows", name))
+        yield place, action.fill(text).encode()
+
+
+def _read_ours(folder: str, name: str) -> str:
+    """Return a file of the installed package, or of the checkout that it runs from."""
+    installed = Path(str(files("concertmaster"))) / INSTALLED[folder]
+    return ((installed if installed.is_dir() else CHECKOUT / folder) / name).read_text("utf-8")
 
 
 def _check_place(root: Path, path: str) -> None:
@@ -219,6 +238,7 @@ def _check_place(root: Path, path: str) -> None:
 @setting_option("check", help="What must pass before anything lands.")
 @click.option("--github", is_flag=True, help="Also the workflow, and a form for issues.")
 @click.option("--action", metavar="OWNER/NAME@REF", default="", help="What the workflow uses.")
+@click.option("--compat", is_flag=True, help="For a server that refuses the newest keys.")
 @try_option
 @json_option
 @click.pass_obj
@@ -230,9 +250,9 @@ def init(console: Console, /, repo: Path, github: bool, json: bool, **given: Any
     and nothing is committed.
     """
     asked = PlanRequest(repository=repo, prompts=(), options=given_settings(given))
-    is_wanted = github or given["action"]
+    is_wanted = github or given["action"] or given["compat"]
     source = find_action_source(given["action"]) if is_wanted else None
-    init_files = plan_init_files(asked, action=source)
+    init_files = plan_init_files(asked, action=source, compatible=given["compat"])
     is_new = any(path in FILE_NAMES for path in init_files.missing)
     if is_new and not given["no_try"]:
         console.note("trying setup and check in a fresh worktree; --no-try leaves it out")

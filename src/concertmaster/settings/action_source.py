@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
@@ -33,6 +34,28 @@ class ActionSource:
 
 # The source that the examples of the repository name. No other place of the source may name one.
 EXAMPLE_SOURCE = ActionSource(repository="concertmaster-dev/concertmaster", ref="v1")
+
+# Workflows that a repository gets as files of its own in the compatible form, and their places.
+CALLED: Mapping[str, str] = {
+    name: f".github/workflows/concertmaster-{name}" for name in ("orchestrate.yml", "control.yml")
+}
+# What an older server refuses, and what stands for it in the compatible form. Each is one line.
+_COMPATIBLE = (
+    (r"^cache-mode:.*\n", ""),  # its caches are as other workflows have them
+    (r"^ +queue: max\n", ""),  # one request waits, and a later one takes its place
+    (r"uses: \$/(\w+).*", rf"uses: {EXAMPLE_SOURCE.repository}/\1@{EXAMPLE_SOURCE.ref}"),
+    (
+        rf"uses: {EXAMPLE_SOURCE.repository}/\.github/workflows/([\w-]+\.yml)@.*",
+        r"uses: ./.github/workflows/concertmaster-\1",
+    ),
+)
+
+
+def make_compatible(workflow: str) -> str:
+    """Return a workflow of ours, or an example, without what older servers refuse."""
+    for pattern, replacement in _COMPATIBLE:
+        workflow = re.sub(pattern, replacement, workflow, flags=re.MULTILINE)
+    return workflow
 
 
 def find_action_source(given: str) -> ActionSource:

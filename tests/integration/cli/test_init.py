@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from concertmaster.cli.init import PLACES
-from concertmaster.settings.action_source import EXAMPLE_SOURCE
+from concertmaster.settings.action_source import CALLED, EXAMPLE_SOURCE
 from concertmaster.settings.file import write_settings
 from concertmaster.settings.sources import load_settings
 from tests.commandline import Done, concertmaster, fingerprint
@@ -122,6 +125,35 @@ def test_the_workflow_names_the_action_that_was_asked_for_and_no_other(project: 
     assert not [text for text in texts if EXAMPLE_SOURCE.repository.partition("/")[0] in text]
 
 
+def test_the_compatible_files_pass_the_linters_and_need_no_other_repository(
+    project: Project,
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    told = init(project, "--compat", "--action", f"someone/else@{commit}", "--check", "make test")
+    assert told.code == 0, told
+    workflows = [name for name in new_files(project) if name.startswith(".github/workflows/")]
+    assert {*workflows} == {PLACES["minimal.yml"], *CALLED.values()}
+    text = "".join((project.root / name).read_text() for name in workflows)
+    ours = {*re.findall(r"uses: (\./\S+|someone/\S+)", text)}
+    assert ours == {
+        *(f"./{place}" for place in CALLED.values()),
+        *(f"someone/else/{folder}@{commit}" for folder in ("trusted", "agents")),
+    }
+    programs = Path(sys.executable).parent
+    # The linters ask for the two newest keys, which this form is without.
+    config = project.root.parent / "zizmor.yml"
+    config.write_text("rules: {self-repository: {disable: true}}")
+    without_key = ("-ignore", "has no explicit cache access limit")
+    for linter in (
+        (programs / "actionlint", "-shellcheck=", "-pyflakes=", *without_key),
+        (programs / "zizmor", "--offline", "--no-progress", "--quiet", f"--config={config}"),
+    ):
+        done = subprocess.run(
+            [*linter, *workflows], cwd=project.root, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_without_a_source_of_the_action_no_workflow_is_written(project: Project) -> None:
     before = fingerprint(project.root)
     told = init(project, "--github", "--check", "x")
@@ -204,3 +236,6 @@ def test_the_package_holds_the_examples_that_are_written() -> None:
     for name in PLACES:
         assert included[f"examples/{name}"] == f"concertmaster/examples/{name}"
         assert f"!/examples/{name}" in image
+    for name in CALLED:
+        assert included[f".github/workflows/{name}"] == f"concertmaster/workflows/{name}"
+        assert f"!/.github/workflows/{name}" in image

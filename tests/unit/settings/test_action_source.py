@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import pytest
 
 from concertmaster.errors import UsageError
 from concertmaster.settings import action_source
-from concertmaster.settings.action_source import EXAMPLE_SOURCE, ActionSource, find_action_source
+from concertmaster.settings.action_source import (
+    CALLED,
+    EXAMPLE_SOURCE,
+    ActionSource,
+    find_action_source,
+    make_compatible,
+)
 
 ROOT = Path(__file__).parents[3]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -95,6 +102,37 @@ def test_an_example_names_the_source_alone() -> None:
     assert ActionSource(repository="o/m", ref="v9").fill(text) == (
         "uses: o/m/.github/workflows/x.yml@v9\nuses: o/m@v9 # see o/m\nuses: actions/checkout@v1\n"
     )
+
+
+NAME = f"{EXAMPLE_SOURCE.repository}"
+
+
+@pytest.mark.parametrize(
+    ("line", "compatible"),
+    [
+        ("cache-mode: none # why\n", ""),
+        ("      queue: max\n", ""),
+        ("      - uses: $/agents # the action\n", f"      - uses: {NAME}/agents@v1\n"),
+        (
+            f"    uses: {NAME}/.github/workflows/control.yml@v1\n",
+            "    uses: ./.github/workflows/concertmaster-control.yml\n",
+        ),
+        (f"    uses: {NAME}/trusted@v1\n", f"    uses: {NAME}/trusted@v1\n"),
+        ("# a cache-mode: none\n", "# a cache-mode: none\n"),
+    ],
+)
+def test_a_line_that_older_servers_refuse_has_another_form(line: str, compatible: str) -> None:
+    assert make_compatible(f"a: b\n{line}c: d\n") == f"a: b\n{compatible}c: d\n"
+
+
+def test_no_example_and_no_called_workflow_keeps_such_a_line() -> None:
+    called = [ROOT / ".github/workflows" / name for name in CALLED]
+    for path in (*(ROOT / "examples").glob("*.yml"), *called):
+        text = make_compatible(path.read_text())
+        assert not [word for word in ("$/", "\ncache-mode", "queue:") if word in text], path
+        assert set(re.findall(r"/\.github/(workflows/[\w-]+\.yml)\n", text)) <= {
+            place.removeprefix(".github/") for place in CALLED.values()
+        }
 
 
 def test_no_other_place_of_the_source_names_an_owner() -> None:
