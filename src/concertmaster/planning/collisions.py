@@ -15,11 +15,15 @@ CONFLICT_IN_SHARED_FILE = 0.765
 CONFLICT_NEARBY = 0.9  # their lines touch
 CONFLICT_APART = 0.25  # their lines do not touch, but the lines are a guess
 # Log-odds of a conflict in a file by the likeness of the definitions that two prompts point at,
-# from 396 pairs of CooperBench.
+# from 396 pairs of CooperBench. Prompts that name the file tell more by it than others.
 CONFLICT_BIAS = -1.14
 CONFLICT_SLOPE = 3.04
+NAMED_BIAS = -1.8
+NAMED_SLOPE = 4.5
 SURE = 0.8  # a file that a prompt names or declares; such files are independent of the rest
-HISTORY_WEIGHT = 0.75  # of how often changes of the file lay side by side, in log-odds
+# How much it counts in log-odds that changes of the file often lay side by side.
+HISTORY_WEIGHT = 0.75
+NAMED_HISTORY_WEIGHT = 0.15
 EVIDENCE = 6.0  # pairs of past commits that count as much as these rates
 NEAR_LINES = 3
 MOST_CLOSE_PATHS = 100  # that a plan keeps, the most frequent ones
@@ -73,15 +77,16 @@ def meet(
 ) -> Meeting:
     """Return how likely the tasks with these footprints collide."""
     ours, theirs = _by_path(one), _by_path(other)
-    sure_apart = sure_safe = 1.0
-    weight = weighted = most = 0.0
+    sure_apart = 1.0
+    weight = weighted = most = worst = 0.0
     ranked = []
     for path in [path for path in ours if path in theirs]:
         both = ours[path].probability * theirs[path].probability
         rate = conflict_rate(ours[path], theirs[path], learnt.close)
         if min(ours[path].probability, theirs[path].probability) >= SURE:
             sure_apart *= 1.0 - both
-            sure_safe *= 1.0 - both * rate
+            # Prompts that are alike in one file are alike in the next one, so these do not add up.
+            worst = max(worst, both * rate)
         weight += both
         most += min(ours[path].probability, theirs[path].probability)
         weighted += both * rate
@@ -92,7 +97,7 @@ def meet(
     share = min(share, most)  # they cannot share a file more often than one of them touches it
     return Meeting(
         share=max(share, 1.0 - sure_apart),
-        collision=max(share * weighted / weight, 1.0 - sure_safe),
+        collision=max(share * weighted / weight, worst),
         paths=_name_causes(ranked),
     )
 
@@ -126,12 +131,16 @@ def conflict_rate(
         return CONFLICT_IN_HARMLESS_FILE
     near, pairs = close.get(one.path, (0, 0))
     usual = (near + EVIDENCE * CONFLICT_IN_SHARED_FILE) / (pairs + EVIDENCE)
-    by_place = _expected_rate(one, other)
+    unusual = _log_odds(usual) - _log_odds(CONFLICT_IN_SHARED_FILE)
+    alike = _likeness(dict(one.definitions), dict(other.definitions))
+    if alike is not None and min(one.probability, other.probability) >= SURE:
+        return _chance(NAMED_BIAS + NAMED_SLOPE * alike + NAMED_HISTORY_WEIGHT * unusual)
+    by_place = _expected_rate(one, other, alike)
     if by_place is None:
         return usual
-    shift = HISTORY_WEIGHT * (_log_odds(usual) - _log_odds(CONFLICT_IN_SHARED_FILE))
     sure = one.probability * other.probability  # where the file is a guess, the place is another
-    return sure * _chance(_log_odds(by_place) + shift) + (1.0 - sure) * usual
+    by_place = _chance(_log_odds(by_place) + HISTORY_WEIGHT * unusual)
+    return sure * by_place + (1.0 - sure) * usual
 
 
 def _log_odds(chance: float) -> float:
@@ -142,10 +151,9 @@ def _chance(log_odds: float) -> float:
     return 1.0 / (1.0 + math.exp(-log_odds))
 
 
-def _expected_rate(one: FootprintEntry, other: FootprintEntry) -> float | None:
+def _expected_rate(one: FootprintEntry, other: FootprintEntry, alike: float | None) -> float | None:
     """Return P(conflict) by the places in the file that two entries tell, None without any."""
-    if one.definitions and other.definitions:
-        alike = _likeness(dict(one.definitions), dict(other.definitions))
+    if alike is not None:
         return _chance(CONFLICT_BIAS + CONFLICT_SLOPE * alike)
     if one.lines is None or other.lines is None:
         return None
@@ -153,8 +161,10 @@ def _expected_rate(one: FootprintEntry, other: FootprintEntry) -> float | None:
     return CONFLICT_NEARBY if apart <= NEAR_LINES else CONFLICT_APART
 
 
-def _likeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """Return the cosine of two sets of shares, between 0 and 1."""
+def _likeness(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
+    """Return the cosine of two sets of shares, between 0 and 1; None if one has none."""
+    if not one or not other:
+        return None
     common = sum(share * other.get(name, 0.0) for name, share in one.items())
     lengths = [math.sqrt(sum(share * share for share in each.values())) for each in (one, other)]
     return common / (lengths[0] * lengths[1]) if common else 0.0

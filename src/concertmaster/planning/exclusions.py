@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from concertmaster.planning.collisions import Meeting
 
 # In units of a task. A collision costs a repair, which is one more attempt at the later task, and
-# the second merge and check. An exclusion costs the later task a wait for half of the earlier one,
-# as far as no other task can use the slot.
+# the second merge and check. An exclusion costs the later task a wait for half of the earlier one
+# and for its merge and check, as far as no other task can use the slot.
 REPAIR = 1.2
-WAIT = 0.6
+WAIT = 0.72
 LEAST_WORTH_EXCLUDING = 0.15  # below this, chances are too vague to keep tasks apart
 
 
@@ -20,11 +20,12 @@ def worth_excluding(
     """Return the P(collision) above which a wait costs less than a repair.
 
     Slots idle near the end of a run, where no other task waits, and at any time if most pairs are
-    kept apart; `density` is the share of the pairs that are. `certainty` is P(the two tasks share a
-    file): where that is a guess, many such pairs rather mean that the guesses are too low.
+    kept apart: `density` is the share of the pairs that are, and about 1 / density tasks find each
+    other free of exclusions. `certainty` is P(the two tasks share a file): where that is a guess,
+    many such pairs rather mean that the guesses are too low.
     """
     at_the_end = min(1.0, slots / (4 * tasks)) if tasks else 1.0
-    throughout = 1.0 - 1.0 / max(density**2 * slots, 1.0)
+    throughout = 1.0 - 1.0 / max(density * slots, 1.0)
     idle = max(at_the_end, throughout * certainty)
     return max(LEAST_WORTH_EXCLUDING, WAIT / REPAIR * idle)
 

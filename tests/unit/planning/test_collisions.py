@@ -1,0 +1,51 @@
+"""How likely two footprints collide in the files that they share."""
+
+from __future__ import annotations
+
+import pytest
+
+from concertmaster.insight.calibration import Calibration
+from concertmaster.model import FootprintEntry
+from concertmaster.planning.collisions import meet
+from concertmaster.planning.exclusions import keep_apart
+
+
+def entry(path: str, *definitions: str, probability: float = 0.9) -> FootprintEntry:
+    shares = tuple((name, round(1 / len(definitions), 3)) for name in definitions)
+    return FootprintEntry(path=path, probability=probability, reason="", definitions=shares)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_apart"),
+    [
+        (["parse"], ["parse"], True),
+        (["parse", "lex"], ["parse", "lex", "emit"], True),
+        (["parse"], ["emit"], False),
+        (["parse", "lex"], ["emit", "load", "lex"], True),
+    ],
+)
+@pytest.mark.parametrize("close", [{}, {"core.py": (0, 20)}, {"core.py": (18, 20)}])
+def test_named_files_keep_tasks_apart_by_the_definitions_they_share(
+    one: list[str], other: list[str], is_apart: bool, close: dict[str, tuple[int, int]]
+) -> None:
+    learnt = Calibration(close=close)
+    met = meet([entry("core.py", *one)], [entry("core.py", *other)], learnt)
+
+    assert bool(keep_apart([met] * 3, tasks=3, slots=2)) is is_apart
+
+
+def test_collisions_in_several_named_files_do_not_add_up() -> None:
+    one = [entry(f"f{number}.py", "parse") for number in range(4)]
+    other = [entry(f"f{number}.py", "emit") for number in range(4)]
+
+    assert meet(one, other).collision == pytest.approx(meet(one[:1], other[:1]).collision, abs=0.02)
+
+
+def test_the_history_of_a_guessed_file_counts_more_than_that_of_a_named_one() -> None:
+    quiet, busy = Calibration(close={"core.py": (0, 40)}), Calibration(close={"core.py": (40, 40)})
+
+    def span(probability: float) -> float:
+        pair = [entry("core.py", "parse", probability=probability)]
+        return meet(pair, pair, busy).collision / meet(pair, pair, quiet).collision
+
+    assert span(0.5) > span(0.9) > 1.0
