@@ -29,8 +29,8 @@ def find_failing_tests(output: str) -> tuple[str, ...]:
     found = dict.fromkeys(
         name for find in _FINDERS for name in find(lines) if name and len(name) <= _LONGEST_LINE
     )
-    shown = (display(name, limit=LONGEST_NAME) for name in found)
-    return tuple(dict.fromkeys(shown))[:MOST_TESTS]
+    shown = (display(name, limit=LONGEST_NAME).strip() for name in found)
+    return tuple(dict.fromkeys(filter(None, shown)))[:MOST_TESTS]
 
 
 def name_failing_tests(names: Sequence[str], *, most: int = 3) -> str:

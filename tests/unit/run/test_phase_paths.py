@@ -195,7 +195,7 @@ def test_from_every_place_whatever_happens_leads_to_an_end_in_bounded_steps(kind
     assert ends == {TaskState.SUCCEEDED, TaskState.FAILED}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_no_place_is_without_hope(kind: str) -> None:
     """A task succeeds from every place if its agent does its work from there on."""
     for start, steps in paths(kind).places.items():

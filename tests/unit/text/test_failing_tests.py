@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from concertmaster.text.failing_tests import (
@@ -269,7 +269,10 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces | st.text(max_size=4)).map("".join))
+@example("not ok 1 -   spaces before it")
+@example("not ok 1 - \x1b]0;\x07 spaces behind an escape sequence")
+@example("not ok 1 - \x1b]0;\x07")
 def test_any_output_can_be_read(output: str) -> None:
     found = find_failing_tests(output)
     assert len(found) == len({*found})
-    assert all(name.strip() == name for name in found)
+    assert all(name and name.strip() == name for name in found)
