@@ -13,6 +13,7 @@ from tests.action.finalize_tries import Finale
 from tests.action.landing_ends import log, parents, plan_of, pulls
 from tests.action.rounds import SETTINGS, House, Round
 from tests.commandline import among_agents
+from tests.conftest import in_matrix
 from tests.github.double import Double
 from tests.github.faults import Effect, Fault
 
@@ -38,7 +39,7 @@ def build(double: Double, folder: Path, settings: str) -> House:
     )
 
 
-@pytest.mark.parametrize("shape", ["linear", "squash", "merge"])
+@pytest.mark.parametrize("shape", ["squash", *in_matrix(["linear", "merge"])])
 def test_a_round_lands_in_the_shape_that_is_asked_for(
     double: Double, tmp_path: Path, shape: str
 ) -> None:

@@ -27,8 +27,8 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
     if dry_run:
         console.show_plan(make_plan(read_request(given)).plan, is_whole=True)
         return 0
+    planned = make_plan(read_request(given))
     with Guard() as guard:
-        planned = make_plan(read_request(given))
         home = run_home()
         agents, notes = runs.prepare_agents(planned.plan, home, guard)
         runs.refuse_logged_out(planned.plan, home, guard, checkout=planned.repository.root)

@@ -19,11 +19,10 @@ import socket
 import struct
 import sys
 import time
-from pathlib import Path
-from typing import Any, NoReturn
+import warnings  # noqa: F401  `os.execvpe` needs it, and the user of an attempt may not read it
 
 if not __package__:
-    sys.path.append(str(Path(__file__).parents[2]))
+    sys.path.append(__file__.rsplit("/", 3)[0])
 from concertmaster.sandbox.process_tree import (
     RESCAN_SECONDS,
     below,
@@ -31,6 +30,10 @@ from concertmaster.sandbox.process_tree import (
     kill_user,
     signal_tree,
 )
+
+TYPE_CHECKING = False  # the start takes less time without `typing` and `pathlib`
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 STOP_GRACE_SECONDS = 2.0
 ORPHAN_GRACE_SECONDS = 0.5  # short: a resumed run may already need the worktree

@@ -11,9 +11,9 @@ import os
 import signal
 import time
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 RESCAN_SECONDS = 0.05
+PROCESSES = "/proc"
 
 
 def end_user(uid: int, *, until: float) -> bool:
@@ -44,10 +44,10 @@ def kill_user(uid: int) -> None:
 def users_of_processes() -> set[int]:
     """Return the real, effective and saved user ids of all processes except zombies."""
     users: set[int] = set()
-    for folder in Path("/proc").glob("[0-9]*"):
+    for pid in _process_ids():
         with contextlib.suppress(OSError):  # it ended meanwhile
             # The program chooses its name, but a line feed in it is escaped.
-            lines = (folder / "status").read_text(errors="replace").split("\n")
+            lines = _read(pid, "status").decode(errors="replace").split("\n")
             fields = {name: value.split() for name, _, value in (s.partition(":") for s in lines)}
             if fields["State"][0] not in ("Z", "X"):
                 users.update(map(int, fields["Uid"][:3]))
@@ -86,8 +86,21 @@ def below(
 
 def processes() -> Iterator[tuple[int, int, int, int]]:
     """Yield the ids of process, parent, process group and session for all processes."""
-    for folder in Path("/proc").glob("[0-9]*"):
+    for pid in _process_ids():
         with contextlib.suppress(OSError):  # it ended meanwhile
             # The program chooses the name in parentheses, which may contain spaces and ")".
-            fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
-            yield int(folder.name), int(fields[1]), int(fields[2]), int(fields[3])
+            fields = _read(pid, "stat").rpartition(b")")[2].split()
+            yield int(pid), int(fields[1]), int(fields[2]), int(fields[3])
+
+
+def _process_ids() -> list[str]:
+    """Return the ids of all processes; none without /proc."""
+    with contextlib.suppress(OSError):
+        return [name for name in os.listdir(PROCESSES) if name.isdecimal()]  # noqa: PTH208
+    return []
+
+
+def _read(pid: str, name: str) -> bytes:
+    # `pathlib` would take a fifth of the guard server's start.
+    with open(f"{PROCESSES}/{pid}/{name}", "rb") as file:  # noqa: PTH123
+        return file.read()

@@ -122,21 +122,16 @@ def test_it_edits_and_runs_commands_without_asking_anyone(stage: Stage, endpoint
     assert stage.activities[0].subject == "hello.txt"
 
 
-def test_it_tells_its_session_cost_and_tokens(stage: Stage) -> None:
-    report = stage.play("Just talk.")
-
-    assert report.session
-    assert report.usage.cost_usd
-    assert report.usage.input_tokens == TURN_INPUT_TOKENS
-    assert report.usage.output_tokens == OUTPUT_TOKENS
-
-
 def test_a_resumed_session_knows_the_past_and_does_not_count_it_again(
     stage: Stage, endpoint: Endpoint
 ) -> None:
     first = stage.play("Remember the word sesame.")
     second = stage.play("Which word?", session=first.session)
 
+    assert first.session
+    assert first.usage.cost_usd
+    assert first.usage.input_tokens == TURN_INPUT_TOKENS
+    assert first.usage.output_tokens == OUTPUT_TOKENS
     assert second.session == first.session
     assert prompt_of(endpoint.turns[-1]) == "Which word?"
     assert "sesame" in str(endpoint.turns[-1]["messages"])
@@ -183,6 +178,7 @@ def test_tools_that_leave_the_worktree_never_end_or_reach_other_agents_are_not_o
     assert not {"ListAgents", "SendMessage"} & offered
 
 
+@pytest.mark.matrix  # below the guard it runs as another user each time
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_it_works_as_another_user_as_it_does_as_root(
     claude_program: Path, endpoint: Endpoint
@@ -221,7 +217,7 @@ def test_a_reviewer_can_read_and_do_nothing_else(stage: Stage, endpoint: Endpoin
     assert (stage.worktree / "a.txt").read_text() == "sesame\n"
 
 
-@pytest.mark.parametrize("reads_only", [True, False])
+@pytest.mark.parametrize("reads_only", [True, *in_matrix([False])])
 def test_a_reviewer_is_not_briefed_by_the_tree_that_it_judges(
     stage: Stage, endpoint: Endpoint, reads_only: bool
 ) -> None:
@@ -263,6 +259,7 @@ def test_a_session_that_is_gone_is_told(stage: Stage) -> None:
     report = stage.play("Go on.", session="632624b1-6c13-49b1-aa46-2a260a6cc4bd")
 
     assert (report.ok, report.session_missing) == (False, True)
+    assert "No conversation found" in report.reason
 
 
 @pytest.mark.parametrize(
@@ -396,13 +393,6 @@ def test_an_agent_killed_midway_is_not_ok(stage: Stage, endpoint: Endpoint) -> N
     assert (report.ok, report.limited) == (False, False)
     assert "ended without its final event: exit -9" in report.reason
     assert report.session
-
-
-def test_a_session_that_is_gone_is_a_failure_that_says_so(stage: Stage) -> None:
-    report = stage.play("Go on.", session="00000000-0000-4000-8000-000000000000")
-
-    assert not report.ok
-    assert "No conversation found" in report.reason
 
 
 @pytest.mark.matrix

@@ -23,7 +23,7 @@ PROMPTS: dict[str, str | bytes] = {
     "latin.md": b"# Caf\xe9\n",
     "binary.md": b"# A\0B\n",
     "utf16.md": "# A\r\n".encode("utf-16"),
-    "huge.md": b"x" * (10 << 20),
+    "huge.md": b"x" * ((1 << 20) + 1),
     "endless.md": "---\ntitle: A\n",
     "only-front.md": "---\ntitle: A\n---\n",
     "typo.md": "---\nneed: good.md\n---\n# A\n",
