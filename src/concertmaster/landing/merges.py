@@ -8,7 +8,7 @@ from functools import partial
 
 from concertmaster.commands import MergeCandidate
 from concertmaster.git import commit_message
-from concertmaster.git.merge_conflict import Conflict, FileVersion, Joined
+from concertmaster.git.merge_conflict import Conflict, FileVersion, Joined, Merged
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.join_appends import join_appends
 from concertmaster.model import Built, Plan
@@ -37,9 +37,9 @@ def merge_changes(
     """Return the tip with the candidate's change on it, or the conflict.
 
     The head is merged if the candidate is `as_it_is` and the plan wants merges, else its change is
-    re-applied. It is re-applied as well when the candidate's base has commits that are no longer in
-    the target's history, since a merge would bring them back. What both sides added at one place is
-    joined, see `join_appends`.
+    re-applied. A merge that git does not find is tried from the candidate's own base. A change is
+    re-applied as well when its base has commits that are no longer in the target's history, since a
+    merge would bring them back. What both sides added at one place is joined, see `join_appends`.
     """
     shape, at = plan.settings.history, plan.settings.made_at
     resolve = partial(join_files, objects, attributes=candidate.base)
@@ -49,6 +49,11 @@ def merge_changes(
     if as_it_is:
         text = commit_message.merge_message(candidate.title, task=candidate.task, run=plan.run)
         result = objects.merge(tip, head, message=text, at=at, resolve=resolve)
+        if isinstance(result, Conflict):  # git does not join what several merge bases added
+            result = objects.reapply(tip, base=base, head=head, at=at, resolve=resolve)
+            if isinstance(result, Merged):
+                made = objects.commit(result.tree, parents=(tip, head), message=text, at=at)
+                result = replace(result, commit=made)
     else:
         known = "" if is_on_tip else base  # git finds the base that the tip contains
         result = objects.reapply(tip, base=known, head=head, at=at, resolve=resolve)

@@ -46,20 +46,21 @@ def merge(
     *,
     as_it_is: bool,
     history: HistoryShape = HistoryShape.MERGE,
+    tip: str = "",
 ) -> MergedTip | Conflict:
-    """Return the tip with all heads merged, or the first conflict."""
+    """Return the tip, or the base, with all heads merged, or the first conflict."""
     settings = RunSettings(agent="", history=history, made_at=AT)
     plan = Plan(run="run", base=base, target="main", slots=1, settings=settings, tasks=())
-    tip = MergedTip(commit=base, as_it_is=True)
+    found = MergedTip(commit=tip or base, as_it_is=True)
     for number, head in enumerate(heads):
         candidate = MergeCandidate(
             task=f"t{number}", title="t", base=base, head=head, as_it_is=as_it_is
         )
-        merged = merge_changes(objects, tip.commit, candidate, plan=plan)
+        merged = merge_changes(objects, found.commit, candidate, plan=plan)
         if isinstance(merged, Conflict):
             return merged
-        tip = merged
-    return tip
+        found = merged
+    return found
 
 
 @pytest.mark.parametrize("as_it_is", [True, False])
@@ -124,6 +125,27 @@ def test_a_base_holds_the_additions_of_all_that_it_is_built_on(
     assert isinstance(made, str)
     text = objects.git.run("show", f"{made}:CHANGES.md")
     assert text == CHANGES.format("- a\n- b\n").rstrip()
+
+
+def test_what_is_built_on_two_additions_merges_after_both(
+    project: Project, objects: RunRepository
+) -> None:
+    """git finds two merge bases, the heads of both, and cannot merge them itself."""
+    base = project.git("rev-parse", "HEAD")
+    heads = [change(objects, base, {"CHANGES.md": CHANGES.format(f"- {one}\n")}) for one in "ab"]
+    built = [Built(task=name, head=head) for name, head in zip("ab", heads, strict=True)]
+    made = build_base(objects, base, built, task="c", made_at=AT)
+    assert isinstance(made, str)
+    last = change(objects, made, {"CHANGES.md": CHANGES.format("- a\n- b\n- c\n")})
+
+    tip = merge(objects, base, heads, as_it_is=True)
+    assert isinstance(tip, MergedTip)
+    both = merge(objects, made, [last], as_it_is=True, tip=tip.commit)
+    assert isinstance(both, MergedTip)
+    assert both.as_it_is
+    assert objects.is_ancestor(last, both.commit)
+    text = objects.git.run("show", f"{both.commit}:CHANGES.md")
+    assert text == CHANGES.format("- a\n- b\n- c\n").rstrip()
 
 
 def test_a_base_is_the_same_for_who_knows_the_whole_chain_behind_a_need(
