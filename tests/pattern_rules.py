@@ -11,7 +11,8 @@ from tests.source_rules import Modules, imported_libraries
 # What the regular expressions of a module read.
 READ_BY = {
     "prompts, issues, comments and settings of users": """
-        cli.split_answer github.file_address github.issue_reference github.list_lines
+        cli.doctor cli.doctor_github cli.split_answer github.file_address
+        github.issue_reference github.list_lines
         github.prompt_list github.slash_command insight.mentions insight.names
         insight.path_spelling insight.words planning.first_prompt planning.prose_order
         planning.checkout prompts.other_tools prompts.parser settings.access

@@ -72,7 +72,8 @@ SHELL = frozenset(
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.registry
     cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
-    cli.doctor_agents cli.execute cli.finish cli.improve cli.init cli.land cli.listed_prompts
+    cli.doctor_agents cli.doctor_github cli.execute cli.finish cli.improve cli.init cli.land
+    cli.listed_prompts
     cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
     cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
     clock
@@ -89,7 +90,7 @@ SHELL = frozenset(
     git.remote git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
     git.tree_entries git.tree_size
     github.breaker github.client github.errors github.issue_batches github.issues
-    github.pull_requests github.rate_limit github.workflows
+    github.policies github.pull_requests github.rate_limit github.workflows
     insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay
     insight.repository_reader
     landing.change_limits landing.merges landing.squash landing.target_branch

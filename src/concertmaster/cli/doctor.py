@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from re import fullmatch
 
 import click
 
@@ -14,7 +15,8 @@ from concertmaster.cli.doctor_agents import look_at_agents
 from concertmaster.cli.doctor_finding import DoctorFinding
 from concertmaster.cli.finish import try_checkout
 from concertmaster.cli.options import json_option, repo_option, try_option
-from concertmaster.errors import EnvironmentFault, Error
+from concertmaster.clock import SystemClock
+from concertmaster.errors import EnvironmentFault, Error, UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout, read_checkout
 from concertmaster.sandbox.resource_limits import LIMITS
@@ -22,6 +24,7 @@ from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.declarations import FILE_NAMES
 from concertmaster.settings.process import find_cache, read_environment
 from concertmaster.terminal.console import Console
+from concertmaster.text.display import display
 from concertmaster.worktrees.place import choose_place
 
 
@@ -187,19 +190,46 @@ def _from_error(name: str, error: Error) -> DoctorFinding:
     return DoctorFinding(name=name, is_fine=False, words=words, next_step=error.next_step)
 
 
+def examine_on_github(repository: str, console: Console) -> tuple[DoctorFinding, ...]:
+    """Return findings on the settings of owner/name. Raises EnvironmentFault, UsageError."""
+    # Their libraries take longer to load than most commands take to run.
+    from concertmaster.cli.doctor_github import judge_policies  # noqa: PLC0415
+    from concertmaster.github.client import Client  # noqa: PLC0415
+    from concertmaster.github.connection import Connection  # noqa: PLC0415
+    from concertmaster.github.policies import PolicyReader  # noqa: PLC0415
+    from concertmaster.settings.access import load_access_settings  # noqa: PLC0415
+
+    if not fullmatch(r"[\w.-]+/[\w.-]+", repository) or ".." in repository:
+        raise UsageError(
+            f"{display(repository)!r} names no repository",
+            why="its form is OWNER/NAME",
+            next_step="give for example --github octo/opera",
+        )
+    access = load_access_settings()
+    token = access.token.get_secret_value()
+    connection = Connection(url=access.api, repository=repository, token=token)
+    wire = Client(connection, clock=SystemClock(), told=console.note)
+    return judge_policies(PolicyReader(wire).read())
+
+
 @click.command()
 @repo_option
 @try_option
+@click.option("--github", metavar="OWNER/NAME", default="", help="Its settings, by your token.")
 @json_option
 @click.pass_obj
-def doctor(console: Console, /, repo: Path, no_try: bool, json: bool) -> int:
+def doctor(console: Console, /, repo: Path, no_try: bool, github: str, json: bool) -> int:
     """Say what this machine lacks for a run.
 
-    Setup and check are tried once in a fresh worktree.
+    Setup and check are tried once in a fresh worktree. With --github, say instead what the
+    settings of that repository stop. It reads with GITHUB_TOKEN or GH_TOKEN and changes nothing.
     """
-    found = examine_machine(
-        repo, cache=find_cache(), environment=read_environment(), tries=not no_try
-    )
+    if github:
+        found = examine_on_github(github, console)
+    else:
+        found = examine_machine(
+            repo, cache=find_cache(), environment=read_environment(), tries=not no_try
+        )
     console.result("\n".join(finding.sentence() for finding in found), [*map(asdict, found)])
     unfit = any(finding.is_needed and not finding.is_fine for finding in found)
     return EnvironmentFault.exit_code if unfit else 0
