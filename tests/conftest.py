@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from copy import copy
 from pathlib import Path
 from tempfile import mkdtemp
@@ -56,6 +57,17 @@ def pytest_report_header() -> str:
     chosen = settings.get_current_profile_name()
     seed = "fixed" if settings().derandomize else "new"
     return f"hypothesis: profile {chosen}, {settings().max_examples} examples, {seed} seed"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector leave out what is collected, which lives to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
