@@ -28,6 +28,10 @@ def double(tmp_path: Path) -> Iterator[Double]:
 
 @pytest.fixture
 def repository(double: Double) -> Repository:
+    return make_repository(double)
+
+
+def make_repository(double: Double) -> Repository:
     made = double.add_repository("ada/opera")
     files = {f"prompts/{name}.md": f"# Write {name}.txt\n" for name in ("apple", "pear", "plum")}
     files["prompts/plum.md"] = "---\nneeds: [pear.md]\n---\n# Write plum.txt\n"
@@ -38,6 +42,10 @@ def repository(double: Double) -> Repository:
 @pytest.fixture
 def eve(double: Double, repository: Repository) -> User:
     """A user who may write to the repository."""
+    return make_writer(double, repository)
+
+
+def make_writer(double: Double, repository: Repository) -> User:
     user = double.add_user("Eve")
     double.give_role(repository, user, Role.WRITE)
     return user

@@ -7,7 +7,6 @@ import pytest
 from concertmaster.errors import EnvironmentFault
 from tests.action.watching import Stage, standings
 from tests.action.workflow import BentClock
-from tests.github.double import Double
 from tests.github.faults import Effect, Fault
 from tests.github.limits import Allowance
 
@@ -28,8 +27,8 @@ def test_tasks_are_seen_with_their_issues_and_the_jobs_of_their_shares(stage: St
     assert not view.is_over
 
 
-def test_an_issue_without_a_run_is_told_so(stage: Stage, double: Double) -> None:
-    other = double.open_issue(stage.repository, user=stage.user, title="Vegetables")
+def test_an_issue_without_a_run_is_told_so(stage: Stage) -> None:
+    other = stage.double.open_issue(stage.repository, user=stage.user, title="Vegetables")
     view = stage.open(issue=other.number).look()
     assert (view.run, view.tasks, view.is_over) == ("", (), False)
 
