@@ -24,7 +24,8 @@ class Calibration:
 
     `weights` are those of the signals, `pair` are bias and slope of P(two tasks share a file).
     `close` tells for a path how many pairs of near commits changed it side by side, and of how
-    many. `commits` were replayed, and the first five guesses held `recall` of their files.
+    many. `conventions` are bias and slope of P(changed) of each file that many commits change.
+    `commits` were replayed, and the first five guesses held `recall` of their files.
     """
 
     weights: tuple[float, ...] = PRIOR
@@ -32,6 +33,7 @@ class Calibration:
     commits: int = 0
     recall: float = 0.0
     close: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    conventions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def chance(weights: Sequence[float], row: Sequence[float]) -> float:

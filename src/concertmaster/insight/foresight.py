@@ -9,6 +9,7 @@ from pathlib import Path
 from concertmaster.git.repository import Repository
 from concertmaster.insight import footprint
 from concertmaster.insight.calibration import Calibration, chance
+from concertmaster.insight.conventions import follow_conventions
 from concertmaster.insight.facts_cache import FactsCache, NoCache
 from concertmaster.insight.ranking import best_of, gather
 from concertmaster.insight.regions import find_definitions, find_region
@@ -110,12 +111,14 @@ def _forecast(
     rows = measure(signals, prompt.text, said, known.weights)
     words = read_query(prompt.text, {}).words
     chances = {path: chance(known.weights, row) for path, row in rows.items()}
+    rules = {path: r for path, r in known.conventions.items() if path in signals.view.facts}
+    chances = follow_conventions(chances, rules, known=said)
     likely = [path for path in best_of(chances, MOST_ENTRIES) if chances[path] >= LEAST]
     entries = {
         path: FootprintEntry(
             path=path,
             probability=round(chances[path], 4),
-            reason=_say_why(rows[path], known.weights),
+            reason=_say_why(rows.get(path), known.weights),
             lines=find_region(prompt.text, signals.view.facts[path]),
             definitions=find_definitions(prompt.text, words, signals.view.facts[path]),
         )
@@ -151,8 +154,10 @@ def _joined(named: FootprintEntry, found: FootprintEntry | None) -> FootprintEnt
     )
 
 
-def _say_why(row: Row, weights: Sequence[float]) -> str:
-    """Return the two signals that count most, in words."""
+def _say_why(row: Row | None, weights: Sequence[float]) -> str:
+    """Return the two signals that count most, in words; None means that only habit speaks."""
+    if row is None:
+        return REASONS["habit"]
     shares = {
         name: weight * value
         for name, weight, value in zip(SIGNALS, weights[1:], row, strict=True)

@@ -17,6 +17,7 @@ from concertmaster.insight.calibration import (
     resemblance,
 )
 from concertmaster.insight.change_distance import count_close
+from concertmaster.insight.conventions import follow_conventions, learn_conventions
 from concertmaster.insight.footprint import name_paths
 from concertmaster.insight.history import MOST_FILES, PastCommit
 from concertmaster.insight.ranking import best_of, gather
@@ -25,7 +26,7 @@ from concertmaster.insight.signals import Row, Signals, read_query
 from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.insight.tree_view import TreeView
 
-VERSION = 2  # of the calibration; one of another version is made again
+VERSION = 3  # of the calibration; one of another version is made again
 WINDOW = 24  # commits that are replayed on one tree
 WINDOWS = 8
 MOST_ENTRIES = 20  # of a footprint that follow from words and history
@@ -50,7 +51,7 @@ def calibrate(reader: RepositoryReader, base: str, history: Sequence[PastCommit]
     """Return what the history before `base` teaches; the cache keeps it by commit."""
     key = f"calibration {VERSION} {base}"
     kept = reader.cache.read([key]).get(key, "")
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, KeyError):
         return _load(kept)
     learnt = _learn(_replay(reader, history))
     recent = [past.id for past in history[:CLOSE] if len(past.paths) <= MOST_FILES]
@@ -64,6 +65,8 @@ def _load(kept: str) -> Calibration:
     known["weights"] = tuple(known["weights"])
     known["pair"] = tuple(known["pair"])
     known["close"] = {path: (int(n), int(of)) for path, (n, of) in known["close"].items()}
+    rules = known["conventions"].items()
+    known["conventions"] = {path: (float(bias), float(slope)) for path, (bias, slope) in rules}
     if len(known["weights"]) != len(PRIOR) or len(known["pair"]) != 2:
         raise ValueError("this calibration is of another version")
     return Calibration(**known)
@@ -120,7 +123,9 @@ def _learn(replayed: Sequence[Replayed]) -> Calibration:
         return Calibration()
     examples = [(row, path in past.actual) for past in replayed for path, row in past.rows.items()]
     weights = adjust([row for row, _ in examples], [truth for _, truth in examples])
-    chances = [{p: chance(weights, row) for p, row in past.rows.items()} for past in replayed]
+    plain = [{p: chance(weights, row) for p, row in past.rows.items()} for past in replayed]
+    rules = learn_conventions(plain, [past.actual for past in replayed])
+    chances = [follow_conventions(found, rules) for found in plain]
     likely = [
         {p: found[p] for p in best_of(found, MOST_ENTRIES) if found[p] >= LEAST}
         for found in chances
@@ -139,4 +144,5 @@ def _learn(replayed: Sequence[Replayed]) -> Calibration:
         pair=adjust_pairs([raw for raw, _ in pairs], [truth for _, truth in pairs]),
         commits=len(replayed),
         recall=round(sum(held) / len(held), 3),
+        conventions=rules,
     )
