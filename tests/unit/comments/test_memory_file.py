@@ -300,7 +300,7 @@ def test_the_section_holds_sixty_runs_and_the_newest_stay() -> None:
 
 def test_the_section_stays_small_and_one_run_takes_a_part_of_it() -> None:
     long = [replace(one, title="Add a login page " * 9) for one in make_history().tasks.values()]
-    many = by_name(replace(one, task=f"login-{n}") for n, one in enumerate(long * 110))
+    many = by_name(replace(one, task=f"login-{n}") for n, one in enumerate(long * 50))
     history = make_history(tasks=many)
     text = b""
     for number in range(8):
