@@ -73,8 +73,9 @@ def _read_all(folder: str, *, without: str = "") -> dict[str, File]:
 
 WORKFLOWS: Mapping[str, File] = _read_all(".github/workflows")
 EXAMPLES: Mapping[str, File] = _read_all("examples", without="parent-issue")
+PROBES: Mapping[str, File] = _read_all("docs/smoke")
 ACTION = read("action.yml")
 HOST = read("host/action.yml")
 JOB_ACTIONS = tuple(read(f"{name}/action.yml") for name in ("trusted", "agents"))
 CALLED = ("orchestrate", "orchestrate-federated", "control")
-EVERYTHING = (*WORKFLOWS.values(), *EXAMPLES.values(), ACTION, HOST, *JOB_ACTIONS)
+EVERYTHING = (*WORKFLOWS.values(), *EXAMPLES.values(), *PROBES.values(), ACTION, HOST, *JOB_ACTIONS)

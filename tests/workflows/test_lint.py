@@ -11,9 +11,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflows.files import ACTION, EVERYTHING, EXAMPLES, HOST, ROOT, WORKFLOWS, File
+from tests.workflows.files import (
+    ACTION,
+    EVERYTHING,
+    EXAMPLES,
+    HOST,
+    PROBES,
+    ROOT,
+    WORKFLOWS,
+    File,
+)
 
-JOBS = (*WORKFLOWS.values(), *EXAMPLES.values())
+JOBS = (*WORKFLOWS.values(), *EXAMPLES.values(), *PROBES.values())
 REF = re.compile(r"uses: ([\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)\n")
 
 
