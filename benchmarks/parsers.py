@@ -25,7 +25,7 @@ from concertmaster.insight.names import find_common, find_packages, find_symbols
 from concertmaster.insight.words import count_words
 from concertmaster.landing.join_appends import join_appends
 from concertmaster.landing.path_portability import find_unportable_paths
-from concertmaster.planning.missing_parts import Absences, explain_absence
+from concertmaster.planning.failure_causes import Absences, explain_absence
 from concertmaster.planning.prose_order import infer_order
 from concertmaster.prompts.follow_ups import merge_follow_ups, write_drafts
 from concertmaster.prompts.other_tools import count_tasks, read_header

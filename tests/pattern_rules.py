@@ -26,7 +26,7 @@ READ_BY = {
         worktrees.ignored_files""",
     "output of agents and of checks": """
         agents.aider agents.answers agents.codex agents.error_patterns agents.gemini
-        agents.json_events agents.prices cli.doctor_agents planning.missing_parts
+        agents.json_events agents.prices cli.doctor_agents planning.failure_causes
         text.failing_tests text.redaction git.commit_body""",
     "output and configuration of git": """
         git.command git.commit_message git.landed_prompts git.line_counts git.merge_conflict

@@ -90,7 +90,7 @@ SHELL = frozenset(
     git.remote git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
     git.tree_entries git.tree_size
     github.breaker github.client github.errors github.issue_batches github.issues
-    github.policies github.pull_requests github.rate_limit github.workflows
+    github.policies github.pull_requests github.write_pace github.workflows
     insight.facts_cache insight.footprint insight.foresight insight.mentions insight.replay
     insight.repository_reader
     landing.change_limits landing.merges landing.squash landing.target_branch

@@ -10,7 +10,7 @@ from concertmaster.engine.logs import read_last
 from concertmaster.git.command import decode
 from concertmaster.git.repository import Repository
 from concertmaster.model import RunSettings
-from concertmaster.planning.missing_parts import (
+from concertmaster.planning.failure_causes import (
     LONGEST_LOG,
     Absences,
     explain_absence,

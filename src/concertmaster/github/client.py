@@ -28,7 +28,7 @@ from concertmaster.github.errors import (
     read_answer,
     requested_wait_seconds,
 )
-from concertmaster.github.rate_limit import WritePace
+from concertmaster.github.write_pace import WritePace
 from concertmaster.retry import TransientFault, retry_on_transient
 from concertmaster.text.display import count, display, duration
 

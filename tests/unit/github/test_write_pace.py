@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concertmaster.github.rate_limit import WritePace
+from concertmaster.github.write_pace import WritePace
 
 # GitHub's limits: seconds, and the most creations within them.
 LIMITS = ((60.0, 80), (3600.0, 500))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from concertmaster.planning.missing_parts import Absences, explain_absence, withheld_names
+from concertmaster.planning.failure_causes import Absences, explain_absence, withheld_names
 
 ABSENT = Absences(
     ignored=(".env", "node_modules/", "config/local.json"),
