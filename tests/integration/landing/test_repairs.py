@@ -57,6 +57,37 @@ def test_eight_tasks_that_add_to_a_changelog_and_a_list_all_land_without_an_agen
         assert changes.count(f"- {name}\n") == module.count(f"    '{name}',\n") == 1
 
 
+# Entries as people write them: some begin with a blank line, wrap or end without a line break.
+LAST_ENTRIES = (
+    "- one\\n",
+    "\\n- two\\n",
+    "- three is long\\n  and wraps\\n",
+    "- four",
+    "- five\\n\\n",
+    "* six\\n",
+    "\\n### Fixed\\n\\n- seven\\n",
+    "\\n### Fixed\\n\\n- eight\\n",
+)
+
+
+@pytest.mark.matrix
+def test_eight_tasks_that_write_to_the_last_line_of_a_changelog_all_land(
+    workshop: Project,
+) -> None:
+    workshop.commit("Changelog", {"CHANGES.md": "# Changes\n\n## Unreleased\n\n- old\n"})
+    prompts = [
+        write_prompt(workshop, name, f"printf -- '{entry}' >> $(ls CHA*)")
+        for name, entry in zip(NAMES, LAST_ENTRIES, strict=True)
+    ]
+
+    found = run(workshop, prompts, check="grep -q old CHANGES.md")
+
+    assert [row["state"] for row in found.values()] == ["landed"] * 8
+    assert [len(row["attempts"]) for row in found.values()] == [1] * 8
+    written = workshop.git("show", "main:CHANGES.md").splitlines()
+    assert len([line for line in written if line[2:5] in {name[:3] for name in NAMES}]) == 8
+
+
 FUNCTION = "def f(x):\n    return {}\n"
 BOTH = "printf 'def f(x):\\n    return (x + 1) * 2\\n' > $(ls ap*)"
 PEACE = "test -e peace.txt || ! test -e one.txt || ! test -e two.txt"
