@@ -123,7 +123,8 @@ def test_folders_are_removed_of_which_not_all_can_be_open_at_a_time(
         [sys.executable, "-c", DEEPEN.replace("1100", "400")], cwd=worktree.temporary, check=True
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 200, hard))
     try:
         worktrees.remove(worktree.folder)
     finally:
