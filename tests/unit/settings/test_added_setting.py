@@ -29,7 +29,7 @@ ADDED = """
 """
 # Runs in a process of its own, whose declarations are those of the repository and the added one.
 LOOK = """
-import json, sys
+import json, os, sys
 from importlib.util import find_spec, module_from_spec
 
 name, first, added = "concertmaster.settings.declarations", *json.load(sys.stdin)
@@ -49,14 +49,19 @@ from concertmaster.settings.json_schema import make_schema
 from concertmaster.settings.sources import load_settings
 from docs.write_tables import write_settings
 
+default = load_settings({})
 read = load_settings({}, file=b"colour: green\\ncheck: make", name="concertmaster.yml")
+os.environ["CONCERTMASTER_COLOUR"] = "violet"
+by_variable = load_settings({}, file=b"colour: green", name="concertmaster.yml")
 by_option = load_settings({"colour": "blue"}, file=b"colour: green", name="concertmaster.yml")
 print(json.dumps({
     "help": CliRunner().invoke(commands, ["run", "--help"]).output,
     "comment": dict(read_comment("/orchestrate colour=blue").options),
+    "wrong comment": read_comment("/orchestrate colour=$(id)").fix,
     "help on GitHub": help_comment(),
-    "default": load_settings({}).colour,
+    "default": default.colour,
     "file": read.colour,
+    "variable": by_variable.colour,
     "option": by_option.colour,
     "plan": freeze_settings(FilledSettings(settings=read), requester="").colour,
     "schema": json.loads(make_schema())["properties"].get("colour"),
@@ -98,8 +103,18 @@ def test_a_comment_may_set_it(found: dict[str, Any]) -> None:
     assert "colour=blue" in found["help on GitHub"]
 
 
-def test_the_file_sets_it_and_an_option_overrules_the_file(found: dict[str, Any]) -> None:
-    assert (found["default"], found["file"], found["option"]) == ("red", "green", "blue")
+def test_a_wrong_value_in_a_comment_is_told_what_is_wanted(found: dict[str, Any]) -> None:
+    assert "It takes a colour, as in `colour=blue`." in found["wrong comment"]
+
+
+@pytest.mark.parametrize(
+    ("source", "colour"),
+    [("default", "red"), ("file", "green"), ("variable", "violet"), ("option", "blue")],
+)
+def test_each_source_overrules_the_one_before(
+    found: dict[str, Any], source: str, colour: str
+) -> None:
+    assert found[source] == colour
 
 
 def test_a_plan_keeps_it(found: dict[str, Any]) -> None:
@@ -107,7 +122,11 @@ def test_a_plan_keeps_it(found: dict[str, Any]) -> None:
 
 
 def test_the_schema_knows_it(found: dict[str, Any]) -> None:
-    assert found["schema"]["description"].startswith("Colour of the stage")
+    assert found["schema"] == {
+        "description": "Colour of the stage (default: red).",
+        "type": "string",
+        "default": "red",
+    }
 
 
 def test_the_action_takes_it_and_action_yml_is_found_to_lack_it(found: dict[str, Any]) -> None:
