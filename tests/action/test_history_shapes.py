@@ -82,6 +82,7 @@ def test_a_round_lands_in_the_shape_that_is_asked_for(
         assert message.count(f"Concertmaster-Prompt: {one.blob}\n") >= 1
 
 
+@pytest.mark.matrix
 def test_a_further_round_keeps_the_shape_of_the_first(double: Double, tmp_path: Path) -> None:
     house = build(double, tmp_path, "landing: pull-requests\nattempts: 1\n")
     parent = house.open_issue("apple", "plum")
@@ -101,6 +102,7 @@ def shape_of(held: Round) -> str:
     return str(plan_of(held)["settings"]["history"])
 
 
+@pytest.mark.matrix
 def test_a_finalize_that_stops_behind_the_push_closes_the_pull_requests_later(
     double: Double, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_what_has_landed_is_saved_and_the_next_round_tells_of_it(
     assert "1 of 1 task landed" in issue.comments[-1].body
 
 
+@pytest.mark.matrix
 def test_what_could_not_land_is_kept_for_a_round_that_is_due(
     double: Double, tmp_path: Path
 ) -> None:

@@ -163,7 +163,9 @@ echo "$1" >> STARTS
     ("setup", "outcome", "begins"),
     [("true", "no_access", {"auth"}), ('touch "$HOME/login"', "failed", {"auth", "-p"})],
 )
-@pytest.mark.parametrize("isolation", ["none", pytest.param("user", marks=needs_root)])
+@pytest.mark.parametrize(
+    "isolation", ["none", pytest.param("user", marks=[needs_root, pytest.mark.matrix])]
+)
 def test_no_agent_starts_that_says_that_it_is_not_logged_in(
     *,
     comment: Callable[..., Workflow],
@@ -200,6 +202,7 @@ def test_no_agent_starts_that_says_that_it_is_not_logged_in(
         assert "claude is not logged in: `claude auth status` says so" in begun[0]["reason"]
 
 
+@pytest.mark.matrix
 @needs_root
 def test_with_a_user_for_each_attempt_the_results_are_the_same(
     comment: Callable[..., Workflow], repository: Repository, double: Double

@@ -79,7 +79,10 @@ OPEN = {
     "land": Case(landed=("one", "two"), files={"one.txt": "one\n", "two.txt": "two\n"}),
 }
 OVER = ("cancelled", "finished")
-SLOW = ("interrupted", "pause-over", "stopped", "throttled", "mending")
+SLOW = (
+    *("interrupted", "pause-over", "stopped", "throttled", "mending"),
+    *("prepare", "document", "test", "review", "second"),
+)
 RESUMED = [
     pytest.param(name, case, id=name, marks=[pytest.mark.matrix] * (name in SLOW))
     for name, case in OPEN.items()

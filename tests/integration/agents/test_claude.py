@@ -247,6 +247,7 @@ def test_a_reviewer_answers_in_the_form_of_its_schema(stage: Stage, endpoint: En
     assert json.loads(report.final_text) == verdict
 
 
+@pytest.mark.matrix
 def test_prose_instead_of_a_verdict_stays_prose(stage: Stage, endpoint: Endpoint) -> None:
     endpoint.script = one_by_one(Say("LGTM"))
 
@@ -263,7 +264,7 @@ def test_a_session_that_is_gone_is_told(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [Fault(529), *in_matrix([Fault(500), Drop()])], ids=["529", "500", "drop"]
+    "reply", in_matrix([Fault(529), Fault(500), Drop()]), ids=["529", "500", "drop"]
 )
 def test_a_service_out_of_reach_is_transient(
     stage: Stage, endpoint: Endpoint, reply: Reply
@@ -332,6 +333,7 @@ def test_a_usage_limit_is_read_with_its_reset_time(stage: Stage, endpoint: Endpo
     assert report.reason.startswith("usage limit: You've hit your")
 
 
+@pytest.mark.matrix
 def test_a_limit_without_a_reset_time_is_a_limit_too(stage: Stage, endpoint: Endpoint) -> None:
     endpoint.script = one_by_one(Fault(429, "slow down"))
 

@@ -454,6 +454,7 @@ def test_doctor_outside_of_a_repository_fails(tmp_path: Path) -> None:
     assert "no  repository: " in told.out
 
 
+@pytest.mark.matrix
 def test_the_demo_shows_a_whole_run(tmp_path: Path) -> None:
     told = concertmaster("demo", "--folder", "demo", cwd=tmp_path)
     assert told.code == 0, told  # one task breaks the check with others and is mended

@@ -137,6 +137,7 @@ def test_what_cannot_be_tried_again_is_refused_with_the_way_out(shop: Shop) -> N
     assert shop.call("retry", "--run", landed["run"]).code == 0
 
 
+@pytest.mark.matrix
 def test_resume_says_what_it_resumes_and_starts_no_older_run(shop: Shop) -> None:
     old, new = (
         shop.run(shop.prompt(name, f"echo > {name}.txt"), check="true")["run"]

@@ -27,6 +27,7 @@ def real(desk: Desk, endpoint: Endpoint, program: Path, home: Path, *arguments: 
     )
 
 
+@pytest.mark.matrix
 @pytest.mark.claude
 def test_the_real_agent_splits_after_a_look_round_and_cannot_write(
     desk: Desk, endpoint: Endpoint, claude_program: Path, tmp_path: Path

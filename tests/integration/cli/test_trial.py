@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commandline import concertmaster
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
 CASES = {
     "program": ("no-such-tool --all", {}, "the program no-such-tool was not found"),
@@ -16,7 +16,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["ignored file", *in_matrix(["program", "variable"])])
 def test_what_a_fresh_worktree_lacks_is_told_before_any_run(
     project: Project, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

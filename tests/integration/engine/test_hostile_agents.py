@@ -51,25 +51,24 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 # The outcome of each agent
 
 
-@pytest.mark.parametrize("name", LANDS)
-def test_a_tree_that_passes_the_check_lands_whatever_its_agent_did(zoo: Scene, name: str) -> None:
-    row = zoo.task(name)
-    assert (row["state"], row["reason"]) == ("landed", "")
-    extension = "evil" if name == "config" else "txt"
-    if name not in ("inside-link", "newline", "workflow", "merging"):
+def test_a_tree_that_passes_the_check_lands_whatever_its_agent_did(zoo: Scene) -> None:
+    rows = {name: zoo.task(name) for name in LANDS}
+    ends = {name: (row["state"], row["reason"]) for name, row in rows.items()}
+    assert ends == dict.fromkeys(LANDS, ("landed", ""))
+    for name in {*LANDS} - {"inside-link", "newline", "workflow", "merging"}:
+        extension = "evil" if name == "config" else "txt"
         assert zoo.on_target(f"{name}.{extension}") == name
 
 
-@pytest.mark.parametrize("name", FAILS)
-def test_what_is_no_success_fails_with_a_reason_and_its_work_is_kept(zoo: Scene, name: str) -> None:
-    _, reason, kept = FAILS[name]
-    row = zoo.task(name)
-    assert row["state"] == "failed"
-    assert reason in row["reason"]
-    if kept:
-        assert zoo.kept(name, kept)
-    else:
-        assert row["branch"] == ""
+def test_what_is_no_success_fails_with_a_reason_and_its_work_is_kept(zoo: Scene) -> None:
+    rows = {name: zoo.task(name) for name in FAILS}
+    assert {name: row["state"] for name, row in rows.items()} == dict.fromkeys(FAILS, "failed")
+    for name, (_, reason, kept) in FAILS.items():
+        assert reason in rows[name]["reason"], name
+        if kept:
+            assert zoo.kept(name, kept), name
+        else:
+            assert rows[name]["branch"] == "", name
 
 
 def test_the_run_says_that_not_all_landed(zoo: Scene) -> None:

@@ -132,7 +132,12 @@ def test_no_more_runs_are_read_than_can_teach(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "opened"), [(0, MOST_RUNS), (1, MOST_RUNS), (8, ceil(MOST_SAMPLES / 8))]
+    ("tasks", "opened"),
+    [
+        pytest.param(0, MOST_RUNS, marks=pytest.mark.matrix),
+        (1, MOST_RUNS),
+        (8, ceil(MOST_SAMPLES / 8)),
+    ],
 )
 def test_of_two_hundred_old_runs_only_the_newest_are_opened(
     tasks: int, opened: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
