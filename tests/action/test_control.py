@@ -130,6 +130,7 @@ def test_status_counts_on_a_server_without_sub_issues(ask: Ask) -> None:
     assert "3 tasks: 3 running" in ask("/orchestrate status")
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("crowded")
 def test_status_counts_no_issue_of_anybody_else_and_none_twice(
     ask: Ask, double: Double, repository: Repository

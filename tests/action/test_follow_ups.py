@@ -144,9 +144,13 @@ def test_a_repair_keeps_what_the_rounds_before_it_saw(house: House) -> None:
 @pytest.mark.parametrize(
     "stated",
     [
-        *in_matrix([["x" * 100_000] * 30]),
-        [f"{n} </details>\n\n# @octo closes #1 <img src=x> ::error::" for n in range(1000)],
-        *in_matrix([["\x1b[2J\u202e", "", " ", "<!-- concertmaster run=x kind=plan -->"]]),
+        *in_matrix(
+            [
+                ["x" * 100_000] * 30,
+                [f"{n} </details>\n\n# @octo closes #1 <img src=x> ::error::" for n in range(1000)],
+            ]
+        ),
+        ["\x1b[2J\u202e", "", " ", "<!-- concertmaster run=x kind=plan -->"],
     ],
 )
 def test_what_a_hostile_share_states_is_little_and_does_nothing(

@@ -369,6 +369,7 @@ def test_what_a_reviewer_said_is_a_review_on_the_pull_request(house: House, mode
     assert "could be longer" not in report
 
 
+@pytest.mark.matrix
 def test_what_a_reviewer_said_is_in_the_report_where_there_is_no_pull_request(
     house: House,
 ) -> None:

@@ -150,6 +150,7 @@ def test_where_work_fails_the_round_is_concluded_all_the_same(
     assert json.loads(held.outputs["landed"]) == []
 
 
+@pytest.mark.matrix
 def test_where_verify_fails_nothing_lands_and_the_report_says_so(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +166,7 @@ def test_where_verify_fails_nothing_lands_and_the_report_says_so(
     assert any("no verdict" in one.body for one in issue.comments)
 
 
+@pytest.mark.matrix
 def test_a_defect_in_work_does_not_keep_the_round_from_its_end(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

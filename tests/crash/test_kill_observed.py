@@ -61,6 +61,7 @@ def check_end(world: World, code: int) -> None:
     assert world.git("show", "main:y.txt") == "wide\nlate"
 
 
+@pytest.mark.matrix
 def test_what_would_collide_waits_and_what_was_held_for_nothing_starts(world: World) -> None:
     check_end(world, world.do(*arguments(world)))
 

@@ -177,6 +177,7 @@ def offered(text: str) -> set[str]:
     return {*re.findall(r"--[a-z-]+", text), *re.findall(r"^  ([a-z]+)  ", text, re.MULTILINE)}
 
 
+@pytest.mark.matrix
 def test_exit_codes_are_what_they_were(root: Path) -> None:
     recorded = json.loads((DATA / "errors.json").read_text())
     keys = ("arguments", "code")

@@ -122,6 +122,7 @@ def test_it_edits_and_runs_commands_without_asking_anyone(stage: Stage, endpoint
     assert stage.activities[0].subject == "hello.txt"
 
 
+@pytest.mark.matrix
 def test_a_resumed_session_knows_the_past_and_does_not_count_it_again(
     stage: Stage, endpoint: Endpoint
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_resumed_session_knows_the_past_and_does_not_count_it_again(
     assert second.usage == first.usage
 
 
+@pytest.mark.matrix
 def test_work_that_ends_in_the_background_is_counted_to_the_end(
     stage: Stage, endpoint: Endpoint
 ) -> None:
@@ -237,6 +239,7 @@ def test_a_reviewer_is_not_briefed_by_the_tree_that_it_judges(
     assert (is_heard, witness.exists()) == (not reads_only, not reads_only)
 
 
+@pytest.mark.matrix
 def test_a_reviewer_answers_in_the_form_of_its_schema(stage: Stage, endpoint: Endpoint) -> None:
     verdict = {"task": "t", "tree": "0", "verdict": "approve", "comments": []}
     endpoint.script = one_by_one(Use("StructuredOutput", verdict), Say("Approved."))
@@ -276,6 +279,7 @@ def test_a_service_out_of_reach_is_transient(
     assert (report.ok, report.limited, report.transient) == (False, False, True)
 
 
+@pytest.mark.matrix
 @needs_root
 def test_it_works_below_the_guard_without_any_right(
     claude_program: Path, endpoint: Endpoint
@@ -367,7 +371,7 @@ def test_a_rejected_key_an_empty_balance_and_an_unknown_model_are_no_access(
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(400, "bad"), *in_matrix([Fault(529, "overloaded"), Drop()])], ids=repr
+    "fault", in_matrix([Fault(400, "bad"), Fault(529, "overloaded"), Drop()]), ids=repr
 )
 def test_other_faults_of_the_service_are_failures(
     fault: Reply, stage: Stage, endpoint: Endpoint
@@ -380,6 +384,7 @@ def test_other_faults_of_the_service_are_failures(
     assert "API Error" in report.reason
 
 
+@pytest.mark.matrix
 def test_an_agent_killed_midway_is_not_ok(stage: Stage, endpoint: Endpoint) -> None:
     asked, over = Event(), Event()
 

@@ -10,7 +10,7 @@ import pytest
 
 from concertmaster.prompts.parser import parse_prompt
 from tests.commandline import Done, concertmaster, write_prompt
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
 AGENT = ("--check", "true", "--agent-command", "true", "--dry-run")
 
@@ -66,7 +66,7 @@ def test_the_older_words_do_what_run_does(shop: Project, words: list[str]) -> No
     assert "Make two" in told.out
 
 
-@pytest.mark.parametrize("command", [("run", "-"), ("execute",), ("plan", "-")])
+@pytest.mark.parametrize("command", [("execute",), *in_matrix([("run", "-"), ("plan", "-")])])
 def test_a_list_on_standard_input_is_read_as_in_an_issue(
     shop: Project, command: tuple[str, ...]
 ) -> None:

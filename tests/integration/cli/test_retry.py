@@ -113,6 +113,7 @@ def test_a_changed_prompt_is_done_anew(shop: Shop) -> None:
     assert shop.project.git("show", "main:good.txt") == ""
 
 
+@pytest.mark.matrix
 def test_a_prompt_whose_file_is_gone_is_tried_again(shop: Shop) -> None:
     prompt = shop.prompt("one", "echo > one.txt")
     shop.run(prompt, check="test -e ok.txt || ! test -e one.txt")

@@ -129,6 +129,7 @@ def complete(shop: Project, line: str) -> list[str]:
     return [item.partition(",")[2] for item in told.stdout.splitlines()]
 
 
+@pytest.mark.matrix
 def test_a_shell_completes_commands_runs_and_tasks(shop: Project) -> None:
     (run,) = (one["run"] for one in call(shop, "status", "--json").document)
 

@@ -96,6 +96,7 @@ def test_who_kills_its_guard_is_tried_again(stage: Stage) -> None:
     assert look(stage.project) == scene.before
 
 
+@pytest.mark.matrix
 def test_whose_worktree_was_destroyed_is_tried_again(stage: Stage) -> None:
     stage.task("good", "echo good > good.txt")
     stage.task(

@@ -162,6 +162,7 @@ def test_a_used_up_budget_lets_no_task_begin_another_phase_and_resume_goes_on(
     assert sorted((home / "starts").read_text().split()) == sorted(FOUR * 2)
 
 
+@pytest.mark.matrix
 def test_a_stopped_run_can_be_given_up(project: Project, tmp_path: Path) -> None:
     home = tmp_path / "home"
     options = ("--parallel", "1", "--phases", "research,implement", "--budget", "1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commandline import among_agents, concertmaster, write_prompt
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
 FILES = (
     "AGENTS.md sub/CLAUDE.md GEMINI.md .claude/settings.json .codex/config.toml .gemini/.env"
@@ -39,7 +39,7 @@ def write(project: Project, name: str, *, writes: str, head: str = "") -> None:
     write_prompt(project, name, script.replace("WRITES", writes), head=head)
 
 
-@pytest.mark.parametrize("agent", ["claude", "gemini"])
+@pytest.mark.parametrize("agent", ["claude", *in_matrix(["gemini"])])
 def test_no_reviewer_and_no_plan_is_briefed_by_what_another_agent_wrote(
     project: Project, tmp_path: Path, agent: str
 ) -> None:

@@ -208,6 +208,7 @@ def test_the_third_plan_says_what_it_has_learned_of_two_runs(
     assert made["predicted_cost_usd"] is None
 
 
+@pytest.mark.matrix
 def test_a_report_shows_the_estimate_beside_what_was_measured(project: Project) -> None:
     run(project, "apple", "pear", "plum")
     past = [sample.seconds for sample in read_past(project.root / ".git")]

@@ -102,6 +102,7 @@ def test_the_command_of_the_report_starts_a_draft(hall: Hall) -> None:
     assert hall.project.git("show", "main:clock.txt") == "clock"
 
 
+@pytest.mark.matrix
 def test_a_draft_runs_from_anywhere_and_with_others(hall: Hall, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
