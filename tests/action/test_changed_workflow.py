@@ -55,6 +55,7 @@ def report(house: House) -> str:
     return house.repository.issues[1].comments[-1].body
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("any_branch", [True, *in_matrix([False])])
 @pytest.mark.parametrize("before", ["verify", *in_matrix(["work", "finalize"])])
 def test_a_workflow_that_changes_during_the_run_costs_no_work(

@@ -128,6 +128,7 @@ echo "Co-authored-by: Mallory <mallory@example.org>"
 """
 
 
+@pytest.mark.matrix
 def test_the_words_of_an_agent_come_to_the_commit_and_the_pull_request(
     double: Double, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_the_one_pull_request_that_a_person_closes_leaves_the_work_and_says_so(
     assert [one.state for one in house.issues("failure")] == ["open"]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("landing", ["branches", pytest.param("none", marks=sweep)])
 def test_a_run_that_was_asked_to_land_nothing_is_over_and_nothing_has_failed(
     build: Callable[..., House], landing: str

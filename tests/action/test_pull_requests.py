@@ -355,6 +355,7 @@ def told(house: House, mode: str) -> Round:
     return held
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("mode", ["merge", *in_matrix(["pull-requests"])])
 def test_what_a_reviewer_said_is_a_review_on_the_pull_request(house: House, mode: str) -> None:
     held = told(house, mode)

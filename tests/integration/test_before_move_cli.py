@@ -186,6 +186,7 @@ def test_exit_codes_are_what_they_were(root: Path) -> None:
     ]
 
 
+@pytest.mark.matrix
 def test_documents_keep_their_keys(root: Path) -> None:
     missing = find_missing(json.loads((DATA / "documents.json").read_text()), see_documents(root))
     assert {path for path in missing if path.rpartition(".")[2] not in GONE} == set()

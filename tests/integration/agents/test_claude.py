@@ -162,6 +162,7 @@ def test_work_that_ends_in_the_background_is_counted_to_the_end(
     assert report.usage.output_tokens == 3 * OUTPUT_TOKENS
 
 
+@pytest.mark.matrix
 def test_a_prompt_of_any_size_goes_in_by_standard_input(stage: Stage, endpoint: Endpoint) -> None:
     text = "--help\n" + "words " * 50_000 + "the end"
 
@@ -169,6 +170,7 @@ def test_a_prompt_of_any_size_goes_in_by_standard_input(stage: Stage, endpoint: 
     assert prompt_of(endpoint.turns[-1]) == text
 
 
+@pytest.mark.matrix
 def test_tools_that_leave_the_worktree_never_end_or_reach_other_agents_are_not_offered(
     stage: Stage, endpoint: Endpoint
 ) -> None:

@@ -303,6 +303,7 @@ def test_a_branch_teaches_nothing_of_what_tasks_take(forest: Forest) -> None:
     assert read_past(forest.project.root / ".git") == ()
 
 
+@pytest.mark.matrix
 def test_status_report_and_clean_know_such_a_run(forest: Forest) -> None:
     forest.branch("work", {"work.txt": ""})
     forest.branch("bad", {"red.txt": ""})

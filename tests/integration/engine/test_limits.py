@@ -135,6 +135,7 @@ echo {name} > {name}.txt
     assert sum(tried) == 10 + len(starts)
 
 
+@pytest.mark.matrix
 def test_a_used_up_budget_lets_no_task_begin_another_phase_and_resume_goes_on(
     project: Project, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def test_drafts_lie_beside_the_report_and_nowhere_else(hall: Hall) -> None:
     assert [name for name in tree if name.endswith(".md")] == ["prompts/one.md", "prompts/two.md"]
 
 
+@pytest.mark.matrix
 def test_the_command_of_the_report_starts_a_draft(hall: Hall) -> None:
     (command,) = (
         step["command"] for step in hall.report["next_steps"] if "follow-ups" in step["command"]

@@ -264,7 +264,7 @@ def test_long_evidence_is_shortened_alike_and_its_end_stays() -> None:
     assert len({len(block) for block in re.findall(r"x+", body) if len(block) > 9}) <= 2
 
 
-@pytest.mark.parametrize("number", [100, 400])
+@pytest.mark.parametrize("number", [100, pytest.param(400, marks=pytest.mark.matrix)])
 def test_the_failure_issue_of_many_tasks_keeps_the_how_to(number: int) -> None:
     tasks = by_name(replace(FAILED, task=f"pay-{n}", evidence="x" * 999) for n in range(number))
     _, body = failure_issue.failure_issue(replace(HISTORY, tasks=tasks))
