@@ -78,7 +78,7 @@ SHELL = frozenset(
     cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
     clock
     engine.agent_probe engine.login_check
-    engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.budget_check
+    engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.unmeasured_cost
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.last_message engine.local_run engine.logs engine.phase_failure engine.phase_runner
     engine.reading_tree

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from concertmaster.agents.protocol import Agent
 from concertmaster.agents.registry import find_agent
-from concertmaster.engine.budget_check import check_budget
 from concertmaster.engine.event_loop import EventLoop
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.login_check import check_logins
 from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run
 from concertmaster.engine.run_context import LOOK_SECONDS, PROMPTS, RunContext
 from concertmaster.engine.signals import end_after, handle_signals
+from concertmaster.engine.unmeasured_cost import check_budget
 from concertmaster.engine.unsandboxed_agents import replace_unsandboxed
 from concertmaster.errors import EnvironmentFault, Error, UsageError
 from concertmaster.events import (

@@ -9,7 +9,7 @@ from concertmaster.agents.codex import Codex
 from concertmaster.agents.command import Command
 from concertmaster.agents.copilot import Copilot
 from concertmaster.agents.protocol import Agent
-from concertmaster.engine.budget_check import check_budget
+from concertmaster.engine.unmeasured_cost import check_budget
 from concertmaster.errors import UsageError
 from concertmaster.model import RunSettings
 from concertmaster.settings.choices import UnmeasuredBudget
