@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from concertmaster.git.command import parse_object_id
 from concertmaster.git.repository import Repository
+from concertmaster.text.object_ids import OBJECT_ID
 
 MOST_COMMITS = 2000  # of the target that are read, the newest
 _TRAILER = re.compile(r"^Concertmaster-(Run|Task|Prompt): (\S+)[ \t]*$", re.MULTILINE)
-_REVERTED = re.compile(r"\bThis reverts commit ([0-9a-f]{40}(?:[0-9a-f]{24})?)\b")
+_REVERTED = re.compile(rf"\bThis reverts commit ({OBJECT_ID})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

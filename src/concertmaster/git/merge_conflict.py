@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from concertmaster.text.object_ids import OBJECT_ID
+
 REGULAR = ("100644", "100755")
 BASE, OURS, THEIRS = 1, 2, 3  # the stages of a path in a conflict
 
@@ -58,7 +60,7 @@ class Joined:
 
 
 # Git adds the commit of a side where a file meets a folder of the same name.
-_SIDE = re.compile(r"~[0-9a-f]{40}(?:[0-9a-f]{24})?(?:_\d+)?(?=/|\Z)")
+_SIDE = re.compile(rf"~{OBJECT_ID}(?:_\d+)?(?=/|\Z)")
 Resolve = Callable[[Conflict], Joined | Conflict]
 
 

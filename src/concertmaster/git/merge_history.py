@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from concertmaster.git.command import Git
-from concertmaster.persistent import PersistentMap, PersistentSet
+from concertmaster.persistent import PersistentSet
 
 LONG_HISTORY = 200  # merges; a shorter walk takes less time than asking what a side adds
 
@@ -32,7 +32,7 @@ class MergeHistory:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._origins: PersistentMap[str, tuple[str, int]] = PersistentMap()
+        self._origins: dict[str, tuple[str, int]] = {}
         self._tip: _Tip | None = None  # of the last long history
 
     def add(self, made: str, parents: tuple[str, ...]) -> None:
@@ -40,7 +40,7 @@ class MergeHistory:
         if not parents:
             return
         origin, steps = self._origins.get(parents[0], (parents[0], 0))
-        self._origins = self._origins.insert(made, (origin, steps + 1))
+        self._origins[made] = (origin, steps + 1)
         tip = self._tip
         if tip is not None and parents in ((tip.commit,), (tip.commit, tip.theirs)):
             added = tip.added.update((made, *(tip.own if len(parents) > 1 else ())))

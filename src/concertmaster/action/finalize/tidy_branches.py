@@ -109,9 +109,8 @@ def _find_work(context: FinalizeContext, held: RoundInputs, one: TaskHistory) ->
     Returns "" when there is none or it may not be on a branch.
     """
     commit = one.head or _receive_work(context, held, one)
-    if commit and not context.objects.holds(
-        commit
-    ):  # only the run's pull request has it, rewritten
+    # A commit that is not here is one that only the run's pull request has, rewritten.
+    if commit and not context.objects.holds(commit):
         return ""
     doubt = _doubt_work(context, held, one, commit) if commit and commit != one.head else ""
     if doubt:
