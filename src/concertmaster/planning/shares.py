@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -11,7 +11,7 @@ from concertmaster import graph
 from concertmaster.errors import UsageError
 from concertmaster.model import Exclusion, Need, Plan
 from concertmaster.planning import explain, scheduler
-from concertmaster.planning.estimates import predict_cost
+from concertmaster.planning.restricted_plan import restrict
 from concertmaster.settings.choices import LandingMode
 
 Shares = tuple[tuple[str, ...], ...]
@@ -99,7 +99,7 @@ def _hand_out(plan: Plan, pieces: Shares, *, jobs: int) -> Shares:
 def _pieces(plan: Plan, job_seconds: float) -> Iterator[tuple[str, ...]]:
     """Yield the components, and those that are too long for a job in parts."""
     for component in plan.shares:
-        inner = _restrict(plan, component)
+        inner = restrict(plan, component)
         fits = max(_ends(inner).values()) <= job_seconds
         yield from [component] if fits else _split(inner, component, job_seconds=job_seconds)
 
@@ -113,7 +113,7 @@ def _split(plan: Plan, component: Sequence[str], *, job_seconds: float) -> Share
 
     @cache
     def late(tasks: frozenset[str]) -> int:
-        return sum(end > job_seconds for end in _ends(_restrict(plan, tasks)).values())
+        return sum(end > job_seconds for end in _ends(restrict(plan, tasks)).values())
 
     hard = [(need.task, need.on) for need in plan.needs if need.hard]
     parts = {t: frozenset(part) for part in graph.components(component, hard) for t in part}
@@ -146,7 +146,7 @@ def _sever(plan: Plan, shares: Shares) -> ShareDeal:
         ),
         exclusions=tuple(e for e in plan.exclusions if home[e.tasks[0]] == home[e.tasks[1]]),
     )
-    ends = [_ends(_restrict(severed, share)) for share in shares]
+    ends = [_ends(restrict(severed, share)) for share in shares]
     return ShareDeal(plan=severed, ends={task: end for one in ends for task, end in one.items()})
 
 
@@ -177,7 +177,7 @@ def _notes(plan: Plan, dealt: ShareDeal, job_seconds: float) -> Iterator[str]:
     spans = {
         task: span
         for component in plan.shares
-        for span in [max(_ends(_restrict(plan, component)).values())]
+        for span in [max(_ends(restrict(plan, component)).values())]
         for task in component
     }
     links: tuple[Need | Exclusion, ...] = (*plan.needs, *plan.exclusions)
@@ -193,20 +193,6 @@ def _notes(plan: Plan, dealt: ShareDeal, job_seconds: float) -> Iterator[str]:
 def _ends(plan: Plan) -> dict[str, float]:
     """Return the seconds after which each task ends, by estimate."""
     return scheduler.predict_ends(scheduler.Network.from_plan(plan), slots=plan.slots)
-
-
-def _restrict(plan: Plan, tasks: Collection[str]) -> Plan:
-    """Return the plan of these tasks alone."""
-    mine = frozenset(tasks)
-    kept = tuple(task for task in plan.tasks if task.id in mine)
-    return replace(
-        plan,
-        tasks=kept,
-        predicted_cost_usd=predict_cost(kept),
-        needs=tuple(need for need in plan.needs if mine.issuperset((need.task, need.on))),
-        exclusions=tuple(e for e in plan.exclusions if mine.issuperset(e.tasks)),
-        order=tuple(task for task in plan.order if task in mine),
-    )
 
 
 def _work(plan: Plan) -> float:
@@ -227,7 +213,7 @@ def take_share(plan: Plan, number: int, *, slots: int) -> Plan:
             next_step="give the work job `share: ${{ matrix.share }}` of the plan job's output",
         )
     share = plan.shares[number]
-    mine = _restrict(plan, share)
+    mine = restrict(plan, share)
     budget = plan.settings.budget_usd
     part = None if budget is None else budget * _work(mine) / _work(plan)
     return replace(

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from concertmaster.landing.fault import LandingFault
-from concertmaster.model import Exclusion, Outcome
+from concertmaster.model import Outcome
 from concertmaster.rounds import transitions
+from concertmaster.rounds.evidence import add_evidence, evidence_of
 from concertmaster.rounds.history import Due, History, TaskHistory
-from concertmaster.rounds.restricted_plan import evidence_of, restrict
 from concertmaster.rounds.transitions import RoundTodo
 from concertmaster.settings.choices import LandingMode
 from tests.unit.rounds.histories import (
@@ -216,19 +216,10 @@ def test_the_next_agent_is_told_why_it_did_not_land(one: TaskHistory, text: str)
     assert evidence_of(one) == text
 
 
-def test_a_restricted_plan_names_only_its_tasks() -> None:
-    exclusions = tuple(
-        Exclusion(tasks=pair, probability=0.5, reason="") for pair in (("a", "b"), ("c", "d"))
-    )
-    needs = (need("b", "a"), need("d", "a"))
-    whole = plan_of("a", "b", "c", "d", needs=needs, exclusions=exclusions)
+def test_each_task_of_a_plan_gets_the_evidence_of_its_last_round() -> None:
+    lost = make("a", FAILED, reason="it was red")
+    history = history_of(lost, make("b"), make("c", BLOCKED, reason="needs a"))
 
-    made = restrict(whole, ("a", "c", "d"), evidence={"c": "it was red"})
+    made = add_evidence(plan_of("a", "b", "c"), history)
 
-    assert [task.id for task in made.tasks] == ["a", "c", "d"]
-    assert [task.evidence for task in made.tasks] == ["", "it was red", ""]
-    assert made.needs == (needs[1],)
-    assert made.exclusions == (exclusions[1],)
-    assert made.order == ("a", "c", "d")
-    assert made.sequential_seconds == sum(task.estimate_seconds for task in made.tasks)
-    assert [set(share) for share in made.shares] == [{"a", "c", "d"}]
+    assert [task.evidence for task in made.tasks] == ["it was red", "", ""]

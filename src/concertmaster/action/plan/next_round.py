@@ -18,10 +18,11 @@ from concertmaster.github.event import Trigger
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
 from concertmaster.planning.checkout import Checkout, do_again
+from concertmaster.planning.restricted_plan import restrict
 from concertmaster.prompts.files import PromptFile
 from concertmaster.rounds import state_branch, transitions
+from concertmaster.rounds.evidence import add_evidence
 from concertmaster.rounds.history import History, TaskHistory
-from concertmaster.rounds.restricted_plan import evidence_of, restrict
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.transitions import RoundTodo
 from concertmaster.settings.choices import HistoryShape
@@ -77,8 +78,7 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
     is_untold = before.due is not None and before.due.reason == transitions.UNANSWERED
     if not (todo or found.is_settled or is_untold):
         return planned, None
-    evidence = {task: evidence_of(before.task(task)) for task in todo.work}
-    whole = restrict(plan, todo.work, evidence=evidence)
+    whole = add_evidence(restrict(plan, todo.work), before)
     history = transitions.begin_round(
         before, whole, todo, trigger=found.key, own=not found.by_person
     )
