@@ -8,22 +8,39 @@ FOLDER = Path(__file__).parents[1] / ".github" / "workflows"
 SOURCE, TARGET = FOLDER / "orchestrate.yml", FOLDER / "orchestrate-federated.yml"
 HEAD = """\
 # Made from orchestrate.yml by `make docs`; change that one.
-# It differs in this: the job that runs agents may prove its identity to AWS. It gets keys of
-# the role `aws_role` before its agents start. The agents get the keys, and nothing to ask with.
+# It differs in this: the job that runs agents may prove its identity to AWS, Google and Azure. It
+# gets access there before its agents start. The agents get keys and tokens, and nothing to ask
+# GitHub with.
 """
 INPUTS = """\
       aws_role:
         description: The ARN of the AWS role whose keys the agents get.
         type: string
-        required: true
+        default: ""
       aws_region:
         description: The region of that role's keys and of the models.
         type: string
-        required: true
+        default: ""
       aws_minutes:
         description: How long the keys hold; no longer than the role allows.
         type: number
         default: 60
+      google_provider:
+        description: Google's workload identity provider, by its full name from `projects/` on.
+        type: string
+        default: ""
+      google_account:
+        description: The service account whose tokens agents get, if it is not the provider's.
+        type: string
+        default: ""
+      azure_tenant:
+        description: The tenant of `azure_client`.
+        type: string
+        default: ""
+      azure_client:
+        description: The application of Azure whose tokens for Foundry the agents get.
+        type: string
+        default: ""
 """
 # Each of them stands once in orchestrate.yml.
 CALL = "  workflow_call:\n    inputs:\n"
@@ -39,6 +56,10 @@ HANDED = """\
           aws_role: ${{ inputs.aws_role }}
           aws_region: ${{ inputs.aws_region }}
           aws_minutes: ${{ inputs.aws_minutes }}
+          google_provider: ${{ inputs.google_provider }}
+          google_account: ${{ inputs.google_account }}
+          azure_tenant: ${{ inputs.azure_tenant }}
+          azure_client: ${{ inputs.azure_client }}
 """
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from concertmaster.action.federation import federate
+from concertmaster.action.federation import federated
 from concertmaster.action.job import Job
-from concertmaster.errors import EnvironmentFault, Error, UsageError
+from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.sandbox.environment import allowed_environment
-from concertmaster.settings.action_inputs import ActionSettings
 from concertmaster.settings.process import drop_token, read_environment
-from concertmaster.terminal.console import Console
+from tests.action.cloud_double import ASK, IDENTITY, Cloud, cloud_job, serve_cloud, tell
 
 ROLE = "arn:aws:iam::123456789012:role/agents"
 KEYS = {
@@ -33,83 +29,23 @@ GIVEN = {
         "AssumeRoleWithWebIdentityResult": {"Credentials": KEYS, "Audience": "sts.amazonaws.com"}
     }
 }
-ASK, IDENTITY = "the-token-to-ask-with", "the.identity.token"
 DENIED = {"Error": {"Code": "AccessDenied", "Message": f"Not authorized: {IDENTITY}"}}
-
-
-@dataclass
-class Cloud:
-    """GitHub and AWS on loopback; `answers` are those of AWS, the last one for ever."""
-
-    url: str
-    identity: Any = field(default_factory=lambda: {"value": IDENTITY})
-    answers: list[tuple[int, Any]] = field(default_factory=lambda: [(200, GIVEN)])
-    asked: list[dict[str, Any]] = field(default_factory=list)
-
-    def answer(self, path: str, headers: Any, form: dict[str, Any]) -> tuple[int, Any]:
-        query = parse_qs(urlsplit(path).query)
-        self.asked.append({"path": path, "query": query, "form": form})
-        if path.startswith("/identity"):
-            is_ours = headers["Authorization"] == f"Bearer {ASK}"
-            return (200, self.identity) if is_ours else (401, {})
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
-class _Still:
-    """A clock on which no time passes."""
-
-    def now(self) -> float:
-        return 0.0
-
-    def sleep(self, seconds: float) -> None: ...
 
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-        def do_GET(self) -> None:
-            self._send({})
-
-        def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            self._send({name: values[0] for name, values in parse_qs(text).items()})
-
-        def _send(self, form: dict[str, Any]) -> None:
-            status, value = found.answer(self.path, self.headers, form)
-            body = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found = Cloud(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    with serve_cloud() as found:
+        found.answers = [(200, GIVEN)]
         yield found
-        server.shutdown()
-        thread.join()
 
 
 def job(cloud: Cloud, **inputs: Any) -> Job:
-    given = {
-        "aws_role": ROLE,
-        "aws_region": "eu-west-1",
-        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{cloud.url}/identity?api=2",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ASK,
-        "AWS_ENDPOINT_URL_STS": f"{cloud.url}/sts",
-        "GITHUB_RUN_ID": 77,
-        **inputs,
-    }
-    said = io.StringIO()
-    return Job(
-        settings=ActionSettings(**given),
-        console=Console(said, said, terminal=False, json=False),
-        environment={"PATH": "/bin"},
-        clock=_Still(),
-    )
+    return cloud_job(cloud, Path("/"), **{"aws_role": ROLE, "aws_region": "eu-west-1", **inputs})
+
+
+def federate(given: Job, *, is_isolated: bool) -> Job:
+    with federated(given, is_isolated=is_isolated) as found:
+        return found
 
 
 def test_agents_get_the_keys_of_the_role(cloud: Cloud) -> None:
@@ -215,7 +151,3 @@ def test_what_asks_for_an_identity_never_reaches_an_agent(
     names = {name for name in found.environment if name.startswith("ACTIONS_")}
     assert names == set()
     assert ASK not in found.environment.values()
-
-
-def tell(error: Error) -> str:
-    return f"{error.what}: {error.why}; {error.next_step}"

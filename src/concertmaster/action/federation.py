@@ -1,97 +1,106 @@
-"""Exchanges the identity of a job for keys of a cloud, before its agents start."""
+"""Gives agents access to the clouds that trust this job, without what the job asks with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from concertmaster.action.aws_keys import aws_keys
+from concertmaster.action.azure_access import azure_access
+from concertmaster.action.google_access import google_access
 from concertmaster.action.job import Job
-from concertmaster.errors import EnvironmentFault, UsageError
-from concertmaster.github.identity import IdentitySource, Refused, fetch_json
-from concertmaster.retry import TransientFault
+from concertmaster.action.token_server import TokenServer
+from concertmaster.errors import UsageError
+from concertmaster.github.identity import IdentitySource
 from concertmaster.settings.agent_variables import AgentVariables
-from concertmaster.text.display import display
 
-AUDIENCE = "sts.amazonaws.com"
-_VERSION = "2011-06-15"  # of the API
-_KEYS = {
-    "AWS_ACCESS_KEY_ID": "AccessKeyId",
-    "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
-    "AWS_SESSION_TOKEN": "SessionToken",
+# Inputs that need each other.
+_BESIDE = {
+    "aws_role": "aws_region",
+    "google_account": "google_provider",
+    "azure_client": "azure_tenant",
+    "azure_tenant": "azure_client",
 }
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_LOOPBACK = "127.0.0.1"
 
 
-def federate(job: Job, *, is_isolated: bool) -> Job:
-    """Return the job whose agents get keys of the AWS role that its inputs name.
+@contextmanager
+def federated(job: Job, *, is_isolated: bool) -> Iterator[Job]:
+    """Yield the job whose agents get access to the clouds that its inputs name.
 
-    It is the same job where they name none. Raises UsageError if an agent could read more than the
-    keys, EnvironmentFault if GitHub or AWS refuses.
+    It is the same job where they name none. The tokens of Google and Azure are renewed until the
+    end of the context. Raises UsageError if an agent could read more than that, or for an input
+    that is missing; EnvironmentFault if GitHub or a cloud refuses.
     """
     settings = job.settings
-    if not settings.aws_role:
-        return job
+    named = [name for name in _BESIDE if getattr(settings, name)]
+    if not named and not settings.google_provider:
+        if settings.identity_url:
+            job.console.note("this job may prove its identity, but no input names a cloud for that")
+        yield job
+        return
+    _check(job, named, is_isolated=is_isolated)
+    source = IdentitySource(
+        url=settings.identity_url, token=settings.identity_token.get_secret_value()
+    )
+    with ExitStack() as stack:
+        yield _giving(job, source, stack)
+
+
+def _check(job: Job, named: list[str], *, is_isolated: bool) -> None:
     if not is_isolated:
         raise UsageError(
             "federation needs a user for each attempt",
             why="an agent that runs as the user of this job could ask for further keys itself",
             next_step="take the container action, with `isolation: user`",
         )
-    if not settings.aws_region:
-        raise UsageError(
-            "the input `aws_region` is missing",
-            why="the keys of a role belong to a region",
-            next_step="set it beside `aws_role`",
-        )
-    source = IdentitySource(
-        url=settings.identity_url, token=settings.identity_token.get_secret_value()
-    )
-    keys = _assume_role(job, source.request(AUDIENCE, clock=job.clock))
-    job.console.note(f"agents get keys of {settings.aws_role} for {settings.aws_minutes} minutes")
-    regions = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), settings.aws_region)
+    for name in named:
+        if not getattr(job.settings, _BESIDE[name]):
+            raise UsageError(
+                f"the input `{_BESIDE[name]}` is missing",
+                why=f"`{name}` needs it",
+                next_step=f"set it beside `{name}`",
+            )
+
+
+def _giving(job: Job, source: IdentitySource, stack: ExitStack) -> Job:
+    """Return the job with the variables of each cloud."""
+    settings, plain, secret = job.settings, dict[str, str](), dict[str, str]()
+    if settings.aws_role:
+        secret |= aws_keys(job, source)
+        plain |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), settings.aws_region)
+        told = f"keys of {settings.aws_role} for {settings.aws_minutes} minutes"
+        job.console.note(f"agents get {told}")
+    if settings.google_provider or settings.azure_client:
+        server = stack.enter_context(TokenServer())
+        secret |= {"IDENTITY_HEADER": server.secret}  # so that the addresses are redacted
+        plain |= _reach_loopback(job.environment)
+    if settings.google_provider:
+        folder = stack.enter_context(TemporaryDirectory(prefix="google-", dir=job.folder))
+        plain |= google_access(job, source, server, Path(folder))
+        told = settings.google_account or settings.google_provider
+        job.console.note(f"agents get tokens of {told}, which are renewed")
+    if settings.azure_client:
+        plain |= azure_access(job, source, server)
+        told = f"the application {settings.azure_client}"
+        job.console.note(f"agents get tokens of {told}, which are renewed")
     given = AgentVariables(
-        plain={**job.agent_variables.plain, **regions},
-        secrets={**job.agent_variables.secrets, **keys},
+        plain={**job.agent_variables.plain, **plain},
+        secrets={**job.agent_variables.secrets, **secret},
     )
     return replace(job, agent_variables=given, environment=given.added_to(job.environment))
 
 
-def _assume_role(job: Job, identity: str) -> dict[str, str]:
-    """Return the keys as variables. Raises EnvironmentFault if AWS refuses."""
-    settings = job.settings
-    url = settings.sts_url or f"https://sts.{settings.aws_region}.amazonaws.com/"
-    form = {
-        "Action": "AssumeRoleWithWebIdentity",
-        "Version": _VERSION,
-        "RoleArn": settings.aws_role,
-        "RoleSessionName": f"concertmaster-{settings.workflow_run}-{settings.share}",
-        "DurationSeconds": str(settings.aws_minutes * 60),
-        "WebIdentityToken": identity,
+def _reach_loopback(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that keep requests to this machine from a proxy."""
+    if not any(environment.get(name) or environment.get(name.lower()) for name in _PROXIES):
+        return {}
+    names = [name for name in ("NO_PROXY", "no_proxy") if environment.get(name)]
+    return {
+        name: ",".join(filter(None, (environment.get(name, ""), _LOOPBACK)))
+        for name in names or ("NO_PROXY", "no_proxy")
     }
-    try:
-        found = fetch_json(url, headers={"Accept": "application/json"}, form=form, clock=job.clock)
-    except (Refused, TransientFault) as error:
-        raise _refused(settings.aws_role, str(error).replace(identity, "***")) from error
-    keys = _read_keys(found)
-    if not all(keys.values()):
-        raise _refused(settings.aws_role, "its answer holds no keys")
-    return keys
-
-
-def _read_keys(answer: dict[str, Any]) -> dict[str, str]:
-    """Return the keys by variable, "" for each that is missing."""
-    inner: Any = answer
-    for name in ("Response", "Result"):
-        inner = inner.get(f"AssumeRoleWithWebIdentity{name}") if isinstance(inner, dict) else None
-    given = inner.get("Credentials") if isinstance(inner, dict) else None
-    known = given if isinstance(given, dict) else {}
-    found = {variable: known.get(name) for variable, name in _KEYS.items()}
-    return {name: value if isinstance(value, str) else "" for name, value in found.items()}
-
-
-def _refused(role: str, words: str) -> EnvironmentFault:
-    return EnvironmentFault(
-        f"AWS gave no keys of {role}",
-        why=display(words, limit=300),
-        next_step="see the trust policy of the role: it has to allow the subject of this workflow, "
-        "and `aws_minutes` of a session",
-    )

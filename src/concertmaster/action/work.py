@@ -13,7 +13,7 @@ from concertmaster.action.artifact_files import (
     write_document,
 )
 from concertmaster.action.artifacts import digest_files, share_folder
-from concertmaster.action.federation import federate
+from concertmaster.action.federation import federated
 from concertmaster.action.isolation import home, isolated_users
 from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import read_plan_artifact
@@ -54,8 +54,13 @@ def work(job: Job) -> int:
     planned = Planned(plan=share, repository=repository, texts=plan_artifact.texts)
     folder, ran = runs.runs_folder(repository) / share.run, None
     try:
-        with isolated_users(job) as accounts, Guard() as guard, job.console.progress() as progress:
-            job = federate(job, is_isolated=accounts is not None)
+        with (
+            isolated_users(job) as accounts,
+            Guard() as guard,
+            job.console.progress() as progress,
+            federated(job, is_isolated=accounts is not None) as with_access,
+        ):
+            job = with_access
             ran = runs.start_run(planned, home(job, accounts), progress=progress, guard=guard)
     finally:
         if (folder / JOURNAL).exists():

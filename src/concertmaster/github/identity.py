@@ -26,17 +26,26 @@ class Refused(Exception):
 
 
 def fetch_json(
-    url: str, *, headers: Mapping[str, str], form: Mapping[str, str] | None = None, clock: Clock
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    form: Mapping[str, str] | None = None,
+    document: Mapping[str, Any] | None = None,
+    clock: Clock,
 ) -> dict[str, Any]:
-    """Return the object that the service answers; `form` is sent as a POST.
+    """Return the object that the service answers; a `form` or a JSON `document` is sent as a POST.
 
     Raises Refused for an answer that is an error or no object, TransientFault where the service
     cannot be reached or is overloaded after some tries.
     """
     if urlsplit(url).scheme not in ("https", "http"):
         raise Refused("its address is no URL of the web")
-    data = urlencode(form).encode() if form is not None else None
-    request = Request(url, data=data, headers=dict(headers))  # noqa: S310  # checked above
+    data, kind = None, {}
+    if form is not None:
+        data = urlencode(form).encode()
+    elif document is not None:
+        data, kind = json.dumps(document).encode(), {"Content-Type": "application/json"}
+    request = Request(url, data=data, headers={**headers, **kind})  # noqa: S310  # checked above
     return retry_on_transient(
         lambda _: _fetch(request),
         tries=TRIES,

@@ -18,6 +18,9 @@ from concertmaster.settings.setting import Place
 ACTION_ONLY = "input of the action only"
 # Marks those that orchestrate-federated.yml takes and orchestrate.yml does not.
 FEDERATED = "input of the federated workflow"
+_GOOGLE_PROVIDER = (
+    r"^(projects/\d+/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+)?$"
+)
 
 if TYPE_CHECKING:
     _RunInputs = BaseSettings
@@ -67,12 +70,27 @@ class ActionSettings(_RunInputs):
     aws_role: Annotated[str, FEDERATED] = ""
     aws_region: Annotated[str, FEDERATED] = Field(default="", pattern=r"^[a-z0-9-]*$")
     aws_minutes: Annotated[int, FEDERATED] = Field(default=60, ge=15, le=720)
+    google_provider: Annotated[str, FEDERATED] = Field(default="", pattern=_GOOGLE_PROVIDER)
+    google_account: Annotated[str, FEDERATED] = Field(default="", pattern=r"^[a-z0-9@.-]*$")
+    azure_tenant: Annotated[str, FEDERATED] = Field(default="", pattern=r"^[A-Za-z0-9.-]*$")
+    azure_client: Annotated[str, FEDERATED] = Field(default="", pattern=r"^[A-Fa-f0-9-]*$")
 
     identity_url: str = Field(default="", validation_alias="ACTIONS_ID_TOKEN_REQUEST_URL")
     identity_token: SecretStr = Field(
         default=SecretStr(""), validation_alias="ACTIONS_ID_TOKEN_REQUEST_TOKEN"
     )
     sts_url: str = Field(default="", validation_alias="AWS_ENDPOINT_URL_STS")
+    google_sts_url: str = Field(
+        default="https://sts.googleapis.com",
+        validation_alias="CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
+    )
+    google_iam_url: str = Field(
+        default="https://iamcredentials.googleapis.com",
+        validation_alias="CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS",
+    )
+    azure_url: str = Field(
+        default="https://login.microsoftonline.com", validation_alias="AZURE_AUTHORITY_HOST"
+    )
     event_name: str = Field(default="", validation_alias="GITHUB_EVENT_NAME")
     event_path: str = Field(default="", validation_alias="GITHUB_EVENT_PATH")
     repository: str = Field(default="", validation_alias="GITHUB_REPOSITORY")

@@ -42,7 +42,7 @@ _TOKENS = (
     r"npm_[A-Za-z0-9]{30,}",
     r"pypi-AgE[\w-]{16,}",
     r"hf_[A-Za-z0-9]{30,}",
-    r"ya29\.[\w-]{20,}",
+    r"ya29\.[\w.-]{20,}",  # also ya29.c. and ya29.d., which have a second dot
     r"eyJ[\w-]{17,}(?:\.[\w-]*)*",  # a JWT, or any other JSON object in base64
     r"(?<=hooks\.slack\.com/services/)[\w/]{20,}",
 )
