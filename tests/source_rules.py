@@ -65,7 +65,7 @@ SHELL = frozenset(
     action.finalize.run_pull action.finalize.save_state action.finalize.stranded_work
     action.finalize.task_pulls action.finalize.tidy_branches action.finalize.workflow_files
     action.find_plan action.isolation action.job
-    action.plan.inputs action.plan.job action.plan.next_round action.plan.plan_round
+    action.plan.inputs action.plan.job action.plan.further_round action.plan.plan_round
     action.plan.publish action.plan_artifact action.reconcile action.registry
     action.schedule_issue action.single_job action.verify action.work
     agents.acp agents.acp_bridge
@@ -81,6 +81,7 @@ SHELL = frozenset(
     engine.agent_probe engine.login_check
     engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.unmeasured_cost
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
+    engine.find_run engine.prepare_agents engine.run_home
     engine.last_message engine.local_run engine.logs engine.phase_failure engine.phase_runner
     engine.reading_tree
     engine.earlier_work engine.footprint_observer engine.recorded_run engine.damaged_run

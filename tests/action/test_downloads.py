@@ -12,7 +12,7 @@ import pytest
 from concertmaster.engine.journal import Journal
 from concertmaster.events import BaseChecked, BatchChecked, PhaseFinished
 from concertmaster.model import TaskState
-from concertmaster.report.outcome import RunEnd
+from concertmaster.report.run_end import RunEnd
 from concertmaster.sandbox import download_cache
 from concertmaster.settings.choices import Phase
 from tests.action import test_shelter

@@ -14,6 +14,8 @@ import pytest
 from concertmaster.action.isolation import ATTEMPTS, isolated_users
 from concertmaster.action.job import Job
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import runs_folder
+from concertmaster.engine.run_home import RunHome
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.repository import Repository
 from concertmaster.landing.path_policy import RunPlace
@@ -148,14 +150,14 @@ def perform(
         options={**command, "check": check, "parallel": 2, **options},
     )
     planned, job = make_plan(asked), scene.job(isolation=isolation)
-    run = runs.runs_folder(repository) / planned.plan.run
+    run = runs_folder(repository) / planned.plan.run
     texts_of = {
         blob: data.replace(b"RUN", planned.plan.run.encode())
         for blob, data in planned.texts.items()
     }
     planned = type(planned)(plan=planned.plan, repository=repository, texts=texts_of)
     with isolated_users(job) as accounts, Guard() as guard, job.console.progress() as told:
-        home = runs.RunHome(
+        home = RunHome(
             cache=job.folder / ATTEMPTS,
             environment=job.environment,
             place=RunPlace.GITHUB,

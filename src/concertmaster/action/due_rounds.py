@@ -11,7 +11,7 @@ from concertmaster.git.repository import Repository
 from concertmaster.github.event import EventKind, Trigger
 from concertmaster.github.labels import RUNNING
 from concertmaster.github.models import Issue
-from concertmaster.rounds import state_branch, transitions
+from concertmaster.rounds import next_round, state_branch, transitions
 from concertmaster.rounds.history import History
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.text.marks import read_marks
@@ -61,7 +61,7 @@ def _find_due(job: Job, repository: Repository) -> Iterator[tuple[History, int]]
         if state is None or due is None:
             continue
         late = job.clock.now() - due.at
-        is_open = due.reason == transitions.UNANSWERED  # nothing could take the label away
+        is_open = due.reason == next_round.UNANSWERED  # nothing could take the label away
         if 0 <= late <= FORGOTTEN_SECONDS and (is_open or not _is_running(job, state.history)):
             yield state.history, due.round
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from concertmaster.action.job import Job, usable_seconds
-from concertmaster.engine import local_run as runs
+from concertmaster.engine.run_home import RunHome
 from concertmaster.landing.path_policy import RunPlace
 from concertmaster.sandbox import permissions
 from concertmaster.sandbox.users import Accounts, disable_ptrace, is_root
@@ -62,9 +62,9 @@ def _closing(job: Job) -> Iterator[Path]:
     yield from (temporary, *temporary.iterdir(), *job.folder.iterdir(), job.artifacts)
 
 
-def home(job: Job, accounts: Accounts | None) -> runs.RunHome:
+def home(job: Job, accounts: Accounts | None) -> RunHome:
     """Return the place in which the engine runs this job's attempts."""
-    return runs.RunHome(
+    return RunHome(
         cache=job.folder / ATTEMPTS,
         accounts=accounts,
         name=job.settings.repository.rpartition("/")[2],

@@ -23,6 +23,7 @@ from concertmaster.action.isolation import home, isolated_users
 from concertmaster.action.job import Job, renew_folder, usable_seconds
 from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.journal import Journal
 from concertmaster.events import BaseChecked, Event, RunStarted
 from concertmaster.files.run_folder import write_plan
@@ -51,7 +52,7 @@ def verify(job: Job) -> int:
     job = job.handing(plan_artifact.plan.settings)
     repository = _clone(job, plan_artifact)
     plan = make_landing_plan(plan_artifact)
-    run_folder = runs.runs_folder(repository) / plan.run
+    run_folder = runs_folder(repository) / plan.run
     objects = RunRepository.create(run_folder / "repository.git", user=repository, base=plan.base)
     fetched = _fetch_carried(job, plan_artifact, repository, objects)
     shares = read_shares(

@@ -18,6 +18,7 @@ from concertmaster.action.isolation import home, isolated_users
 from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import read_plan_artifact
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run, write_report
 from concertmaster.errors import Error
 from concertmaster.git.run_repository import RunRepository
@@ -27,7 +28,8 @@ from concertmaster.planning.shares import take_share
 from concertmaster.prompts.follow_ups import PromptDraft, carry_follow_ups
 from concertmaster.report.html import render_report
 from concertmaster.report.model import Report, TaskRow
-from concertmaster.report.outcome import NextStep, exit_code
+from concertmaster.report.next_steps import NextStep
+from concertmaster.report.run_end import exit_code
 from concertmaster.report.summary import breakdown_markdown
 from concertmaster.rounds.documents import RESULTS_FILE
 from concertmaster.rounds.result import Result, ShareResults
@@ -52,7 +54,7 @@ def work(job: Job) -> int:
     repository = job.clone(branch=plan.target)
     repository.resolve(plan.base)
     planned = Planned(plan=share, repository=repository, texts=plan_artifact.texts)
-    folder, ran = runs.runs_folder(repository) / share.run, None
+    folder, ran = runs_folder(repository) / share.run, None
     try:
         with (
             isolated_users(job) as accounts,

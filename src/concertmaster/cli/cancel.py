@@ -11,11 +11,12 @@ import click
 from concertmaster.cli.finish import run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import find_open_run
 from concertmaster.engine.recorded_run import read_run
 from concertmaster.events import RunResumed
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
-from concertmaster.report.outcome import can_go_on
+from concertmaster.report.run_end import can_go_on
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
 
@@ -28,7 +29,7 @@ from concertmaster.terminal.console import Console
 def cancel(console: Console, /, run: str, repo: Path, json: bool) -> int:
     """End a run: stop its agents, land nothing more, keep all work."""
     repository = Repository.open(repo)
-    folder = runs.find_open_run(repository, run)
+    folder = find_open_run(repository, run)
     if not can_go_on(read_run(folder).state):
         words = "had ended already"
     elif (owner := run_folder.read_owner(folder)) and run_folder.is_locked(folder):

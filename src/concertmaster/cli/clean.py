@@ -13,15 +13,16 @@ from pathlib import Path
 import click
 
 from concertmaster.cli.options import json_option, repo_option
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.integrator import TRAIN
-from concertmaster.engine.local_run import RunHome, runs_folder
 from concertmaster.engine.recorded_run import DRAFTS, RecordedRun, read_run
+from concertmaster.engine.run_home import RunHome
 from concertmaster.errors import Error
 from concertmaster.files import run_folder
 from concertmaster.git.kept_records import drop_references
 from concertmaster.git.repository import Repository
 from concertmaster.model import Shortage, TaskState
-from concertmaster.report.outcome import can_go_on
+from concertmaster.report.run_end import can_go_on
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.sandbox import host

@@ -11,6 +11,7 @@ from concertmaster.agents.protocol import Agent
 from concertmaster.cli.clean import make_room
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import RecordedRun, current_report, write_report
+from concertmaster.engine.run_home import RunHome
 from concertmaster.engine.task_material import collect_material
 from concertmaster.engine.trial import Trial, try_commands
 from concertmaster.files import run_folder
@@ -20,7 +21,7 @@ from concertmaster.planning.build_plan import Planned
 from concertmaster.planning.checkout import Checkout
 from concertmaster.planning.run_settings import draft_plan
 from concertmaster.report.html import render_report
-from concertmaster.report.outcome import exit_code
+from concertmaster.report.run_end import exit_code
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.process import find_cache, read_environment
 from concertmaster.terminal.console import Console
@@ -53,12 +54,12 @@ def try_checkout(checkout: Checkout, guard: Guard) -> Trial:
     return try_commands(plan, checkout.repository, home, guard=guard)
 
 
-def run_home(attempts: Path | None = None) -> runs.RunHome:
+def run_home(attempts: Path | None = None) -> RunHome:
     """Return the environment of this user and the folder of attempts.
 
     Without `attempts` it is the cache folder of this user, unless the run has recorded another.
     """
-    return runs.RunHome(cache=attempts or find_cache(), environment=read_environment())
+    return RunHome(cache=attempts or find_cache(), environment=read_environment())
 
 
 def find_place(repository: Repository, plan: Plan) -> AttemptsPlace:

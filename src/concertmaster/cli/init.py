@@ -30,7 +30,7 @@ from concertmaster.git.repository import Repository
 from concertmaster.planning.checkout import Checkout, PlanRequest
 from concertmaster.planning.first_prompt import TODO, FirstPrompt, draft_first_prompt
 from concertmaster.planning.run_settings import fill_commands, freeze_settings
-from concertmaster.report.outcome import NextStep
+from concertmaster.report.next_steps import NextStep
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.action_source import (
     CALLED,

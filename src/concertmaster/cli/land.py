@@ -12,8 +12,10 @@ import click
 from concertmaster.cli.finish import find_place, finish, run_home
 from concertmaster.cli.options import given_settings, json_option, repo_option, setting_option
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.recorded_run import RecordedRun
+from concertmaster.engine.run_home import RunHome
 from concertmaster.errors import UsageError
 from concertmaster.events import ResultReceived, RunStarted
 from concertmaster.files import run_folder
@@ -150,7 +152,7 @@ def _skipped(one: GivenBranch, target: str) -> Skipped:
 
 
 def land_branches(
-    planned: BranchPlan, home: runs.RunHome, *, progress: ProgressListener, guard: Guard
+    planned: BranchPlan, home: RunHome, *, progress: ProgressListener, guard: Guard
 ) -> RecordedRun:
     """Land the branches that pass, and return the run.
 
@@ -158,7 +160,7 @@ def land_branches(
     """
     plan, repository = planned.plan, planned.repository
     branches.check_room(repository, plan.run, plan.base)
-    folder = runs.runs_folder(repository) / plan.run
+    folder = runs_folder(repository) / plan.run
     folder.mkdir(parents=True)
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
     results = [_receive(one, objects, plan=plan, place=home.place) for one in planned.branches]

@@ -14,15 +14,11 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession
-from concertmaster.engine.local_run import (
-    LocalRun,
-    RunHome,
-    make_context,
-    prepare_agents,
-    refuse_logged_out,
-)
+from concertmaster.engine.local_run import LocalRun, make_context
 from concertmaster.engine.phase_failure import PhaseFailure
+from concertmaster.engine.prepare_agents import prepare_agents, refuse_logged_out
 from concertmaster.engine.run_context import PROMPTS, RunContext
+from concertmaster.engine.run_home import RunHome
 from concertmaster.errors import Error, Stopped
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from concertmaster.cli.options import json_option, repo_option
-from concertmaster.engine import local_run as runs
 from concertmaster.engine.damaged_run import repair_run
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.errors import UsageError
 from concertmaster.git.repository import Repository
 from concertmaster.terminal.console import Console
@@ -28,6 +28,6 @@ def repair(console: Console, /, run: str, repo: Path, json: bool) -> int:
     if Path(run).name != run or run in (".", ".."):
         raise UsageError(f"{run!r} is no name of a run", next_step="see `concertmaster status`")
     repository = Repository.open(repo)
-    found = repair_run(runs.runs_folder(repository) / run, repository)
+    found = repair_run(runs_folder(repository) / run, repository)
     console.result("\n".join(found.sentences()), found.document())
     return 0

@@ -9,10 +9,10 @@ import click
 
 from concertmaster.cli.finish import finish
 from concertmaster.cli.options import choice, json_option, repo_option, run_argument
-from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import find_run
 from concertmaster.engine.recorded_run import current_report, read_run, write_states
 from concertmaster.git.repository import Repository
-from concertmaster.report.outcome import exit_code
+from concertmaster.report.run_end import exit_code
 from concertmaster.terminal.console import Console
 
 
@@ -38,7 +38,7 @@ class ReportForm(StrEnum):
 def report(console: Console, /, run: str, repo: Path, *, form: str, json: bool) -> int:
     """Write and show the report of a run (default: the newest)."""
     repository = Repository.open(repo)
-    found = read_run(runs.find_run(repository, run))
+    found = read_run(find_run(repository, run))
     if form == ReportForm.SUMMARY:
         return finish(console, found, is_full=True, repository=repository)
     current = current_report(found, repository)

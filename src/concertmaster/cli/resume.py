@@ -11,11 +11,14 @@ from concertmaster.cli.clean import make_room
 from concertmaster.cli.finish import finish, run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument, setting_option
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import find_open_run, find_run
+from concertmaster.engine.prepare_agents import refuse_logged_out
 from concertmaster.engine.recorded_run import read_run
+from concertmaster.engine.run_home import RunHome
 from concertmaster.events import RunResumed
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository
-from concertmaster.report.outcome import can_go_on
+from concertmaster.report.run_end import can_go_on
 from concertmaster.report.summary import count_states
 from concertmaster.run.state import RunState
 from concertmaster.sandbox.supervisor import Guard
@@ -34,14 +37,14 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
     Without a name that is the newest run, and never an older one.
     """
     repository = Repository.open(repo)
-    folder = runs.find_run(repository, run)
+    folder = find_run(repository, run)
     found = read_run(folder)  # raises before anything changes if the run cannot be read
     # A process that was killed at the end may have left worktrees, which a resume removes.
     ended_well = run_folder.read_owner(folder) is None
     if ended_well and not can_go_on(found.state):
         console.note(f"run {folder.name} has ended; there is nothing to resume")
         # A run that its user has forgotten could do work that is out of date.
-        older = runs.find_open_run(repository, run)
+        older = find_open_run(repository, run)
         if older != folder:
             console.note(f"an older run can go on: concertmaster resume {older.name}")
         return finish(console, found, repository=repository)
@@ -63,9 +66,9 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
 
 
 def _refuse_logged_out(
-    state: RunState, home: runs.RunHome, guard: Guard, repository: Repository
+    state: RunState, home: RunHome, guard: Guard, repository: Repository
 ) -> None:
     """Raise EnvironmentFault if an agent that still has work says that it is not logged in."""
     plan = state.plan
     open_tasks = tuple(task for task in plan.tasks if not state.tasks[task.id].state.is_over)
-    runs.refuse_logged_out(replace(plan, tasks=open_tasks), home, guard, checkout=repository.root)
+    refuse_logged_out(replace(plan, tasks=open_tasks), home, guard, checkout=repository.root)

@@ -19,6 +19,8 @@ from concertmaster.cli.options import (
 from concertmaster.cli.run_task import complete_tasks, run_option
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.earlier_work import keep_results, recall_tries
+from concertmaster.engine.find_run import find_run
+from concertmaster.engine.prepare_agents import prepare_agents, refuse_logged_out
 from concertmaster.engine.recorded_run import RecordedRun, read_run
 from concertmaster.engine.run_context import PROMPTS
 from concertmaster.errors import UsageError
@@ -32,7 +34,7 @@ from concertmaster.planning.earlier_tries import EarlierTry
 from concertmaster.planning.explain import find_task
 from concertmaster.planning.recalled_options import recall_options
 from concertmaster.prompts.files import PromptFile, read_prompt
-from concertmaster.report.outcome import can_go_on, find_unlanded
+from concertmaster.report.run_end import can_go_on, find_unlanded
 from concertmaster.report.unlanded import choose_unlanded
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
@@ -91,8 +93,8 @@ def retry(console: Console, /, tasks: tuple[str, ...], run: str, json: bool, **g
     with Guard() as guard:
         planned = again.plan(asked)
         home = run_home()
-        agents, notes = runs.prepare_agents(planned.plan, home, guard)
-        runs.refuse_logged_out(planned.plan, home, guard, checkout=repository.root)
+        agents, notes = prepare_agents(planned.plan, home, guard)
+        refuse_logged_out(planned.plan, home, guard, checkout=repository.root)
         planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         keep_results(found, again.tries, repository, new_run=planned.plan.run)
         if not json:
@@ -105,7 +107,7 @@ def read_ended_run(repository: Repository, name: str) -> RecordedRun:
 
     Raises UsageError for one that goes on, that can be resumed, or whose tasks are branches.
     """
-    folder = runs.find_run(repository, name)
+    folder = find_run(repository, name)
     found = read_run(folder)
     if run_folder.is_locked(folder):
         raise UsageError(

@@ -10,6 +10,7 @@ import click
 from concertmaster.cli.finish import run_home, run_plan
 from concertmaster.cli.options import planning_options, read_request
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.prepare_agents import prepare_agents, refuse_logged_out
 from concertmaster.planning.build_plan import make_plan
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.terminal.console import Console
@@ -30,8 +31,8 @@ def run(console: Console, /, dry_run: bool, json: bool, **given: Any) -> int:
     planned = make_plan(read_request(given))
     with Guard() as guard:
         home = run_home()
-        agents, notes = runs.prepare_agents(planned.plan, home, guard)
-        runs.refuse_logged_out(planned.plan, home, guard, checkout=planned.repository.root)
+        agents, notes = prepare_agents(planned.plan, home, guard)
+        refuse_logged_out(planned.plan, home, guard, checkout=planned.repository.root)
         planned = replace(planned, plan=runs.add_notes(planned.plan, notes))
         if not json:
             console.show_plan(planned.plan)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from concertmaster.engine.local_run import MOST_OPEN_RUNS, find_run, runs_folder
+from concertmaster.engine.find_run import MOST_OPEN_RUNS, find_run, runs_folder
 from concertmaster.engine.recorded_run import read_run
 from concertmaster.errors import Error, UsageError
 from concertmaster.files import run_folder

@@ -23,7 +23,7 @@ from concertmaster.cli.split_answer import (
     describe_part,
     read_split,
 )
-from concertmaster.engine.local_run import RunHome
+from concertmaster.engine.run_home import RunHome
 from concertmaster.errors import Interrupted, UsageError
 from concertmaster.files.add_files import add_files, check_folder
 from concertmaster.git.repository import Repository

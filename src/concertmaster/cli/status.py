@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from concertmaster.cli.options import json_option, repo_option, run_argument
-from concertmaster.engine import local_run as runs
+from concertmaster.engine.find_run import find_run, runs_folder
 from concertmaster.engine.recorded_run import current_report, read_run
 from concertmaster.errors import Error
 from concertmaster.files import run_folder
@@ -25,12 +25,12 @@ def status(console: Console, /, run: str, repo: Path, json: bool) -> int:
     """The runs of this repository, or how one of them stands."""
     repository = Repository.open(repo)
     if run:
-        folder = runs.find_run(repository, run)
+        folder = find_run(repository, run)
         found = current_report(read_run(folder), repository)
         console.show_status(found, folder, running=run_folder.is_locked(folder))
         return 0
     runs_read, unreadable = list[tuple[Report, bool]](), list[tuple[str, Error]]()
-    for folder in run_folder.list_runs(runs.runs_folder(repository)):
+    for folder in run_folder.list_runs(runs_folder(repository)):
         try:
             report = current_report(read_run(folder), repository)
             runs_read.append((report, run_folder.is_locked(folder)))

@@ -1,24 +1,24 @@
-"""Starts, resumes and reports runs on this machine, and finds their folders."""
+"""Starts and resumes runs on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from concertmaster.agents.protocol import Agent
-from concertmaster.agents.registry import find_agent
 from concertmaster.engine.event_loop import EventLoop
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.journal import Journal
-from concertmaster.engine.login_check import check_logins
-from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run
-from concertmaster.engine.run_context import LOOK_SECONDS, PROMPTS, RunContext
+from concertmaster.engine.prepare_agents import prepare_agents
+from concertmaster.engine.recorded_run import JOURNAL, RecordedRun
+from concertmaster.engine.run_context import PROMPTS, RunContext
+from concertmaster.engine.run_home import RunHome
 from concertmaster.engine.signals import end_after, handle_signals
 from concertmaster.engine.unmeasured_cost import check_budget
-from concertmaster.engine.unsandboxed_agents import replace_unsandboxed
-from concertmaster.errors import EnvironmentFault, Error, UsageError
+from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.events import (
     Event,
     PhaseFinished,
@@ -32,46 +32,15 @@ from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.kept_records import keep_files
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.landing.path_policy import RunPlace
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
 from concertmaster.planning.running_prompts import find_running_prompts
-from concertmaster.report.outcome import can_go_on
 from concertmaster.report.progress import ProgressListener
 from concertmaster.sandbox import host, permissions
-from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.sandbox.users import Accounts
-from concertmaster.text.names import find_unique
-from concertmaster.text.redaction import redact
 from concertmaster.worktrees.manager import Worktrees
 
 _GOES_ON = RunResumed()
-MOST_OPEN_RUNS = 20  # newest runs that are searched for one that can be resumed
-MEASURE_SECONDS = 3.0  # agents do not fill memory or disk faster
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunHome:
-    """The places and limits of a run on this machine.
-
-    Attempts lie below `cache`, in worktrees that are called `name` ("" = as the checkout). The run
-    is stopped after `seconds`; None is no limit. With `accounts` each attempt runs as a user of its
-    own. `measure` returns the free resources of the file systems that hold the given folders,
-    `redact` a text without secrets.
-    """
-
-    cache: Path
-    environment: Mapping[str, str]
-    agent_names: frozenset[str] = frozenset()  # variables that every agent gets
-    name: str = ""
-    redact: Callable[[str], str] = partial(redact, secrets=())
-    place: RunPlace = RunPlace.MACHINE
-    seconds: float | None = None
-    accounts: Accounts | None = None
-    measure: Callable[[Collection[Path]], FreeResources] = host.measure
-    measure_seconds: float = MEASURE_SECONDS
-    look_seconds: float = LOOK_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,48 +49,6 @@ class LocalRun:
 
     repository: Repository
     folder: Path
-
-
-def runs_folder(repository: Repository) -> Path:
-    """Return the folder of all runs of a repository."""
-    return run_folder.runs_folder(repository.git_dir)
-
-
-def find_run(repository: Repository, name: str) -> Path:
-    """Return the folder of the named run, or of the newest.
-
-    The start or the end of a name is enough if no other run has it. Raises UsageError if there is
-    no such run, or several.
-    """
-    folders = run_folder.list_runs(runs_folder(repository))
-    if not name and folders:
-        return folders[-1]
-    if found := find_unique(name, [folder.name for folder in folders], what="run"):
-        return runs_folder(repository) / found
-    raise UsageError(
-        f"there is no run {name}" if name else "there is no run in this repository yet",
-        why=f"looked in {runs_folder(repository)}",
-        next_step="see `concertmaster status` for the runs, or start one: concertmaster run ...",
-    )
-
-
-def find_open_run(repository: Repository, name: str) -> Path:
-    """Return the folder of the named run, else of the newest open one, else of the newest.
-
-    Raises UsageError if there is none.
-    """
-    newest = find_run(repository, name)
-    if name:
-        return newest
-    folders = run_folder.list_runs(runs_folder(repository))[-MOST_OPEN_RUNS:]
-    return next((folder for folder in reversed(folders) if _is_open(folder)), newest)
-
-
-def _is_open(folder: Path) -> bool:
-    try:
-        return can_go_on(read_run(folder).state)
-    except Error:  # a run of another version, or a broken one
-        return False
 
 
 def start_run(
@@ -223,52 +150,6 @@ def _await_git_of(dead: int | None) -> None:
             why=f"its environment says {OWNER}={dead}",
             next_step="wait for its end, or end it, then resume again",
         )
-
-
-def find_agents(plan: Plan, home: RunHome) -> dict[str, Agent]:
-    """Return the plan's agents by name.
-
-    Raises UsageError or EnvironmentFault for an agent that is not available.
-    """
-    settings, search = plan.settings, home.environment.get("PATH", "")
-    names = {task.agent or settings.agent for task in plan.tasks} - {""}
-    models = {settings.agent: settings.agent_model}  # one that a prompt names has its own
-    return {
-        name: find_agent(
-            name, command=settings.agent_command, path=search, model=models.get(name, "")
-        )
-        for name in sorted(names)
-    }
-
-
-def prepare_agents(
-    plan: Plan, home: RunHome, guard: Guard
-) -> tuple[dict[str, Agent], tuple[str, ...]]:
-    """Return every agent of the plan by name, as it can run here, and notes for the plan.
-
-    Raises UsageError or EnvironmentFault for one that is not to be had.
-    """
-    return replace_unsandboxed(
-        find_agents(plan, home),
-        guard=guard,
-        cache=home.cache,
-        environment=home.environment,
-        accounts=home.accounts,
-    )
-
-
-def refuse_logged_out(plan: Plan, home: RunHome, guard: Guard, *, checkout: Path) -> None:
-    """Raise EnvironmentFault if an agent of the plan's tasks says that it is not logged in.
-
-    Raises UsageError or EnvironmentFault for one that is not to be had.
-    """
-    check_logins(
-        find_agents(plan, home),
-        environment=home.environment,
-        names=frozenset(plan.settings.agent_environment),
-        place=checkout,
-        guard=guard,
-    )
 
 
 def add_notes(plan: Plan, notes: Sequence[str]) -> Plan:

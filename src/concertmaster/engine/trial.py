@@ -6,8 +6,10 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.integrator import Integrator
-from concertmaster.engine.local_run import LocalRun, RunHome, make_context, runs_folder
+from concertmaster.engine.local_run import LocalRun, make_context
+from concertmaster.engine.run_home import RunHome
 from concertmaster.git.repository import Repository
 from concertmaster.model import Plan
 from concertmaster.sandbox.supervisor import Guard

@@ -19,6 +19,11 @@ class LandingFault(StrEnum):
     HELD = "held"  # what its merge changes is for a person to merge
     UNASKED = "unasked"  # the run was asked to land nothing
 
+    @property
+    def is_repairable(self) -> bool:
+        """Return whether an agent can mend the result on the new target."""
+        return self in (LandingFault.CULPRIT, LandingFault.CONFLICT)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:

@@ -37,7 +37,8 @@ from concertmaster.report.model import (
     TaskRow,
     total_phases,
 )
-from concertmaster.report.outcome import find_ending, next_steps, sensitive_paths, suggest_drafts
+from concertmaster.report.next_steps import next_steps, sensitive_paths, suggest_drafts
+from concertmaster.report.run_end import find_ending
 from concertmaster.run.phases import AGENTS_OWN
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord

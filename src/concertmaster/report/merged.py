@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from concertmaster.model import TaskState
 from concertmaster.report.model import Report
-from concertmaster.report.outcome import RunEnd, exit_code
+from concertmaster.report.run_end import RunEnd, exit_code
 
 _ENDS = (TaskState.LANDED, TaskState.SKIPPED)
 

@@ -19,7 +19,8 @@ from concertmaster.planning.estimates import Profile
 from concertmaster.prompts.follow_ups import PromptDraft
 from concertmaster.report.flakes import FlakeTotals
 from concertmaster.report.foresight_rows import ForesightRow, ForesightTotals
-from concertmaster.report.outcome import NextStep, RunEnd
+from concertmaster.report.next_steps import NextStep
+from concertmaster.report.run_end import RunEnd
 from concertmaster.settings.choices import LandingMode, Phase
 
 

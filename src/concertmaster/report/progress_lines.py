@@ -29,7 +29,7 @@ from concertmaster.landing.fault import LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep
 from concertmaster.model import Outcome, TaskState
 from concertmaster.report.notice_lines import describe_notice
-from concertmaster.report.outcome import RunEnd, find_ending
+from concertmaster.report.run_end import RunEnd, find_ending
 from concertmaster.run.state import RunState
 from concertmaster.settings.choices import LandingMode
 from concertmaster.text.display import count, display, duration, shorten_id, took

@@ -9,7 +9,7 @@ from concertmaster.model import Outcome, TaskState, Usage
 from concertmaster.planning.estimates import say_cost
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.notice_lines import foresight_facts
-from concertmaster.report.outcome import RunEnd
+from concertmaster.report.run_end import RunEnd
 from concertmaster.settings.choices import LandingMode
 from concertmaster.text.display import count, display, duration, pair_up, shorten_id, took
 from concertmaster.text.failing_tests import name_failing_tests

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from concertmaster import graph
 from concertmaster.model import TaskState
-from concertmaster.report.outcome import find_unlanded
+from concertmaster.report.run_end import find_unlanded
 from concertmaster.run.state import RunState
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from concertmaster.model import TaskState
 from concertmaster.report.model import Report, TaskRow
-from concertmaster.report.outcome import RunEnd
+from concertmaster.report.run_end import RunEnd
 from concertmaster.report.summary import say_row
 from concertmaster.settings.choices import Phase
 from concertmaster.text.display import display, duration

@@ -37,15 +37,13 @@ from concertmaster.run.attempts import (
 from concertmaster.run.reducer import apply_event, leave_out
 from concertmaster.run.repairs import awaits_repair, give_up_repair, repair_or_leave_out
 from concertmaster.run.state import RunState
+from concertmaster.run.stop_rules import FAILURES_THAT_SLOW, stop_if_needed
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.run.task_table import TaskTable
 from concertmaster.settings.choices import LandingMode
 
 Moved = tuple[RunState, tuple[Command, ...]]
 
-# Failures of agents themselves in a row: first attempts run one at a time, then the run stops.
-FAILURES_THAT_SLOW = 5
-FAILURES_THAT_STOP = 8
 
 # The probability that a task breaks the check of a batch; higher after failed attempts.
 PRIOR_RISK = 0.02
@@ -71,11 +69,9 @@ def fold_events(plan: Plan, events: Iterable[Event]) -> RunState:
 
 def handle(state: RunState, event: Event) -> Moved:
     """Return the state with the event recorded, and the commands that can be performed now."""
-    state = apply_event(state, event)
+    state = stop_if_needed(apply_event(state, event))
     commands: list[Command] = []
     steps = (
-        _watch_budget,
-        _watch_agents,
         _pause,
         _leave_unrepaired,
         _block,
@@ -94,22 +90,6 @@ def handle(state: RunState, event: Event) -> Moved:
         state, more = step(state)
         commands.extend(more)
     return state, tuple(commands)
-
-
-def _watch_budget(state: RunState) -> Moved:
-    budget, cost = state.budget_usd, state.cost_usd
-    if budget is None or cost < budget or state.stopped:
-        return state, ()
-    return replace(state, stopped=f"the budget of ${budget:.2f} is used up (${cost:.2f})"), ()
-
-
-def _watch_agents(state: RunState) -> Moved:
-    """Stop the run when many agents in a row have failed: the cause is not in the tasks."""
-    if state.failures < FAILURES_THAT_STOP or state.stopped:
-        return state, ()
-    example = next((one.reason for one in state.tasks.values() if one.reason), "")
-    reason = f"{state.failures} agents in a row have failed, one of them: {example}"
-    return replace(state, stopped=reason), ()
 
 
 def _pause(state: RunState) -> Moved:

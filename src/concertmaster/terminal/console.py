@@ -20,9 +20,9 @@ from concertmaster.report import summary
 from concertmaster.report.github_run import COLUMNS, RunView, view_headline, view_row
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.notice_lines import FORESIGHT_COLUMNS, foresight_rows
-from concertmaster.report.outcome import RunEnd
 from concertmaster.report.progress import ProgressListener
 from concertmaster.report.progress_lines import name_tasks
+from concertmaster.report.run_end import RunEnd
 from concertmaster.terminal.layout import align, lay_out, wrap_line
 from concertmaster.terminal.live import (
     LONGEST_LINE,

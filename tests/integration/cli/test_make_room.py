@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from concertmaster.cli.clean import make_room
-from concertmaster.engine.local_run import RunHome, runs_folder
+from concertmaster.engine.find_run import runs_folder
+from concertmaster.engine.run_home import RunHome
 from concertmaster.sandbox.resource_limits import FreeResources
 from tests.commandline import OBEDIENT_COMMAND, concertmaster, write_prompt
 from tests.conftest import Project, in_matrix

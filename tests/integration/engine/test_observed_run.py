@@ -9,6 +9,7 @@ import pytest
 
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.recorded_run import RecordedRun
+from concertmaster.engine.run_home import RunHome
 from concertmaster.events import FootprintObserved
 from concertmaster.model import Sighting
 from concertmaster.planning.build_plan import make_plan
@@ -38,7 +39,7 @@ def run_all(project: Project, cache: Path, names: list[str], *, slots: int) -> R
     options = {"agent_command": OBEDIENT_COMMAND, "check": "true", "parallel": slots}
     paths = tuple(project.root / name for name in names)
     planned = make_plan(PlanRequest(repository=project.root, prompts=paths, options=options))
-    home = runs.RunHome(cache=cache, environment=read_environment(), look_seconds=0.02)
+    home = RunHome(cache=cache, environment=read_environment(), look_seconds=0.02)
     console = Console(io.StringIO(), io.StringIO(), terminal=False, json=False)
     with Guard() as guard, console.progress() as progress:
         return runs.start_run(planned, home, progress=progress, guard=guard)

@@ -13,12 +13,13 @@ from concertmaster.engine import local_run as runs
 from concertmaster.engine.integrator import TRAIN
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.recorded_run import read_run
+from concertmaster.engine.run_home import RunHome
 from concertmaster.events import Throttled
 from concertmaster.model import Shortage
 from concertmaster.planning.build_plan import make_plan
 from concertmaster.planning.checkout import PlanRequest
 from concertmaster.report.model import Report
-from concertmaster.report.outcome import exit_code
+from concertmaster.report.run_end import exit_code
 from concertmaster.sandbox.resource_limits import FreeResources
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.process import read_environment
@@ -105,12 +106,12 @@ class Machine:
             run = runs.LocalRun(repository=repository, folder=folder)
             runs.resume_run(run, home, progress=progress, guard=guard)
 
-    def home(self, measure: Measure) -> runs.RunHome:
+    def home(self, measure: Measure) -> RunHome:
         def measure_folders(folders: Collection[Path]) -> FreeResources:
             assert self.cache in folders
             return measure()
 
-        return runs.RunHome(
+        return RunHome(
             cache=self.cache,
             environment=read_environment(),
             measure=measure_folders,

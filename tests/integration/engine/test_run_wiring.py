@@ -11,6 +11,7 @@ import pytest
 
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.journal import Journal
+from concertmaster.engine.run_home import RunHome
 from concertmaster.events import Event, PhaseFinished, RunFinished
 from concertmaster.planning.build_plan import make_plan
 from concertmaster.planning.checkout import PlanRequest
@@ -40,11 +41,11 @@ class View:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> runs.RunHome:
-    return runs.RunHome(cache=tmp_path / "cache", environment=read_environment())
+def home(tmp_path: Path) -> RunHome:
+    return RunHome(cache=tmp_path / "cache", environment=read_environment())
 
 
-def start(project: Project, home: runs.RunHome, view: View) -> Path:
+def start(project: Project, home: RunHome, view: View) -> Path:
     """Run one task and return the run's folder."""
     prompt = write_prompt(project, "apple", "echo reads the apple; echo 1 > apple.txt")
     project.commit("Prompts", {})
@@ -55,7 +56,7 @@ def start(project: Project, home: runs.RunHome, view: View) -> Path:
 
 
 def test_a_view_hears_of_every_event_with_its_state_and_of_what_agents_do(
-    project: Project, home: runs.RunHome
+    project: Project, home: RunHome
 ) -> None:
     view = View()
     folder = start(project, home, view)
@@ -78,7 +79,7 @@ def left_behind() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def test_a_resumed_run_first_ends_its_own_processes_and_no_others(
-    project: Project, home: runs.RunHome, left_behind: list[subprocess.Popen[bytes]]
+    project: Project, home: RunHome, left_behind: list[subprocess.Popen[bytes]]
 ) -> None:
     folder = start(project, home, View())
     for name in (folder.name, f"{folder.name}0", "another"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.engine.local_run import runs_folder
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.recorded_run import read_run
 from concertmaster.engine.task_material import collect_material
 from concertmaster.git.repository import Repository

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from concertmaster.cli.finish import run_home
+from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.journal import Journal
-from concertmaster.engine.local_run import LocalRun, runs_folder, settle_run
+from concertmaster.engine.local_run import LocalRun, settle_run
 from concertmaster.engine.recorded_run import RecordedRun
 from concertmaster.events import BatchChecked, Event, ResultReceived, RunStarted
 from concertmaster.files import run_folder

@@ -21,7 +21,7 @@ from concertmaster.model import Built, Outcome, Plan, TaskState, Usage
 from concertmaster.report.build import build_report
 from concertmaster.report.html import render_report
 from concertmaster.report.model import Report
-from concertmaster.report.outcome import RunEnd, exit_code
+from concertmaster.report.run_end import RunEnd, exit_code
 from concertmaster.report.summary import facts, headline, phase_rows
 from concertmaster.settings.choices import LandingMode, Phase
 from tests import journals

@@ -10,8 +10,8 @@ from concertmaster.events import CancelRequested, PhaseFinished, TargetMoved
 from concertmaster.model import Outcome, Plan, TaskState
 from concertmaster.report.merged import update_merged
 from concertmaster.report.model import Report
-from concertmaster.report.outcome import RunEnd
 from concertmaster.report.progress_lines import progress_lines
+from concertmaster.report.run_end import RunEnd
 from concertmaster.report.summary import facts, headline
 from concertmaster.run import state_machine
 from concertmaster.settings.choices import Phase

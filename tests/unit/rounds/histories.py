@@ -6,9 +6,9 @@ from typing import Any
 
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Need, Outcome, Plan, RunSettings, TaskState
-from concertmaster.rounds import transitions
+from concertmaster.rounds import next_round
 from concertmaster.rounds.history import History, TaskHistory, by_name
-from concertmaster.rounds.transitions import RoundTodo
+from concertmaster.rounds.next_round import RoundTodo
 from concertmaster.rounds.verdict import LeftOutTask, Verdict
 from tests.journals import make_task
 
@@ -65,7 +65,7 @@ def states(history: History) -> dict[str, TaskState]:
 
 
 def choose(history: History, *, by_person: bool = False, named: tuple[str, ...] = ()) -> RoundTodo:
-    return transitions.choose_todo(history, SETTINGS, by_person=by_person, named=named)
+    return next_round.choose_todo(history, SETTINGS, by_person=by_person, named=named)
 
 
 LIMITED = make("a", outcome=Outcome.LIMITED)

@@ -8,7 +8,7 @@ import pytest
 
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, TaskState, Usage
-from concertmaster.rounds import transitions
+from concertmaster.rounds import next_round, transitions
 from concertmaster.rounds.history import TaskHistory
 from concertmaster.rounds.result import Result, WorkResult
 from tests.unit.rounds.histories import (
@@ -126,7 +126,7 @@ def test_what_is_built_on_one_that_a_person_may_merge_waits_for_that(fault: Land
 
     assert after.task("b").state is SUCCEEDED
     assert after.task("b").fault is LandingFault.STUCK
-    assert transitions.find_due(after, SETTINGS, at=NOW) is None
+    assert next_round.find_due(after, SETTINGS, at=NOW) is None
 
 
 def test_a_lost_need_blocks_all_behind_it_and_only_those() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Outcome
-from concertmaster.rounds import transitions
+from concertmaster.rounds import next_round, transitions
 from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.next_round import RoundTodo
 from concertmaster.rounds.result import Result
-from concertmaster.rounds.transitions import RoundTodo
 from tests.unit.rounds.histories import (
     AWAITING,
     FAILED,
@@ -98,7 +98,7 @@ def settle(history: History, draw: Draw) -> History:
 
 def hold(history: History, todo: RoundTodo, draw: Draw, at: float) -> History:
     after = bring(verify(work_on(history, todo, draw), draw), draw)
-    return replace(after, due=transitions.find_due(after, SETTINGS, at=at))
+    return replace(after, due=next_round.find_due(after, SETTINGS, at=at))
 
 
 def check_todo(history: History, todo: RoundTodo) -> None:
@@ -120,7 +120,7 @@ def is_stated(history: History, one: TaskHistory) -> bool:
         return True
     if one.state.is_lost:
         return bool(one.reason)
-    if history.own_rounds >= SETTINGS.rounds or history.waits >= transitions.MOST_WAITS:
+    if history.own_rounds >= SETTINGS.rounds or history.waits >= next_round.MOST_WAITS:
         return True
     waits = [
         need.on
@@ -138,7 +138,7 @@ def test_a_run_ends_by_itself_with_every_task_in_a_stated_state(
     todo = choose(history)
     check_todo(history, todo)
     history = hold(history, todo, draw, at)
-    limit = SETTINGS.rounds + transitions.MOST_WAITS + 1
+    limit = SETTINGS.rounds + next_round.MOST_WAITS + 1
     while history.due:
         assert history.round < limit
         at = max(at, history.due.at)
@@ -146,7 +146,7 @@ def test_a_run_ends_by_itself_with_every_task_in_a_stated_state(
         assert todo
         check_todo(history, todo)
         plan = plan_of(*todo.work)
-        begun = transitions.begin_round(history, plan, todo, trigger=f"w{history.round}", own=True)
+        begun = next_round.begin_round(history, plan, todo, trigger=f"w{history.round}", own=True)
         assert begun.round == history.round + 1
         history = hold(begun, todo, draw, at)
     unstated = [one for one in history.tasks.values() if not is_stated(history, one)]
@@ -167,7 +167,7 @@ def test_what_people_do_begins_only_what_may_be_begun(
         landed = {one.task for one in before.tasks.values() if one.state is LANDED}
         assert not landed & {*todo.work, *todo.carried}
         plan = plan_of(*todo.work)
-        begun = transitions.begin_round(history, plan, todo, trigger=f"w{number}", own=own)
+        begun = next_round.begin_round(history, plan, todo, trigger=f"w{number}", own=own)
         assert begun.own_rounds <= SETTINGS.rounds
         history = hold(begun, todo, draw, NOW)
         assert landed <= {one.task for one in history.tasks.values() if one.state is LANDED}

@@ -13,8 +13,8 @@ from concertmaster.engine.journal import dump_event, load_event
 from concertmaster.events import BaseChecked, Event, RunResumed, RunStarted, Throttled
 from concertmaster.model import Plan, Shortage
 from concertmaster.report.build import build_report
-from concertmaster.report.outcome import RunEnd, exit_code
 from concertmaster.report.progress_lines import progress_lines
+from concertmaster.report.run_end import RunEnd, exit_code
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import begin_run, handle
 from concertmaster.settings.choices import LandingMode, Phase

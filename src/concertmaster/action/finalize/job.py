@@ -27,7 +27,7 @@ from concertmaster.comments.round_report import Speed
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github.errors import GivenUp
 from concertmaster.model import TaskState, Usage
-from concertmaster.rounds import transitions
+from concertmaster.rounds import next_round, transitions
 from concertmaster.rounds.history import History
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.verdict import Verdict
@@ -72,7 +72,7 @@ def _keep(context: FinalizeContext, held: RoundInputs, history: History) -> None
 def _save_unfinished(
     context: FinalizeContext, held: RoundInputs, history: History, kept: PackedWork
 ) -> None:
-    unfinished = transitions.finish_later(history, at=context.job.clock.now())
+    unfinished = next_round.finish_later(history, at=context.job.clock.now())
     save_state(context, held, unfinished, bundles=kept.bundles)
 
 
@@ -140,7 +140,7 @@ def _with_due(job: Job, held: RoundInputs, history: History) -> History:
     is_spent = settings.budget_usd is not None and spent >= settings.budget_usd
     if job.settings.cancelled or is_red or is_spent:
         return replace(history, due=None)
-    return replace(history, due=transitions.find_due(history, settings, at=job.clock.now()))
+    return replace(history, due=next_round.find_due(history, settings, at=job.clock.now()))
 
 
 def _conclude(

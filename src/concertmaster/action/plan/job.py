@@ -16,7 +16,7 @@ from concertmaster.action.authorize import (
 )
 from concertmaster.action.job import Job
 from concertmaster.action.plan import inputs, publish
-from concertmaster.action.plan.next_round import NotDue, plan_next_round
+from concertmaster.action.plan.further_round import NotDue, plan_next_round
 from concertmaster.action.plan.plan_round import deal_round, plan_round
 from concertmaster.action.plan.publish import NOTHING
 from concertmaster.action.schedule_issue import close_schedule_issue, report_schedule

@@ -20,11 +20,11 @@ from concertmaster.planning.build_plan import Planned
 from concertmaster.planning.checkout import Checkout, do_again
 from concertmaster.planning.restricted_plan import restrict
 from concertmaster.prompts.files import PromptFile
-from concertmaster.rounds import state_branch, transitions
+from concertmaster.rounds import next_round, state_branch, transitions
 from concertmaster.rounds.evidence import add_evidence
 from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.rounds.next_round import RoundTodo
 from concertmaster.rounds.state_branch import SavedState
-from concertmaster.rounds.transitions import RoundTodo
 from concertmaster.settings.choices import HistoryShape
 from concertmaster.settings.sources import overrule
 
@@ -75,11 +75,11 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
         options["history"] = str(planned.plan.settings.history)
     before = replace(found.history, options=tuple(sorted(options.items())))
     plan, todo = _keep_to_budget(found, planned.plan)
-    is_untold = before.due is not None and before.due.reason == transitions.UNANSWERED
+    is_untold = before.due is not None and before.due.reason == next_round.UNANSWERED
     if not (todo or found.is_settled or is_untold):
         return planned, None
     whole = add_evidence(restrict(plan, todo.work), before)
-    history = transitions.begin_round(
+    history = next_round.begin_round(
         before, whole, todo, trigger=found.key, own=not found.by_person
     )
     plan = deal_round(job, whole, checkout.settings) if whole.tasks else whole
@@ -179,7 +179,7 @@ def _keep_to_budget(found: NextRound, plan: Plan) -> tuple[Plan, RoundTodo]:
     work.
     """
     settings = plan.settings
-    todo = transitions.choose_todo(
+    todo = next_round.choose_todo(
         found.history, settings, by_person=found.by_person, named=found.named
     )
     if settings.budget_usd is None:

@@ -8,10 +8,10 @@ import pytest
 
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Outcome
-from concertmaster.rounds import transitions
+from concertmaster.rounds import next_round
 from concertmaster.rounds.evidence import add_evidence, evidence_of
 from concertmaster.rounds.history import Due, History, TaskHistory
-from concertmaster.rounds.transitions import RoundTodo
+from concertmaster.rounds.next_round import RoundTodo
 from concertmaster.settings.choices import LandingMode
 from tests.unit.rounds.histories import (
     AWAITING,
@@ -110,7 +110,7 @@ DUES: list[tuple[History, Due | None]] = [
     ),
     (
         history_of(LIMITED, own_rounds=3),
-        Due(round=2, at=NOW + transitions.UNKNOWN_LIMIT_SECONDS, reason="a usage limit ends then"),
+        Due(round=2, at=NOW + next_round.UNKNOWN_LIMIT_SECONDS, reason="a usage limit ends then"),
     ),
     (
         history_of(replace(LIMITED, resumes_at=NOW + 5000.0)),
@@ -118,33 +118,33 @@ DUES: list[tuple[History, Due | None]] = [
     ),
     (
         history_of(replace(LIMITED, resumes_at=5.0)),
-        Due(round=2, at=NOW + transitions.SHORTEST_WAIT_SECONDS, reason="a usage limit ends then"),
+        Due(round=2, at=NOW + next_round.SHORTEST_WAIT_SECONDS, reason="a usage limit ends then"),
     ),
     (
         history_of(replace(LIMITED, resumes_at=1e30)),
-        Due(round=2, at=NOW + transitions.LONGEST_WAIT_SECONDS, reason="a usage limit ends then"),
+        Due(round=2, at=NOW + next_round.LONGEST_WAIT_SECONDS, reason="a usage limit ends then"),
     ),
-    (history_of(LIMITED, waits=transitions.MOST_WAITS), None),
+    (history_of(LIMITED, waits=next_round.MOST_WAITS), None),
 ]
 
 
 @pytest.mark.parametrize(("history", "due"), DUES)
 def test_the_round_that_begins_by_itself(history: History, due: Due | None) -> None:
-    assert transitions.find_due(history, SETTINGS, at=NOW) == due
+    assert next_round.find_due(history, SETTINGS, at=NOW) == due
 
 
 def test_an_agent_without_access_to_its_model_waits_for_a_person() -> None:
     waiting = make("a", WAITING, outcome=Outcome.NO_ACCESS)
     other = make("b", LEFT_OUT, fault=LandingFault.CULPRIT)
 
-    assert transitions.find_due(history_of(waiting, other), SETTINGS, at=NOW) is None
-    assert transitions.find_due(history_of(other), SETTINGS, at=NOW) is not None
+    assert next_round.find_due(history_of(waiting, other), SETTINGS, at=NOW) is None
+    assert next_round.find_due(history_of(other), SETTINGS, at=NOW) is not None
 
 
 @pytest.mark.parametrize("landing", [LandingMode.BRANCHES, LandingMode.NONE])
 def test_where_nothing_lands_results_start_no_round(landing: LandingMode) -> None:
     settings = replace(SETTINGS, landing=landing)
-    assert transitions.find_due(history_of(done("a")), settings, at=NOW) is None
+    assert next_round.find_due(history_of(done("a")), settings, at=NOW) is None
 
 
 # --- the start of a round ----------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_only_rounds_that_were_due_are_counted(
     history = history_of(one, due=due, own_rounds=1, waits=5)
     todo = RoundTodo(work=("a",), carried=())
 
-    after = transitions.begin_round(history, plan_of("a"), todo, trigger="w2", own=own)
+    after = next_round.begin_round(history, plan_of("a"), todo, trigger="w2", own=own)
 
     assert (after.own_rounds, after.waits) == counted
     assert (after.round, after.trigger, after.due) == (2, "w2", None)
@@ -187,7 +187,7 @@ def test_a_task_waits_again_without_what_it_was() -> None:
         attempts=2,
         pull=7,
     )
-    begun = transitions.begin_round(
+    begun = next_round.begin_round(
         history_of(was, due=DUE),
         plan_of("a"),
         RoundTodo(work=("a",), carried=()),
@@ -197,7 +197,7 @@ def test_a_task_waits_again_without_what_it_was() -> None:
     one = begun.task("a")
     assert (one.state, one.fault, one.reason, one.head, one.work) == (WAITING, None, "", "", "")
     assert (one.repairs, one.attempts, one.pull) == (1, 2, 7)
-    again = transitions.begin_round(
+    again = next_round.begin_round(
         begun, plan_of("a"), RoundTodo(work=("a",), carried=()), trigger="t", own=False
     )
     assert again.task("a").repairs == 0
