@@ -20,7 +20,7 @@ READ_BY = {
         text.markdown
         text.markdown_parser""",
     "files, paths and changes of the repository": """
-        git.conversion insight.change_distance insight.definitions insight.tree_view
+        git.conversion git.encryption insight.change_distance insight.definitions insight.tree_view
         landing.file_sections landing.join_appends landing.named_files landing.path_classes
         landing.path_portability planning.detect_commands text.globs worktrees.git_folder
         worktrees.ignored_files""",

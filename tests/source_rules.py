@@ -88,7 +88,8 @@ SHELL = frozenset(
     engine.resource_monitor engine.reviewer engine.run_context
     engine.signals engine.task_material engine.trial engine.merged_result engine.repairer
     files.add_files files.atomic files.run_folder files.untrusted
-    git.branches git.command git.conversion git.kept_records git.landed_prompts git.line_counts
+    git.branches git.command git.conversion git.encryption git.kept_records git.landed_prompts
+    git.line_counts
     git.remote git.remote_errors git.remotes git.repository git.run_repository git.tree_overlay
     git.tree_entries git.tree_size
     github.breaker github.client github.errors github.issue_batches github.issues

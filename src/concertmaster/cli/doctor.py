@@ -86,6 +86,7 @@ def _look_at_settings(repository: Repository) -> Iterator[DoctorFinding]:
     """Yield whether settings are committed, and whether a run can read them."""
     try:
         checkout = _open(repository)
+        checkout.refuse_agents()
     except Error as error:
         yield _from_error("settings", error)
         return

@@ -80,7 +80,8 @@ class PromptAsker:
 def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository, *, verb: str) -> Plan:
     """Return a plan of one task, which only reads. It never becomes a run."""
     base = repository.resolve(asked.base or "HEAD")
-    settings = read_checkout(repository, base, target="", options=asked.options).settings
+    checkout = read_checkout(repository, base, target="", options=asked.options)
+    checkout.refuse_agents()
     task = Task(
         id=task_id(prompt.path),
         prompt=prompt.path,
@@ -88,7 +89,7 @@ def _plan(prompt: Prompt, asked: PlanRequest, repository: Repository, *, verb: s
         title=prompt.title,
         estimate_seconds=0.0,
     )
-    frozen = keep_settings(settings)
+    frozen = keep_settings(checkout.settings)
     run = f"{verb}-{secrets.token_hex(4)}"
     return Plan(run=run, base=base, target="", slots=1, settings=frozen, tasks=(task,))
 

@@ -11,18 +11,16 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.command import Git, decode, parse_object_id, quoted, split_records
+from concertmaster.git.encryption import find_encrypted, list_filtered, names_encryption
 from concertmaster.git.repository import Repository
 
 LFS = "lfs"
-# Names of filters that encrypt, and how files begin that git-crypt and openssl have encrypted.
-_SEALING = re.compile(r"(?:git-|trans)?crypt(?:-|$)")
-_SEALED_STARTS = (b"\0GITCRYPT", b"U2FsdGVkX1")
-_MOST_LOOKS = 100
+_TRUE = ("true", "yes", "on", "1")
 _FILTER = re.compile(r"(?<![\w-])filter=(\S+)")
 _KEYS = r"^(filter\..*|merge\..*\.(name|driver|recursive)|core\.(autocrlf|eol|attributesfile))$"
 _SPECIAL = re.compile(r"([\\*?\[])")
@@ -39,8 +37,8 @@ class Conversion:
     """The attributes and the commands that hold for a base.
 
     `attributes` are lines for info/attributes. `filters` are the names that the attributes use.
-    `config` maps the user's settings, such as filter.NAME.clean, to their values. `sealed` is a
-    file that is encrypted while a filter is unset, or "".
+    `config` maps the user's settings, such as filter.NAME.clean, to their values. `files` maps a
+    filter to the first file of the base that has it, `encrypted` to one that is stored encrypted.
     """
 
     base: str
@@ -48,7 +46,8 @@ class Conversion:
     filters: tuple[str, ...]
     config: Mapping[str, str]
     paths: frozenset[str]
-    sealed: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    encrypted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unset(self) -> tuple[str, ...]:
@@ -59,6 +58,28 @@ class Conversion:
     def opened(self) -> tuple[str, ...]:
         """Return the filters, other than LFS, whose files an agent sees converted."""
         return tuple(name for name in self.filters if name != LFS and self.commands(name))
+
+    @property
+    def decrypted(self) -> dict[str, str]:
+        """Return, by filter, a file of the base that an agent would see decrypted."""
+        return {
+            name: self.encrypted.get(name, self.files[name])
+            for name in self.opened
+            if name in self.files and self._decrypts(name)
+        }
+
+    def _decrypts(self, name: str) -> bool:
+        """Return whether a filter makes readable what the repository cannot hold readable.
+
+        That is what git means by `required`: without the filter the content cannot be used.
+        """
+        found = self.commands(name)
+        opens = [found[key].strip() for key in ("smudge", "process") if key in found]
+        if all(command == "cat" for command in opens):
+            return False
+        is_needed = self.config.get(f"filter.{name}.required", "").lower() in _TRUE
+        is_known = name in self.encrypted or any(map(names_encryption, (name, *opens)))
+        return is_needed or is_known
 
     def commands(self, name: str) -> dict[str, str]:
         """Return the commands of a filter by key: clean, smudge and process."""
@@ -73,11 +94,12 @@ class Conversion:
         filter without commands that seals nothing is none to git either.
         """
         for name in self.unset:
-            if self.sealed or _SEALING.match(name):
+            sealed = self.encrypted.get(name, "")
+            if sealed or names_encryption(name):
                 raise EnvironmentFault(
                     f"the files of this repository need the filter {name}, which is not set up",
                     why="its attributes name it, git's configuration has no command for it, and "
-                    + (f"{self.sealed} is encrypted" if self.sealed else "it encrypts files"),
+                    + (f"{sealed} is encrypted" if sealed else "it encrypts files"),
                     next_step=f"set it up, or say that it changes nothing: git config filter.{name}"
                     f".clean cat && git config filter.{name}.smudge cat; on GitHub no filter of "
                     "yours can run, so run it on your machine: concertmaster run",
@@ -169,19 +191,14 @@ def read_conversion(user: Repository, base: str) -> Conversion:
         config=config,
         paths=frozenset(path for path, _ in entries),
     )
-    return replace(found, sealed=_find_sealed(user, base)) if found.unset else found
-
-
-def _find_sealed(user: Repository, base: str) -> str:
-    """Return a file of the base that git-crypt or openssl has encrypted, "" if there is none."""
-    options = ("-l", "-z", "--text", "--fixed-strings", "--full-name")
-    words = [word for start in _SEALED_STARTS for word in ("-e", decode(start).lstrip("\0"))]
-    listed = user.git.ask("grep", *options, *words, parse_object_id(base), "--", ":/")
-    for name in split_records(listed.out)[:_MOST_LOOKS]:
-        path = name.removeprefix(f"{base}:")
-        if user.git.ask("cat-file", "blob", f"{base}:{path}").out.startswith(_SEALED_STARTS):
-            return path
-    return ""
+    others = [name for name in names if name != LFS]
+    listed_by = list_filtered(user, base, others) if others else {}
+    sealed = {name: find_encrypted(user, base, paths) for name, paths in listed_by.items()}
+    return replace(
+        found,
+        files={name: paths[0] for name, paths in listed_by.items()},
+        encrypted={name: path for name, path in sealed.items() if path},
+    )
 
 
 def take_over(draft: Path, path: Path, found: Conversion, user: Repository) -> None:

@@ -129,6 +129,7 @@ def plan_files(
     capacity: SlotCapacity | None = None,
 ) -> Planned:
     """Return the plan of these prompt files on the commit of the checkout. Raises UsageError."""
+    checkout.refuse_agents()
     repository = checkout.repository
     prompts = [parse_prompt(file.data, path=file.path) for file in files]
     seen = foresee(prompts, repository=repository, base=checkout.commit, cache=find_index_cache())

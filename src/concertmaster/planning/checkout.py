@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from concertmaster.errors import UsageError
 from concertmaster.git.branches import find_tip
 from concertmaster.git.conversion import read_conversion
 from concertmaster.git.repository import Repository
+from concertmaster.settings.choices import Filters
 from concertmaster.settings.declarations import FILE_NAMES, Settings
+from concertmaster.text.display import display
 
 _MISNAMED = re.compile(
     r"(?:\.github/|\.config/)?\.?concertmaster(?:\.config)?\.(?:ya?ml|toml|json)", re.IGNORECASE
@@ -40,6 +42,7 @@ class Checkout:
     """The commit that a plan is made on: its paths, and the settings that hold there.
 
     Later commits on the target do not change the plan. `notes` tell of files that are not read.
+    `decrypted` maps a filter to a file that agents would see decrypted.
     """
 
     repository: Repository
@@ -48,6 +51,20 @@ class Checkout:
     paths: tuple[str, ...]
     settings: Settings
     notes: tuple[str, ...] = ()
+    decrypted: Mapping[str, str] = field(default_factory=dict)
+
+    def refuse_agents(self) -> None:
+        """Raise UsageError if agents would see decrypted files and no setting allows it."""
+        if self.settings.filters is Filters.ALLOW:
+            return
+        for name, path in self.decrypted.items():
+            raise UsageError(
+                f"agents would see {display(path, limit=200)} decrypted",
+                why=f"git's configuration has a command for its filter {name}, and worktrees have "
+                "the files as you see them",
+                next_step="if agents may see them, commit `filters: allow` in concertmaster.yml "
+                "or give --filters allow",
+            )
 
 
 def open_checkout(asked: PlanRequest) -> Checkout:
@@ -115,8 +132,8 @@ def read_checkout(
         notes=(
             *(f"{other} is not read, because the settings are in {name}" for other in others),
             *(
-                f"agents see the files of the filter {name} converted, as you do: decrypted, if it "
-                "decrypts"
+                f"agents see the files of the filter {name} "
+                + ("decrypted" if name in conversion.decrypted else "converted, as you do")
                 for name in conversion.opened
             ),
             *(
@@ -124,6 +141,7 @@ def read_checkout(
                 for name in conversion.unset
             ),
         ),
+        decrypted=conversion.decrypted,
     )
 
 

@@ -51,3 +51,10 @@ class UnmeasuredBudget(StrEnum):
 
     REFUSE = "refuse"
     ALLOW = "allow"
+
+
+class Filters(StrEnum):
+    """What to do about files that agents would see decrypted."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"

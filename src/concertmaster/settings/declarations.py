@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, get_args, get_type_hints
 
 from concertmaster.settings.choices import (
+    Filters,
     HistoryShape,
     LandingMode,
     Manifests,
@@ -66,6 +67,14 @@ class FrozenSettings:
             help="Names of variables that agents, setup and check may see as well.",
         ),
     ] = ()
+    filters: Annotated[
+        Filters,
+        Setting(
+            kind=Kind.CHOICE,
+            help="`allow`: agents may see files that a filter of git decrypts (default: refuse).",
+            places=Place.OPTION,
+        ),
+    ] = Filters.REFUSE
     worktrees: Annotated[
         str,
         Setting(

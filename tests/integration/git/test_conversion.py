@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from concertmaster.errors import EnvironmentFault
+from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.git.conversion import read_conversion
 from concertmaster.git.merge_conflict import Conflict, Merged
 from concertmaster.git.run_repository import RunRepository
-from concertmaster.planning.checkout import PlanRequest, open_checkout
+from concertmaster.planning.build_plan import make_plan
+from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
+from concertmaster.planning.recalled_options import recall_options
 from concertmaster.worktrees.manager import Worktrees
 from concertmaster.worktrees.worktree import Worktree
 from tests.conftest import Project
@@ -108,7 +111,7 @@ def test_a_filter_that_cannot_be_run_stops_the_plan(
 
     seal(project, "cat")
     assert [*open_checkout(asked).notes] == [
-        "agents see the files of the filter seal converted, as you do: decrypted, if it decrypts"
+        "agents see the files of the filter seal converted, as you do"
     ]
 
 
@@ -117,6 +120,8 @@ NAMED = {
     "git-crypt-team": "token",
     "crypt": "token",
     "other": "\0GITCRYPT\0x",
+    "sops": "token",
+    "openssl-enc": "token",
 }
 
 
@@ -132,10 +137,91 @@ def test_a_filter_that_is_not_set_up_stops_the_plan_where_files_are_sealed(
     assert ("sub/a.env is encrypted" in caught.value.why) == (name == "other")
 
 
+# name, smudge, required, and what the repository stores: what decides whether it decrypts.
+DECRYPTING = {
+    "required": ("seal", SEAL, "true", ""),
+    "required in other words": ("seal", SEAL, "1", ""),
+    "its name": ("git-crypt", "cat -", "", ""),
+    "its program": ("secrets", "sh -c 'gpg --decrypt'", "", ""),
+    "its program in a folder": ("secrets", "cat - | /opt/bin/sops -d", "", ""),
+    "a sops file": ("secrets", "cat -", "", '{"k": "ENC[AES256_GCM,data:x"}'),
+    "an age file": ("secrets", "cat -", "", "age-encryption.org/v1\n"),
+    "a file of ansible-vault": ("secrets", "cat -", "", "$ANSIBLE_VAULT;1.1;AES256\n"),
+}
+HARMLESS = {
+    "nbstripout": ("nbstripout", "cat", "true", ""),
+    "without smudge": ("seal", "", "true", ""),
+    "not required": ("indent", "expand --tabs=4", "", ""),
+    "a word in a word": ("pages", "cat - --age 5", "", "about GITCRYPT and sops"),
+}
+
+
+def set_filter(project: Project, row: tuple[str, str, str, str]) -> str:
+    name, smudge, needed, content = row
+    base = project.commit("Filter", {".gitattributes": f"*.x filter={name}\n", "b.x": content})
+    project.git("config", f"filter.{name}.clean", "cat")
+    for key, value in (("smudge", smudge), ("required", needed)):
+        if value:
+            project.git("config", f"filter.{name}.{key}", value)
+    return base
+
+
+def open_with(project: Project, **options: str) -> Checkout:
+    given = {"check": "true", **options}
+    return open_checkout(PlanRequest(repository=project.root, prompts=(), options=given))
+
+
+@pytest.mark.parametrize("case", DECRYPTING)
+def test_decrypted_files_are_refused_to_agents_until_a_setting_allows_them(
+    project: Project, case: str
+) -> None:
+    set_filter(project, DECRYPTING[case])
+    with pytest.raises(UsageError) as caught:
+        open_with(project).refuse_agents()
+    assert "agents would see b.x decrypted" in str(caught.value)
+    assert "--filters allow" in caught.value.next_step
+    allowed = open_with(project, filters="allow")
+    allowed.refuse_agents()
+    assert [*allowed.notes] == [
+        f"agents see the files of the filter {DECRYPTING[case][0]} decrypted"
+    ]
+    project.commit("Allow", {"concertmaster.yml": "filters: allow\n"})
+    open_with(project).refuse_agents()
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_filters_that_decrypt_nothing_are_noted(project: Project, case: str) -> None:
+    set_filter(project, HARMLESS[case])
+    opened = open_with(project)
+    opened.refuse_agents()
+    assert [*opened.notes] == [
+        f"agents see the files of the filter {HARMLESS[case][0]} converted, as you do"
+    ]
+
+
+def test_a_filter_that_no_file_of_the_base_has_decrypts_nothing(project: Project) -> None:
+    set_filter(project, DECRYPTING["required"])
+    project.git("rm", "--quiet", "b.x")
+    project.commit("Remove", {})
+    open_with(project).refuse_agents()
+
+
+def test_every_plan_of_a_run_looks_for_decrypted_files(project: Project) -> None:
+    set_filter(project, DECRYPTING["required"])
+    (project.root / "prompt.md").write_text("# Do it\n\nDo it.\n")
+    options = {"check": "true"}
+    prompts = (project.root / "prompt.md",)
+    asked = PlanRequest(repository=project.root, prompts=prompts, options=options)
+    with pytest.raises(UsageError, match="agents would see"):
+        make_plan(asked)
+    made = make_plan(replace(asked, options={**options, "filters": "allow"}))
+    assert recall_options(made.plan, project.open())["filters"] == "allow"
+
+
 def test_a_filter_that_is_not_set_up_and_seals_nothing_is_noted(
     project: Project, tmp_path: Path
 ) -> None:
-    files = {".gitattributes": "*.ipynb filter=nbstripout\n", "a.md": "about GITCRYPT"}
+    files = {".gitattributes": "*.ipynb filter=nbstripout\n", "a.yml": "$ANSIBLE_VAULT;1.1"}
     base = project.commit("Filter", files)
     asked = PlanRequest(repository=project.root, prompts=(), options={"check": "true"})
     assert [*open_checkout(asked).notes] == [
