@@ -47,6 +47,10 @@ def make_schemas() -> dict[str, str]:
             "What `open TASK --json` prints",
             {**_OF_TASK, "path": TEXT, "branch": TEXT, "commit": TEXT},
         ),
+        "cancel": _of_parts(
+            "What `cancel RUN|TASK --json` prints; a run has no task",
+            {"run": TEXT, "task": TEXT, "answer": TEXT},
+        ),
         "new": _of_parts("What `new TITLE --json` prints", {"path": TEXT, "command": TEXT}),
     }
     texts = {f"{name}.schema.json": _write(schema) for name, schema in documents.items()}

@@ -229,6 +229,15 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCancelled:
+    """The user cancelled one task; the run goes on with the others."""
+
+    tag: ClassVar[str] = "TaskCancelled"
+    task: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested:
     """The time limit of this process was reached; running phases end and can be resumed later."""
 
@@ -263,4 +272,5 @@ Event = (
     | CancelRequested
     | StopRequested
     | RunFinished
+    | TaskCancelled
 )

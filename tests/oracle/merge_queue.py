@@ -89,6 +89,7 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
         red_reason="",
         red_evidence="",
         commit="",
+        is_landing=False,
         reapplied=frozenset(),
     )
 
@@ -125,7 +126,8 @@ def _land(landing: Landing) -> QueueStep:
         commit=landing.commit,
         diverted=bool(landing.diverted),
     )
-    return QueueStep(landing=replace(landing, asked=PendingStep.LAND), command=command)
+    landing = replace(landing, asked=PendingStep.LAND, is_landing=True)
+    return QueueStep(landing=landing, command=command)
 
 
 def _name_culprit(landing: Landing) -> QueueStep:

@@ -22,6 +22,7 @@ from concertmaster.events import (
     RunStarted,
     StopRequested,
     TargetMoved,
+    TaskCancelled,
     Throttled,
     WorkKept,
 )
@@ -31,6 +32,7 @@ from concertmaster.landing.merge_queue import PendingStep
 from concertmaster.model import Outcome, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
+from concertmaster.run.cancellations import can_be_cancelled
 from concertmaster.run.observations import MOST_NOTICES, Learnt, learn_again, learn_paths
 from concertmaster.run.repairs import repair_or_leave_out
 from concertmaster.run.task_record import Attempt
@@ -240,6 +242,14 @@ def _cancel(state: RunState, event: CancelRequested) -> RunState:
     return replace(state, cancelled=True)
 
 
+def _cancel_task(state: RunState, event: TaskCancelled) -> RunState:
+    record = state.tasks.get(event.task)
+    if record is None or not can_be_cancelled(record, state.plan):
+        return state
+    state = state.put(replace(record, cancelled=True))
+    return replace(state, ending=state.ending | {event.task})
+
+
 def _stop(state: RunState, event: StopRequested) -> RunState:
     return replace(state, stopped=event.reason, is_halted=True)
 
@@ -271,6 +281,7 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
     CancelRequested: _cancel,
     StopRequested: _stop,
     RunFinished: _note_finished,
+    TaskCancelled: _cancel_task,
 }
 
 

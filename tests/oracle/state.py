@@ -23,6 +23,7 @@ class RunState:
     base_green: bool | None = None
     base_reason: str = ""
     cancelled: bool = False
+    ending: frozenset[str] = frozenset()
     stopped: str = ""
     paused_until: float = 0.0  # epoch seconds, 0 = it is not paused
     pauses: int = 0  # in a row, without a finished phase between them

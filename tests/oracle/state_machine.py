@@ -23,9 +23,11 @@ from concertmaster.commands import (
 from concertmaster.events import Event
 from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask
+from concertmaster.landing.withdrawal import withdraw
 from concertmaster.model import Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.attempts import abandon_attempt, start_attempt
+from concertmaster.run.cancellations import can_be_cancelled, end_task
 from concertmaster.run.repairs import awaits_repair, give_up_repair, repair_or_leave_out
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.settings.choices import LandingMode
@@ -76,8 +78,9 @@ def handle(state: RunState, event: Event) -> Moved:
         _watch_agents,
         _pause,
         _leave_unrepaired,
-        _block,
         _halt_train,
+        _end_cancelled,
+        _block,
         _drive_train,
         _leave_unrepaired,
         _block,
@@ -140,8 +143,32 @@ def _block(state: RunState) -> Moved:
             state, more = _stop(state, one)
             commands.extend(more)
         else:
-            reason = f"needs {min(lost)}, which did not land"
+            was_cancelled = state.tasks[min(lost)].cancelled
+            why = "was cancelled" if was_cancelled else "did not land"
+            reason = f"needs {min(lost)}, which {why}"
             state = state.put(abandon_attempt(one, TaskState.BLOCKED, reason=reason))
+    return state, tuple(commands)
+
+
+def _end_cancelled(state: RunState) -> Moved:
+    """End the cancelled tasks, unless an answer is due that decides about them."""
+    commands: list[Command] = []
+    for key, one in state.tasks.items():
+        if key not in state.ending:
+            continue
+        if one.attempt and one.attempt.asked:
+            state, more = _stop(state, one)
+            commands.extend(more)
+            continue
+        landing = state.landing
+        is_in_batch = key in [member.task for member in landing.batch]
+        if can_be_cancelled(one, state.plan):
+            if is_in_batch and (landing.asked or landing.is_landing):
+                continue
+            if is_in_batch:
+                state = replace(state, landing=withdraw(landing, key))
+            state = state.put(end_task(one))
+        state = replace(state, ending=state.ending - {key})
     return state, tuple(commands)
 
 

@@ -25,6 +25,7 @@ from concertmaster.events import (
     PhaseFinished,
     RunResumed,
     RunStarted,
+    TaskCancelled,
 )
 from concertmaster.model import Need, Outcome, Shortage, TaskState
 from concertmaster.run.state import RunState
@@ -41,7 +42,7 @@ class Simulator(SimulatedEngine):
 
     def run(self) -> RunState:
         """Play until the run has finished. Raises AssertionError if a rule is broken."""
-        self._happen(RunStarted(run=self.plan.run))
+        self.happen(RunStarted(run=self.plan.run))
         resumes = self.disturbance.resumes
         for step in range(self._most_steps()):
             if self.state.finished:
@@ -52,7 +53,7 @@ class Simulator(SimulatedEngine):
                 self.short = None  # somebody has made room
                 self._resume()
             self._disturb(step)
-            self._answer_one()
+            self.answer_one()
         raise AssertionError("the run does not end")
 
     def _most_steps(self) -> int:
@@ -68,22 +69,24 @@ class Simulator(SimulatedEngine):
             self.target = self._commit(contents, of=f"push {self.moved}")
         if step in self.disturbance.shortages:
             self.short = self.disturbance.shortages[step]
-            self._happen(self._measure())
+            self.happen(self._measure())
         if step == self.disturbance.cancel:
-            self._happen(CancelRequested())
+            self.happen(CancelRequested())
+        if step in self.disturbance.cancelled:
+            self.happen(TaskCancelled(task=self.disturbance.cancelled[step]))
         if step in self.disturbance.crashes:
-            self._crash()
+            self.crash()
 
-    def _answer_one(self) -> None:
+    def answer_one(self) -> None:
         assert self.pending, "nothing is asked, and the run has not finished"
         command = self.pending.pop(next(self.order, 0) % len(self.pending))
         event = self.answer(command)
         for seen in self.observe(command) if isinstance(event, PhaseFinished) else ():
-            self._happen(seen)
+            self.happen(seen)
         if event is not None:
-            self._happen(event)
+            self.happen(event)
 
-    def _crash(self) -> None:
+    def crash(self) -> None:
         """Kill the process and resume the run; a landing may be done that is not in the journal."""
         for command in self.pending:
             if isinstance(command, LandBatch) and next(self.order, 0) % 2:
@@ -95,9 +98,9 @@ class Simulator(SimulatedEngine):
         self.pending.clear()
         self.stopped.clear()
         budget = None if self.state.budget_usd is None else self.state.cost_usd + 5.0
-        self._happen(RunResumed(budget_usd=budget))
+        self.happen(RunResumed(budget_usd=budget))
 
-    def _happen(self, event: Event) -> None:
+    def happen(self, event: Event) -> None:
         self.now = max(self.now + 1.0, event.at)
         event = replace(event, at=self.now)
         self.journal.append(event)
@@ -136,6 +139,8 @@ class Simulator(SimulatedEngine):
             assert command.phase not in attempt.holds, f"{command.phase} holds and is asked again"
             assert not any(p.task == command.task for p in self.pending if isinstance(p, RunPhase))
             assert not self.state.cancelled, "an agent starts after the cancellation"
+            is_cancelled = self.state.tasks[command.task.id].cancelled
+            assert not is_cancelled, "an agent starts on a cancelled task"
             assert not self.state.stopped, "an agent starts after the stop"
             assert self.state.base_green, "an agent starts on a base that is not green"
             assert not self.state.paused_until, "a phase begins in a pause"
@@ -204,7 +209,8 @@ class Simulator(SimulatedEngine):
         company = {c.task for c in landing.batch[: landing.passed]}
         contents = self.commits[landing.tip].contents | company
         for key in self.in_state(TaskState.LEFT_OUT):
-            if before.tasks[key].state is not TaskState.LEFT_OUT:
+            is_new = before.tasks[key].state is not TaskState.LEFT_OUT
+            if is_new and not self.state.tasks[key].cancelled:
                 assert self.is_green(contents), f"{key} is accused on a red tree"
                 assert not self.is_green(contents | {key}), f"{key} is accused and harmless"
 
@@ -217,6 +223,7 @@ class Simulator(SimulatedEngine):
         stops = state.cancelled or state.stopped or state.base_green is False
         for key, one in state.tasks.items():
             lost = one.state.is_lost
+            assert not one.cancelled or one.state.is_over, f"{key} was cancelled and is open"
             assert one.state.is_over or stops, f"{key} is left {one.state}"
             assert not (lost and key in on_target), f"{key} is {one.state} and on the target"
             if one.state in (TaskState.LANDED, TaskState.AWAITING_MERGE):

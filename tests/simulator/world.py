@@ -37,6 +37,7 @@ class Disturbance:
     moves: frozenset[int] = frozenset()  # somebody pushes to the target
     crashes: frozenset[int] = frozenset()  # the process dies and the run is resumed
     cancel: int | None = None
+    cancelled: Mapping[int, str] = field(default_factory=dict)  # tasks, by the step
     shortages: Mapping[int, Shortage | None] = field(default_factory=dict)  # from then on
     resumes: int = 3  # how often a run that a limit or a budget stopped is resumed
 

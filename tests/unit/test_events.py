@@ -11,7 +11,7 @@ from concertmaster.events import Event, RunStarted
 TAGS = """
 RunStarted RunResumed BaseChecked PhaseFinished PhaseFailed FootprintObserved ResultReceived
 BatchChecked MergeConflicted BatchLanded TargetMoved WorkKept PauseEnded Throttled CancelRequested
-StopRequested RunFinished
+StopRequested RunFinished TaskCancelled
 """.split()
 
 

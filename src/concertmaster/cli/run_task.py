@@ -50,13 +50,13 @@ def find_named_task(repository: Repository, name: str, *, run: str = "") -> Name
     """
     if run:
         folder = find_run(repository, run)
-        if found := _find_in(folder, name):
+        if found := find_in_run(folder, name):
             return found
         raise _no_task(name, f"run {folder.name} has none of this name", folder)
     find_run(repository, "")  # raises where there is no run at all
     folders = run_folder.list_runs(runs_folder(repository))[-MOST_OPEN_RUNS:]
     for folder in reversed(folders):
-        if found := _find_in(folder, name):
+        if found := find_in_run(folder, name):
             return found
     raise _no_task(name, "none of the newest runs has one of this name", folders[-1])
 
@@ -66,7 +66,8 @@ def _no_task(name: str, why: str, folder: Path) -> UsageError:
     return UsageError(f"there is no task {name}", why=why, next_step=step)
 
 
-def _find_in(folder: Path, name: str) -> NamedTask | None:
+def find_in_run(folder: Path, name: str) -> NamedTask | None:
+    """Return the task of the run, None if it has none. Raises UsageError if several fit."""
     try:
         state: RunState = read_run(folder).state
     except Error:  # a run of another version, or a broken one

@@ -30,6 +30,7 @@ from concertmaster.commands import (
     StopAttempt,
     StopCheck,
 )
+from concertmaster.engine.cancel_requests import CancelRequests
 from concertmaster.engine.footprint_observer import FootprintObserver
 from concertmaster.engine.integrator import Integrator
 from concertmaster.engine.journal import Journal
@@ -37,7 +38,14 @@ from concertmaster.engine.phase_runner import Answer, PhaseRunner
 from concertmaster.engine.resource_monitor import ResourceMonitor
 from concertmaster.engine.run_context import RunContext
 from concertmaster.errors import Interrupted
-from concertmaster.events import Event, FootprintObserved, PauseEnded, RunFinished, WorkKept
+from concertmaster.events import (
+    Event,
+    FootprintObserved,
+    PauseEnded,
+    RunFinished,
+    TaskCancelled,
+    WorkKept,
+)
 from concertmaster.git import branches
 from concertmaster.planning.learnt_footprints import ObservedPaths
 from concertmaster.report.progress import ProgressListener
@@ -64,6 +72,7 @@ class EventLoop:
         self._inbox: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
         self._phase_runner = PhaseRunner(context=context, tell=progress.activity)
         self._integrator = Integrator(context=context, discard=self._discard)
+        self._cancellations = CancelRequests(context.folder, self._tasks, self.post)
 
     def post(self, event: Event) -> None:
         """Put an event into the inbox, stamped with the time."""
@@ -80,7 +89,7 @@ class EventLoop:
 
         Raises the error of a thread, after all processes of the run were ended.
         """
-        state = fold_events(self._context.plan, past)
+        state = fold_events(self._context.plan, (*past, *self._record_cancellations()))
         self.post(opening)
         with ExitStack() as stack:
             self._chores = stack.enter_context(ThreadPoolExecutor(1, "chores"))
@@ -90,10 +99,23 @@ class EventLoop:
             self._monitor = stack.enter_context(self._make_monitor(state))
             self._observer.recall(_find_observed(state))
             stack.enter_context(self._observer)
+            stack.enter_context(self._cancellations)
             while True:  # the opening event counts even if the past run had finished
                 state = self._turn(state, self._take())
                 if state.finished:
                     return state
+
+    def _record_cancellations(self) -> tuple[Event, ...]:
+        """Journal what was asked for before this process began, and return it.
+
+        The opening event asks for all phases again, so none begins on a task that was cancelled.
+        """
+        events = self._cancellations.take_new()
+        if events:
+            self._journal.append(events)
+        for event in events:
+            self._cancellations.forget(event)
+        return events
 
     def _make_monitor(self, state: RunState) -> ResourceMonitor:
         context = self._context
@@ -121,6 +143,8 @@ class EventLoop:
     def _turn(self, state: RunState, events: list[Event]) -> RunState:
         self._journal.append(events)
         for event in events:
+            if isinstance(event, TaskCancelled):
+                self._cancellations.forget(event)
             state, commands = handle(state, event)
             self._progress.update(state, event)
             for command in commands:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from concertmaster.engine.recorded_run import read_run
@@ -45,8 +46,13 @@ def find_open_run(repository: Repository, name: str) -> Path:
     newest = find_run(repository, name)
     if name:
         return newest
+    return next(iter(list_open_runs(repository)), newest)
+
+
+def list_open_runs(repository: Repository) -> Iterator[Path]:
+    """Yield the folders of the newest runs that `resume` or `cancel` would find work in."""
     folders = run_folder.list_runs(runs_folder(repository))[-MOST_OPEN_RUNS:]
-    return next((folder for folder in reversed(folders) if _is_open(folder)), newest)
+    return filter(_is_open, reversed(folders))
 
 
 def _is_open(folder: Path) -> bool:

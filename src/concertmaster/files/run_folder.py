@@ -16,6 +16,7 @@ from concertmaster.files.atomic import write_atomically
 from concertmaster.model import PLAN_VERSION, Plan
 
 _PLACE = "attempts-folder"
+_CANCELLATIONS = "cancellations"
 _TRIES, _SECONDS_BETWEEN = 5, 0.02
 
 
@@ -108,6 +109,25 @@ def read_owner(folder: Path) -> int | None:
         return int((folder / "owner").read_text())
     except (OSError, ValueError):
         return None
+
+
+def request_cancellation(folder: Path, task: str) -> None:
+    """Ask the process that works on the run, now or later, to cancel this task."""
+    (folder / _CANCELLATIONS).mkdir(exist_ok=True)
+    (folder / _CANCELLATIONS / task).touch()
+
+
+def list_cancellations(folder: Path) -> tuple[str, ...]:
+    """Return the names of the tasks whose cancellation is asked for; none may be a task."""
+    try:
+        return tuple(sorted(path.name for path in (folder / _CANCELLATIONS).iterdir()))
+    except OSError:
+        return ()
+
+
+def forget_cancellation(folder: Path, task: str) -> None:
+    """Remove the request, as the journal has it now."""
+    (folder / _CANCELLATIONS / task).unlink(missing_ok=True)
 
 
 def write_place(folder: Path, place: Path) -> None:

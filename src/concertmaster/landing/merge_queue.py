@@ -24,8 +24,7 @@ from concertmaster.model import NO_FLAKES, Built, KnownFlakes
 # A single suspect is checked again so often, and more often where the check is known as flaky.
 CONFIRMATIONS = 2
 LARGEST_BATCH = 256  # the plan of its checks costs the square of its size
-# So many culprits have to be found, or expected in vain, until the risks change by much.
-TRUST = 2.0
+TRUST = 2.0  # culprits that are found, or expected in vain, until the risks change by much
 MOST_CHECKS_PER_TASK = 1.5
 
 
@@ -84,6 +83,7 @@ class Landing:
     red_evidence: str = ""  # the end of the log of the check that failed
     red_tips: int = 0  # how often the tip itself failed the check
     commit: str = ""  # the tested commit of the prefix that passed
+    is_landing: bool = False  # the prefix may be on the target; also after a crash
     reapplied: frozenset[str] = frozenset()
     aside: frozenset[str] = frozenset()  # conflicted behind others; tried again on the next tip
     green: frozenset[str] = frozenset()
@@ -134,7 +134,7 @@ def _gather_batch(
     """Start a batch. The tasks that were set aside come back when no other task can join."""
     batch = collect_queue(contenders, settled=settled, aside=landing.aside)[:LARGEST_BATCH]
     if batch or not landing.aside:
-        return _with_batch(landing, batch)
+        return with_batch(landing, batch)
     return _gather_batch(replace(landing, aside=frozenset()), contenders, settled)
 
 
@@ -162,7 +162,7 @@ def collect_queue(
     return tuple(batch.values())
 
 
-def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
+def with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
     """Return the state with a new batch of which nothing is known."""
     return replace(
         landing,
@@ -173,6 +173,7 @@ def _with_batch(landing: Landing, batch: tuple[QueuedTask, ...]) -> Landing:
         red_reason="",
         red_evidence="",
         commit="",
+        is_landing=False,
         reapplied=frozenset(),
     )
 
@@ -225,7 +226,8 @@ def _land(landing: Landing) -> QueueStep:
         commit=landing.commit,
         diverted=bool(landing.diverted),
     )
-    return QueueStep(landing=replace(landing, asked=PendingStep.LAND), command=command)
+    landing = replace(landing, asked=PendingStep.LAND, is_landing=True)
+    return QueueStep(landing=landing, command=command)
 
 
 def _name_culprit(landing: Landing) -> QueueStep:
@@ -239,7 +241,7 @@ def _name_culprit(landing: Landing) -> QueueStep:
         is_checked=culprit.is_checked,
     )
     landing = count_decided(landing, (culprit,), found=1)
-    rest = _land(landing) if company else QueueStep(landing=_with_batch(landing, ()))
+    rest = _land(landing) if company else QueueStep(landing=with_batch(landing, ()))
     return replace(rest, culprits={culprit.task: fault})
 
 
@@ -281,11 +283,10 @@ def record_check(landing: Landing, event: BatchChecked) -> Landing:
         return _record_green(landing, event, length)
     if length == 0:
         return _record_red_tip(landing, event)
-    repeated = landing.failed == length
     return replace(
         landing,
         failed=length,
-        confirmations=landing.confirmations + 1 if repeated else 0,
+        confirmations=landing.confirmations + 1 if landing.failed == length else 0,
         red_reason=event.reason,
         red_evidence=event.evidence or landing.red_evidence,
         red=landing.red | {event.tree},
@@ -296,7 +297,7 @@ def _record_red_tip(landing: Landing, event: BatchChecked) -> Landing:
     if landing.red_tips < count_confirmations(landing.known, least=CONFIRMATIONS):
         return replace(landing, red_tips=landing.red_tips + 1)
     reason = f"the target itself does not pass the check: {event.reason}"
-    return replace(_with_batch(landing, ()), stuck=reason)
+    return replace(with_batch(landing, ()), stuck=reason)
 
 
 def _record_green(landing: Landing, event: BatchChecked, length: int) -> Landing:
@@ -318,7 +319,7 @@ def record_conflict(landing: Landing, event: MergeConflicted) -> Landing:
     A task that conflicts behind others is set aside. It is tried again on the next tip, or when no
     other task is left.
     """
-    landing = replace(_with_batch(landing, ()), asked=PendingStep.NOTHING)
+    landing = replace(with_batch(landing, ()), asked=PendingStep.NOTHING)
     return replace(landing, aside=landing.aside | {event.task}) if event.behind else landing
 
 
@@ -327,7 +328,7 @@ def record_landed(landing: Landing, event: BatchLanded) -> Landing:
     landed = tuple(task for task in landing.batch if task.task in event.tasks)
     landing = count_decided(landing, landed, found=0)
     return replace(
-        _with_batch(landing, ()),
+        with_batch(landing, ()),
         asked=PendingStep.NOTHING,
         tip=event.commit,
         tip_green=True,
@@ -340,7 +341,7 @@ def record_landed(landing: Landing, event: BatchLanded) -> Landing:
 def record_moved(landing: Landing, event: TargetMoved) -> Landing:
     """Return the state after somebody else moved the target: all is merged and checked again."""
     return replace(
-        _with_batch(landing, ()),
+        with_batch(landing, ()),
         asked=PendingStep.NOTHING,
         tip=event.tip or landing.tip,  # the target was deleted
         tip_green=False,

@@ -152,6 +152,7 @@ def _task_row(record: TaskRecord, phases: Phases, *, settings: RunSettings) -> T
         attempts=attempts,
         footprint=task.footprint,
         unknown=task.unknown,
+        cancelled=record.cancelled,
         foresight=compare_task(record),
         notes=task.notes,
     )

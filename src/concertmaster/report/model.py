@@ -86,6 +86,7 @@ class TaskRow:
     footprint: tuple[FootprintEntry, ...]
     notes: tuple[str, ...]
     unknown: bool = False  # nothing usable was predicted
+    cancelled: bool = False  # by the user, while the run went on
     foresight: ForesightRow = ForesightRow()
 
 

@@ -22,6 +22,7 @@ from concertmaster.events import (
     RunStarted,
     StopRequested,
     TargetMoved,
+    TaskCancelled,
     Throttled,
     WorkKept,
 )
@@ -211,6 +212,13 @@ def _tell_cancel(state: RunState, event: CancelRequested) -> str:
     return "cancelled: stopping the agents"
 
 
+def _tell_cancelled_task(state: RunState, event: TaskCancelled) -> str:
+    record = state.tasks.get(event.task)
+    if record is None or not record.cancelled:
+        return ""
+    return f"{event.task}  cancelled; its work is kept, and the run goes on"
+
+
 def _tell_end(state: RunState, event: RunFinished) -> str:
     stopped = find_ending(state)[0] is RunEnd.STOPPED
     return "the run stops here" if stopped else "the run has ended"
@@ -252,4 +260,5 @@ _TELLERS: Mapping[type, Callable[..., str]] = {
     CancelRequested: _tell_cancel,
     StopRequested: _tell_stop,
     RunFinished: _tell_end,
+    TaskCancelled: _tell_cancelled_task,
 }

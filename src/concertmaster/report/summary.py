@@ -48,7 +48,10 @@ def say_row(task: TaskRow, ended: RunEnd, *, is_dead: bool = False) -> str:
     A task that was cancelled did not fail, and one that found nothing to change made no commit.
     """
     last = task.attempts[-1] if task.attempts else None
-    if task.state is TaskState.FAILED and last and last.outcome is Outcome.CANCELLED:
+    was_stopped = last is not None and last.outcome is Outcome.CANCELLED
+    if task.state is TaskState.FAILED and (was_stopped or task.cancelled):
+        return "cancelled"
+    if task.state is TaskState.LEFT_OUT and task.cancelled:
         return "cancelled"
     if task.state is TaskState.SUCCEEDED and last and last.no_op:
         return "nothing to change"

@@ -22,6 +22,7 @@ from concertmaster.events import (
     RunStarted,
     StopRequested,
     TargetMoved,
+    TaskCancelled,
     Throttled,
     WorkKept,
 )
@@ -31,6 +32,7 @@ from concertmaster.landing.merge_queue import PendingStep
 from concertmaster.model import Outcome, Shortage, TaskState
 from concertmaster.run import phases
 from concertmaster.run.attempts import fail_phase, finish_phase, forget_asking, pause_attempt
+from concertmaster.run.cancellations import note_cancellation
 from concertmaster.run.excuses import judge_check
 from concertmaster.run.observations import MOST_NOTICES, Learnt, learn_again, learn_paths
 from concertmaster.run.pauses import end_of_pause
@@ -262,6 +264,7 @@ _RECORDERS: Mapping[type, Callable[..., RunState]] = {
     CancelRequested: _cancel,
     StopRequested: _stop,
     RunFinished: _note_finished,
+    TaskCancelled: note_cancellation,
 }
 
 

@@ -19,7 +19,6 @@ from concertmaster.commands import (
     KeepWork,
     MeasureRoom,
     RemoveWorktree,
-    StopAttempt,
     StopCheck,
 )
 from concertmaster.events import Event
@@ -34,6 +33,7 @@ from concertmaster.run.attempts import (
     next_command,
     start_attempt,
 )
+from concertmaster.run.cancellations import end_cancelled, name_loss, stop_attempt
 from concertmaster.run.reducer import apply_event, leave_out
 from concertmaster.run.repairs import awaits_repair, give_up_repair, repair_or_leave_out
 from concertmaster.run.state import RunState
@@ -74,8 +74,9 @@ def handle(state: RunState, event: Event) -> Moved:
     steps = (
         _pause,
         _leave_unrepaired,
-        _block,
         _halt_queue,
+        end_cancelled,
+        _block,
         _drive_queue,
         _leave_unrepaired,
         _block,
@@ -119,24 +120,17 @@ def _block(state: RunState) -> Moved:
         key = heapq.heappop(queue)[1]
         one = state.tasks[key]
         if one.attempt and one.attempt.asked:
-            state, more = _stop(state, one)
+            state, more = stop_attempt(state, one)
             commands.extend(more)
             continue
         lost = min(on for on in state.network.hard[key] if state.tasks[on].state.is_lost)
-        reason = f"needs {lost}, which did not land"
+        reason = name_loss(state.tasks[lost])
         state = state.put(abandon_attempt(one, TaskState.BLOCKED, reason=reason))
         for further in state.network.hard_after[key]:
             if further in state.tasks.doomed and further not in found:
                 found.add(further)
                 heapq.heappush(queue, (position[further], further))
     return state, tuple(commands)
-
-
-def _stop(state: RunState, one: TaskRecord) -> Moved:
-    if one.stopping or one.attempt is None:
-        return state, ()
-    command = StopAttempt(task=one.task.id, attempt=one.attempt.number)
-    return state.put(replace(one, stopping=True)), (command,)
 
 
 def _go_on(state: RunState) -> Moved:
@@ -148,7 +142,7 @@ def _go_on(state: RunState) -> Moved:
             continue
         if one.attempt.asked is not None:
             if state.cancelled or state.is_halted:
-                state, more = _stop(state, one)
+                state, more = stop_attempt(state, one)
                 commands.extend(more)
         elif state.cancelled:
             state = state.put(

@@ -81,6 +81,7 @@ class TaskRecord:
     stopping: bool = False
     landed_as_it_is: bool = False
     held: bool = False  # only a person may merge it
+    cancelled: bool = False  # the user wants no more of it
     kept_on: str = ""
 
     @property

@@ -31,14 +31,14 @@ class Verified(Simulator):
 
     def run(self, *, stop_at: int | None = None) -> RunState:
         for event in self.received:
-            self._happen(event)
+            self.happen(event)
         self._resume()
         for step in range(1000):
             if self.state.finished:
                 break
             if step == stop_at:
-                self._happen(StopRequested(reason="late"))
-            self._answer_one()
+                self.happen(StopRequested(reason="late"))
+            self.answer_one()
         assert self.state.finished
         assert fold_events(self.plan, self.journal) == self.state
         assert not list(self.asked(RunPhase)), "an agent is started"

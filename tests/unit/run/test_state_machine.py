@@ -115,6 +115,7 @@ disturbances = st.builds(
     moves=st.frozensets(steps, max_size=2),
     crashes=st.frozensets(steps, max_size=3),
     cancel=st.one_of(st.none(), st.none(), steps),
+    cancelled=st.dictionaries(steps, own_changes, max_size=2),
     shortages=st.dictionaries(steps, st.sampled_from([*Shortage, None]), max_size=3),
 )
 
@@ -152,7 +153,8 @@ def test_what_is_lost_is_lost_for_a_reason(
         needed = {need.on for need in plan.needs if need.task == task and need.hard}
         blocked = needed & in_trouble or any(simulator.state.tasks[n].state.is_lost for n in needed)
         assert simulator.state.tasks[task].reason
-        assert blocked or task in in_trouble or tip_is_red or simulator.state.cancelled
+        is_cancelled = simulator.state.cancelled or simulator.state.tasks[task].cancelled
+        assert blocked or task in in_trouble or tip_is_red or is_cancelled
 
 
 @given(plans(budgets=[None]), st.tuples(orders, orders), st.frozensets(steps, max_size=3))
