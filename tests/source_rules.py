@@ -57,7 +57,7 @@ SHELL = frozenset(
     git.alternates git.blobs git.commit_files git.merge_history landing.judge_change
     action.accept_results action.artifact_files action.artifacts action.authorize
     action.aws_keys action.azure_access action.cloud_token action.federation action.google_access
-    action.token_server github.identity
+    action.left_work action.token_server github.identity
     action.child_issues action.control action.dispatch action.due_rounds action.finalize.context
     action.finalize.deliver action.finalize.inputs action.finalize.job action.finalize.memory
     action.finalize.publish_report action.finalize.pull_requests action.finalize.replay_merges

@@ -16,6 +16,7 @@ from concertmaster.action.artifacts import digest_files, share_folder
 from concertmaster.action.federation import federated
 from concertmaster.action.isolation import home, isolated_users
 from concertmaster.action.job import Job, renew_folder
+from concertmaster.action.left_work import LeftWork, pack_left_work
 from concertmaster.action.plan_artifact import read_plan_artifact
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.find_run import runs_folder
@@ -76,7 +77,9 @@ def _leave(job: Job, share: Plan, run: RecordedRun, *, round_number: int) -> Non
     folder = renew_folder(share_folder(job.artifacts, job.settings.share))
     state = run.state
     objects = RunRepository.open(run.folder / "repository.git")
-    rows = {row.id: row for row in run.report.tasks}
+    left = pack_left_work(job, run.folder / "strays", folder)
+    report = _told(run.report, left)
+    rows = {row.id: row for row in report.tasks}
     results = [
         _bundled(
             _result(one, rows[one.task.id], evidence=_find_evidence(job, run.folder, one)),
@@ -98,7 +101,19 @@ def _leave(job: Job, share: Plan, run: RecordedRun, *, round_number: int) -> Non
     )
     write_document(job, folder / RESULTS_FILE, asdict(document))
     copy_logs(job, run.folder, folder)
-    _write_page(job, folder, run.report)
+    _write_page(job, folder, report)
+
+
+def _told(report: Report, left: LeftWork) -> Report:
+    """Return the report whose notes name places in the artifact."""
+    rows = [
+        replace(
+            row,
+            attempts=tuple(replace(one, notes=left.tell(one.notes)) for one in row.attempts),
+        )
+        for row in report.tasks
+    ]
+    return replace(report, tasks=tuple(rows))
 
 
 def _write_page(job: Job, folder: Path, report: Report) -> None:
@@ -136,7 +151,7 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
         head=one.head if succeeded else "",
         work="" if succeeded else one.work,
         no_op=attempt.no_op,
-        notes=row.notes[:MOST_NOTES],
+        notes=_notes(row)[:MOST_NOTES],
         said=attempt.said if succeeded else "",
         review=attempt.review if succeeded else "",
         follow_ups=carry_follow_ups(text for tried in one.attempts for text in tried.follow_ups),
@@ -145,6 +160,12 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
         usage=_plausible(row.usage),
         resumes_at=min(max(attempt.resumes_at, 0.0), LARGEST_NUMBER),
     )
+
+
+def _notes(row: TaskRow) -> tuple[str, ...]:
+    """Return the notes on the attempts, the newest attempt first, then those of the plan."""
+    tried = (note for attempt in reversed(row.attempts) for note in attempt.notes)
+    return tuple(dict.fromkeys((*tried, *row.notes)))
 
 
 def _plausible(usage: Usage) -> Usage:

@@ -10,6 +10,7 @@ from concertmaster.comments.round_report import (
     fit_body,
     issue_number,
     known_cost,
+    note_lines,
     say_state,
 )
 from concertmaster.rounds.history import History, TaskHistory
@@ -79,6 +80,7 @@ def _section(one: TaskHistory, *, evidence: int) -> str:
         f"- {count(one.attempts, 'attempt')}, {duration(one.seconds)}, {known_cost([one])}",
         *([f"- work: {where}"] if where else []),
         f"- retry: `/orchestrate retry {one.task}`",
+        *note_lines(one),
         "",
     ]
     if one.evidence and evidence:

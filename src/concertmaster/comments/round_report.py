@@ -18,6 +18,8 @@ from concertmaster.text.object_ids import is_object_id
 
 SUMMARY_LIMIT = 500_000  # characters; the summary of a job's step may have 1 MiB
 MOST_LINES = 40  # of each list
+NOTE = 600  # characters
+_MOST_NOTES = 5  # of each task
 MOST_FOLLOW_UPS = 10
 MOST_PATHS = 20  # of one task
 
@@ -99,6 +101,7 @@ def summary_markdown(
     above = [f"### {_headline(history)}", "", *_measured(speed), ""]
     below = ["", *_list("Next", [*_next(history)])]
     below += _list("Notes", [*_words_of(verdict), *notes, *_skipped(history)])
+    below += _list("Notes on tasks", [*_task_notes(history)])
     below += _list("Reviews", [*_reviews(history)])
     below += _follow_ups(history)
     room = limit - sum(len(line) + 1 for line in (*above, *below))
@@ -117,6 +120,20 @@ def _reviews(history: History) -> Iterator[str]:
     for one in history.tasks.values():
         if not one.pull or one.pull == history.pull:
             yield from (f"{as_code(one.task)}: {line[2:]}" for line in review_lines(one))
+
+
+def _task_notes(history: History) -> Iterator[str]:
+    """Yield the notes on tasks that have no pull request of their own."""
+    for one in history.tasks.values():
+        if not one.pull or one.pull == history.pull:
+            yield from (f"{as_code(one.task)}: {line[2:]}" for line in note_lines(one))
+
+
+def note_lines(one: TaskHistory) -> list[str]:
+    """Return the first notes on the task and its attempts as a list (Markdown)."""
+    lines = [f"- {as_line(note, limit=NOTE) or '(empty)'}" for note in one.notes[:_MOST_NOTES]]
+    more = len(one.notes) - len(lines)
+    return [*lines, f"- and {count(more, 'more note')}"] if more else lines
 
 
 def result_table(tasks: Collection[TaskHistory], *, limit: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.file_listing import FileListing
 from concertmaster.worktrees.worktree import Snapshot, Worktree
 
+_STRAYS_SHOWN = 5
 AGENTS_CHANGES = (Phase.IMPLEMENT, Phase.DOCUMENT)  # phases whose changes are the task's
 
 
@@ -148,7 +149,7 @@ class AttemptWorkspace:
             ),
             at=self.context.plan.settings.made_at,
         )
-        return replace(snapshot, notes=(*snapshot.notes, *_describe_strays(strays)))
+        return replace(snapshot, notes=(*snapshot.notes, *self._describe_strays(strays)))
 
     def is_change(self, snapshot: Snapshot) -> bool:
         """Return whether the snapshot differs from the checkpoint."""
@@ -171,11 +172,16 @@ class AttemptWorkspace:
 
         Not every agent can be kept from writing.
         """
-        strays = _describe_strays(worktree.undo_strays())
+        strays = self._describe_strays(worktree.undo_strays())
         if not worktree.remove_new(before):
             self._renew(worktree)
         return strays
 
-
-def _describe_strays(strays: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"put aside, it lay outside the worktree: {stray}" for stray in strays)
+    def _describe_strays(self, strays: Sequence[str]) -> tuple[str, ...]:
+        """Return one note that names the first strays and where all of them are kept."""
+        if not strays:
+            return ()
+        shown = ", ".join(strays[:_STRAYS_SHOWN])
+        more = f" and {len(strays) - _STRAYS_SHOWN} more" if len(strays) > _STRAYS_SHOWN else ""
+        place = self.context.folder / "strays"
+        return (f"outside the worktree were {shown}{more}; they are kept in {place}/",)

@@ -128,7 +128,10 @@ def test_what_was_written_beside_the_worktree_is_put_aside_and_told(zoo: Scene) 
     aside = {path.name for path in Path(zoo.report["folder"]).glob("strays/*/*")}
     assert {"stray.txt", "node_modules"} <= aside
     notes = zoo.attempts("stray")[-1]["notes"]
-    assert "put aside, it lay outside the worktree: stray.txt" in notes
+    place = f"{zoo.report['folder']}/strays/"
+    [told] = [note for note in notes if note.startswith("outside the worktree were ")]
+    assert "stray.txt" in told
+    assert told.endswith(f"; they are kept in {place}")
 
 
 def test_what_steers_checks_and_platforms_is_named_in_the_report(zoo: Scene) -> None:
