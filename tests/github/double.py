@@ -107,6 +107,8 @@ class Double:
         )
         repository.default_tip = Bare(folder).branch(default_branch)
         self.store.repositories[full_name.lower()] = repository
+        branches = Bare(folder).refs("refs/heads/")
+        merging.record_moves(self.store, repository, branches=branches, user=owner)
         return repository
 
     def give_role(self, repository: Repository, user: User, role: Role) -> None:
@@ -196,6 +198,16 @@ class Double:
             bare.update({f"refs/heads/{branch}": (commit, None)})
             merging.note_push(self.store, repository, user=repository.owner)
             return commit
+
+    def open_pull(
+        self, repository: Repository, *, user: User, branch: str, base: str = "main"
+    ) -> Issue:
+        """Open a pull request from a branch of the same repository, named after the branch."""
+        with self.store.lock:
+            title = f"Add {branch}"
+            given = merging.Proposal(title=title, body=None, head=branch, base=base)
+            token = Token(value="", user=user)
+            return merging.open_pull(self.store, repository, token=token, given=given)
 
     def merge_pull(
         self, repository: Repository, issue: Issue, *, user: User, method: str = "merge"

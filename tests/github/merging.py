@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.github import tracker
-from tests.github.bare import WORKFLOWS, Bare, Moved, Person, person
+from tests.github.bare import WORKFLOWS, ZERO, Bare, Moved, Person, person
 from tests.github.closing import close_named, read_new_commits
 from tests.github.exchange import Refused, custom_error, refuse, wrong_field
 from tests.github.gatekeeper import Forbidden, demand_workflows, missing_checks, rules_of, violation
 from tests.github.people import Token, User
-from tests.github.state import Issue, Pull, QueueEntry, Repository
+from tests.github.state import Activity, Issue, Pull, QueueEntry, Repository
 from tests.github.store import Store
 
 WEB_FLOW = User(id=19_864_447, login="web-flow", name="GitHub")
@@ -239,6 +239,7 @@ def note_push(store: Store, repository: Repository, *, user: User) -> None:
     read_new_commits(store, repository, user=user)
     bare = Bare(repository.folder)
     branches = bare.refs("refs/heads/")
+    record_moves(store, repository, branches=branches, user=user)
     for issue, pull in repository.pulls():
         if issue.state == "closed":
             continue
@@ -246,6 +247,25 @@ def note_push(store: Store, repository: Repository, *, user: User) -> None:
         base = branches.get(f"refs/heads/{pull.base}")
         if base and issue.state == "open" and bare.reaches(base, pull.head_commit):
             mark_merged(store, issue, pull, user=user, commit=base)
+
+
+def record_moves(
+    store: Store, repository: Repository, *, branches: dict[str, str], user: User
+) -> None:
+    """Record an activity for each branch that is not where its last one left it."""
+    known = {one.ref: one.after for one in repository.activities}
+    for ref in [*branches, *(known.keys() - branches.keys())]:
+        before, after = known.get(ref, ZERO), branches.get(ref, ZERO)
+        if before != after:
+            made = Activity(
+                id=store.new_id(),
+                ref=ref,
+                before=before,
+                after=after,
+                actor=user,
+                timestamp=store.clock.now(),
+            )
+            repository.activities.append(made)
 
 
 def follow(

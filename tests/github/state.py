@@ -177,6 +177,18 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """A move of a branch, as the server records it; an id of zeros stands for no commit."""
+
+    id: int
+    ref: str
+    before: str
+    after: str
+    actor: User
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A rule for the branches that match a pattern, with GitHub's type and parameters."""
 
@@ -236,6 +248,7 @@ class Repository:
     runs: list[Run] = field(default_factory=list)
     workflow_ids: dict[str, int] = field(default_factory=dict)
     rules: list[Rule] = field(default_factory=list)
+    activities: list[Activity] = field(default_factory=list)  # oldest first
     merge_requests: list[MergeRequest] = field(default_factory=list)
 
     @property

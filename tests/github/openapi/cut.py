@@ -43,6 +43,7 @@ IN_REPOSITORY = """
 /issues/{issue_number}/dependencies/blocking
 /labels
 /labels/{name}
+/activity
 /collaborators/{username}/permission
 /branches
 /branches/{branch}

@@ -109,6 +109,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "mergeable": reading.mergeable,
         "merged": lambda at, _: at.pull.merged_at is not None,
         "mergedAt": lambda at, _: reading.moment(at.pull.merged_at),
+        "reviewDecision": reading.review_decision,
         "mergedBy": lambda at, desk: at.pull.merged_by and reading.actor(desk, at.pull.merged_by),
         "state": lambda at, _: reading.pull_state(at),
     },

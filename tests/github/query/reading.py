@@ -8,6 +8,7 @@ from typing import Any
 from tests.github import merging
 from tests.github.bare import Bare
 from tests.github.clock import stamp
+from tests.github.gatekeeper import rules_of
 from tests.github.people import Kind, Role, User
 from tests.github.permissions import is_visible
 from tests.github.query.sources import (
@@ -239,6 +240,20 @@ def pull_state(at: PullAt) -> str:
 def mergeable(at: PullAt, _: Desk) -> str:
     found = merging.mergeable(at.repository, at.issue, at.pull)
     return {None: "UNKNOWN", True: "MERGEABLE", False: "CONFLICTING"}[found]
+
+
+def review_decision(at: PullAt, _: Desk) -> str | None:
+    """Return the state of the reviews; None if the base requires none and nobody objects."""
+    latest = {one.user.login: one.state for one in at.pull.reviews if one.state != "COMMENTED"}
+    if "CHANGES_REQUESTED" in latest.values():
+        return "CHANGES_REQUESTED"
+    rules = rules_of(at.repository, at.pull.base)
+    wanted = [one.parameters.get("required_approving_review_count", 0) for one in rules]
+    needed = max(wanted, default=0)
+    if not needed:
+        return None
+    approvals = [state for state in latest.values() if state == "APPROVED"]
+    return "APPROVED" if len(approvals) >= needed else "REVIEW_REQUIRED"
 
 
 def merge_commit(at: PullAt, _: Desk) -> CommitAt | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from tests.github.bare import ZERO
+from tests.github.clock import stamp
 from tests.github.exchange import Object, Response, not_found, refuse
 from tests.github.gatekeeper import rules_of
 from tests.github.rest.call import Call
 from tests.github.rest.routes import anywhere, route
+from tests.github.state import Activity
+from tests.github.store import node_id
 from tests.github.views import commits as view
 from tests.github.views import people
 
@@ -49,6 +53,32 @@ def permission(call: Call) -> Response:
     user |= {"permissions": people.role_map(role), "role_name": role.value}
     body = {"permission": role.permission, "role_name": role.value, "user": user}
     return Response(body=body)
+
+
+@route("GET", "/activity")
+def activities(call: Call) -> Response:
+    ref = call.request.query.get("ref", "")
+    names = {ref, f"refs/heads/{ref}"} if ref else set()
+    found = [one for one in call.repository.activities if not names or one.ref in names]
+    size = int(call.request.query.get("per_page", "30"))
+    shown = [activity(call, one) for one in found[::-1][:size]]
+    return Response(body=shown)
+
+
+def activity(call: Call, one: Activity) -> Object:
+    kinds = {(True, False): "branch_creation", (False, True): "branch_deletion"}
+    kind = kinds.get((one.before == ZERO, one.after == ZERO), "")
+    is_forward = not kind and call.bare.reaches(one.after, one.before)
+    return {
+        "id": one.id,
+        "node_id": node_id("PSH", one.id),
+        "before": one.before,
+        "after": one.after,
+        "ref": one.ref,
+        "timestamp": stamp(one.timestamp),
+        "activity_type": kind or ("push" if is_forward else "force_push"),
+        "actor": people.simple_user(call.store, one.actor),
+    }
 
 
 @route("GET", "/branches")
