@@ -61,7 +61,7 @@ SHELL = frozenset(
     action.child_issues action.control action.dispatch action.due_rounds action.finalize.context
     action.finalize.deliver action.finalize.inputs action.finalize.job action.finalize.memory
     action.finalize.publish_report action.finalize.pull_requests action.finalize.replay_merges
-    action.finalize.squashed_pulls
+    action.finalize.squashed_pulls action.finalize.given_pulls action.plan.pull_train
     action.finalize.run_pull action.finalize.save_state action.finalize.stranded_work
     action.finalize.task_pulls action.finalize.tidy_branches action.finalize.workflow_files
     action.find_plan action.isolation action.job
@@ -98,7 +98,7 @@ SHELL = frozenset(
     insight.repository_reader
     landing.change_limits landing.merges landing.squash landing.target_branch
     planning.build_plan planning.checkout planning.first_prompt planning.past_flakes
-    planning.past_runs
+    planning.past_runs planning.given_branches
     planning.prose_order planning.recalled_options planning.run_settings
     planning.running_prompts
     prompts.files

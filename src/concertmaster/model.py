@@ -119,6 +119,7 @@ class Task:
     phases: tuple[Phase, ...] = ()
     evidence: str = ""  # the reason it did not land in an earlier round
     branch: str = ""  # the user's branch that holds the work, if no agent does it
+    lands_anyway: bool = False  # the path policy only reports what it changes
     earlier: Repair | None = None  # the result of an earlier run that this one goes on from
 
 

@@ -22,7 +22,7 @@ from tests.github.people import Role, User
 from tests.github.state import Issue, Repository, Run
 
 PERMISSIONS = {
-    "plan": {"contents": "read", "issues": "write"},
+    "plan": {"contents": "read", "issues": "write", "pull_requests": "read"},
     "work": {"contents": "read"},
     "verify": {"contents": "read"},
     "control": {"contents": "read", "issues": "write", "actions": "write"},

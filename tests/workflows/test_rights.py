@@ -100,6 +100,14 @@ def _steps(file: File) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_the_job_that_checks_forks_has_no_secret_and_cannot_write(file: File) -> None:
+    """`verify` runs the check on what `/orchestrate land` names, and that may be a fork."""
+    if "verify" in file.jobs:
+        assert permissions(file, "verify") == {"contents": "read"}
+        assert "secrets" not in str(file.jobs["verify"]).lower()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_no_workflow_hands_on_all_secrets(file: File) -> None:
     assert [name for name, job in file.jobs.items() if job.get("secrets") == "inherit"] == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from concertmaster.action.artifacts import share_folder
@@ -21,6 +21,7 @@ from concertmaster.rounds.history import TaskHistory
 from concertmaster.rounds.result import Result, ShareResults
 
 _OPEN = (TaskState.WAITING, TaskState.RUNNING)
+_WORKFLOWS = ".github/workflows/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +51,14 @@ class ShareFiles:
 class AcceptedResults:
     """An event for each task of the run, and the reasons why some results may never land.
 
-    `gone` are the reasons why results of earlier rounds could not be found any more.
+    `gone` are the reasons why results of earlier rounds could not be found any more. `reported` is
+    what the path policy says of pull requests that it does not hold back.
     """
 
     events: tuple[ResultReceived, ...]
     refused: Mapping[str, str]
     gone: Mapping[str, str]
+    reported: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def held(self) -> dict[str, ResultReceived]:
@@ -117,7 +120,17 @@ class ResultChecker:
         answers = [self._answer(one) for one in self.plan_artifact.history.tasks.values()]
         refused = {one.task: one.reason for one in answers if isinstance(one, _RefusedResult)}
         events = (one.event if isinstance(one, _RefusedResult) else one for one in answers)
-        return AcceptedResults(events=tuple(events), refused=refused, gone=self._find_gone())
+        return AcceptedResults(
+            events=tuple(events),
+            refused=refused,
+            gone=self._find_gone(),
+            reported={
+                one.task: verdict.reason
+                for one in self.plan_artifact.history.tasks.values()
+                if one.lands_anyway and one.head in self.fetched and one.task not in refused
+                if (verdict := self._judge(one.base, one.head, ()))
+            },
+        )
 
     def _find_gone(self) -> dict[str, str]:
         """Return the reason for each result of an earlier round whose commit is nowhere."""
@@ -163,10 +176,31 @@ class ResultChecker:
         """
         if one.head not in self.fetched:
             return _without_change(one.task, TaskState.FAILED, self._find_gone()[one.task])
-        reason = "; ".join(self._judge(one.base, one.head, ()).refused)
+        reason = self._refuse_given(one) if one.given else self._refuse_carried(one)
         if reason:
             return _RefusedResult(task=one.task, reason=reason)
         return _to_land(one, sensitive=one.sensitive, classes=one.classes)
+
+    def _refuse_carried(self, one: TaskHistory) -> str:
+        return "; ".join(self._judge(one.base, one.head, ()).refused)
+
+    def _refuse_given(self, one: TaskHistory) -> str:
+        """Return why a pull request of others may not land, or "".
+
+        The path policy holds those of forks, and nobody is asked about a part of them.
+        """
+        if one.lands_anyway:
+            odd = change_limits.check_change(self.objects, base=one.base, head=one.head)
+            return "; ".join(odd) or self._find_workflow(one)
+        return self._judge(one.base, one.head, ()).reason
+
+    def _find_workflow(self, given: TaskHistory) -> str:
+        """Return why the change cannot be pushed, or ""."""
+        changed = self.objects.changes(given.base, given.head)
+        found = next((one.path for one in changed if one.path.startswith(_WORKFLOWS)), "")
+        if not found:
+            return ""
+        return f"{found}: GitHub lets no workflow push a change of workflows; a person merges it"
 
     def _doubt(self, result: Result) -> str:
         """Return why the result is not what it says; "" if it is."""
@@ -182,16 +216,17 @@ class ResultChecker:
             return _describe(error)
 
     def _judge(self, base: str, head: str, touches: tuple[str, ...]) -> PathVerdict:
-        history, plan = self.plan_artifact.history, self.plan_artifact.plan
+        plan = self.plan_artifact.plan
         # This comes first because it also tells whether the change can be listed at all.
         odd = change_limits.check_change(self.objects, base=base, head=head)
         if odd:
             return PathVerdict(refused=odd)
-        prompts = {
-            *(one.prompt for one in history.tasks.values()),
-            *(one.prompt for one in history.skipped),
-        }
-        judge = ChangeJudge(objects=self.objects, plan=plan, place=RunPlace.GITHUB, prompts=prompts)
+        judge = ChangeJudge(
+            objects=self.objects,
+            plan=plan,
+            place=RunPlace.GITHUB,
+            prompts=self.plan_artifact.history.prompts,
+        )
         return judge.judge(base, head, touches=touches)
 
 

@@ -57,6 +57,7 @@ class Job:
     environment: Mapping[str, str]
     agent_variables: AgentVariables = AgentVariables()
     handed: frozenset[str] = frozenset()
+    is_single: bool = False  # it does all jobs of a run in one process
     clock: Clock = field(default_factory=SystemClock)
     outputs: JobOutputs = field(default_factory=JobOutputs)
 

@@ -109,7 +109,8 @@ class _SingleJob:
     def part(self, **more: Any) -> Job:
         """Return the job with the settings that this part of the workflow gets."""
         handed = {name: self.job.outputs.get(name) for name in ("plan_sha256", "verdict_sha256")}
-        return replace(self.job, settings=self.job.settings.model_copy(update={**handed, **more}))
+        settings = self.job.settings.model_copy(update={**handed, **more})
+        return replace(self.job, settings=settings, is_single=True)
 
     def minutes_for_work(self) -> float:
         return self._minutes_left() * (1.0 - VERIFY_SHARE)

@@ -129,6 +129,8 @@ def _task(one: TaskHistory) -> Task:
         title=one.title,
         estimate_seconds=0.0,
         touches=one.touches,
+        branch=one.given.branch if one.given else "",
+        lands_anyway=one.lands_anyway,
     )
 
 

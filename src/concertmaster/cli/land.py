@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,30 +25,21 @@ from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.judge_change import ChangeJudge
 from concertmaster.landing.path_policy import RunPlace
-from concertmaster.model import Need, Plan, RunSettings, Skipped, Task, TaskState
+from concertmaster.model import Plan, Skipped, Task, TaskState
 from concertmaster.planning.build_plan import new_run
 from concertmaster.planning.checkout import Checkout, PlanRequest, open_checkout
+from concertmaster.planning.given_branches import (
+    GivenBranch,
+    find_needs,
+    read_given,
+    without_agent,
+)
 from concertmaster.planning.past_flakes import read_flakes
 from concertmaster.planning.run_settings import draft_plan
 from concertmaster.prompts.parser import task_id
 from concertmaster.report.progress import ProgressListener
 from concertmaster.sandbox.supervisor import Guard
-from concertmaster.settings.choices import HistoryShape, LandingMode
 from concertmaster.terminal.console import Console
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenBranch:
-    """A branch to land, as it is now.
-
-    `base` is the commit where it left the target. `commits` are those that the target lacks.
-    """
-
-    name: str
-    task: str
-    head: str
-    base: str
-    commits: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,40 +65,18 @@ def plan_branches(asked: PlanRequest, names: Sequence[str]) -> BranchPlan:
         draft,
         slots=1,
         flakes=read_flakes(checkout.repository.git_dir, check=draft.settings.check),
-        settings=_without_agent(draft.settings),
+        settings=without_agent(draft.settings),
         tasks=tuple(_task(one) for one in given),
-        needs=tuple(_needs(given)),
+        needs=tuple(find_needs(given)),
         order=tuple(one.task for one in given),
         skipped=tuple(_skipped(one, checkout.target) for one in found if not one.commits),
     )
     return BranchPlan(plan=plan, repository=checkout.repository, branches=given)
 
 
-def _without_agent(usual: RunSettings) -> RunSettings:
-    """Return the settings of a run that merges branches as their authors made them."""
-    return replace(
-        usual,
-        agent="",
-        agent_command="",
-        phases=(),
-        budget_usd=None,
-        landing=LandingMode.MERGE,
-        history=HistoryShape.MERGE,
-    )
-
-
 def _read_branch(checkout: Checkout, name: str) -> GivenBranch:
     head = branches.resolve_branch(checkout.repository, name)
-    base = branches.find_fork(checkout.repository, head, target=checkout.commit)
-    if not base:
-        raise UsageError(
-            f"the branch {name} has no commit in common with {checkout.target}",
-            why="so nobody can say what it changes",
-            next_step="name branches that began on it; in a shallow clone, first "
-            "`git fetch --unshallow`",
-        )
-    commits = branches.own_commits(checkout.repository, head, target=checkout.commit)
-    return GivenBranch(name=name, task=task_id(name), head=head, base=base, commits=commits)
+    return read_given(checkout, name, task=task_id(name), head=head)
 
 
 def _refuse_duplicates(branches: Sequence[GivenBranch]) -> None:
@@ -136,15 +105,6 @@ def _task(one: GivenBranch) -> Task:
         estimate_seconds=0.0,
         branch=one.name,
     )
-
-
-def _needs(branches: Sequence[GivenBranch]) -> Iterator[Need]:
-    """Yield the needs of the branches: each needs the branches that it contains."""
-    for upper in branches:
-        for lower in branches:
-            if lower is not upper and lower.head in upper.commits:
-                reason = f"{upper.name} contains {lower.name}"
-                yield Need(task=upper.task, on=lower.task, hard=True, reason=reason)
 
 
 def _skipped(one: GivenBranch, target: str) -> Skipped:

@@ -312,6 +312,13 @@ def _next(history: History) -> Iterator[str]:
             f"Round {due.round} is due at {read_clock(due.at):%Y-%m-%d %H:%M} UTC{reason}. "
             "If it has not started by then, comment `/orchestrate retry`."
         )
+    elif history.is_train:
+        left = [f"#{one.given.number}" for one in tasks if one.given and one.state.is_lost]
+        if left:
+            yield (
+                "When what stopped them is mended, comment `/orchestrate land "
+                f"{' '.join(left)}` again."
+            )
     elif any(not (one.is_done or history.waits_for_person(one)) for one in tasks):
         yield "To retry the tasks that did not land, comment `/orchestrate retry`."
 

@@ -148,6 +148,7 @@ class Integrator:
         commit, merged = command.tip, list[str]()
         reapplied: list[str] = []
         touches = {task.id: task.touches for task in self.context.plan.tasks}
+        free = {task.id for task in self.context.plan.tasks if task.lands_anyway}
         for number, candidate in enumerate(command.candidates):
             result = self._merge(commit, candidate)
             clash = MergeConflicted(
@@ -159,7 +160,8 @@ class Integrator:
             if isinstance(result, Conflict):
                 return replace(clash, paths=result.paths)
             judge, opened = self.context.judge(), touches.get(candidate.task, ())
-            if verdict := judge.judge_merge(commit, result.commit, touches=opened):
+            verdict = judge.judge_merge(commit, result.commit, touches=opened)
+            if verdict and candidate.task not in free:
                 held = PathVerdict() if verdict.refused else verdict
                 return replace(
                     clash, paths=held.sensitive, classes=held.classes, refusal=verdict.reason

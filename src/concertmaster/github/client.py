@@ -72,6 +72,11 @@ class Client:
         found: dict[str, Any] = self._read(path, parameters)
         return found
 
+    def newest(self, path: str, *, repository: str, **parameters: Any) -> dict[str, Any] | None:
+        """Return the first object of a list below another repository (owner/name), or None."""
+        found = self._read(path, {**parameters, "per_page": 1}, repository=repository)
+        return found[0] if found else None
+
     def pages(self, path: str, *, within: str = "", **parameters: Any) -> Iterator[dict[str, Any]]:
         """Yield the objects of a list from all its pages; `within` is the key that holds the list.
 
@@ -86,11 +91,11 @@ class Client:
                 return
             page += 1
 
-    def _read(self, path: str, parameters: Mapping[str, Any]) -> Any:
-        action = f"read {path}"
+    def _read(self, path: str, parameters: Mapping[str, Any], *, repository: str = "") -> Any:
+        action, given = f"read {path}", dict(parameters)
         return self._until_given_up(
             action,
-            lambda: self._call("GET", path, action, parameters=dict(parameters)),
+            lambda: self._call("GET", path, action, repository=repository, parameters=given),
             tries=TRIES,
         )
 
@@ -110,9 +115,11 @@ class Client:
             found = refused.data if isinstance(refused.data, dict) else {}
         return found
 
-    def _call(self, verb: str, path: str, action: str, **options: Any) -> Any:
+    def _call(
+        self, verb: str, path: str, action: str, *, repository: str = "", **options: Any
+    ) -> Any:
         with self._translated(action, needs=missing_permission(verb, path)):
-            url = f"/repos/{self.repository}{path}"
+            url = f"/repos/{repository or self.repository}{path}"
             return self._api.requestJsonAndCheck(verb, url, **options)[1]
 
     def query(self, query: str, variables: dict[str, Any], *, action: str) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Trigger:
     body: str = ""
     comment: int = 0
     comment_text: str = ""
+    comment_at: str = ""  # the time of the comment, as GitHub writes it
     round: int = 1
     is_further: bool = False  # names a run that exists already
     requester: str = ""  # "Name <email>", credited as co-author
@@ -105,6 +106,7 @@ def _read_comment(found: _Payload) -> Trigger | Ignored:
         body=found.text("issue", "body"),
         comment=comment,
         comment_text=found.text("comment", "body"),
+        comment_at=found.text("comment", "created_at"),
         requester=_requester(found, "comment", "user"),
     )
 

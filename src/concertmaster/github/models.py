@@ -41,7 +41,9 @@ class Issue:
 class Pull:
     """A pull request. `head` is its branch, or "" if that is in another repository.
 
-    `merge_commit` is the tip of the base after the merge, or "" before it.
+    `base` is the branch that it is for. `source` is the repository (owner/name) that holds its
+    branch `source_branch`, or "" if that is gone. `merge_commit` is the tip of the base after the
+    merge, or "" before it.
     """
 
     number: int
@@ -56,6 +58,18 @@ class Pull:
     has_auto_merge: bool
     merge_commit: str
     created_at: str
+    base: str = ""
+    source: str = ""
+    source_branch: str = ""
+    is_draft: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """The last move of a branch, as GitHub records it: its new commit, and the time of the move."""
+
+    commit: str
+    at: str
 
 
 class MergeState(StrEnum):
@@ -169,7 +183,15 @@ def read_pull(found: Mapping[str, Any]) -> Pull:
         # Before the merge GitHub names a test merge commit, which is on no branch.
         merge_commit=str(found.get("merge_commit_sha") or "") if is_merged else "",
         created_at=str(found.get("created_at") or ""),
+        base=str(base.get("ref") or ""),
+        source=str((head.get("repo") or {}).get("full_name") or ""),
+        source_branch=str(head.get("ref") or ""),
+        is_draft=found.get("draft") is True,
     )
+
+
+def read_push(found: Mapping[str, Any]) -> Push:
+    return Push(commit=str(found.get("after") or ""), at=str(found.get("timestamp") or ""))
 
 
 def _repository(side: Mapping[str, Any]) -> int | None:

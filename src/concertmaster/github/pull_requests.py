@@ -18,8 +18,10 @@ from concertmaster.github.models import (
     MergeResult,
     MergeState,
     Pull,
+    Push,
     read_comment,
     read_pull,
+    read_push,
 )
 from concertmaster.text.display import display
 
@@ -68,6 +70,32 @@ class PullRequests:
         """Return a pull request. Raises NotFound."""
         return read_pull(self.wire.get(f"/pulls/{number}"))
 
+    def last_push(self, pull: Pull) -> Push | None:
+        """Return the last move of the pull request's branch; None if GitHub tells none.
+
+        GitHub keeps no record that can be read where the branch, its repository or the right to
+        see it is gone.
+        """
+        if not (pull.source and pull.source_branch):
+            return None
+        try:
+            found = self.wire.newest("/activity", repository=pull.source, ref=pull.source_branch)
+        except (NotAllowed, NotFound):
+            return None
+        return read_push(found) if found else None
+
+    def missing_reviews(self, number: int) -> str:
+        """Return which reviews the base's rules still want before a merge, or "".
+
+        Raises NotFound.
+        """
+        owner, _, name = self.wire.repository.partition("/")
+        variables = {"owner": owner, "name": name, "number": number}
+        action = f"read the reviews of pull request #{number}"
+        data = self.wire.query(_REVIEWS, variables, action=action)
+        found = (data.get("repository") or {}).get("pullRequest") or {}
+        return _MISSING_REVIEWS.get(str(found.get("reviewDecision")), "")
+
     # --- writing -------------------------------------------------------------------------------
 
     def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
@@ -89,9 +117,16 @@ class PullRequests:
         listed = self.wire.pages("/pulls", state="open", head=f"{owner}:{branch}", base=base)
         return next((pull for pull in map(read_pull, listed) if pull.head == branch), None)
 
-    def change(self, pull: Pull, *, title: str | None = None, body: str | None = None) -> Pull:
-        """Set title, body or both, and return the pull request; safe to repeat."""
-        given = {"title": title, "body": body}
+    def change(
+        self,
+        pull: Pull,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        base: str | None = None,
+    ) -> Pull:
+        """Set what is given of title, body and base; return the pull request; safe to repeat."""
+        given = {"title": title, "body": body, "base": base}
         wanted = {name: self.redact(text) for name, text in given.items() if text is not None}
         if all(getattr(pull, name) == text for name, text in wanted.items()):
             return pull
@@ -216,6 +251,16 @@ class PullRequests:
         except (Invalid, NotAllowed, NotFound, Unsupported) as error:
             return _reason(error)
         return ""
+
+
+_REVIEWS = """\
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) { pullRequest(number: $number) { reviewDecision } }
+}"""
+_MISSING_REVIEWS = {
+    "REVIEW_REQUIRED": "it lacks an approving review that the rules of its branch require",
+    "CHANGES_REQUESTED": "a review requests changes",
+}
 
 
 def _details(answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,6 +18,8 @@ from concertmaster.text.display import closest_word, count, is_visible, read_dur
 from concertmaster.text.markdown import as_code, code_block
 
 MAX_LINE = 4000  # characters
+MOST_PULLS = 50  # that one comment lands
+_LAND_OPTIONS = ("history", "target")
 
 _COMMAND = re.compile(r" {0,3}/orchestrate(?![\w/-])(.*)", re.IGNORECASE | re.DOTALL)
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -25,6 +27,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
 _AMOUNT = re.compile(r"\$?([0-9]{1,6}(?:\.[0-9]{1,4})?)", re.ASCII)
 _TASK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|#[1-9][0-9]{0,9}", re.ASCII)
+_PULL = re.compile(r"#[1-9][0-9]{0,8}", re.ASCII)
 _BRANCH = re.compile(r"\w[\w./+#@,-]{0,199}")
 _NO_BRANCH = re.compile(
     r"\.\.|//|/\.|/-|\.lock(?:/|$)|[/.]$|^(?:HEAD|refs/.*|concertmaster/.*|[0-9a-f]{40,})$"
@@ -37,6 +40,7 @@ class CommandVerb(StrEnum):
     RUN = "run"
     PLAN = "plan"
     RETRY = "retry"
+    LAND = "land"
     CANCEL = "cancel"
     STATUS = "status"
     HELP = "help"
@@ -47,12 +51,14 @@ class SlashCommand:
     """A valid command.
 
     `options` are validated pairs of a setting's name and its value. `tasks` are the tasks to
-    retry, as ids or as `#12` for a child issue; () means all that failed.
+    retry, as ids or as `#12` for a child issue; () means all that failed. `pulls` are the numbers
+    of the pull requests to land.
     """
 
     verb: CommandVerb
     options: tuple[tuple[str, str], ...] = ()
     tasks: tuple[str, ...] = ()
+    pulls: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +127,7 @@ _HELP = (
     ("/orchestrate plan", "show the plan, start nothing"),
     ("/orchestrate retry", "try again all that failed"),
     ("/orchestrate retry add-login-3f2a #12", "try these tasks again"),
+    ("/orchestrate land #12 #15", "check these pull requests together and land them"),
     ("/orchestrate cancel", "stop the run"),
     ("/orchestrate status", "tell how far the run is"),
     ("/orchestrate help", "this text"),
@@ -135,9 +142,37 @@ def _read_command(rest: str) -> SlashCommand:
     words = [word for word in rest.split() if "=" not in word]
     verb = _read_verb(words[0]) if words else CommandVerb.RUN
     options = _read_options([word for word in rest.split() if "=" in word])
+    if verb is CommandVerb.LAND:
+        _refuse_options(options)
+        return SlashCommand(verb=verb, options=options, pulls=_read_pulls(words[1:]))
     if options and verb not in (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY):
         raise _Unreadable(f"`{verb}` takes no options.", f"Write `/orchestrate {verb}`.")
     return SlashCommand(verb=verb, options=options, tasks=_read_tasks(verb, words[1:]))
+
+
+def _refuse_options(options: Sequence[tuple[str, str]]) -> None:
+    """Raise _Unreadable if there is an option that a run without agents does not have."""
+    for name, _ in options:
+        if name not in _LAND_OPTIONS:
+            known = " and ".join(f"`{one}`" for one in _LAND_OPTIONS)
+            raise _Unreadable(f"`land` takes no option {as_code(name)}.", f"It takes {known}.")
+
+
+def _read_pulls(words: Sequence[str]) -> tuple[int, ...]:
+    names = [name for word in words if (name := word.strip("`,"))]
+    if not names:
+        raise _Unreadable("It names no pull request.", "Write `/orchestrate land #12 #15`.")
+    for name in names:
+        if not _PULL.fullmatch(name):
+            raise _Unreadable(
+                f"{as_code(name)} is no number of a pull request.", "Write it as `#12`."
+            )
+    found = tuple(dict.fromkeys(int(name[1:]) for name in names))
+    if len(found) > MOST_PULLS:
+        raise _Unreadable(
+            f"It names {len(found)} pull requests.", f"Name at most {MOST_PULLS} at once."
+        )
+    return found
 
 
 def _read_verb(word: str) -> CommandVerb:
@@ -162,6 +197,7 @@ _OTHER_WORDS = {
     "go": "run",
     "stop": "cancel",
     "abort": "cancel",
+    "merge": "land",
     "resume": "retry",
     "rerun": "retry",
     "continue": "retry",

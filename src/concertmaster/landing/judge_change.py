@@ -64,7 +64,7 @@ class ChangeJudge:
             protected=settings.protected,
             prompts={
                 *self.prompts,
-                *(one.prompt for one in self.plan.tasks),
+                *(one.prompt for one in self.plan.tasks if not one.branch),
                 *(one.prompt for one in self.plan.skipped),
             },
             prompt_globs=settings.prompts,

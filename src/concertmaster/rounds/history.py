@@ -16,6 +16,19 @@ HISTORY_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenPull:
+    """A pull request that the run lands and did not make.
+
+    `branch` is the name of its branch. `is_trusted` says that only people with write permission
+    can have made it; any other one is held to the path policy.
+    """
+
+    number: int
+    branch: str
+    is_trusted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskHistory(WorkResult):
     """A task over all rounds. Numbers of issues and pull requests are 0 if there is none.
 
@@ -38,6 +51,7 @@ class TaskHistory(WorkResult):
     issue: int = 0
     pull: int = 0
     profile: Profile | None = None  # for the estimates of later runs
+    given: GivenPull | None = None  # what it lands; no agent works on it
 
     def add(self, result: WorkResult) -> TaskHistory:
         """Return the history of the task after a round in which it came to this result."""
@@ -48,6 +62,11 @@ class TaskHistory(WorkResult):
             "usage": self.usage + result.usage,
         }
         return replace(self, fault=None, **{**result.take(WorkResult), **sums})
+
+    @property
+    def lands_anyway(self) -> bool:
+        """Return whether the path policy only reports what it changes."""
+        return self.given is not None and self.given.is_trusted
 
     @property
     def is_done(self) -> bool:
@@ -101,6 +120,19 @@ class History:
         """Return the task of this name. Raises KeyError."""
         return self.tasks[name]
 
+    @property
+    def is_train(self) -> bool:
+        """Return whether the run lands pull requests of others and has no prompts."""
+        return any(one.given for one in self.tasks.values())
+
+    @property
+    def prompts(self) -> frozenset[str]:
+        """The paths of the run's prompt files."""
+        if self.is_train:
+            return frozenset()
+        known = {one.prompt for one in self.tasks.values()}
+        return frozenset(known | {one.prompt for one in self.skipped})
+
     def put(self, changed: TaskHistory) -> History:
         """Return the history with this task replaced."""
         return replace(self, tasks={**self.tasks, changed.task: changed})
@@ -129,7 +161,12 @@ class History:
 
     @property
     def failures(self) -> tuple[TaskHistory, ...]:
-        """The tasks for the failure issue: lost, or left over with no round to come."""
+        """The tasks for the failure issue: lost, or left over with no round to come.
+
+        What becomes of a pull request of others stands there.
+        """
+        if self.is_train:
+            return ()
         return tuple(
             one
             for one in self.tasks.values()

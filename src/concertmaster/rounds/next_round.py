@@ -60,7 +60,7 @@ def _is_wanted(
 ) -> bool:
     if one.state is TaskState.WAITING or _is_carried(one):
         return True
-    if not one.state.is_lost:
+    if not one.state.is_lost or one.given:
         return False
     if by_person:
         return not named or one.task in named or one.state is TaskState.BLOCKED

@@ -75,6 +75,8 @@ def take_verdict(history: History, verdict: Verdict) -> History:
 
 def _leave_out(history: History, left: LeftOutTask) -> History:
     one = history.task(left.task)
+    if one.given:
+        return _leave_out_given(history, left)
     if left.fault is LandingFault.REFUSED:
         return refuse(history, left.task, reason=left.reason)
     if left.fault is LandingFault.HELD:
@@ -84,8 +86,21 @@ def _leave_out(history: History, left: LeftOutTask) -> History:
     if awaited := _awaited(history, one):
         reason = f"is built on {awaited}, which a person has to merge first"
         return history.put(replace(one, fault=LandingFault.STUCK, reason=reason))
-    state = TaskState.LEFT_OUT
-    return history.put(replace(one, state=state, fault=left.fault, reason=left.reason))
+    return leave_out(history, left.task, fault=left.fault, reason=left.reason)
+
+
+def _leave_out_given(history: History, left: LeftOutTask) -> History:
+    """Return the history without a pull request of others: nobody repairs or holds it."""
+    if left.fault is LandingFault.STUCK:
+        one = history.task(left.task)
+        return history.put(replace(one, fault=left.fault, reason=left.reason))
+    return leave_out(history, left.task, fault=left.fault, reason=left.reason)
+
+
+def leave_out(history: History, task: str, *, fault: LandingFault, reason: str) -> History:
+    """Return the history in which the task does not land in this run."""
+    one = replace(history.task(task), state=TaskState.LEFT_OUT, fault=fault, reason=reason)
+    return history.put(one)
 
 
 def _awaited(history: History, one: TaskHistory) -> str:

@@ -45,5 +45,8 @@ def make_pull(number: int = 7, **more: Any) -> Pull:
         "has_auto_merge": False,
         "merge_commit": "",
         "created_at": "2026-01-02T00:00:00Z",
+        "base": "main",
+        "source": HERE["full_name"],
+        "source_branch": BRANCH,
     }
     return Pull(**{**wanted, **more})

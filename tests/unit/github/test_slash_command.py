@@ -35,6 +35,15 @@ from tests.rendering import faults
             "/orchestrate retry login-3f2a `a-b-0000`, #12 #12",
             SlashCommand(verb=CommandVerb.RETRY, tasks=("login-3f2a", "a-b-0000", "#12")),
         ),
+        ("/orchestrate land #12", SlashCommand(verb=CommandVerb.LAND, pulls=(12,))),
+        (
+            "/orchestrate LAND `#12`, #7 #12 target=next history=linear",
+            SlashCommand(
+                verb=CommandVerb.LAND,
+                options=(("target", "next"), ("history", "linear")),
+                pulls=(12, 7),
+            ),
+        ),
         (
             "/orchestrate plan parallel=4 agent=codex budget=20 landing=pull-requests",
             SlashCommand(
@@ -186,6 +195,15 @@ def test_an_option_is_read_into_the_words_of_the_settings(written: str, read: st
         ("retry failed a-1", "Write `retry` alone"),
         ("retry ../x", "Write `retry` alone"),
         ("retry #0", "Write `retry` alone"),
+        ("land", "Write `/orchestrate land #12 #15`."),
+        ("land ,", "Write `/orchestrate land #12 #15`."),
+        ("land 12", "Write it as `#12`."),
+        ("land #0", "Write it as `#12`."),
+        ("land octo/opera#12", "Write it as `#12`."),
+        ("land #12 topic", "Write it as `#12`."),
+        ("land #12 agent=codex", "It takes `history` and `target`."),
+        (f"land {' '.join(f'#{n}' for n in range(1, 52))}", "Name at most 50 at once."),
+        ("merge", "Did you mean `/orchestrate land`?"),
         ("pl\u200ban", "Type it again by hand."),
         ("plan\u202e", "Type it again by hand."),
         ("a" * 5000, "one bullet each"),

@@ -9,7 +9,7 @@ import pytest
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, TaskState, Usage
 from concertmaster.rounds import next_round, transitions
-from concertmaster.rounds.history import TaskHistory
+from concertmaster.rounds.history import GivenPull, TaskHistory
 from concertmaster.rounds.result import Result, WorkResult
 from tests.unit.rounds.histories import (
     AWAITING,
@@ -28,6 +28,9 @@ from tests.unit.rounds.histories import (
     states,
     verdict_of,
 )
+
+GIVEN = GivenPull(number=12, branch="topic", is_trusted=False)
+
 
 # --- results and verdict -----------------------------------------------------------------------
 
@@ -183,3 +186,32 @@ def test_a_pull_request_settles_the_tasks_that_hang_on_it(
     assert (after.task("a").state, after.task("a").fault) == (state, fault)
     again = transitions.settle_pull(after, pull, is_open=is_open, is_merged=is_merged)
     assert again == after
+
+
+# --- pull requests of others -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        (LandingFault.CULPRIT, LEFT_OUT),
+        (LandingFault.CONFLICT, LEFT_OUT),
+        (LandingFault.HELD, LEFT_OUT),
+        (LandingFault.REFUSED, LEFT_OUT),
+        (LandingFault.STUCK, SUCCEEDED),
+    ],
+)
+def test_a_pull_request_of_others_is_left_out_and_never_worked_on(
+    fault: LandingFault, state: TaskState
+) -> None:
+    history = history_of(done("a", given=GIVEN))
+
+    after = transitions.take_verdict(history, verdict_of(left("a", fault)))
+
+    one = after.task("a")
+    assert (one.state, one.fault, one.head) == (state, fault, "head-a")
+    for by_person in (False, True):
+        todo = next_round.choose_todo(after, SETTINGS, by_person=by_person)
+        assert todo.work == ()
+        assert bool(todo.carried) == (state is SUCCEEDED)
+    assert after.failures == ()

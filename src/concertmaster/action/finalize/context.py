@@ -73,6 +73,10 @@ class FinalizeContext:
             )
         return found[target]
 
+    def has_landed(self, commit: str) -> bool:
+        """Return whether the target holds the commit. Raises UsageError as `tip` does."""
+        return self.objects.is_ancestor(commit, self.tip())
+
     def push(self, moves: Sequence[BranchMove]) -> Mapping[str, PushResult]:
         """Push each branch by itself and return the results by branch."""
         return self.job.remote.push(self.objects, moves) if moves else {}

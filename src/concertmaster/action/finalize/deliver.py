@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from concertmaster.action.finalize import memory
 from concertmaster.action.finalize.context import FinalizeContext
+from concertmaster.action.finalize.given_pulls import close_landed, retargeted
 from concertmaster.action.finalize.pull_requests import (
     WHOLE,
     Delivery,
@@ -135,9 +136,13 @@ def _push(context: FinalizeContext, landed: History, replayed: ReplayedVerdict) 
     final = memory.write_memory_commit(context, replayed.verdict.commit, landed)
     target = context.plan.target
     move = BranchMove(branch=target, old=replayed.verdict.tip, new=final.commit)
-    pushed = context.push([move])[target]
+    with retargeted(context, landed, replayed.made) as moved:
+        pushed = context.push([move])[target]
+        if pushed.state is PushState.DONE:
+            moved.clear()
     if pushed.state is PushState.DONE:
         close_squashed(context, landed, replayed)
+        close_landed(context, landed, replayed.made)
         return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
     history = _unland(landed, replayed.made)
     if pushed.state is PushState.MOVED:
@@ -165,7 +170,8 @@ def _recall(
     numbers = {name: found[branch].number for name, branch in names.items() if branch in found}
     whole = numbers.get(WHOLE, landed.pull)
     for task in made:
-        landed = landed.put(replace(landed.task(task), pull=numbers.get(task, whole)))
+        number = numbers.get(task, whole) or landed.task(task).pull
+        landed = landed.put(replace(landed.task(task), pull=number))
     there = {name: context.seen.tip(branch) for name, branch in names.items()}
     # A branch counts as ours only if its commit has landed: its removal then loses nothing.
     # A branch with further commits was changed by somebody else.
@@ -178,6 +184,7 @@ def _recall(
     tips = tuple(sorted({**dict(landed.tips), **mine}.items()))
     landed = replace(landed, pull=whole, tips=tips)
     close_squashed(context, landed, replayed)
+    close_landed(context, landed, made)
     return landed
 
 
@@ -194,6 +201,8 @@ def _show(
 
     Returns the history with their numbers, and notes (Markdown) on those that could not be opened.
     """
+    if landed.is_train:
+        return landed, ()
     if len(landed.tasks) >= FEW_TASKS:
         return _show_whole(context, landed, replayed)
     made, tip = show_changes(context, replayed, landed), replayed.verdict.tip

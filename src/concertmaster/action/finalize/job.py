@@ -12,6 +12,7 @@ from concertmaster.action.dispatch import dispatch_round
 from concertmaster.action.finalize import memory
 from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.action.finalize.deliver import deliver
+from concertmaster.action.finalize.given_pulls import leave_out_changed, tell_left_out
 from concertmaster.action.finalize.inputs import RoundInputs, read_round_inputs
 from concertmaster.action.finalize.publish_report import RoundReport, count_by_state, publish_report
 from concertmaster.action.finalize.pull_requests import Delivery, Reached, name_merged
@@ -23,7 +24,7 @@ from concertmaster.action.job import Job
 from concertmaster.action.reconcile import reconcile
 from concertmaster.action.workflow_commands import encode_names
 from concertmaster.comments import pull_request
-from concertmaster.comments.round_report import Speed
+from concertmaster.comments.round_report import Speed, issue_number
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github.errors import GivenUp
 from concertmaster.model import TaskState, Usage
@@ -32,6 +33,7 @@ from concertmaster.rounds.history import History
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.verdict import Verdict
 from concertmaster.settings.choices import LandingMode
+from concertmaster.text.markdown import as_line
 
 ACTIONS_BOT = "github-actions[bot]"  # its pushes start no workflow
 
@@ -114,6 +116,8 @@ def _deliver(context: FinalizeContext, held: RoundInputs, history: History) -> D
     if verdict is None or verdict.base_green is False:
         return Delivery(history=history).note(*_explain(context.job, verdict, history))
     replayed = replay_merges(context.objects, verdict, history, plan=context.plan)
+    if history.is_train and not context.has_landed(replayed.verdict.commit):
+        history, replayed = leave_out_changed(context, history, replayed)
     settings = context.plan.settings
     last = history.own_rounds >= settings.rounds
     delivery = deliver(context, history, replayed, last=last)
@@ -149,11 +153,17 @@ def _conclude(
     """Write Memory.md and publish the report; return the history and the URL of the report."""
     job = context.job
     history, notes = _put_memory(context, delivery)
+    tell_left_out(job, history, viewer=context.viewer)
     closing = RoundReport(
         history=history,
         verdict=held.verdict,
         speed=_measure(job, held),
-        notes=[*delivery.notes, *notes, *_tell_of_token(context, delivery)],
+        notes=[
+            *delivery.notes,
+            *notes,
+            *_tell_of_policy(history, held),
+            *_tell_of_token(context, delivery),
+        ],
     )
     return publish_report(job, closing, viewer=context.viewer)
 
@@ -164,7 +174,7 @@ def _put_memory(context: FinalizeContext, delivery: Delivery) -> tuple[History, 
     Returns the history, and notes (Markdown) on what failed.
     """
     history, mode = delivery.history, context.plan.settings.landing
-    if context.job.settings.cancelled:
+    if context.job.settings.cancelled or history.is_train:
         return history, ()
     if mode is LandingMode.PULL_REQUESTS:
         return memory.propose_memory(context, history)
@@ -188,6 +198,12 @@ def _measure(job: Job, held: RoundInputs) -> Speed | None:
         wall_seconds=max(0.0, job.clock.now() - held.plan_artifact.plan.settings.made_at),
         usage=sum((one.usage for one in results), start=Usage()),
     )
+
+
+def _tell_of_policy(history: History, held: RoundInputs) -> Iterator[str]:
+    """Yield what the path policy says of pull requests that it does not hold back."""
+    for task, reason in held.accepted.reported.items():
+        yield f"{issue_number(history.task(task).pull)} changes {as_line(reason, limit=400)}"
 
 
 def _tell_of_token(context: FinalizeContext, delivery: Delivery) -> Iterator[str]:

@@ -30,8 +30,10 @@ def write_memory_commit(context: FinalizeContext, commit: str, history: History)
     """Put a commit with this run's entry in Memory.md on top of `commit`.
 
     Returns `commit` itself when the entry is there already, and with a note when the file cannot be
-    written.
+    written. Pull requests of others make no entry.
     """
+    if history.is_train:
+        return WrittenMemory(commit=commit)
     repository = context.objects.git
     listed = repository.run("ls-tree", "-z", commit, "--", PATH).rstrip("\0")
     mode = listed.partition(" ")[0]

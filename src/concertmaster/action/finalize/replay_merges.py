@@ -95,9 +95,11 @@ def _repeat_step(
         if isinstance(joined, Conflict):
             why = f"{task} does not merge: conflict in {', '.join(joined.paths[:5])}"
             raise _fault(why, kind=OtherMerge)
-        prompts = [other.prompt for other in history.tasks.values()]
-        judge = ChangeJudge(objects=objects, plan=plan, place=RunPlace.GITHUB, prompts=prompts)
-        if judged := judge.judge_merge(commit, joined.commit, touches=one.touches):
+        judge = ChangeJudge(
+            objects=objects, plan=plan, place=RunPlace.GITHUB, prompts=history.prompts
+        )
+        judged = judge.judge_merge(commit, joined.commit, touches=one.touches)
+        if judged and not one.lands_anyway:
             raise _fault(f"{task} may not land as it merges: {judged.reason}")
         mine[task] = one.head if joined.as_it_is else joined.commit
         commit = joined.commit

@@ -77,6 +77,8 @@ def _branches(
     """Yield names of branches within the run, each with its wanted commit ("" = remove)."""
     left = dict(history.tips)
     for one in history.tasks.values():
+        if one.given:
+            continue  # its own branch holds its work
         if one.state is TaskState.LANDED:
             if one.task in left:
                 yield one.task, ""

@@ -11,6 +11,7 @@ from concertmaster.action.find_plan import find_plan
 from concertmaster.action.job import Job
 from concertmaster.action.plan.inputs import open_branch
 from concertmaster.action.plan.plan_round import deal_round, plan_round
+from concertmaster.action.plan.pull_train import plan_train_again
 from concertmaster.action.reconcile import reconcile
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.git.repository import Repository
@@ -70,7 +71,10 @@ def plan_next_round(job: Job, request: AuthorizedRequest) -> tuple[Planned, Hist
     checkout = do_again(open_branch(job, repository, target, options=given))
     requester = requester or found.history.requester
     trigger = replace(request.trigger, run=found.history.run, requester=requester)
-    planned = plan_round(job, checkout, _read_prompts(found, checkout), trigger=trigger)
+    if found.history.is_train:
+        planned = plan_train_again(job, checkout, found.history)
+    else:
+        planned = plan_round(job, checkout, _read_prompts(found, checkout), trigger=trigger)
     if "history" in options:
         options["history"] = str(planned.plan.settings.history)
     before = replace(found.history, options=tuple(sorted(options.items())))

@@ -19,6 +19,7 @@ from concertmaster.action.plan import inputs, publish
 from concertmaster.action.plan.further_round import NotDue, plan_next_round
 from concertmaster.action.plan.plan_round import deal_round, plan_round
 from concertmaster.action.plan.publish import NOTHING
+from concertmaster.action.plan.pull_train import plan_train
 from concertmaster.action.schedule_issue import close_schedule_issue, report_schedule
 from concertmaster.comments import plan_comment
 from concertmaster.errors import Error
@@ -29,7 +30,7 @@ from concertmaster.planning.build_plan import Planned
 from concertmaster.planning.checkout import do_again
 from concertmaster.settings.sources import overrule
 
-_STARTS = (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY)
+_STARTS = (CommandVerb.RUN, CommandVerb.PLAN, CommandVerb.RETRY, CommandVerb.LAND)
 
 
 def plan(job: Job) -> int:
@@ -49,6 +50,8 @@ def plan(job: Job) -> int:
         return _go_on(job, received)
     with _report_errors(job, job.write_summary):
         request = read_parent(job, received)
+    if request.order.verb is CommandVerb.LAND:
+        return _land(job, request)
     if request.prompts.problems:
         return _reject(job, _unreadable(request, request.prompts))
     _react(job, request)
@@ -109,6 +112,14 @@ def _make_plan(job: Job, request: AuthorizedRequest) -> Planned:
     files = inputs.read_prompts(checkout, prompts)
     planned = plan_round(job, checkout, files, trigger=request.trigger, notes=prompts.notes)
     return replace(planned, plan=deal_round(job, planned.plan, checkout.settings))
+
+
+def _land(job: Job, request: AuthorizedRequest) -> int:
+    """Plan the landing of the pull requests that the comment names."""
+    _react(job, request)
+    with _report_errors(job, partial(answer_event, job, request.trigger)):
+        planned, history = plan_train(job, request)
+    return publish.publish_train(job, planned, history)
 
 
 def _go_on(job: Job, request: AuthorizedRequest) -> int:

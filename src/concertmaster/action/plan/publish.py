@@ -13,13 +13,15 @@ from concertmaster.action.authorize import AuthorizedRequest
 from concertmaster.action.child_issues import ChildIssues, create_parent, set_state
 from concertmaster.action.job import Job, renew_folder
 from concertmaster.action.plan_artifact import digest_plan, write_plan_artifact
-from concertmaster.comments import plan_comment
+from concertmaster.comments import plan_comment, train_comment
+from concertmaster.comments.plan_data import PLAN_KIND
 from concertmaster.github.labels import RUNNING
-from concertmaster.github.models import Issue
+from concertmaster.github.models import Comment, Issue
 from concertmaster.github.slash_command import CommandVerb
 from concertmaster.model import Plan
 from concertmaster.planning.build_plan import Planned
 from concertmaster.rounds.history import History, begin_history
+from concertmaster.text.marks import read_marks
 
 NOTHING = {"count": "0", "shares": "[]", "verify": "false", "run": "", "round": ""}
 
@@ -55,12 +57,41 @@ def publish_plan(job: Job, request: AuthorizedRequest, planned: Planned) -> int:
     return _hand_out(job, planned, history, issues=issues, summary=summary)
 
 
+def publish_train(job: Job, planned: Planned, history: History) -> int:
+    """Publish the landing of pull requests: one comment, and nothing for work jobs to do.
+
+    Returns the exit code of the job, 0.
+    """
+    summary = train_comment.train_summary(planned.plan, history)
+    renew_folder(_folder(job))
+    _put_train(job, planned.plan, history)
+    return _hand_out(job, planned, history, issues={}, summary=summary)
+
+
+def _put_train(job: Job, plan: Plan, history: History) -> None:
+    """Write what is going to land, or edit our comment of this run that is there."""
+    viewer = job.issue_client.viewer()
+    notes = (plan_comment.workflow_note(job.workflow_url),)
+    workflows = (job.settings.workflow_run,)
+    body = train_comment.train_comment(plan, history, notes=notes, workflows=workflows)
+    kinds = {PLAN_KIND, plan_comment.REPLY_KIND}
+
+    def is_ours(comment: Comment) -> bool:
+        marks = read_marks(comment.body)
+        named = any(one.run == history.run and one.kind in kinds for one in marks)
+        return comment.author == viewer and named
+
+    job.issue_client.put_comment(history.parent, body, is_ours=is_ours)
+
+
 def publish_next_round(job: Job, planned: Planned, history: History) -> int:
     """Publish a later round: update the plan comment, hand out the shares.
 
     A round without tasks changes no issue but the label of the parent issue. Returns the exit code
     of the job, 0.
     """
+    if history.is_train:
+        return publish_train(job, planned, history)
     made = plan_comment.without_secrets(planned.plan, job.redact)
     viewer = job.issue_client.viewer()
     summary = f"Round {history.round} of run `{history.run}` only lands what is there."

@@ -1,0 +1,144 @@
+"""Handles the pull requests of others that a run lands: before, with and after its push."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from concertmaster.action.finalize.context import FinalizeContext
+from concertmaster.action.finalize.pull_requests import LOOKS, SECONDS_BETWEEN_LOOKS
+from concertmaster.action.finalize.replay_merges import ReplayedVerdict
+from concertmaster.action.job import Job
+from concertmaster.comments import train_comment
+from concertmaster.github.asked_pulls import find_change
+from concertmaster.github.errors import Invalid, Locked, NotAllowed, NotFound
+from concertmaster.github.models import Comment, Pull
+from concertmaster.landing.fault import LandingFault
+from concertmaster.model import TaskState
+from concertmaster.rounds import transitions
+from concertmaster.rounds.history import History, TaskHistory
+from concertmaster.settings.choices import HistoryShape
+from concertmaster.text.marks import read_marks
+
+
+def leave_out_changed(
+    context: FinalizeContext, history: History, replayed: ReplayedVerdict
+) -> tuple[History, ReplayedVerdict]:
+    """Return both without the pull requests that changed since they were asked for.
+
+    What was checked together with one of them has to be checked again without it.
+    """
+    changed: set[str] = set()
+    for one in _waiting(history):
+        pull = context.job.issue_client.pulls.get(one.given.number) if one.given else None
+        if pull is None:
+            continue
+        if pull.is_merged:
+            history = transitions.land(history, one.task, landed_as=pull.merge_commit)
+            changed.add(one.task)
+        elif reason := _find_change(context, one, pull):
+            fault = LandingFault.STUCK
+            history = transitions.leave_out(history, one.task, fault=fault, reason=reason)
+            changed.add(one.task)
+    return history, _before(replayed, changed)
+
+
+def _waiting(history: History) -> list[TaskHistory]:
+    tasks = history.tasks.values()
+    return [one for one in tasks if one.given and one.state is TaskState.SUCCEEDED]
+
+
+def _find_change(context: FinalizeContext, one: TaskHistory, pull: Pull) -> str:
+    missing = context.job.issue_client.pulls.missing_reviews(pull.number)
+    return find_change(pull, head=one.head, missing=missing)
+
+
+def _before(replayed: ReplayedVerdict, changed: set[str]) -> ReplayedVerdict:
+    """Return the verdict up to the first step that holds one of these tasks."""
+    steps = replayed.verdict.steps
+    holding = (n for n, step in enumerate(steps) if not changed.isdisjoint(step.tasks))
+    number = next(holding, len(steps))
+    kept = {task for step in steps[:number] for task in step.tasks}
+    return replace(
+        replayed,
+        verdict=replace(replayed.verdict, steps=steps[:number]),
+        made={task: commit for task, commit in replayed.made.items() if task in kept},
+    )
+
+
+@contextmanager
+def retargeted(
+    context: FinalizeContext, history: History, made: Collection[str]
+) -> Iterator[list[Pull]]:
+    """Point stacked pull requests at the target while the block pushes.
+
+    GitHub marks a pull request as merged only if its own base gets its commits. What is not merged
+    at the end of the block gets its base back. The block empties the list if it has pushed.
+    """
+    moved: list[Pull] = []
+    if context.plan.settings.history is HistoryShape.MERGE:
+        moved = [*_retarget(context, history, made)]
+    yield moved
+    for pull in moved:
+        context.job.issue_client.pulls.change(
+            replace(pull, base=context.plan.target), base=pull.base
+        )
+
+
+def _retarget(context: FinalizeContext, history: History, made: Collection[str]) -> Iterator[Pull]:
+    pulls, target = context.job.issue_client.pulls, context.plan.target
+    for task in made:
+        given = history.task(task).given
+        pull = pulls.get(given.number) if given else None
+        if pull is None or pull.base == target or not pull.is_open:
+            continue
+        try:
+            pulls.change(pull, base=target)
+        except (Invalid, NotAllowed) as error:
+            context.job.console.note(f"#{pull.number} keeps its base: {error.why or error.what}")
+        else:
+            yield pull
+
+
+def close_landed(context: FinalizeContext, history: History, made: Iterable[str]) -> None:
+    """Close the landed pull requests that GitHub does not show as merged, with a comment.
+
+    Those are the ones whose change landed as another commit.
+    """
+    for task in made:
+        one = history.task(task)
+        if one.given and not _is_over(context, one.given.number):
+            body = train_comment.landed_comment(history, one)
+            _comment(context.job, one.given.number, body, viewer=context.viewer)
+            context.job.issue_client.close_issue(one.given.number)
+
+
+def _is_over(context: FinalizeContext, number: int) -> bool:
+    """Return whether the pull request is merged or closed; GitHub notices a push late."""
+    for look in range(LOOKS):
+        if look:
+            context.job.clock.sleep(SECONDS_BETWEEN_LOOKS)
+        if not context.job.issue_client.pulls.get(number).is_open:
+            return True
+    return False
+
+
+def tell_left_out(job: Job, history: History, *, viewer: str) -> None:
+    """Comment on each pull request that does not land in this run; safe to repeat."""
+    for one in history.tasks.values():
+        if one.given and one.state.is_lost:
+            body = train_comment.left_out_comment(history, one)
+            _comment(job, one.given.number, body, viewer=viewer)
+
+
+def _comment(job: Job, number: int, body: str, *, viewer: str) -> None:
+    wanted = read_marks(body)
+
+    def is_ours(comment: Comment) -> bool:
+        return comment.author == viewer and read_marks(comment.body) == wanted
+
+    try:
+        job.issue_client.put_comment(number, body, is_ours=is_ours)
+    except (Locked, NotAllowed, NotFound) as error:
+        job.console.note(f"no comment on #{number}: {error.why or error.what}")

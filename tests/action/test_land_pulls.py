@@ -1,0 +1,130 @@
+"""`/orchestrate land` checks pull requests of people together and lands those that pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from concertmaster.action.plan.job import plan
+from concertmaster.errors import UsageError
+from concertmaster.model import TaskState
+from tests.action.pulls import CHECK, Orchard
+from tests.github.double import Double
+from tests.github.people import Role
+
+TEST = "test_nothing_is_rotten"
+
+
+@pytest.fixture
+def orchard(double: Double, tmp_path: Path) -> Orchard:
+    return Orchard.build(double, tmp_path)
+
+
+def test_of_five_pull_requests_four_land_and_the_culprit_is_told(orchard: Orchard) -> None:
+    bob = orchard.double.add_user("Bob")
+    orchard.double.give_role(orchard.repository, bob, Role.WRITE)
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    pear = orchard.propose("pear", {"pear.txt": "a pear\n"}, user=bob)
+    tart = orchard.propose("tart", {"tart.txt": "a tart\n"}, base="apple")
+    worm = orchard.propose("worm", {"worm.txt": "rotten\n"}, user=bob)
+    plum = orchard.propose_from_fork("plum", {"plum.txt": "a plum\n"})
+    heads = {one.number: one.pull.head_commit for one in (apple, pear, tart, plum) if one.pull}
+
+    held = orchard.ask(tart, apple, worm, plum, pear).hold()
+
+    house = orchard.house
+    assert {one.number: orchard.is_merged(one) for one in (apple, pear, tart, plum, worm)} == {
+        **dict.fromkeys(heads, True),
+        worm.number: False,
+    }
+    found = {name: house.read(f"{name}.txt") for name in ("apple", "pear", "tart", "plum", "worm")}
+    assert [name for name, text in found.items() if text is None] == ["worm"]
+    bare = orchard.double.git(orchard.repository)
+    assert all(bare.reaches(house.tip(), head) for head in heads.values())
+    (told,) = orchard.told(worm)
+    assert TEST in told
+    assert worm.state == "open"
+    states = {key: one.state for key, one in house.history(held.outputs["run"]).tasks.items()}
+    assert states.pop(f"pull-{worm.number}") is TaskState.LEFT_OUT
+    assert {*states.values()} == {TaskState.LANDED}
+    assert orchard.house.branches() == ["state"]
+    assert house.dispatched == []
+    assert len(orchard.repository.pulls()) == 5
+
+    held.finalize()
+    assert orchard.told(worm) == [told]
+
+
+def test_only_somebody_who_may_write_is_answered(orchard: Orchard) -> None:
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    reader = orchard.double.add_user("Rae")
+
+    held = orchard.ask(apple, by=reader)
+    held.plan()
+
+    assert held.outputs["run"] == ""
+    assert not orchard.told(orchard.parent(held))
+    assert not orchard.is_merged(apple)
+
+
+def test_what_cannot_land_is_named_with_its_reason(orchard: Orchard) -> None:
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    pear = orchard.propose("pear", {"pear.txt": "a pear\n"})
+    tart = orchard.propose("tart", {"tart.txt": "a tart\n"}, base="apple")
+    cake = orchard.propose("cake", {"cake.txt": "a cake\n"}, base="tart")
+    plum = orchard.propose_from_fork("plum", {"plum.txt": "a plum\n"})
+    orchard.double.close(pear, user=orchard.house.eve)
+
+    held = orchard.ask(tart, pear, cake, words="")
+    orchard.double.commit(orchard.repository, "cake", {"cake.txt": "another\n"})
+    with pytest.raises(UsageError, match="none of these pull requests"):
+        held.plan()
+
+    (told,) = orchard.told(orchard.parent(held))
+    assert f"#{tart.number}: it is for apple" in told
+    assert f"#{pear.number}: it is closed" in told
+    assert f"#{cake.number}: somebody pushed to it after the comment" in told
+    single = orchard.ask(plum, apple, words="")
+    planned = replace(single.job("plan"), is_single=True)
+    assert plan(planned) == 0
+    (told,) = orchard.told(orchard.parent(single))
+    assert "this workflow has one job" in told
+    assert not any(map(orchard.is_merged, (apple, pear, tart, cake, plum)))
+
+
+def test_a_push_while_it_is_checked_lands_nothing_of_it(orchard: Orchard) -> None:
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    pear = orchard.propose("pear", {"pear.txt": "a pear\n"})
+    house = orchard.house
+
+    first = orchard.ask(apple, pear)
+    first.plan()
+    first.verify()
+    orchard.double.commit(orchard.repository, "apple", {"apple.txt": "another\n"})
+    first.finalize()
+
+    (told,) = orchard.told(apple)
+    assert "somebody pushed to it after" in told
+    assert (house.read("apple.txt"), house.read("pear.txt")) == (None, None)
+    house.follow(house.dispatched[-1]).hold()
+    assert (house.read("apple.txt"), house.read("pear.txt")) == (None, "a pear\n")
+    assert (orchard.is_merged(apple), orchard.is_merged(pear)) == (False, True)
+    assert orchard.told(apple) == [told]
+
+
+def test_the_path_policy_holds_forks_and_reports_people(orchard: Orchard) -> None:
+    own = orchard.propose("own", {"check.sh": f"{CHECK}# more\n"})
+    flow = orchard.propose("flow", {".github/workflows/ci.yml": "on: push\n"})
+    fork = orchard.propose_from_fork("fork", {"check.sh": "true\n"})
+
+    held = orchard.ask(own, flow, fork).hold()
+
+    assert [orchard.is_merged(one) for one in (own, flow, fork)] == [True, False, False]
+    assert orchard.house.read("check.sh") == f"{CHECK}# more\n"
+    (told,) = orchard.told(fork)
+    assert "check.sh" in told
+    (told,) = orchard.told(flow)
+    assert "ci.yml" in told
+    assert f"#{own.number} changes" in orchard.told(orchard.parent(held))[-1]
