@@ -89,6 +89,7 @@ class FootprintEntry:
     """A path that a task is predicted to touch; `lines` is first and last, counted from 1.
 
     `definitions` are those that the prompt points at, each with its share, the largest first.
+    `names` are the names of code in the prompt that the file also has, in the prompt's order.
     """
 
     path: str
@@ -96,6 +97,7 @@ class FootprintEntry:
     reason: str
     lines: tuple[int, int] | None = None
     definitions: tuple[tuple[str, float], ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

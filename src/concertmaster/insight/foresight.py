@@ -12,7 +12,7 @@ from concertmaster.insight.calibration import Calibration, chance
 from concertmaster.insight.conventions import follow_conventions
 from concertmaster.insight.facts_cache import FactsCache, NoCache
 from concertmaster.insight.ranking import best_of, gather
-from concertmaster.insight.regions import find_definitions, find_region
+from concertmaster.insight.regions import find_definitions, find_names, find_region
 from concertmaster.insight.replay import (
     LEAST,
     LEAST_COMMITS,
@@ -121,6 +121,7 @@ def _forecast(
             reason=_say_why(rows.get(path), known.weights),
             lines=find_region(prompt.text, signals.view.facts[path]),
             definitions=find_definitions(prompt.text, words, signals.view.facts[path]),
+            names=_find_names(prompt.text, path, signals, max(chances[path], said.get(path, 0.0))),
         )
         for path in likely
         if not _is_prompt(path, ours)
@@ -131,6 +132,11 @@ def _forecast(
     ordered = sorted(entries.values(), key=lambda entry: (-entry.probability, entry.path))
     unknown = not ordered or ordered[0].probability < LEAST_KNOWN
     return Forecast(entries=tuple(ordered[: footprint.MAX_ENTRIES]), notes=notes, unknown=unknown)
+
+
+def _find_names(text: str, path: str, signals: Signals, chance: float) -> tuple[str, ...]:
+    """Return the names that a prompt has in common with a file, () for an unlikely file."""
+    return find_names(text, signals.view.facts[path]) if chance >= LEAST_KNOWN else ()
 
 
 def _is_prompt(path: str, ours: frozenset[str]) -> bool:
@@ -151,6 +157,7 @@ def _joined(named: FootprintEntry, found: FootprintEntry | None) -> FootprintEnt
         probability=max(named.probability, found.probability),
         lines=named.lines or found.lines,
         definitions=found.definitions,
+        names=found.names,
     )
 
 

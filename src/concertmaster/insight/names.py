@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from concertmaster.insight.words import STOP_WORDS
 
@@ -56,6 +57,7 @@ class NamedSymbol:
     sure: bool
 
 
+@lru_cache(maxsize=16)
 def find_symbols(text: str) -> tuple[NamedSymbol, ...]:
     """Return the names in a text that may be defined somewhere, at most MAX_NAMES."""
     found: dict[tuple[str, ...], bool] = {}

@@ -1,15 +1,17 @@
-"""Finds the definitions of a file that a prompt is about, and their lines."""
+"""Finds the definitions and the names of a file that a prompt is about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 from concertmaster.insight.file_facts import FileFacts
 from concertmaster.insight.names import find_symbols
-from concertmaster.insight.words import count_words
+from concertmaster.insight.words import count_words, read_name
 
 MOST_NAMED = 3  # definitions; a prompt that names more may change any of them
 MOST_DEFINITIONS = 12  # of an entry
+MOST_NAMES = 40  # of an entry
 NAMED = 10.0  # how much more a definition counts that the prompt names
 
 
@@ -40,3 +42,18 @@ def find_definitions(
     kept = sorted(weights, key=lambda name: (-weights[name], name))[:MOST_DEFINITIONS]
     total = sum(weights[name] for name in kept)
     return tuple((name, round(weights[name] / total, 3)) for name in kept)
+
+
+def find_names(text: str, facts: FileFacts) -> tuple[str, ...]:
+    """Return the names of code in a text that the file also has, at most MOST_NAMES.
+
+    A name is in the file if it is defined there or if its stem is a word of the file.
+    """
+    defined = {definition.name for definition in facts.definitions}
+    parts = (part for symbol in find_symbols(text) if symbol.sure for part in symbol.parts)
+    known = (
+        name
+        for name in dict.fromkeys(parts)
+        if name in defined or ((words := read_name(name)) and words[-1] in facts.words)
+    )
+    return tuple(islice(known, MOST_NAMES))

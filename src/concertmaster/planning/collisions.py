@@ -15,11 +15,18 @@ CONFLICT_IN_SHARED_FILE = 0.765
 CONFLICT_NEARBY = 0.9  # their lines touch
 CONFLICT_APART = 0.25  # their lines do not touch, but the lines are a guess
 # Log-odds of a conflict in a file by the likeness of the definitions that two prompts point at,
-# from 396 pairs of CooperBench. Prompts that name the file tell more by it than others.
+# from 396 pairs of CooperBench.
 CONFLICT_BIAS = -1.14
 CONFLICT_SLOPE = 3.04
+# The same where both prompts name the file, which tells more: by the definitions alone, and with
+# the likeness of the names of code that each prompt has in common with the file (451 pairs).
 NAMED_BIAS = -1.8
 NAMED_SLOPE = 4.5
+NAMES_BIAS = -2.1
+NAMES_DEFINITIONS_SLOPE = 2.3
+NAMES_SLOPE = 3.1
+USUAL_LIKENESS = 0.5  # of the definitions, where only the names are known
+FEWEST_NAMES = 3  # fewer tell nothing
 SURE = 0.8  # a file that a prompt names or declares; such files are independent of the rest
 # How much it counts in log-odds that changes of the file often lay side by side.
 HISTORY_WEIGHT = 0.75
@@ -133,14 +140,30 @@ def conflict_rate(
     usual = (near + EVIDENCE * CONFLICT_IN_SHARED_FILE) / (pairs + EVIDENCE)
     unusual = _log_odds(usual) - _log_odds(CONFLICT_IN_SHARED_FILE)
     alike = _likeness(dict(one.definitions), dict(other.definitions))
-    if alike is not None and min(one.probability, other.probability) >= SURE:
-        return _chance(NAMED_BIAS + NAMED_SLOPE * alike + NAMED_HISTORY_WEIGHT * unusual)
+    by_names = _weigh_names(alike, _compare_names(one.names, other.names))
+    if by_names is not None and min(one.probability, other.probability) >= SURE:
+        return _chance(by_names + NAMED_HISTORY_WEIGHT * unusual)
     by_place = _expected_rate(one, other, alike)
     if by_place is None:
         return usual
     sure = one.probability * other.probability  # where the file is a guess, the place is another
     by_place = _chance(_log_odds(by_place) + HISTORY_WEIGHT * unusual)
     return sure * by_place + (1.0 - sure) * usual
+
+
+def _weigh_names(alike: float | None, names: float | None) -> float | None:
+    """Return the log-odds of a conflict in a file that both prompts name, None if unknown."""
+    if names is not None:
+        known = USUAL_LIKENESS if alike is None else alike
+        return NAMES_BIAS + NAMES_DEFINITIONS_SLOPE * known + NAMES_SLOPE * names
+    return None if alike is None else NAMED_BIAS + NAMED_SLOPE * alike
+
+
+def _compare_names(one: Collection[str], other: Collection[str]) -> float | None:
+    """Return the likeness of two sets of names, between 0 and 1; None if one is too small."""
+    if min(len(one), len(other)) < FEWEST_NAMES:
+        return None
+    return _likeness(dict.fromkeys(one, 1.0), dict.fromkeys(other, 1.0))
 
 
 def _log_odds(chance: float) -> float:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from concertmaster.errors import UsageError
-from concertmaster.model import Exclusion, Need, Plan, Task
+from concertmaster.model import Exclusion, FootprintEntry, Need, Plan, Task
 from concertmaster.planning.estimates import say_cost
 from concertmaster.text.display import count, display, duration
 from concertmaster.text.names import find_unique
 
 MOST_PATHS_NAMED = 5
 MOST_TASKS_NAMED = 20
+MOST_NAMES_TOLD = 4
 PLAN_COLUMNS = ("#", "task", "title", "estimate", "footprint", "waits for")
 
 
@@ -159,7 +160,23 @@ def _shared_paths(first: Task, second: Task) -> Iterator[str]:
     both.sort(key=lambda two: -two[0].probability * two[1].probability)
     for one, other in both[:MOST_PATHS_NAMED]:
         chances = f"{first.id} {one.probability:.0%}, {second.id} {other.probability:.0%}"
-        yield f"both may change {display(one.path)} ({chances})"
+        yield f"both may change {display(one.path)} ({chances}){_common_places(one, other)}"
+
+
+def _common_places(one: FootprintEntry, other: FootprintEntry) -> str:
+    """Return in words what both prompts point at in a file."""
+    theirs = dict(other.definitions)
+    weights = {name: share * theirs[name] for name, share in one.definitions if name in theirs}
+    found = {
+        "definitions": sorted(weights, key=lambda name: (-weights[name], name)),
+        "names": [name for name in one.names if name in other.names],
+    }
+    parts = [
+        f"{what} {', '.join(display(name, limit=40) for name in names[:MOST_NAMES_TOLD])}"
+        for what, names in found.items()
+        if names
+    ]
+    return f"; both prompts point at its {' and its '.join(parts)}" if parts else ""
 
 
 def describe_plan(plan: Plan) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from concertmaster.insight.calibration import Calibration
@@ -32,6 +34,41 @@ def test_named_files_keep_tasks_apart_by_the_definitions_they_share(
     met = meet([entry("core.py", *one)], [entry("core.py", *other)], learnt)
 
     assert bool(keep_apart([met] * 3, tasks=3, slots=2)) is is_apart
+
+
+ALIKE = ("parse_block", "tokens", "trim")
+
+
+FAR = ("emit", "writer", "flush")
+
+
+@pytest.mark.parametrize("definitions", [("parse",), ()])
+def test_two_prompts_that_name_a_file_collide_by_the_names_they_share(
+    definitions: tuple[str, ...],
+) -> None:
+    def collision(ours: tuple[str, ...], theirs: tuple[str, ...]) -> float:
+        plain = entry("core.py", *definitions)
+        return meet([replace(plain, names=ours)], [replace(plain, names=theirs)]).collision
+
+    unknown = collision(ALIKE, ())
+
+    assert collision(ALIKE, FAR) < collision(ALIKE, (*FAR[:2], "tokens")) < unknown
+    assert collision(ALIKE, ALIKE) > unknown
+    assert collision(ALIKE[:2], FAR[:2]) == unknown  # too few to tell anything
+
+
+def test_tasks_with_other_definitions_and_other_names_run_together() -> None:
+    one = replace(entry("core.py", "parse"), names=ALIKE)
+    other = replace(entry("core.py", "emit"), names=FAR)
+
+    assert not keep_apart([meet([one], [other])] * 3, tasks=3, slots=2)
+
+
+def test_names_tell_nothing_of_a_file_that_is_a_guess() -> None:
+    guess = entry("core.py", "parse", probability=0.5)
+    far = [replace(guess, names=names) for names in (ALIKE, FAR)]
+
+    assert meet(far[:1], far[1:]) == meet([guess], [guess])
 
 
 def test_collisions_in_several_named_files_do_not_add_up() -> None:
