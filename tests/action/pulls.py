@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.action.rounds import House, Round
 from tests.github.double import Double
 from tests.github.people import User
-from tests.github.state import Issue, Pull, Repository
+from tests.github.state import Issue, Pull, Repository, Review
 
 # The check names its failing test as pytest does.
 CHECK = """\
@@ -61,6 +61,19 @@ class Orchard:
         self.double.git(fork).update({f"refs/heads/{branch}": (self.house.tip(), None)})
         self.double.commit(fork, branch, files)
         return self.double.propose(self.repository, fork, branch=branch)
+
+    def approve(self, issue: Issue) -> None:
+        """Approve the pull request as its head is now, as the repository's owner."""
+        pull = pull_of(issue)
+        review = Review(
+            id=self.double.store.new_id(),
+            user=self.repository.owner,
+            body="",
+            state="APPROVED",
+            commit=pull.head_commit,
+            submitted_at=self.double.clock.now(),
+        )
+        pull.reviews.append(review)
 
     def ask(self, *pulls: Issue, words: str = "", by: User | None = None) -> Round:
         """Comment on a new issue, a minute after the last push."""

@@ -12,6 +12,7 @@ from concertmaster.errors import UsageError
 from concertmaster.model import TaskState
 from tests.action.pulls import CHECK, Orchard
 from tests.github.double import Double
+from tests.github.gatekeeper import DEFAULT_PARAMETERS
 from tests.github.people import Role
 
 TEST = "test_nothing_is_rotten"
@@ -128,3 +129,59 @@ def test_the_path_policy_holds_forks_and_reports_people(orchard: Orchard) -> Non
     (told,) = orchard.told(flow)
     assert "ci.yml" in told
     assert f"#{own.number} changes" in orchard.told(orchard.parent(held))[-1]
+
+
+def test_one_pull_request_carries_all_where_a_push_is_forbidden(orchard: Orchard) -> None:
+    orchard.double.add_rule(orchard.repository, "pull_request")
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    tart = orchard.propose("tart", {"tart.txt": "a tart\n"}, base="apple")
+
+    held = orchard.ask(apple, tart).hold()
+
+    assert (orchard.is_merged(apple), tart.state) == (True, "closed")
+    assert orchard.house.read("tart.txt") == "a tart\n"
+    (told,) = orchard.told(tart)
+    assert "This has landed on" in told
+    assert len(orchard.repository.pulls()) == 3
+    assert orchard.parent(held).state == "open"
+
+
+def test_required_reviews_count(orchard: Orchard) -> None:
+    parameters = {**DEFAULT_PARAMETERS["pull_request"], "required_approving_review_count": 1}
+    orchard.double.add_rule(orchard.repository, "pull_request", parameters=parameters)
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    pear = orchard.propose("pear", {"pear.txt": "a pear\n"})
+    orchard.approve(apple)
+
+    held = orchard.ask(apple, pear).hold()
+
+    report = orchard.told(orchard.parent(held))[-1]
+    assert f"`pull-{pear.number}`" not in report
+    assert "lacks an approving review" in report
+    states = orchard.house.history(held.outputs["run"]).tasks
+    assert {key: one.state for key, one in states.items()} == {
+        f"pull-{apple.number}": TaskState.AWAITING_MERGE
+    }
+    assert orchard.house.read("apple.txt") is None
+
+
+@pytest.mark.parametrize("rules", [("required_linear_history",), ()])
+def test_a_history_without_merges_gets_one_commit_with_its_authors(
+    orchard: Orchard, rules: tuple[str, ...]
+) -> None:
+    for rule in rules:
+        orchard.double.add_rule(orchard.repository, rule)
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    orchard.double.commit(orchard.repository, "apple", {"core.txt": "a core\n"})
+    words = "" if rules else f"/orchestrate land #{apple.number} history=squash"
+
+    orchard.ask(apple, words=words).hold()
+
+    house, bare = orchard.house, orchard.double.git(orchard.repository)
+    one = bare.read_commit(house.tip())
+    assert (len(one.parents), house.read("core.txt")) == (1, "a core\n")
+    assert one.message.startswith("Add apple\n")
+    assert "Co-authored-by: Somebody <somebody@example.org>" in one.message
+    (told,) = orchard.told(apple)
+    assert one.sha[:12] in told
+    assert (apple.state, orchard.is_merged(apple)) == ("closed", False)

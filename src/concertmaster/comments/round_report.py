@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from concertmaster.comments.train_comment import tell_next
 from concertmaster.model import Outcome, TaskState, Usage
 from concertmaster.prompts.follow_ups import merge_follow_ups
 from concertmaster.report.summary import cost
@@ -313,12 +314,7 @@ def _next(history: History) -> Iterator[str]:
             "If it has not started by then, comment `/orchestrate retry`."
         )
     elif history.is_train:
-        left = [f"#{one.given.number}" for one in tasks if one.given and one.state.is_lost]
-        if left:
-            yield (
-                "When what stopped them is mended, comment `/orchestrate land "
-                f"{' '.join(left)}` again."
-            )
+        yield from tell_next(history)
     elif any(not (one.is_done or history.waits_for_person(one)) for one in tasks):
         yield "To retry the tasks that did not land, comment `/orchestrate retry`."
 

@@ -80,3 +80,13 @@ def landed_comment(history: History, one: TaskHistory) -> str:
         f"{head}\nThis has landed on {as_code(history.target)} as {one.landed_as[:12]}, "
         f"checked together with others (#{history.parent})."
     )
+
+
+def tell_next(history: History) -> Iterator[str]:
+    """Yield how the pull requests that did not land can be tried again."""
+    rest = [one for one in history.tasks.values() if not one.is_done]
+    left = [
+        f"#{one.given.number}" for one in rest if one.given and not history.waits_for_person(one)
+    ]
+    if left:
+        yield f"When what stopped them is mended, comment `/orchestrate land {' '.join(left)}`."

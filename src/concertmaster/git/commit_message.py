@@ -14,6 +14,7 @@ from concertmaster.text.display import display, keep_checks
 
 TITLE_LENGTH = 72
 OUR_TRAILERS = "Concertmaster-"
+MOST_AUTHORS = 20  # that one commit names
 LONGEST_SQUASH = 20_000  # characters of the texts of its tasks
 
 _LONGEST = 1000  # characters of a title that are read
@@ -78,6 +79,19 @@ def merge_message(title: str, *, task: str, run: str) -> str:
     return (
         f"Merge {task}: {inert(title, limit=TITLE_LENGTH)}\n\n"
         f"Concertmaster-Run: {run}\nConcertmaster-Task: {task}\n"
+    )
+
+
+def branch_message(title: str, *, task: str, run: str, authors: Sequence[str]) -> str:
+    """Return the message of the one commit that stands for the commits of a branch of others.
+
+    `authors` are theirs, as `Name <email>`, the first one first; at most MOST_AUTHORS are named.
+    """
+    named = (inert(author, limit=200) for author in authors[:MOST_AUTHORS])
+    return (
+        f"{inert(title, limit=TITLE_LENGTH) or task}\n\n"
+        f"Concertmaster-Run: {run}\nConcertmaster-Task: {task}\n"
+        + "".join(f"Co-authored-by: {author}\n" for author in named)
     )
 
 

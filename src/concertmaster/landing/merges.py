@@ -57,6 +57,8 @@ def merge_changes(
     else:
         known = "" if is_on_tip else base  # git finds the base that the tip contains
         result = objects.reapply(tip, base=known, head=head, at=at, resolve=resolve)
+        if isinstance(result, Merged) and shape is not HistoryShape.MERGE:
+            result = _name_authors(objects, result, tip, candidate, plan=plan)
     if isinstance(result, Conflict):
         return result
     there = result.tree == objects.tree(tip)
@@ -64,6 +66,27 @@ def merge_changes(
         return MergedTip(commit=tip, as_it_is=as_it_is)
     is_head = result.commit == head and shape is HistoryShape.LINEAR
     return MergedTip(commit=result.commit, as_it_is=as_it_is or is_head, joined=result.joined)
+
+
+def _name_authors(
+    objects: RunRepository, merged: Merged, tip: str, candidate: MergeCandidate, *, plan: Plan
+) -> Merged:
+    """Return the commit of a branch of others with a message of its own and all its authors.
+
+    The last commit of such a branch tells neither what the others do nor who made them.
+    """
+    if plan.settings.agent:
+        return merged
+    span = f"{candidate.base}..{candidate.head}"
+    listed = objects.git.run("log", "--no-show-signature", "--format=%an <%ae>", span, "--")
+    text = commit_message.branch_message(
+        candidate.title,
+        task=candidate.task,
+        run=plan.run,
+        authors=[*dict.fromkeys(reversed(listed.splitlines()))],
+    )
+    at = plan.settings.made_at
+    return replace(merged, commit=objects.commit(merged.tree, parents=(tip,), message=text, at=at))
 
 
 def join_files(objects: RunRepository, conflict: Conflict, *, attributes: str) -> Joined | Conflict:

@@ -49,7 +49,7 @@ def merge(
     tip: str = "",
 ) -> MergedTip | Conflict:
     """Return the tip, or the base, with all heads merged, or the first conflict."""
-    settings = RunSettings(agent="", history=history, made_at=AT)
+    settings = RunSettings(agent="command", history=history, made_at=AT)
     plan = Plan(run="run", base=base, target="main", slots=1, settings=settings, tasks=())
     found = MergedTip(commit=tip or base, as_it_is=True)
     for number, head in enumerate(heads):

@@ -83,6 +83,21 @@ def test_nothing_in_a_message_acts_but_our_own_trailers(title: str, prompt: str)
         assert "\n" not in body
 
 
+@given(hostile, hostile)
+def test_the_commit_of_a_branch_names_its_authors_and_does_nothing(title: str, name: str) -> None:
+    authors = [f"{name} {number} <ada@example.org>" for number in range(30)]
+
+    text = commit_message.branch_message(title, task="pull-12", run="r-1", authors=authors)
+
+    assert not ACTS.search(text)
+    subject, trailers = text.split("\n\n")
+    assert "\n" not in subject
+    run, task, *named = trailers.removesuffix("\n").split("\n")
+    assert (run, task) == ("Concertmaster-Run: r-1", "Concertmaster-Task: pull-12")
+    assert len(named) == commit_message.MOST_AUTHORS
+    assert all(line.startswith("Co-authored-by: ") for line in named)
+
+
 @given(hostile)
 def test_a_message_is_the_same_each_time(title: str) -> None:
     once = commit_message.inert(title, limit=72)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from concertmaster.action.finalize import memory
 from concertmaster.action.finalize.context import FinalizeContext
-from concertmaster.action.finalize.given_pulls import close_landed, retargeted
+from concertmaster.action.finalize.given_pulls import retargeted
 from concertmaster.action.finalize.pull_requests import (
     WHOLE,
     Delivery,
@@ -142,7 +142,6 @@ def _push(context: FinalizeContext, landed: History, replayed: ReplayedVerdict) 
             moved.clear()
     if pushed.state is PushState.DONE:
         close_squashed(context, landed, replayed)
-        close_landed(context, landed, replayed.made)
         return Delivery(history=landed, reached=Reached.TARGET, notes=(*notes, *final.notes))
     history = _unland(landed, replayed.made)
     if pushed.state is PushState.MOVED:
@@ -184,7 +183,6 @@ def _recall(
     tips = tuple(sorted({**dict(landed.tips), **mine}.items()))
     landed = replace(landed, pull=whole, tips=tips)
     close_squashed(context, landed, replayed)
-    close_landed(context, landed, made)
     return landed
 
 

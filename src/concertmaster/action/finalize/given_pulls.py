@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.action.finalize.pull_requests import LOOKS, SECONDS_BETWEEN_LOOKS
 from concertmaster.action.finalize.replay_merges import ReplayedVerdict
-from concertmaster.action.job import Job
 from concertmaster.comments import train_comment
 from concertmaster.github.asked_pulls import find_change
 from concertmaster.github.errors import Invalid, Locked, NotAllowed, NotFound
@@ -101,17 +100,18 @@ def _retarget(context: FinalizeContext, history: History, made: Collection[str])
             yield pull
 
 
-def close_landed(context: FinalizeContext, history: History, made: Iterable[str]) -> None:
-    """Close the landed pull requests that GitHub does not show as merged, with a comment.
+def settle_given(context: FinalizeContext, history: History) -> None:
+    """Let each pull request show what became of it in this run; safe to repeat.
 
-    Those are the ones whose change landed as another commit.
+    GitHub shows those as merged whose commits the target has. A landed one whose change came as
+    another commit is closed, and a comment names that commit. One that was left out is told why.
     """
-    for task in made:
-        one = history.task(task)
-        if one.given and not _is_over(context, one.given.number):
-            body = train_comment.landed_comment(history, one)
-            _comment(context.job, one.given.number, body, viewer=context.viewer)
+    for one in history.tasks.values():
+        if one.given and one.state is TaskState.LANDED and not _is_over(context, one.given.number):
+            _comment(context, one.given.number, train_comment.landed_comment(history, one))
             context.job.issue_client.close_issue(one.given.number)
+        elif one.given and one.state.is_lost:
+            _comment(context, one.given.number, train_comment.left_out_comment(history, one))
 
 
 def _is_over(context: FinalizeContext, number: int) -> bool:
@@ -124,16 +124,8 @@ def _is_over(context: FinalizeContext, number: int) -> bool:
     return False
 
 
-def tell_left_out(job: Job, history: History, *, viewer: str) -> None:
-    """Comment on each pull request that does not land in this run; safe to repeat."""
-    for one in history.tasks.values():
-        if one.given and one.state.is_lost:
-            body = train_comment.left_out_comment(history, one)
-            _comment(job, one.given.number, body, viewer=viewer)
-
-
-def _comment(job: Job, number: int, body: str, *, viewer: str) -> None:
-    wanted = read_marks(body)
+def _comment(context: FinalizeContext, number: int, body: str) -> None:
+    job, viewer, wanted = context.job, context.viewer, read_marks(body)
 
     def is_ours(comment: Comment) -> bool:
         return comment.author == viewer and read_marks(comment.body) == wanted

@@ -12,7 +12,7 @@ from concertmaster.action.dispatch import dispatch_round
 from concertmaster.action.finalize import memory
 from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.action.finalize.deliver import deliver
-from concertmaster.action.finalize.given_pulls import leave_out_changed, tell_left_out
+from concertmaster.action.finalize.given_pulls import leave_out_changed, settle_given
 from concertmaster.action.finalize.inputs import RoundInputs, read_round_inputs
 from concertmaster.action.finalize.publish_report import RoundReport, count_by_state, publish_report
 from concertmaster.action.finalize.pull_requests import Delivery, Reached, name_merged
@@ -153,7 +153,7 @@ def _conclude(
     """Write Memory.md and publish the report; return the history and the URL of the report."""
     job = context.job
     history, notes = _put_memory(context, delivery)
-    tell_left_out(job, history, viewer=context.viewer)
+    settle_given(context, history)
     closing = RoundReport(
         history=history,
         verdict=held.verdict,

@@ -125,7 +125,8 @@ def _report(job: Job, closing: RoundReport, *, viewer: str) -> str:
 def _mark_parent(issue_client: IssueClient, history: History, parent: Issue) -> None:
     """Label the parent issue, and close it when every task is done.
 
-    A parent issue that somebody closed stays closed.
+    A parent issue that somebody closed stays closed. One where somebody asked to land pull
+    requests stays open: it lists no tasks.
     """
     waits = history.due is not None or any(map(history.waits_for_person, history.tasks.values()))
     wanted = LANDED if history.is_complete else QUEUED if waits else FAILED
@@ -135,7 +136,7 @@ def _mark_parent(issue_client: IssueClient, history: History, parent: Issue) -> 
     remove = [name for name in states if name in parent.labels and name != wanted]
     add = [wanted] if wanted and wanted not in parent.labels else []
     issue_client.set_labels(parent.number, add=add, remove=remove)
-    if history.is_complete and parent.is_open:
+    if history.is_complete and parent.is_open and not history.is_train:
         issue_client.close_issue(parent.number)
 
 
