@@ -70,7 +70,7 @@ demo: setup ## a whole run with a pretend agent; no account, no token
 claude: $(CLAUDE) ## the real agent CLI, for the tests that drive it
 
 agents: setup claude $(AGENTS) ## every real agent CLI against scripted endpoints, and a table of outcomes
-	$(BIN)/pytest -n 4 --dist load --maxschedchunk 1 --durations 10 -m agents tests/real_agents
+	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 --durations 10 -m agents tests/real_agents
 
 real: setup ## init, doctor and run on clones of the repositories in DIR
 	$(BIN)/python benchmarks/real.py $(DIR)

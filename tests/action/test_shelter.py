@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from concertmaster.action.isolation import ATTEMPTS, isolated_users
 from concertmaster.action.job import Job
+from concertmaster.agents.clouds import CREDENTIAL_FILES
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.run_home import RunHome
@@ -23,6 +25,7 @@ from concertmaster.planning.build_plan import make_plan
 from concertmaster.planning.checkout import PlanRequest
 from concertmaster.report.model import Report
 from concertmaster.sandbox import users
+from concertmaster.sandbox.environment import ALLOWED_NAMES
 from concertmaster.sandbox.process_tree import users_of_processes
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.action_inputs import ActionSettings
@@ -135,9 +138,18 @@ class Outcome:
 
 
 def perform(
-    scene: Scene, prompts: dict[str, str], *, check: str, isolation: str = "user", **options: Any
+    scene: Scene,
+    prompts: dict[str, str],
+    *,
+    check: str,
+    isolation: str = "user",
+    variables: Mapping[str, str] = {},
+    **options: Any,
 ) -> Outcome:
-    """Run these scripts as agents of a job and return what came of it."""
+    """Run these scripts as agents of a job and return what came of it.
+
+    `variables` are those that the workflow gives to each agent.
+    """
     command = {"agent": "command", "agent_command": "sh agent.sh"}
     texts = {f"prompts/{k}.md": f"# Do {k}\n\n```sh\n{v}\n```\n" for k, v in prompts.items()}
     scene.project.commit("Prompts", {**texts, "agent.sh": AGENT})
@@ -159,7 +171,8 @@ def perform(
     with isolated_users(job) as accounts, Guard() as guard, job.console.progress() as told:
         home = RunHome(
             cache=job.folder / ATTEMPTS,
-            environment=job.environment,
+            environment={**job.environment, **variables},
+            agent_names=frozenset(variables),
             place=RunPlace.GITHUB,
             accounts=accounts,
         )
@@ -192,6 +205,33 @@ def test_a_hostile_agent_gets_nothing_and_the_honest_ones_land(scene: Scene) -> 
     after = {path: path.lstat().st_mode for path in before if path.exists()}
     assert after == {path: before[path] for path in after}  # the permissions are restored
     assert {path.read_text() for path in scene.commands.iterdir()} == {""}
+
+
+@needs_root
+def test_agents_read_the_files_that_their_variables_name_and_checks_their_certificates(
+    scene: Scene,
+) -> None:
+    """The files lie in a folder of the job, which is closed to both."""
+    place, names = scene.temporary / "_github_home", sorted(CREDENTIAL_FILES)
+    for name in names:
+        (place / name).write_text(name)
+        (place / name).chmod(0o600)
+    given = {name: str(place / name) for name in names} | {"HTTPS_PROXY": "http://proxy:3128"}
+    read = "; ".join(f'cat "${name}"; echo' for name in names)
+    closed = f"! ls {place} && ! cat {place / names[0]} && echo closed"
+    certificates = " && ".join(f'grep -q {name} "${name}"' for name in ALLOWED_NAMES & {*names})
+
+    done = perform(
+        scene,
+        {"one": f'( {read}; echo "$HTTPS_PROXY"; {closed} ) > seen.txt'},
+        check=f'{certificates} && test "$HTTPS_PROXY" && ! test "$CODEX_CA_CERTIFICATE"',
+        variables=given,
+    )
+
+    assert [task.state for task in done.report.tasks] == ["landed"], done.report
+    seen = scene.project.git("show", "main:seen.txt").split()
+    assert seen == [*names, "http://proxy:3128", "closed"]
+    assert [*scene.temporary.rglob(names[0])] == [place / names[0]]  # the copies are gone
 
 
 @pytest.mark.matrix

@@ -13,17 +13,24 @@ from tests.real_agents.programs import REAL_AGENTS, RealAgent
 
 CELL = "cell of the table"
 FOLDER = Path(__file__).parent
-# Agents that wait in these take no processor, so they are begun first.
+# Agents that wait in these take no processor, so each of them runs beside two that work.
 WAITING = ("no network", "limit")
+# These start an agent most often, so they are begun first.
+LONG = ("acp: a", "all_phases", "reviewer", "prose")
+BESIDE = 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests first in which agents mostly wait."""
-    items.sort(
-        key=lambda item: (
-            item.path.parent != FOLDER or not any(word in item.name for word in WAITING)
-        )
-    )
+    """Put tests in which agents mostly wait among the others, long ones first."""
+    own = [item for item in items if item.path.parent == FOLDER]
+    waiting = [item for item in own if any(word in item.name for word in WAITING)]
+    working = [item for item in own if item not in waiting]
+    working.sort(key=lambda item: not any(word in item.name for word in LONG))
+    mixed: list[pytest.Item] = []
+    for number, item in enumerate(waiting):
+        mixed += [item, *working[number * BESIDE : (number + 1) * BESIDE]]
+    mixed += working[len(waiting) * BESIDE :]
+    items[:] = [*mixed, *(item for item in items if item not in own)]
 
 
 @pytest.fixture(params=REAL_AGENTS, ids=lambda agent: agent.name)

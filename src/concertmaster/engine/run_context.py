@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from concertmaster.agents.protocol import Agent
+from concertmaster.engine.credential_files import readable_files
 from concertmaster.engine.footprint_observer import FootprintObserver
 from concertmaster.engine.login_check import LoginMemory
 from concertmaster.git.commit_files import CommitFiles
@@ -24,6 +26,7 @@ from concertmaster.sandbox.supervisor import Guard
 from concertmaster.templates import Template, load_template
 from concertmaster.worktrees.included_files import INCLUDE_FILE, copy_included
 from concertmaster.worktrees.manager import Worktrees
+from concertmaster.worktrees.owner import draft_prefix
 from concertmaster.worktrees.variables import attempt_variables
 from concertmaster.worktrees.worktree import Worktree
 
@@ -97,16 +100,17 @@ class RunContext:
         """Run a command of the repository (setup, check) in a worktree; return its exit."""
         settings = self.plan.settings
         log_start = log.stat().st_size if log.exists() else 0
-        ended = self.run_in(
-            worktree,
-            shell_argv(command),
-            mark=mark,
-            env=self.environment_in(worktree),
-            log=log,
-            timeout_seconds=min(settings.check_timeout_seconds, settings.timeout_seconds),
-            # Checks at the same time share what build tools leave running.
-            keeps_daemons=worktree.account is None,
-        )
+        with self.variables_in(worktree) as environment:
+            ended = self.run_in(
+                worktree,
+                shell_argv(command),
+                mark=mark,
+                env=environment,
+                log=log,
+                timeout_seconds=min(settings.check_timeout_seconds, settings.timeout_seconds),
+                # Checks at the same time share what build tools leave running.
+                keeps_daemons=worktree.account is None,
+            )
         return replace(ended, log_start=log_start)
 
     def run_in(self, worktree: Worktree, argv: Sequence[str], **options: Any) -> Exit:
@@ -118,6 +122,17 @@ class RunContext:
             return self.guard.run(argv, cwd=worktree.files, account=worktree.account, **options)
         finally:
             worktree.close_to_others()
+
+    def variables_in(
+        self, worktree: Worktree, *names: str
+    ) -> AbstractContextManager[dict[str, str]]:
+        """Return the environment for a program, with the files that its variables name at hand."""
+        return readable_files(
+            self.environment_in(worktree, *names),
+            account=worktree.account,
+            folder=worktree.folder.parent,
+            prefix=draft_prefix(self.plan.run),
+        )
 
     def environment_in(self, worktree: Worktree, *names: str) -> dict[str, str]:
         """Return the allow-listed environment plus the variables `names` and those of the attempt.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.engine.credential_files import readable_files
+from concertmaster.engine.credential_files import LARGEST_FILE_BYTES, readable_files
 from concertmaster.sandbox.users import Account
 from tests.isolation import make_open_folder, needs_root
 
@@ -33,9 +33,12 @@ def test_the_user_reads_a_copy_that_is_gone_afterwards(folder: Path) -> None:
     key = folder / "key.json"
     key.write_text("the key")
     key.chmod(0o600)
+    large = folder / "large"
+    large.write_bytes(b"x" * (LARGEST_FILE_BYTES + 1))
     given = {
         "GOOGLE_APPLICATION_CREDENTIALS": str(key),
         "AWS_CONFIG_FILE": str(folder / "missing"),
+        "SSL_CERT_FILE": str(large),
     }
 
     account = Account(uid=UID)
@@ -43,7 +46,8 @@ def test_the_user_reads_a_copy_that_is_gone_afterwards(folder: Path) -> None:
         copy = Path(found["GOOGLE_APPLICATION_CREDENTIALS"])
         assert read_as(UID, copy) == "the key"
         assert read_as(UID + 2, copy) == ""
-        assert found["AWS_CONFIG_FILE"] == given["AWS_CONFIG_FILE"]
+        for name in ("AWS_CONFIG_FILE", "SSL_CERT_FILE"):
+            assert found[name] == given[name]
     assert not copy.exists()
 
 

@@ -6,9 +6,19 @@ import pytest
 
 from concertmaster.agents.aider import Aider
 from concertmaster.agents.claude import Claude
-from concertmaster.agents.clouds import BEDROCK, CLOUDS, FOUNDRY, VERTEX, Cloud, cloud_variables
+from concertmaster.agents.clouds import (
+    BEDROCK,
+    CLOUDS,
+    CREDENTIAL_FILES,
+    FOUNDRY,
+    VERTEX,
+    Cloud,
+    cloud_variables,
+)
+from concertmaster.agents.codex import Codex
 from concertmaster.agents.gemini import Gemini
 from concertmaster.agents.protocol import Agent
+from concertmaster.sandbox.environment import ALLOWED_NAMES
 
 CLAUDE, GEMINI = Claude("claude"), Gemini("gemini")
 
@@ -41,3 +51,10 @@ def test_a_switch_of_another_agent_opens_nothing() -> None:
 def test_no_cloud_names_a_token_of_github() -> None:
     for cloud in CLOUDS:
         assert not any(name.startswith(("GITHUB_", "ACTIONS_", "GH_")) for name in cloud.variables)
+
+
+def test_each_variable_that_names_a_file_reaches_an_agent() -> None:
+    of_clouds = frozenset().union(*(cloud.variables for cloud in CLOUDS))
+
+    known = ALLOWED_NAMES | of_clouds | CLAUDE.environment | Codex("codex").environment
+    assert known >= CREDENTIAL_FILES
