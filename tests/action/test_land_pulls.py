@@ -185,3 +185,24 @@ def test_a_history_without_merges_gets_one_commit_with_its_authors(
     (told,) = orchard.told(apple)
     assert one.sha[:12] in told
     assert (apple.state, orchard.is_merged(apple)) == ("closed", False)
+
+
+def test_additions_at_one_place_are_joined_and_a_conflict_is_told(orchard: Orchard) -> None:
+    files = {"CHANGES.md": "# Changes\n\n- old\n", "size": "1\n"}
+    orchard.double.commit(orchard.repository, "main", files)
+    pulls = {
+        name: orchard.propose(
+            name, {"CHANGES.md": f"# Changes\n\n- old\n- {name}\n", f"{name}.txt": name}
+        )
+        for name in ("apple", "pear")
+    }
+    one, other = (orchard.propose(f"size{n}", {"size": f"{n}\n"}) for n in (2, 3))
+
+    orchard.ask(*pulls.values(), one, other).hold()
+
+    changes = orchard.house.read("CHANGES.md") or ""
+    assert changes.splitlines()[2:] == ["- old", "- apple", "- pear"]
+    assert all(map(orchard.is_merged, (*pulls.values(), one)))
+    assert (orchard.is_merged(other), orchard.house.read("size")) == (False, "2\n")
+    (told,) = orchard.told(other)
+    assert "conflict in size" in told

@@ -14,6 +14,7 @@ from concertmaster.landing.join_appends import join_appends
 from concertmaster.model import Built, Plan
 from concertmaster.settings.choices import HistoryShape
 
+MOST_COMMITS = 1000  # of a branch, whose authors are named
 # Values of the attribute `merge` with which git merges line by line.
 _TEXT_MERGES = ("unspecified", "set", "text", "union")
 
@@ -78,7 +79,8 @@ def _name_authors(
     if plan.settings.agent:
         return merged
     span = f"{candidate.base}..{candidate.head}"
-    listed = objects.git.run("log", "--no-show-signature", "--format=%an <%ae>", span, "--")
+    options = ("--no-show-signature", f"--max-count={MOST_COMMITS}", "--format=%an <%ae>")
+    listed = objects.git.run("log", *options, span, "--")
     text = commit_message.branch_message(
         candidate.title,
         task=candidate.task,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -106,22 +106,27 @@ def settle_given(context: FinalizeContext, history: History) -> None:
     GitHub shows those as merged whose commits the target has. A landed one whose change came as
     another commit is closed, and a comment names that commit. One that was left out is told why.
     """
-    for one in history.tasks.values():
-        if one.given and one.state is TaskState.LANDED and not _is_over(context, one.given.number):
-            _comment(context, one.given.number, train_comment.landed_comment(history, one))
-            context.job.issue_client.close_issue(one.given.number)
-        elif one.given and one.state.is_lost:
-            _comment(context, one.given.number, train_comment.left_out_comment(history, one))
+    given = [(one, one.given.number) for one in history.tasks.values() if one.given]
+    landed = [number for one, number in given if one.state is TaskState.LANDED]
+    still_open = _await_merged(context, landed)
+    for one, number in given:
+        if number in still_open:
+            _comment(context, number, train_comment.landed_comment(history, one))
+            context.job.issue_client.close_issue(number)
+        elif one.state.is_lost:
+            _comment(context, number, train_comment.left_out_comment(history, one))
 
 
-def _is_over(context: FinalizeContext, number: int) -> bool:
-    """Return whether the pull request is merged or closed; GitHub notices a push late."""
-    for look in range(LOOKS):
-        if look:
+def _await_merged(context: FinalizeContext, numbers: Sequence[int]) -> list[int]:
+    """Return those that stay open; GitHub notices a push some seconds later."""
+    waiting = [*numbers]
+    is_merged = context.plan.settings.history is HistoryShape.MERGE
+    for look in range(LOOKS if is_merged else 1):
+        if look and waiting:
             context.job.clock.sleep(SECONDS_BETWEEN_LOOKS)
-        if not context.job.issue_client.pulls.get(number).is_open:
-            return True
-    return False
+        pulls = context.job.issue_client.pulls
+        waiting = [number for number in waiting if pulls.get(number).is_open]
+    return waiting
 
 
 def _comment(context: FinalizeContext, number: int, body: str) -> None:
