@@ -78,7 +78,7 @@ SHELL = frozenset(
     cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
     cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
     clock
-    engine.agent_probe engine.login_check
+    engine.agent_probe engine.junit_files engine.login_check
     engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.unmeasured_cost
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.find_run engine.prepare_agents engine.run_home

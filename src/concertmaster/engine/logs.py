@@ -52,9 +52,14 @@ def read_end(log: Path) -> str:
 
 
 def read_failing_tests(ended: Exit, log: Path) -> tuple[str, ...]:
-    """Return the names of the tests that failed, as far as the command's part of the log tells."""
+    """Return the names of the tests that failed.
+
+    They are those of the command's part of the log, else those of the reports that it left.
+    """
+    if ended.ok:
+        return ()
     part = read_last(log, most_bytes=_NAMED_WITHIN_BYTES, start=ended.log_start)
-    return () if ended.ok else find_failing_tests(part)
+    return find_failing_tests(part) or ended.failing
 
 
 def read_evidence(ended: Exit, log: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 from concertmaster.agents.protocol import Agent
 from concertmaster.engine.credential_files import readable_files
 from concertmaster.engine.footprint_observer import FootprintObserver
+from concertmaster.engine.junit_files import read_junit_failures
 from concertmaster.engine.login_check import LoginMemory
 from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.repository import Repository
@@ -100,6 +102,7 @@ class RunContext:
         """Run a command of the repository (setup, check) in a worktree; return its exit."""
         settings = self.plan.settings
         log_start = log.stat().st_size if log.exists() else 0
+        began = time.time()
         with self.variables_in(worktree) as environment:
             ended = self.run_in(
                 worktree,
@@ -111,7 +114,9 @@ class RunContext:
                 # Checks at the same time share what build tools leave running.
                 keeps_daemons=worktree.account is None,
             )
-        return replace(ended, log_start=log_start)
+        is_judged = not (ended.ok or ended.stopped or ended.error)
+        failing = read_junit_failures(worktree.files, since=began) if is_judged else ()
+        return replace(ended, log_start=log_start, failing=failing)
 
     def run_in(self, worktree: Worktree, argv: Sequence[str], **options: Any) -> Exit:
         """Run a command in a worktree as the attempt's user; `options` are those of `Guard.run`.

@@ -18,6 +18,7 @@ class Exit:
     error: str = ""  # the reason why it could not start
     seconds: float = 0.0
     log_start: int = 0  # the bytes that the log had before; a log may hold several commands
+    failing: tuple[str, ...] = ()  # the tests that failed by the reports that it left
 
     @property
     def ok(self) -> bool:

@@ -351,3 +351,11 @@ def test_a_landing_that_was_killed_ends_as_one_that_was_not(forest: Forest, afte
     assert (forest.holds(good), forest.holds(bad)) == (True, False)
     assert forest.branches == before
     assert "removed run" in concertmaster("clean", cwd=forest.project.root).out
+
+
+def test_a_report_in_a_file_names_the_test_that_failed(forest: Forest) -> None:
+    case = '<testcase classname="Fruit" name="ripe"><failure/></testcase>'
+    write = f"mkdir -p out; echo '<testsuite>{case}</testsuite>' > out/TEST-fruit.xml"
+    forest.branch("red", {"red.txt": ""})
+    report = forest.read("red", "--check", f"if test -e red.txt; then {write}; false; fi")
+    assert report["tasks"]["red"]["reason"].endswith(": Fruit.ripe")
