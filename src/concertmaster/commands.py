@@ -34,6 +34,7 @@ class RunPhase:
     evidence: str = ""  # the failure to fix, of the attempt before or of a phase of this one
     findings: str = ""  # the plan that the agent made in research
     said: str = ""  # deliver: the agent's words for the commit
+    apart: frozenset[str] = frozenset()  # tasks that are not worked on at the same time
     repair: Repair | None = None  # the attempt mends a result that did not land
 
 

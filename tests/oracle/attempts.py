@@ -44,6 +44,7 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         evidence=attempt.evidence or ("" if repair else _earlier_evidence(record)),
         findings=attempt.findings,
         repair=repair,
+        apart=state.network.excluded[record.task.id],
     )
     asked = replace(attempt, asked=phase, redo=False, repair=repair)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command

@@ -241,7 +241,9 @@ class PhaseRunner:
 
     def _tell(self, command: RunPhase) -> str:
         plan = self.context.plan
-        note = describe_neighbours(plan, command.task) if plan.settings.notes else ""
+        if not plan.settings.notes:
+            return ""
+        note = describe_neighbours(plan, command.task, apart=command.apart)
         return f"\n{note}\n" if note else ""
 
     def document(self, command: RunPhase) -> Answer:

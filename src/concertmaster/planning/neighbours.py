@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from concertmaster import graph
 from concertmaster.model import Plan, Task
@@ -16,17 +16,17 @@ _HEAD = (
 )
 
 
-def describe_neighbours(plan: Plan, task: Task) -> str:
+def describe_neighbours(plan: Plan, task: Task, *, apart: Collection[str]) -> str:
     """Return what the tasks beside this one may change in the files that it uses.
 
     The text has at most `LONGEST_NOTE` characters, the likeliest first; "" if there is nothing to
-    tell. Tasks that never run beside this one are left out: its needs, what needs it, and what it
-    is kept apart from.
+    tell. Tasks that never run beside this one are left out: its needs, what needs it, and those
+    of `apart`, which it is now kept apart from.
     """
     used = {entry.path: entry.probability for entry in task.footprint}
     if not used:
         return ""
-    found = [pair for other in _find_neighbours(plan, task) for pair in _lines(other, used)]
+    found = [pair for other in _find_neighbours(plan, task, apart) for pair in _lines(other, used)]
     told = _HEAD
     for _, line in sorted(found, reverse=True):
         if len(told) + len(line) + 1 > LONGEST_NOTE:
@@ -35,12 +35,11 @@ def describe_neighbours(plan: Plan, task: Task) -> str:
     return "" if told == _HEAD else told
 
 
-def _find_neighbours(plan: Plan, task: Task) -> Iterator[Task]:
+def _find_neighbours(plan: Plan, task: Task, apart: Collection[str]) -> Iterator[Task]:
     ids = {one.id for one in plan.tasks}
     before = graph.build(ids, [(n.task, n.on) for n in plan.needs if {n.task, n.on} <= ids])
-    apart = {other for pair in plan.exclusions if task.id in pair.tasks for other in pair.tasks}
     after = graph.invert(before)
-    never = apart | {task.id, *graph.find_before(before, [task.id])}
+    never = {*apart, task.id, *graph.find_before(before, [task.id])}
     never |= graph.find_before(after, [task.id])
     return (one for one in plan.tasks if one.id not in never)
 

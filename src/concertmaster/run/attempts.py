@@ -80,6 +80,7 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         findings=attempt.findings,
         said=attempt.said if phase is Phase.DELIVER else "",
         repair=repair,
+        apart=state.network.excluded[record.task.id],
     )
     asked = replace(attempt, asked=phase, redo=False, repair=repair)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command

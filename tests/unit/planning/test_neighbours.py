@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from concertmaster.model import Exclusion, FootprintEntry, Need, Plan
+from concertmaster.model import FootprintEntry, Need, Plan
 from concertmaster.planning.neighbours import LONGEST_NOTE, describe_neighbours
 from tests.simulator.plans import make_plan
 
@@ -28,7 +28,7 @@ def plan_of(tasks: str, **footprints: FootprintEntry) -> Plan:
 
 
 def told(plan: Plan) -> str:
-    return describe_neighbours(plan, plan.tasks[0])
+    return describe_neighbours(plan, plan.tasks[0], apart=())
 
 
 def test_a_task_is_told_which_definitions_others_change_in_the_files_it_uses() -> None:
@@ -52,14 +52,12 @@ def test_nothing_is_told_of_what_matters_to_nobody(other: FootprintEntry) -> Non
 def test_tasks_that_never_run_beside_it_are_left_out() -> None:
     plan = plan_of("abcde", **dict.fromkeys("abcde", entry("money.py")))
     needs = [("a", "b"), ("b", "c"), ("d", "a")]  # c before b before a before d; e is kept apart
-    plan = replace(
-        plan,
-        needs=tuple(Need(task=t, on=on, hard=False, reason="x") for t, on in needs),
-        exclusions=(Exclusion(tasks=("e", "a"), probability=0.9, reason="x"),),
-    )
+    ordered = tuple(Need(task=t, on=on, hard=False, reason="x") for t, on in needs)
+    plan = replace(plan, needs=ordered)
 
-    assert told(plan) == ""
-    assert "Task a" in describe_neighbours(replace(plan, exclusions=()), plan.tasks[4])
+    assert describe_neighbours(plan, plan.tasks[0], apart=["e"]) == ""
+    assert "Task e" in told(plan)
+    assert "Task a" in describe_neighbours(plan, plan.tasks[4], apart=())
 
 
 def test_the_note_is_short_and_a_hostile_title_stays_a_part_of_its_line() -> None:

@@ -124,6 +124,7 @@ def test_what_the_later_task_meets_is_in_its_base() -> None:
     begun = [one for one in commands if isinstance(one, RunPhase) and one.task.id == "b"]
 
     assert [built.task for one in begun for built in one.wanted] == ["a"]
+    assert {one.apart for one in begun} == {frozenset("a")}
 
 
 FAILED = PhaseFailed(
