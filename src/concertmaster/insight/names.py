@@ -44,7 +44,7 @@ COMMON = {
 }
 _COMMON = re.compile(
     r"(?<![\w/.-])(change ?log|release notes|CHANGES|readme|license|contributing|makefile"
-    r"|dockerfile|lock-?\s?file)s?(?![\w/-]|\.\w)",
+    r"|dockerfile|lock-?\s?file)s?(?![\w/-]|\.\w|[`\"']?\]\(\s?https?:)",
     re.IGNORECASE,
 )
 
@@ -89,7 +89,10 @@ def find_packages(text: str) -> tuple[str, ...]:
 
 
 def find_common(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the common names of files in a text and where they stand."""
+    """Yield the common names of files in a text and where they stand.
+
+    The text of a link to another site names what lies there.
+    """
     for match in _COMMON.finditer(text):
         word = " ".join(match[1].lower().replace("-", " ").split())
         if word == "changes" and (match[1] != "CHANGES" or _is_breaking(text, match.start())):

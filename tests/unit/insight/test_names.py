@@ -61,6 +61,9 @@ TREE = {
         ("refresh the lock file", ["Cargo.lock"]),
         ("the lockfile", ["Cargo.lock"]),
         ("the license", []),
+        ("- [Changelog](https://example.org/other/CHANGES.rst)", []),
+        ("[`release notes`](https://example.org)", []),
+        ("the [changelog](docs/index.md)", ["CHANGES.rst"]),
     ],
 )
 def test_a_common_name_means_what_the_tree_has(text: str, files: list[str]) -> None:
