@@ -241,10 +241,8 @@ class PhaseRunner:
 
     def _tell(self, command: RunPhase) -> str:
         plan = self.context.plan
-        if not plan.settings.notes:
-            return ""
         note = describe_neighbours(plan, command.task, apart=command.apart)
-        return f"\n{note}\n" if note else ""
+        return f"\n{note}\n" if note and plan.settings.notes else ""
 
     def document(self, command: RunPhase) -> Answer:
         """Let the agent update the documents; the exit condition is a change or a reason."""
