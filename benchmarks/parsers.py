@@ -13,19 +13,31 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from concertmaster.agents.answers import UnreadableAnswer, last_words, read_plan, read_review
+from concertmaster.agents.error_patterns import classify_error, read_reset
 from concertmaster.agents.protocol import read_no_op
+from concertmaster.cli.improve_answer import read_improvement
+from concertmaster.cli.split_answer import read_split
 from concertmaster.comments.plan_data import read_plan as read_plan_comment
 from concertmaster.errors import Error
+from concertmaster.git import remote_errors
+from concertmaster.git.commit_body import inert_body
+from concertmaster.git.encryption import is_encrypted, names_encryption
 from concertmaster.github.issue_reference import read_issue, read_repository
 from concertmaster.github.prompt_list import read_prompt_list
 from concertmaster.github.slash_command import read_comment
+from concertmaster.insight.change_distance import parse_changes
 from concertmaster.insight.definitions import find_definitions, find_imports
 from concertmaster.insight.mentions import find_mentions
 from concertmaster.insight.names import find_common, find_packages, find_symbols
 from concertmaster.insight.words import count_words
+from concertmaster.landing.file_sections import judge_sections
 from concertmaster.landing.join_appends import join_appends
+from concertmaster.landing.named_files import find_named_files
+from concertmaster.landing.path_classes import classify, steers_agents
 from concertmaster.landing.path_portability import find_unportable_paths
+from concertmaster.planning.detect_commands import detect_commands
 from concertmaster.planning.failure_causes import Absences, explain_absence
+from concertmaster.planning.first_prompt import draft_first_prompt
 from concertmaster.planning.prose_order import infer_order
 from concertmaster.prompts.follow_ups import merge_follow_ups, write_drafts
 from concertmaster.prompts.other_tools import count_tasks, read_header
@@ -34,6 +46,7 @@ from concertmaster.report.transcript_lines import say_transcript_line
 from concertmaster.settings.file import read_file
 from concertmaster.text import globs, redaction
 from concertmaster.text.display import display, display_block, read_duration
+from concertmaster.text.failing_tests import find_failing_tests
 from concertmaster.text.markdown import as_code, neutralise
 from concertmaster.text.markdown_parser import find_heading
 from concertmaster.text.marks import read_marks
@@ -67,6 +80,18 @@ def _join(text: str) -> object:
     return join_appends("a.yml", base=b"", ours=b"x: 1\n" + line, theirs=b"y: 1\n" + line)
 
 
+def _sections(text: str) -> object:
+    data = text.encode("utf-8", "replace")
+    names = ("package.json", "pyproject.toml", "setup.cfg")
+    return [judge_sections(name, b"", data) for name in names]
+
+
+def _commands(text: str) -> object:
+    names = ("Makefile", "package.json", "pyproject.toml", "Cargo.toml")
+    files = dict.fromkeys(names, text.encode("utf-8", "replace"))
+    return detect_commands(names, files, check="", has_setup=False)
+
+
 PARSERS: dict[str, Callable[[str], object]] = {
     "prompt file": _parse_prompt,
     "front matter": _front_matter,
@@ -92,6 +117,21 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "words": count_words,
     "definitions": find_definitions,
     "imports": find_imports,
+    "failing tests": find_failing_tests,
+    "error of an agent": lambda text: (classify_error(text), read_reset(text)),
+    "error of a server": lambda text: (remote_errors.may_pass(text), remote_errors.forbids(text)),
+    "split of a prompt": read_split,
+    "improved prompt": lambda text: read_improvement(text, old="# Title\n", path="prompts/a.md"),
+    "first prompt": lambda text: draft_first_prompt(["src/a.py", text], [text]),
+    "body of a commit": inert_body,
+    "changes of a commit": lambda text: parse_changes(text, frozenset()),
+    "sections of a file": _sections,
+    "commands in files": _commands,
+    "class of a path": lambda text: (classify(text), steers_agents(text)),
+    "named files": lambda text: find_named_files(
+        [text], [text], paths={"a/b.py"}, read=lambda _: text.encode("utf-8", "replace")
+    ),
+    "encrypted file": lambda text: (names_encryption(text), is_encrypted(text.encode())),
     "settings file": lambda text: read_file(text.encode("utf-8", "replace"), "concertmaster.yml"),
     "missing parts in a log": lambda text: explain_absence("make", text, Absences()),
     "joined appends": _join,
