@@ -82,8 +82,9 @@ def _inner_calls() -> Iterator[tuple[str, ast.Call]]:
 
 
 def _is_of_re(called: ast.expr) -> bool:
-    is_named = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)
-    return is_named and ast.unparse(called).startswith("re.") and called.attr != "escape"
+    return isinstance(called, ast.Attribute) and (
+        ast.unparse(called.value) == "re" and called.attr != "escape"
+    )
 
 
 def _is_whole(outer: ast.stmt) -> bool:
@@ -94,7 +95,8 @@ def _is_whole(outer: ast.stmt) -> bool:
 def _written(call: ast.Call) -> str | None:
     """Return the pattern that is written in the call, None if it is made of parts."""
     first = call.args[0]
-    return first.value if isinstance(first, ast.Constant) else None
+    found = first.value if isinstance(first, ast.Constant) else None
+    return found if isinstance(found, str) else None
 
 
 def _find_calls() -> dict[str, tuple[Pattern, set[str]]]:
@@ -102,7 +104,7 @@ def _find_calls() -> dict[str, tuple[Pattern, set[str]]]:
     found = {name: (pattern, _methods(name)) for name, pattern in _find_patterns().items()}
     for module, call in _inner_calls():
         written = _written(call)
-        if isinstance(written, str | bytes):
+        if written is not None:
             method = ast.unparse(call.func).removeprefix("re.")
             pattern: Pattern = re.compile(written)
             found[f"{module}:{call.lineno}"] = (pattern, {method} & ANCHORED or {"search"})

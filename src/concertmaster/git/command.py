@@ -192,7 +192,7 @@ def parse_object_id(value: str) -> str:
 def check_version() -> None:
     """Check that git has `merge-tree --write-tree`. Raises EnvironmentFault if it is too old."""
     words = f"git {git_version()}"
-    found = re.search(r"(\d+)\.(\d+)", words)
+    found = re.search(r"(\d{1,9})\.(\d{1,9})", words)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         raise EnvironmentFault(
             f"{words} is too old",
