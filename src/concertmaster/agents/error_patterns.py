@@ -23,6 +23,10 @@ _NO_ACCESS = re.compile(
     r"|API_KEY_INVALID|UNAUTHENTICATED|\b401 Unauthorized|missing bearer|invalid authentication"
     r"|not logged in|please run /login|not signed in|token has expired|invalid auth method"
     r"|could not load (the )?(default )?credentials|unable to locate credentials"
+    r"|could not load azure credentials|TokenCredential authentication failed"
+    # the words of `action.cloud_token` for a token that was not renewed
+    r"|access token of the cloud has ended"
+    r"|security token included in the request is (expired|invalid)|ExpiredToken"
     r"|credentials from any providers|credit balance is too low|insufficient_quota"
     r"|no API keys were provided"
     r"|^40[13]: |model_not_found|model .{1,80} does not exist|models/.{1,80} is not found",
