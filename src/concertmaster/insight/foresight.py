@@ -9,6 +9,7 @@ from pathlib import Path
 from concertmaster.git.repository import Repository
 from concertmaster.insight import footprint
 from concertmaster.insight.calibration import Calibration, chance
+from concertmaster.insight.changelogs import is_changelog
 from concertmaster.insight.conventions import follow_conventions
 from concertmaster.insight.facts_cache import FactsCache, NoCache
 from concertmaster.insight.ranking import best_of, gather
@@ -130,7 +131,8 @@ def _forecast(
         entries[entry.path] = _joined(entry, entries.get(entry.path))
     entries.pop(prompt.path, None)  # the prompt's own file
     ordered = sorted(entries.values(), key=lambda entry: (-entry.probability, entry.path))
-    unknown = not ordered or ordered[0].probability < LEAST_KNOWN
+    telling = [entry.probability for entry in ordered if not is_changelog(entry.path)]
+    unknown = max(telling, default=0.0) < LEAST_KNOWN
     return Forecast(entries=tuple(ordered[: footprint.MAX_ENTRIES]), notes=notes, unknown=unknown)
 
 

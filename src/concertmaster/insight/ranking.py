@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 SATURATION = 1.2
@@ -38,7 +38,9 @@ class WordField:
         files = len(self._postings.get(word, ()))
         return math.log(1.0 + (self._count - files + 0.5) / (files + 0.5))
 
-    def match(self, query: Mapping[str, float]) -> dict[str, Match]:
+    def match(
+        self, query: Mapping[str, float], *, without: Collection[str] = ()
+    ) -> dict[str, Match]:
         """Return how well each file fits that shares a word with the query."""
         scores: dict[str, float] = {}
         weighed = sorted(query, key=lambda word: (-self.rarity(word) * query[word], word))
@@ -47,6 +49,8 @@ class WordField:
         for word in known:
             weight = self.rarity(word) * query[word]
             for path, times in self._postings[word]:
+                if path in without:
+                    continue
                 length = self._lengths[path] / self._mean
                 norm = SATURATION * (1.0 - LENGTH_PENALTY + LENGTH_PENALTY * length)
                 gain = weight * times * (SATURATION + 1.0) / (times + norm)

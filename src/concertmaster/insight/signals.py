@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from concertmaster.insight.changelogs import is_changelog
 from concertmaster.insight.names import (
     find_common,
     find_packages,
@@ -65,7 +66,9 @@ class Signals:
 
     def measure(self, query: Query) -> dict[str, Row]:
         """Return the signals of each file that any signal points at; the last ones are zero."""
-        matches = {name: self._fields[name].match(query.words) for name in FIELDS}
+        # The words that name a changelog would make it the best match, and the others poor ones.
+        logs = frozenset(path for path in query.named if is_changelog(path))
+        matches = {name: self._fields[name].match(query.words, without=logs) for name in FIELDS}
         combined = _combine(matches)
         ranked = best_of(combined, FIRST_STAGE)
         names = {
@@ -101,8 +104,9 @@ class Signals:
         row[_AT["prose"]] = float(path.endswith((".md", ".rst", ".txt")))
         row[_AT["test"]] = float(is_test(path))
         named = names.get("named", {})
-        # A prompt that names its files hardly means others.
-        row[_AT["aside"]] = 0.0 if path in named else max(named.values(), default=0.0)
+        # A prompt that names its files hardly means others. A changelog goes with any change.
+        main = [chance for other, chance in named.items() if not is_changelog(other)]
+        row[_AT["aside"]] = 0.0 if path in named else max(main, default=0.0)
         return row
 
     def follow(

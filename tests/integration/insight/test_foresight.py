@@ -90,6 +90,15 @@ def test_a_prompt_that_tells_nothing_is_unknown(project: Project, look: Look) ->
     assert [forecast.unknown for forecast in seen.forecasts] == [True, False, False]
 
 
+def test_a_prompt_that_tells_nothing_but_the_changelog_is_unknown(
+    project: Project, look: Look
+) -> None:
+    project.commit("Open the shop", SHOP | {"CHANGES.md": "# Changes\n"})
+    seen = look("Make it better\n\nAdd a line to CHANGES.md", "`Money` is wrong; see CHANGES.md")
+
+    assert [forecast.unknown for forecast in seen.forecasts] == [True, False]
+
+
 def test_the_first_commit_does_not_say_what_changes_together(look: Look) -> None:
     """The project has one commit, "Start", which added all its files."""
     assert paths(look("Start the machine")) == []

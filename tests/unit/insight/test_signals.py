@@ -76,6 +76,16 @@ def test_a_file_beside_those_that_a_prompt_names_is_less_likely() -> None:
     assert chance(PRIOR, beside) < chance(PRIOR, alone)
 
 
+@pytest.mark.parametrize("text", ["`Money` is wrong", "how it rounds", "The total of an order"])
+def test_a_file_beside_a_changelog_that_a_prompt_names_is_as_likely(text: str) -> None:
+    both = f"{text}\nAdd a line to CHANGES.md, the list of changes"
+    alone, beside = measure(text), measure(both, {"CHANGES.md": 0.9})
+    likely = {path: chance(PRIOR, row) for path, row in alone.items() if path != "CHANGES.md"}
+    best = best_of(likely, 1)[0]
+
+    assert chance(PRIOR, beside[best]) == pytest.approx(likely[best], rel=0.25)
+
+
 @pytest.mark.parametrize(
     ("text", "first"),
     [

@@ -71,6 +71,14 @@ def test_names_tell_nothing_of_a_file_that_is_a_guess() -> None:
     assert meet(far[:1], far[1:]) == meet([guess], [guess])
 
 
+@pytest.mark.parametrize("path", ["CHANGES.md", "docs/ChangeLog", "NEWS", "HISTORY.rst"])
+def test_tasks_that_are_to_add_to_a_changelog_run_together(path: str) -> None:
+    met = meet([entry(path)], [entry(path)])
+
+    assert not keep_apart([met] * 3, tasks=3, slots=2)
+    assert keep_apart([meet([entry("news.py")], [entry("news.py")])] * 3, tasks=3, slots=2)
+
+
 def test_collisions_in_several_named_files_do_not_add_up() -> None:
     one = [entry(f"f{number}.py", "parse") for number in range(4)]
     other = [entry(f"f{number}.py", "emit") for number in range(4)]

@@ -236,12 +236,6 @@ def test_a_path_that_is_predicted_twice_counts_once() -> None:
     assert twice.exclusions == once.exclusions
 
 
-def test_a_changelog_is_a_file_as_any_other() -> None:
-    found = plan(candidate("a.md", edits="CHANGES.md"), candidate("b.md", edits="CHANGES.md"))
-
-    assert apart(found) == ["ab"]
-
-
 def test_a_pair_is_excluded_only_where_a_collision_costs_more_than_the_wait() -> None:
     two = [candidate(f"{name}.md", edits="x", probability=0.3) for name in "ab"]
     others = [candidate(f"{name}.md", edits=name) for name in "cdefghijkl"]
