@@ -45,7 +45,8 @@ from concertmaster.prompts.parser import parse_prompt
 from concertmaster.report.transcript_lines import say_transcript_line
 from concertmaster.settings.file import read_file
 from concertmaster.text import globs, redaction
-from concertmaster.text.display import display, display_block, read_duration
+from concertmaster.text.display import display, display_block
+from concertmaster.text.durations import read_duration
 from concertmaster.text.failing_tests import find_failing_tests
 from concertmaster.text.markdown import as_code, neutralise
 from concertmaster.text.markdown_parser import find_heading

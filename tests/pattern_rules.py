@@ -17,10 +17,11 @@ READ_BY = {
         insight.path_spelling insight.words planning.first_prompt planning.prose_order
         planning.checkout prompts.other_tools prompts.parser settings.access
         settings.action_inputs settings.action_source settings.agent_variables text.display
-        text.markdown
+        text.durations text.markdown
         text.markdown_parser""",
     "files, paths and changes of the repository": """
-        git.conversion git.encryption insight.change_distance insight.definitions insight.tree_view
+        git.conversion git.encryption insight.changelogs insight.change_distance
+        insight.definitions insight.tree_view
         landing.file_sections landing.join_appends landing.named_files landing.path_classes
         landing.path_portability planning.detect_commands text.globs worktrees.git_folder
         worktrees.ignored_files""",

@@ -86,7 +86,7 @@ SHELL = frozenset(
     engine.reading_tree engine.cancel_requests
     engine.earlier_work engine.footprint_observer engine.recorded_run engine.damaged_run
     engine.resource_monitor engine.reviewer engine.run_context
-    engine.signals engine.task_material engine.trial engine.merged_result engine.repairer
+    engine.signals engine.page_material engine.trial engine.merged_result engine.repairer
     files.add_files files.atomic files.run_folder files.untrusted
     git.branches git.command git.conversion git.encryption git.kept_records git.landed_prompts
     git.line_counts

@@ -70,7 +70,7 @@ def verify(job: Job) -> int:
     recorder = VerifyRecorder(job=job, plan=plan, start=start, accepted=accepted, events=opening)
     try:
         if plan_artifact.plan.settings.landing in _TOGETHER and shares.base_green is not False:
-            _run_train(job, recorder, repository, run_folder, began=began)
+            _run_queue(job, recorder, repository, run_folder, began=began)
         else:
             recorder.finish()
     finally:
@@ -160,7 +160,7 @@ def _opening(
     return (RunStarted(run=plan.run), *accepted.events, *checked)
 
 
-def _run_train(
+def _run_queue(
     job: Job, recorder: VerifyRecorder, repository: Repository, run_folder: Path, *, began: float
 ) -> None:
     """Run the merge queue until all is settled or the job's time is over."""

@@ -14,7 +14,7 @@ import click
 
 from concertmaster.cli.options import json_option, repo_option
 from concertmaster.engine.find_run import runs_folder
-from concertmaster.engine.integrator import TRAIN
+from concertmaster.engine.integrator import QUEUE
 from concertmaster.engine.recorded_run import DRAFTS, RecordedRun, read_run
 from concertmaster.engine.run_home import RunHome
 from concertmaster.errors import Error
@@ -183,13 +183,13 @@ def _sort_worktrees(
 
 def _reason_to_keep(run: _EndedRun | None, owner: AttemptOwner) -> str:
     """Return why the worktree must stay, "" if it can be removed."""
-    if run is None and owner.task == TRAIN:
+    if run is None and owner.task == QUEUE:
         return ""
     if run is None:
         return "its run is gone, so nobody knows whether its work is saved; look, then delete it"
     if run.is_held:
         return "its run is being worked on"
-    if owner.task == TRAIN:
+    if owner.task == QUEUE:
         return ""
     if run.state is None:
         return "its run cannot be read, so nobody knows whether its work is saved"

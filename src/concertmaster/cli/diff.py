@@ -14,7 +14,7 @@ from concertmaster.cli.run_task import (
     run_option,
     task_argument,
 )
-from concertmaster.engine.task_material import REPOSITORY
+from concertmaster.engine.page_material import REPOSITORY
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.terminal.console import Console

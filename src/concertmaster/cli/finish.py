@@ -10,9 +10,9 @@ from pathlib import Path
 from concertmaster.agents.protocol import Agent
 from concertmaster.cli.clean import make_room
 from concertmaster.engine import local_run as runs
+from concertmaster.engine.page_material import collect_material
 from concertmaster.engine.recorded_run import RecordedRun, current_report, write_report
 from concertmaster.engine.run_home import RunHome
-from concertmaster.engine.task_material import collect_material
 from concertmaster.engine.trial import Trial, try_commands
 from concertmaster.files import run_folder
 from concertmaster.git.repository import Repository

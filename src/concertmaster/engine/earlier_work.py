@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from concertmaster.engine.logs import read_end
+from concertmaster.engine.page_material import REPOSITORY
 from concertmaster.engine.recorded_run import RecordedRun
-from concertmaster.engine.task_material import REPOSITORY
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.fault import LandingFault

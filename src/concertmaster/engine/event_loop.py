@@ -94,7 +94,7 @@ class EventLoop:
         with ExitStack() as stack:
             self._chores = stack.enter_context(ThreadPoolExecutor(1, "chores"))
             self._slots = stack.enter_context(ThreadPoolExecutor(self._context.plan.slots, "slot"))
-            self._integration_thread = stack.enter_context(ThreadPoolExecutor(1, "train"))
+            self._integration_thread = stack.enter_context(ThreadPoolExecutor(1, "queue"))
             stack.callback(self._context.guard.stop_all)
             self._monitor = stack.enter_context(self._make_monitor(state))
             self._observer.recall(_find_observed(state))

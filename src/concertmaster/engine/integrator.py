@@ -34,7 +34,7 @@ from concertmaster.sandbox.exit_status import Exit
 from concertmaster.text.display import display
 from concertmaster.worktrees.worktree import Worktree
 
-TRAIN = "train"
+QUEUE = "train"  # the name of its folders, as earlier versions wrote it
 
 Answer = BaseChecked | BatchChecked | MergeConflicted | BatchLanded | TargetMoved
 
@@ -65,7 +65,7 @@ class Integrator:
     @property
     def marks(self) -> str:
         """Return the common prefix of the marks of all its checks."""
-        return f"{self.context.plan.run}/{TRAIN}/"
+        return f"{self.context.plan.run}/{QUEUE}/"
 
     def check_base(self, command: CheckBase) -> BaseChecked | None:
         """Check the run's base; return None if the check was stopped."""
@@ -99,7 +99,7 @@ class Integrator:
         return diagnose(
             *(context.repository, context.plan.base, context.plan.settings),
             environment=context.environment,
-            log=context.attempt_folder(TRAIN, 1) / "check.log",
+            log=context.attempt_folder(QUEUE, 1) / "check.log",
         )
 
     def check_batch(self, command: CheckBatch) -> BatchChecked | MergeConflicted | None:
@@ -184,7 +184,7 @@ class Integrator:
         number = next(self.numbers)
         worktree = self.context.worktrees.create(
             commit,
-            task=TRAIN,
+            task=QUEUE,
             attempt=number,
             branch=f"concertmaster/{self.context.plan.run}/train",
         )
@@ -205,8 +205,8 @@ class Integrator:
 
     def _run_commands(self, worktree: Worktree, number: int, commit: str) -> TreeCheck | None:
         """Run setup and check; return None if one of them was stopped."""
-        settings, mark = self.context.plan.settings, self.context.mark(TRAIN, number)
-        log = self.context.attempt_folder(TRAIN, number) / "check.log"
+        settings, mark = self.context.plan.settings, self.context.mark(QUEUE, number)
+        log = self.context.attempt_folder(QUEUE, number) / "check.log"
         setup_seconds, notes = 0.0, tuple[str, ...]()
         if settings.setup:
             ended = self.context.run_shell(settings.setup, worktree, mark=mark, log=log)

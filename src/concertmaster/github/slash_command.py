@@ -14,7 +14,8 @@ from enum import StrEnum
 from concertmaster.settings.choices import LEAN_PHASES, Phase
 from concertmaster.settings.declarations import SETTINGS, settings_of
 from concertmaster.settings.setting import Kind, Place, Setting
-from concertmaster.text.display import closest_word, count, is_visible, read_duration
+from concertmaster.text.display import closest_word, count, is_visible
+from concertmaster.text.durations import read_duration
 from concertmaster.text.markdown import as_code, code_block
 
 MAX_LINE = 4000  # characters

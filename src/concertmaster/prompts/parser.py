@@ -15,7 +15,8 @@ from concertmaster.prompts import other_tools
 from concertmaster.prompts.encoding import decode
 from concertmaster.settings.choices import LEAN_PHASES, Phase
 from concertmaster.text import globs, markdown_parser
-from concertmaster.text.display import closest_word, read_duration
+from concertmaster.text.display import closest_word
+from concertmaster.text.durations import read_duration
 from concertmaster.text.redaction import redact
 
 MAX_FRONT_MATTER = 16 << 10  # characters; deeply nested YAML takes long to refuse

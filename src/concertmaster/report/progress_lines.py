@@ -85,7 +85,7 @@ def _tell_left_out(before: RunState, after: RunState) -> Iterator[str]:
             yield f"blocked: {key} {show_reason(record.reason)}"
 
 
-def train_status(state: RunState) -> str:
+def describe_queue(state: RunState) -> str:
     """Return what the merge queue is doing now."""
     landing = state.landing
     match landing.asked:

@@ -26,7 +26,7 @@ from concertmaster.settings.declarations import LONGEST_MODEL, SETTINGS, Setting
 from concertmaster.settings.file import read_file
 from concertmaster.settings.process import read_environment
 from concertmaster.settings.setting import Kind, Setting
-from concertmaster.text.display import read_duration
+from concertmaster.text.durations import read_duration
 
 
 def load_settings(options: Mapping[str, Any], *, file: bytes = b"", name: str = "") -> Settings:

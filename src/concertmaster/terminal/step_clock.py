@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from concertmaster.report.progress_lines import train_status
+from concertmaster.report.progress_lines import describe_queue
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.text.display import duration
@@ -46,7 +46,7 @@ class StepClock:
         """Return what the merge queue does, and for how long."""
         since = self._since.get(_queue_step(state))
         ago = f" for {duration(now - since)}" if since is not None else ""
-        return f"merge queue: {train_status(state)}{ago}"
+        return f"merge queue: {describe_queue(state)}{ago}"
 
 
 def _step_of(record: TaskRecord) -> tuple[object, ...]:

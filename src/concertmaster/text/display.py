@@ -27,11 +27,6 @@ _HIDDEN = range(0xE0000, 0xE1000)
 _SKIPS_CHECKS = re.compile(
     r"\[(no[ _-]ci|skip[ _-][\w-]+|[\w-]+[ _-]skip)\]|\*{3}(no_ci)\*{3}", re.IGNORECASE
 )
-_DURATION = re.compile(
-    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+h(?:ours?)?)?\s*+"
-    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+m(?:in(?:utes?)?)?)?\s*+"
-    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*+s(?:ec(?:onds?)?)?)?"
-)
 
 
 def writable(text: str) -> str:
@@ -116,16 +111,6 @@ def took(seconds: float, setup_seconds: float) -> str:
     """Return a duration as text with that of its setup: 4.1s (setup 3.9s), or 4.1s without one."""
     setup = f" (setup {duration(setup_seconds)})" if setup_seconds else ""
     return f"{duration(seconds)}{setup}"
-
-
-def read_duration(text: str) -> float:
-    """Return the seconds of 90s, 45m, 1h30m or plain minutes; 0 if the text is no duration."""
-    written = text.strip().lower()
-    if written.replace(".", "", 1).isdecimal():
-        written += "m"
-    parts = _DURATION.fullmatch(written)
-    amounts = parts.groups(default="0") if parts else ()
-    return sum(float(n) * unit for n, unit in zip(amounts, (3600, 60, 1), strict=False))
 
 
 def size(number_of_bytes: int) -> str:

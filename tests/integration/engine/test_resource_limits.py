@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.integrator import TRAIN
+from concertmaster.engine.integrator import QUEUE
 from concertmaster.engine.journal import Journal
 from concertmaster.engine.recorded_run import read_run
 from concertmaster.engine.run_home import RunHome
@@ -210,7 +210,7 @@ def test_room_that_the_run_itself_makes_is_waited_for(
     looks_at_full = count(1)
 
     def measure() -> FreeResources:
-        if all(owner.task == TRAIN for owner in list_attempts(machine.cache).values()):
+        if all(owner.task == QUEUE for owner in list_attempts(machine.cache).values()):
             return free()
         if machine.starts and next(looks_at_full) == 2:
             machine.make("told")

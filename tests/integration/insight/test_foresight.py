@@ -94,7 +94,7 @@ def test_a_prompt_that_tells_nothing_but_the_changelog_is_unknown(
     project: Project, look: Look
 ) -> None:
     project.commit("Open the shop", SHOP | {"CHANGES.md": "# Changes\n"})
-    seen = look("Make it better\n\nAdd a line to CHANGES.md", "`Money` is wrong; see CHANGES.md")
+    seen = look("Make it better\n\nUpdate CHANGES.md", "`Money` is wrong; see CHANGES.md")
 
     assert [forecast.unknown for forecast in seen.forecasts] == [True, False]
 

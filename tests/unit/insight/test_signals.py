@@ -83,7 +83,7 @@ def test_a_file_beside_a_changelog_that_a_prompt_names_is_as_likely(text: str) -
     likely = {path: chance(PRIOR, row) for path, row in alone.items() if path != "CHANGES.md"}
     best = best_of(likely, 1)[0]
 
-    assert chance(PRIOR, beside[best]) == pytest.approx(likely[best], rel=0.25)
+    assert chance(PRIOR, beside[best]) >= 0.75 * likely[best]
 
 
 @pytest.mark.parametrize(

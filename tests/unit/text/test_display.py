@@ -12,7 +12,6 @@ from concertmaster.text.display import (
     display,
     display_block,
     duration,
-    read_duration,
     visible,
 )
 
@@ -66,18 +65,6 @@ def test_a_megabyte_of_what_is_not_shown_is_displayed_at_once(piece: str) -> Non
 )
 def test_a_duration_is_told_as_people_would(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
-
-
-@pytest.mark.parametrize(
-    ("written", "seconds"),
-    [("90s", 90), ("45m", 2700), (" 1H30m ", 5400), ("1 h 30 min", 5400), ("45", 2700), ("1.5", 90)]
-    + [
-        (text, 0)
-        for text in ("", "0", "soon", "-5m", "1e9", "nan", "m", "٤m", "1h" + " " * 9999 + "x")
-    ],
-)
-def test_a_duration_is_read_as_people_write_it(written: str, seconds: float) -> None:
-    assert read_duration(written) == seconds
 
 
 def test_a_visible_line_keeps_its_length_and_its_indentation() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from concertmaster.engine.find_run import runs_folder
+from concertmaster.engine.page_material import collect_material
 from concertmaster.engine.recorded_run import read_run
-from concertmaster.engine.task_material import collect_material
 from concertmaster.git.repository import Repository
 from tests.commandline import OBEDIENT_COMMAND, among_agents, called, write_prompt
 from tests.conftest import Project
