@@ -68,7 +68,9 @@ class Signals:
         """Return the signals of each file that any signal points at; the last ones are zero."""
         # The words that name a changelog would make it the best match, and the others poor ones.
         logs = frozenset(path for path in query.named if is_changelog(path))
-        matches = {name: self._fields[name].match(query.words, without=logs) for name in FIELDS}
+        spent = {word for path in logs for word in count_words(path)}
+        words = {word: times for word, times in query.words.items() if word not in spent}
+        matches = {name: self._fields[name].match(words, without=logs) for name in FIELDS}
         combined = _combine(matches)
         ranked = best_of(combined, FIRST_STAGE)
         names = {
