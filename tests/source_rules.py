@@ -43,7 +43,7 @@ PACKAGES = {
     "watch": "text settings git github report comments terminal",
     "cli": (
         "text settings git agents github prompts sandbox files landing worktrees planning run"
-        " report engine terminal action watch"
+        " report engine comments terminal action watch"
     ),
     "__main__": "cli",
 }
@@ -74,7 +74,7 @@ SHELL = frozenset(
     agents.protocol agents.registry
     cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
     cli.doctor_agents cli.doctor_github cli.execute cli.finish cli.improve cli.init cli.land
-    cli.listed_prompts
+    cli.listed_prompts cli.memory
     cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
     cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
     clock

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.action.finalize.memory import PATH
+from concertmaster.comments.memory_file import PATH
 from tests.action.push_moment import at_first_push
 from tests.action.rounds import House, Round
 from tests.github.double import Double

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from concertmaster.agents.protocol import Agent
 from concertmaster.cli.clean import make_room
+from concertmaster.cli.memory import remember_run
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.page_material import collect_material
 from concertmaster.engine.recorded_run import RecordedRun, current_report, write_report
@@ -44,6 +45,13 @@ def run_plan(
         console.note(line)
     with console.progress() as progress:
         run = runs.start_run(planned, home, progress=progress, guard=guard, agents=agents)
+    return finish_run(console, run, planned.repository)
+
+
+def finish_run(console: Console, run: RecordedRun, repository: Repository) -> int:
+    """Write the run into Memory.md if that is wanted, and show its report; return the exit code."""
+    if why := remember_run(repository, run):
+        console.note(why)
     return finish(console, run)
 
 

@@ -33,6 +33,7 @@ _METAVARS = {
     Kind.FOLDER: "FOLDER",
     Kind.MODEL: "NAME",
     Kind.BRANCH: "BRANCH",
+    Kind.FLAG_OR_BRANCH: "yes|no|BRANCH",
     Kind.LIST: "WORD,...",
     Kind.NUMBER: "N",
     Kind.SLOTS: "N|auto",

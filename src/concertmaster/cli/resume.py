@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from concertmaster.cli.clean import make_room
-from concertmaster.cli.finish import finish, run_home
+from concertmaster.cli.finish import finish, finish_run, run_home
 from concertmaster.cli.options import json_option, repo_option, run_argument, setting_option
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.find_run import find_open_run, find_run
@@ -62,7 +62,7 @@ def resume(console: Console, /, run: str, repo: Path, budget: float | None, json
                 guard=guard,
                 opening=RunResumed(budget_usd=budget),
             )
-    return finish(console, ended)
+    return finish_run(console, ended, repository)
 
 
 def _refuse_logged_out(

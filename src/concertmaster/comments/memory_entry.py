@@ -12,6 +12,7 @@ from typing import Any
 
 from concertmaster.comments.round_report import read_clock, say_cost
 from concertmaster.model import TaskState, Usage
+from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.summary import say_state
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.text.display import count, duration, shorten_id
@@ -126,6 +127,34 @@ def make_entry(history: History, *, at: int) -> MemoryEntry:
         is_whole=all(one.cost_usd is not None for one in usages),
     )
     return _fill(entry, [*map(_make_task, tasks)])
+
+
+def make_report_entry(report: Report) -> MemoryEntry:
+    """Return the entry of a run on one machine, with the first tasks that fit."""
+    usages = [task.usage for task in report.tasks if task.attempts]
+    usage = sum(usages, start=Usage())
+    entry = MemoryEntry(
+        run=report.run,
+        day=f"{read_clock(int(report.started_at)):%Y-%m-%d}",
+        landed=sum(task.state is TaskState.LANDED for task in report.tasks),
+        number=len(report.tasks),
+        seconds=_bound(sum(task.seconds for task in report.tasks)),
+        cost_usd=None if usage.cost_usd is None else _bound(usage.cost_usd),
+        is_estimated=usage.is_estimated,
+        is_whole=all(one.cost_usd is not None for one in usages),
+    )
+    return _fill(entry, [*map(_make_report_task, report.tasks)])
+
+
+def _make_report_task(task: TaskRow) -> MemoryTask:
+    has_landed = task.state is TaskState.LANDED and is_object_id(task.head)
+    title = as_line(task.title, limit=80) or as_line(task.id)
+    reason = as_line("" if has_landed else task.reason, limit=160)
+    return MemoryTask(
+        state=task.state,
+        commit=shorten_id(task.head) if has_landed else "",
+        text=as_line(f"{title}; {reason}" if reason else title, limit=_LONGEST_TEXT),
+    )
 
 
 def _bound(amount: float) -> float:

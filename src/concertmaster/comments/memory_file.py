@@ -12,9 +12,15 @@ from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
 from concertmaster.comments import memory_v1
-from concertmaster.comments.memory_entry import make_entry, measure, read_entry
+from concertmaster.comments.memory_entry import (
+    MemoryEntry,
+    make_entry,
+    measure,
+    read_entry,
+)
 from concertmaster.rounds.history import History
 
+PATH = ".github/Memory.md"
 BEGIN, END = "<!-- concertmaster:begin -->", "<!-- concertmaster:end -->"
 MOST_ENTRIES = 60
 MOST_BYTES = 100_000  # between the marks
@@ -32,7 +38,15 @@ class _KeptEntry:
 
 
 def write_memory(old: bytes | None, history: History, *, at: int) -> bytes | None:
-    """Return the file with this run's entry on top, dated `at` (epoch seconds).
+    """Return the file with this run's entry on top, as `add_entry` does.
+
+    The entry is dated `at` (epoch seconds).
+    """
+    return add_entry(old, make_entry(history, at=at))
+
+
+def add_entry(old: bytes | None, told: MemoryEntry) -> bytes | None:
+    """Return the file with this entry on top, in place of an earlier one of its run.
 
     `old` is None when there is no file. Returns None when the file must stay as it is: the old or
     the new one is over 1 MB, or the old one is not UTF-8. A file without a pair of marks gets one
@@ -44,7 +58,7 @@ def write_memory(old: bytes | None, history: History, *, at: int) -> bytes | Non
         text = old.decode() if old else _PREFACE
     except UnicodeDecodeError:
         return None
-    entry = _KeptEntry(run=history.run, lines=make_entry(history, at=at).lines)
+    entry = _KeptEntry(run=told.run, lines=told.lines)
     new = _put(entry, text).encode()
     return new if len(new) <= LARGEST_FILE else None
 

@@ -144,9 +144,9 @@ class Remote:
     ) -> Mapping[str, PushResult]:
         """Make each move by its own compare-and-swap and return the results by branch.
 
-        Safe to repeat. Branches outside `concertmaster/` only move forward. Raises GitFault, before
-        anything is pushed, when one would not, and EnvironmentFault when the server cannot be
-        reached.
+        Safe to repeat. Branches outside `concertmaster/` are made or move forward. Raises GitFault,
+        before anything is pushed, when one would not, and EnvironmentFault when the server cannot
+        be reached.
         """
         git = _git(repository)
         assert len({move.branch for move in moves}) == len(moves), "a branch moves once"
@@ -276,6 +276,8 @@ def _check_move(git: Git, move: BranchMove) -> None:
     if move.branch.startswith(OURS):
         return
     sides = (move.old, move.new)
+    if move.new and not move.old:
+        return  # it is made only where no branch of this name is there
     if not all(sides) or git.ask("merge-base", "--is-ancestor", *sides).code != 0:
         raise GitFault(
             f"the branch {move.branch} would not move forward",

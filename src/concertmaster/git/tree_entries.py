@@ -103,3 +103,8 @@ def find_attribute(repository: Path, tree: str, name: str, paths: Sequence[str])
 def _above(path: str) -> list[str]:
     """Return the folders above a path, each with its slash; the first one is empty."""
     return list(accumulate(path.split("/")[:-1], lambda above, part: f"{above}{part}/", initial=""))
+
+
+def write_empty_tree(git: Git) -> str:
+    """Return the id of the tree without any file."""
+    return parse_object_id(git.run("mktree", stdin=b"").strip())

@@ -263,7 +263,7 @@ def _read_value(option: Setting, value: str) -> str:
     match option.kind:
         case Kind.NAME:
             return value if _NAME.fullmatch(value) else ""
-        case Kind.BRANCH:
+        case Kind.BRANCH | Kind.FLAG_OR_BRANCH:
             return read_branch(value)
         case Kind.CHOICE | Kind.FLAG:
             return value if value in option.choices else ""

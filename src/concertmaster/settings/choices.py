@@ -58,3 +58,25 @@ class Filters(StrEnum):
 
     REFUSE = "refuse"
     ALLOW = "allow"
+
+
+YES, NO = "yes", "no"
+_IN_NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-")
+_RESERVED = "concertmaster/"  # runs have their branches there
+
+
+def branch_of(value: str) -> str:
+    """Return the branch that yes, no, "" or the name of a branch names; "" if it names none."""
+    return "" if value in ("", YES, NO) else value
+
+
+def is_plain_branch(name: str) -> bool:
+    """Return whether the name is a branch in plain letters, and none that runs use."""
+    parts = name.split("/")
+    is_safe = all(part and not part.startswith(("-", ".")) for part in parts)
+    is_safe = is_safe and not any(part.endswith((".", ".lock")) for part in parts)
+    return is_safe and set(name) <= _IN_NAMES and ".." not in name and not _is_ours(name)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(_RESERVED) or name == "HEAD"

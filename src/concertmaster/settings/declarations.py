@@ -216,6 +216,14 @@ class FrozenSettings:
     protected: Annotated[
         tuple[str, ...], Setting(kind=Kind.LIST, help="Globs that no task may change.")
     ] = ()
+    memory: Annotated[
+        str,
+        Setting(
+            kind=Kind.FLAG_OR_BRANCH,
+            help="Write runs into `.github/Memory.md`: yes, no, or a branch for that file alone.",
+            unset="yes on GitHub, no on your machine",
+        ),
+    ] = ""
     prompts: Annotated[
         tuple[str, ...],
         Setting(

@@ -19,6 +19,14 @@ _DURATION = (
 _PHASE = f"({'|'.join(Phase)})"
 _PHASES = f"^(full|lean|{_PHASE}( *, *{_PHASE})*)$"
 
+# As `choices.is_plain_branch` takes it; "" is unset.
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_BRANCH = (
+    r"^$(?!\n)|^(?!concertmaster/|HEAD$|.*\.\.|.*\.(lock)?(/|$))"
+    f"{_PART}(/{_PART})*$"
+    r"(?!\n)"
+)
+
 _STRING = {"type": "string"}
 _ABOVE_ZERO = {"type": "number", "exclusiveMinimum": 0}
 _VALUES: Mapping[Kind, dict[str, Any]] = {
@@ -28,6 +36,7 @@ _VALUES: Mapping[Kind, dict[str, Any]] = {
     Kind.BRANCH: _STRING,
     Kind.MODEL: {**_STRING, "pattern": "^(?!-)", "maxLength": LONGEST_MODEL},
     Kind.FLAG: {"type": "boolean"},
+    Kind.FLAG_OR_BRANCH: {"anyOf": [{"type": "boolean"}, {**_STRING, "pattern": _BRANCH}]},
     Kind.USD: _ABOVE_ZERO,
     Kind.DURATION: {"anyOf": [_ABOVE_ZERO, {**_STRING, "pattern": _DURATION}]},
     Kind.LIST: {"anyOf": [_STRING, {"type": "array", "items": _STRING}]},

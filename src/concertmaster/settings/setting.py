@@ -23,6 +23,7 @@ class Kind(StrEnum):
     CHOICE = auto()  # a member of the field's enum
     PHASES = auto()
     FLAG = auto()  # yes or no
+    FLAG_OR_BRANCH = auto()  # yes, no, or the name of a branch
     COMMANDS = auto()  # lines for the shell by name, only in concertmaster.yml
 
 

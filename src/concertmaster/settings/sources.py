@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from concertmaster.errors import UsageError
-from concertmaster.settings.choices import LEAN_PHASES, Phase
+from concertmaster.settings.choices import LEAN_PHASES, NO, YES, Phase, is_plain_branch
 from concertmaster.settings.declarations import LONGEST_MODEL, SETTINGS, Settings
 from concertmaster.settings.file import read_file
 from concertmaster.settings.process import read_environment
@@ -81,6 +81,17 @@ def _read_list(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
+def _read_flag_or_branch(value: object) -> object:
+    """Convert a truth value to a word; `no` in YAML is one as well."""
+    words = {"true": YES, "on": YES, "yes": YES, "false": NO, "off": NO, "no": NO}
+    if not isinstance(value, (bool, str)):
+        raise ValueError("write yes, no, or the name of a branch")
+    word = words.get(str(value).lower(), str(value))
+    if word not in ("", YES, NO) and not is_plain_branch(word):
+        raise ValueError("write yes, no, or the plain name of a branch outside concertmaster/")
+    return word
+
+
 def _read_commands(value: object) -> object:
     """Convert a mapping of files to commands to pairs."""
     if isinstance(value, (tuple, list)):
@@ -119,6 +130,7 @@ _VALIDATORS: Mapping[Kind, Callable[[Setting], BeforeValidator | AfterValidator]
     Kind.PHASES: lambda _: BeforeValidator(_read_phases),
     Kind.LIST: lambda _: BeforeValidator(_read_list),
     Kind.SLOTS: _slots_reader,
+    Kind.FLAG_OR_BRANCH: lambda _: BeforeValidator(_read_flag_or_branch),
     Kind.COMMANDS: lambda _: BeforeValidator(_read_commands),
 }
 

@@ -87,3 +87,21 @@ def test_who_may_start_a_run_is_no_matter_of_the_tree(key: str) -> None:
         load_settings({}, file=f"check: 'true'\n{key}: x\n".encode(), name="concertmaster.yml")
 
     assert f"set `{key}` in the workflow file" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("no", "no"), ("false", "no"), ("true", "yes"), ("'on'", "yes"), ("notes/x-1", "notes/x-1")],
+)
+def test_memory_is_a_truth_value_or_a_branch(written: str, read: str) -> None:
+    found = load_settings({}, file=f"memory: {written}".encode(), name="concertmaster.yml")
+    assert found.memory == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["-f", "a..b", "a//b", "a b", "x.lock", "concertmaster/state", "HEAD", "a:b", ".a"],
+)
+def test_memory_takes_no_branch_that_git_or_a_run_reads_otherwise(written: str) -> None:
+    with pytest.raises(UsageError, match="`memory` cannot be"):
+        load_settings({}, file=f"memory: '{written}'".encode(), name="concertmaster.yml")

@@ -32,7 +32,7 @@ from concertmaster.rounds import next_round, transitions
 from concertmaster.rounds.history import History
 from concertmaster.rounds.state_branch import SavedState
 from concertmaster.rounds.verdict import Verdict
-from concertmaster.settings.choices import LandingMode
+from concertmaster.settings.choices import LandingMode, branch_of
 from concertmaster.text.markdown import as_line
 
 ACTIONS_BOT = "github-actions[bot]"  # its pushes start no workflow
@@ -176,6 +176,8 @@ def _put_memory(context: FinalizeContext, delivery: Delivery) -> tuple[History, 
     history, mode = delivery.history, context.plan.settings.landing
     if context.job.settings.cancelled or history.is_train:
         return history, ()
+    if branch_of(context.plan.settings.memory) and not history.due:
+        return history, memory.push_memory(context, history)
     if mode is LandingMode.PULL_REQUESTS:
         return memory.propose_memory(context, history)
     lands_here = mode is LandingMode.MERGE and delivery.reached is not Reached.PULL

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.action.finalize.pull_requests import Proposal, open_pull_requests
 from concertmaster.comments import memory_file, pull_request
+from concertmaster.comments.memory_file import PATH
 from concertmaster.errors import GitFault
 from concertmaster.git import commit_message
 from concertmaster.git.remote import BranchMove, PushState
+from concertmaster.git.tree_entries import write_empty_tree
 from concertmaster.rounds.history import History
-from concertmaster.text.markdown import as_line
+from concertmaster.settings.choices import NO, YES, branch_of
+from concertmaster.text.markdown import as_code, as_line
 
-PATH = ".github/Memory.md"
 BRANCH = "memory"
+_OPENING = "Hold Memory.md, which Concertmaster writes after each run"
 TRIES = 5  # of a push onto a target that moves
 
 
@@ -29,11 +32,16 @@ class WrittenMemory:
 def write_memory_commit(context: FinalizeContext, commit: str, history: History) -> WrittenMemory:
     """Put a commit with this run's entry in Memory.md on top of `commit`.
 
-    Returns `commit` itself when the entry is there already, and with a note when the file cannot be
-    written. Pull requests of others make no entry.
+    Returns `commit` itself when the entry is there already or the target gets none, and with a note
+    when the file cannot be written. Pull requests of others make no entry.
     """
-    if history.is_train:
+    if history.is_train or context.plan.settings.memory not in ("", YES):
         return WrittenMemory(commit=commit)
+    return _write_on_top(context, commit, history)
+
+
+def _write_on_top(context: FinalizeContext, commit: str, history: History) -> WrittenMemory:
+    """Return the commit with this run's entry on top of `commit`, or that one and why not."""
     repository = context.objects.git
     listed = repository.run("ls-tree", "-z", commit, "--", PATH).rstrip("\0")
     mode = listed.partition(" ")[0]
@@ -61,8 +69,12 @@ def write_memory_commit(context: FinalizeContext, commit: str, history: History)
 def push_memory(context: FinalizeContext, history: History) -> tuple[str, ...]:
     """Push Memory.md onto the present tip of the target; return notes (Markdown) on what failed.
 
-    Tries again when the target moves.
+    Tries again when the target moves. The setting `memory` may name another branch, or none.
     """
+    if context.plan.settings.memory == NO:
+        return ()
+    if branch := branch_of(context.plan.settings.memory):
+        return _push_aside(context, history, branch)
     target = context.plan.target
     for _ in range(TRIES):
         tip = context.tip()
@@ -79,6 +91,25 @@ def push_memory(context: FinalizeContext, history: History) -> tuple[str, ...]:
     return (f"`{PATH}` was not written: the target moved {TRIES} times.",)
 
 
+def _push_aside(context: FinalizeContext, history: History, branch: str) -> tuple[str, ...]:
+    """Push Memory.md onto a branch that holds nothing else; it is made if it is not there."""
+    for _ in range(TRIES):
+        tip = context.job.remote.fetch(context.objects, [branch]).get(branch, "")
+        at = context.plan.settings.made_at
+        start = tip or context.objects.commit(
+            write_empty_tree(context.objects.git), parents=(), message=_OPENING, at=at
+        )
+        written = _write_on_top(context, start, history)
+        if written.commit in (tip, start):
+            return written.notes
+        pushed = context.push([BranchMove(branch=branch, old=tip, new=written.commit)])[branch]
+        if pushed.state is PushState.DONE:
+            return written.notes
+        if pushed.state is PushState.FORBIDDEN:
+            return (f"`{PATH}` could not be pushed to {as_code(branch)}: {as_line(pushed.reason)}",)
+    return (f"`{PATH}` was not written: the branch {as_code(branch)} moved {TRIES} times.",)
+
+
 def _names_run(context: FinalizeContext, commit: str, run: str) -> bool:
     """Return whether Memory.md of the commit has an entry of the run."""
     old = context.objects.git.ask("cat-file", "blob", f"{commit}:{PATH}")
@@ -90,6 +121,8 @@ def propose_memory(context: FinalizeContext, history: History) -> tuple[History,
 
     Returns the history with its number, and notes (Markdown) on what failed.
     """
+    if branch_of(context.plan.settings.memory):
+        return history, push_memory(context, history)
     tip = context.tip()
     written = write_memory_commit(context, tip, history)
     if written.commit == tip:
