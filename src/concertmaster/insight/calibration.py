@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from concertmaster.insight import priors
+from concertmaster.insight.message_words import NO_COUNTS, WordCounts
 from concertmaster.insight.signals import SIGNALS
 
 ROUNDS = 8
@@ -19,12 +20,26 @@ _OWN = tuple(SIGNALS.index(n) for n in ("text", "messages", "habit", "cochange",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Convention:
+    """How the chance of a file that many commits change is read, in log-odds.
+
+    It is `bias`, `slope` times the chance by all signals, and `trust` times what the words of the
+    prompt say by `counts`.
+    """
+
+    bias: float
+    slope: float
+    trust: float = 0.0
+    counts: WordCounts = NO_COUNTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """What a repository's own commits taught.
 
     `weights` are those of the signals, `pair` are bias and slope of P(two tasks share a file).
     `close` tells for a path how many pairs of near commits changed it side by side, and of how
-    many. `conventions` are bias and slope of P(changed) of each file that many commits change.
+    many. `conventions` are those of the files that many commits change.
     `commits` were replayed, and the first five guesses held `recall` of their files.
     """
 
@@ -33,7 +48,7 @@ class Calibration:
     commits: int = 0
     recall: float = 0.0
     close: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    conventions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    conventions: Mapping[str, Convention] = field(default_factory=dict)
 
 
 def chance(weights: Sequence[float], row: Sequence[float]) -> float:

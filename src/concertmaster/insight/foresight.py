@@ -12,6 +12,7 @@ from concertmaster.insight.calibration import Calibration, chance
 from concertmaster.insight.changelogs import is_changelog
 from concertmaster.insight.conventions import follow_conventions
 from concertmaster.insight.facts_cache import FactsCache, NoCache
+from concertmaster.insight.message_words import read_words
 from concertmaster.insight.ranking import best_of, gather
 from concertmaster.insight.regions import find_definitions, find_names, find_region
 from concertmaster.insight.replay import (
@@ -113,7 +114,7 @@ def _forecast(
     words = read_query(prompt.text, {}).words
     chances = {path: chance(known.weights, row) for path, row in rows.items()}
     rules = {path: r for path, r in known.conventions.items() if path in signals.view.facts}
-    chances = follow_conventions(chances, rules, known=said)
+    chances = follow_conventions(chances, rules, read_words(prompt.text), known=said)
     likely = [path for path in best_of(chances, MOST_ENTRIES) if chances[path] >= LEAST]
     entries = {
         path: FootprintEntry(

@@ -7,26 +7,29 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
+from typing import Any
 
 from concertmaster.insight.calibration import (
     PRIOR,
     Calibration,
+    Convention,
     adjust,
     adjust_pairs,
     chance,
     resemblance,
 )
 from concertmaster.insight.change_distance import count_close
-from concertmaster.insight.conventions import follow_conventions, learn_conventions
+from concertmaster.insight.conventions import Example, follow_conventions, learn_conventions
 from concertmaster.insight.footprint import name_paths
 from concertmaster.insight.history import MOST_FILES, PastCommit
+from concertmaster.insight.message_words import WordCounts, read_words
 from concertmaster.insight.ranking import best_of, gather
 from concertmaster.insight.repository_reader import RepositoryReader
 from concertmaster.insight.signals import Row, Signals, read_query
 from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.insight.tree_view import TreeView
 
-VERSION = 4  # of the calibration; one of another version is made again
+VERSION = 5  # of the calibration; one of another version is made again
 WINDOW = 24  # commits that are replayed on one tree
 WINDOWS = 8
 MOST_ENTRIES = 20  # of a footprint that follow from words and history
@@ -40,10 +43,11 @@ _Guess = dict[str, Row]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A past commit: the signals of each file, and the files that it changed."""
+    """A past commit: the signals of each file, the files that it changed, and its words."""
 
     rows: Mapping[str, Row]
     actual: frozenset[str]
+    words: frozenset[str]
     group: int
 
 
@@ -53,7 +57,7 @@ def calibrate(reader: RepositoryReader, base: str, history: Sequence[PastCommit]
     kept = reader.cache.read([key]).get(key, "")
     with suppress(ValueError, TypeError, KeyError):
         return _load(kept)
-    learnt = _learn(_replay(reader, history))
+    learnt = _learn(_replay(reader, history), history)
     recent = [past.id for past in history[:CLOSE] if len(past.paths) <= MOST_FILES]
     found = replace(learnt, close=count_close(reader.changes(recent)))
     reader.cache.write({key: json.dumps(asdict(found))})
@@ -66,10 +70,18 @@ def _load(kept: str) -> Calibration:
     known["pair"] = tuple(known["pair"])
     known["close"] = {path: (int(n), int(of)) for path, (n, of) in known["close"].items()}
     rules = known["conventions"].items()
-    known["conventions"] = {path: (float(bias), float(slope)) for path, (bias, slope) in rules}
+    known["conventions"] = {path: _load_convention(rule) for path, rule in rules}
     if len(known["weights"]) != len(PRIOR) or len(known["pair"]) != 2:
         raise ValueError("this calibration is of another version")
     return Calibration(**known)
+
+
+def _load_convention(kept: dict[str, Any]) -> Convention:
+    changing, others = kept["counts"]["commits"]
+    words = {word: (int(a), int(b)) for word, (a, b) in kept["counts"]["words"].items()}
+    counts = WordCounts(commits=(int(changing), int(others)), words=words)
+    weights = {name: float(kept[name]) for name in ("bias", "slope", "trust")}
+    return Convention(**weights, counts=counts)
 
 
 def view_tree(reader: RepositoryReader, commit: str, history: Sequence[PastCommit]) -> TreeView:
@@ -106,26 +118,36 @@ def _replay_window(
     view: TreeView, part: Sequence[PastCommit], *, first_group: int
 ) -> list[Replayed]:
     tree = TreePaths(view.facts)
-    words = gather(read_query(past.message, {}).words for past in part)
-    signals = Signals(view, words)
+    vocabulary = gather(read_query(past.message, {}).words for past in part)
+    signals = Signals(view, vocabulary)
     found = []
     for number, past in enumerate(part):
         actual = frozenset(past.paths) & view.facts.keys()
         if actual and len(past.paths) <= MOST_FILES:
             rows = measure(signals, past.message, name_paths(past.message, tree), PRIOR)
             group = (first_group + number) // GROUP
-            found.append(Replayed(rows=rows, actual=actual, group=group))
+            words = read_words(past.message)
+            found.append(Replayed(rows=rows, actual=actual, words=words, group=group))
     return found
 
 
-def _learn(replayed: Sequence[Replayed]) -> Calibration:
+def _learn(replayed: Sequence[Replayed], history: Sequence[PastCommit]) -> Calibration:
     if len(replayed) < LEAST_COMMITS:
         return Calibration()
-    examples = [(row, path in past.actual) for past in replayed for path, row in past.rows.items()]
-    weights = adjust([row for row, _ in examples], [truth for _, truth in examples])
-    plain = [{p: chance(weights, row) for p, row in past.rows.items()} for past in replayed]
-    rules = learn_conventions(plain, [past.actual for past in replayed])
-    chances = [follow_conventions(found, rules) for found in plain]
+    known = [(row, path in past.actual) for past in replayed for path, row in past.rows.items()]
+    weights = adjust([row for row, _ in known], [truth for _, truth in known])
+    examples = [
+        Example(
+            chances={path: chance(weights, row) for path, row in past.rows.items()},
+            actual=past.actual,
+            words=past.words,
+        )
+        for past in replayed
+    ]
+    rules = learn_conventions(examples, history)
+    chances = [
+        follow_conventions(one.chances, rules, one.words, actual=one.actual) for one in examples
+    ]
     likely = [
         {p: found[p] for p in best_of(found, MOST_ENTRIES) if found[p] >= LEAST}
         for found in chances
