@@ -23,6 +23,7 @@ FILES = (
     *("package.json", ".gitignore", "Cargo.toml"),
 )
 
+_OWN_VENV = "python3 -m venv .venv && echo '*' > .venv/.gitignore"
 _VENV = "python3 -m venv --system-site-packages .venv && echo '*' > .venv/.gitignore"
 _TEST_FILE = re.compile(r"tests?/(?:[^/]+/)*(?:test_[^/]+|[^/]+_test)\.py")
 _UNREADABLE = "\0"
@@ -65,6 +66,7 @@ class _Tree:
     project: object
     package: object
     has_setup: bool
+    has_uv: bool
 
     def text(self, name: str) -> str:
         return self.texts.get(name, "")
@@ -78,13 +80,19 @@ _Finder = Callable[[_Tree], FoundCommand | None]
 
 
 def detect_commands(
-    paths: Iterable[str], files: Mapping[str, bytes], *, check: str = "", has_setup: bool = False
+    paths: Iterable[str],
+    files: Mapping[str, bytes],
+    *,
+    check: str = "",
+    has_setup: bool = False,
+    has_uv: bool = True,
 ) -> DetectedCommands:
     """Return the check and the setup that the files of a commit suggest. Never raises.
 
     `paths` are all paths of the commit, `files` the contents of those of FILES that it has. With a
     `check` from the user, only a setup is looked for: one of a tool that the check names.
-    `has_setup` means that the user gave a setup or said that there is none.
+    `has_setup` means that the user gave a setup or said that there is none, `has_uv` that uv is on
+    PATH.
     """
     texts = {name: _decode(data) for name, data in files.items()}
     tree = _Tree(
@@ -93,6 +101,7 @@ def detect_commands(
         project=_load_toml(texts.get("pyproject.toml", "")),
         package=_load_json(texts.get("package.json", "")),
         has_setup=has_setup,
+        has_uv=has_uv,
     )
     found, finder = (None, None) if check else _choose(tree, tuple(_SETUPS_OF))
     finders = _SETUPS_OF[finder] if finder else _setups_for(check)
@@ -173,10 +182,11 @@ def _pytest(tree: _Tree) -> FoundCommand | None:
     reason = _why_pytest(tree)
     if not reason:
         return None
-    if _uses_uv(tree):
+    if _uses_uv(tree) and (tree.has_uv or tree.has_setup):
         python = "uv run python"
     else:
-        python = "python3" if tree.has_setup or not _pip(tree) else ".venv/bin/python"
+        makes_own = not tree.has_setup and (_uses_uv(tree) or _pip(tree))
+        python = ".venv/bin/python" if makes_own else "python3"
     return FoundCommand(command=f"{python} -m pytest -q", reason=reason)
 
 
@@ -226,6 +236,15 @@ def _uses_uv(tree: _Tree) -> bool:
 
 def _uv(tree: _Tree) -> FoundCommand | None:
     return FoundCommand(command="uv sync", reason="uv.lock") if _uses_uv(tree) else None
+
+
+def _uv_or_pip(tree: _Tree) -> FoundCommand | None:
+    """Return the setup with uv, which pip installs into the environment if it is not on PATH."""
+    if tree.has_uv or not _uses_uv(tree):
+        return _uv(tree)
+    install = f"{_OWN_VENV} && .venv/bin/python -m pip install --quiet uv"
+    command = f"{install} && .venv/bin/uv sync --inexact"  # an exact one would remove uv
+    return FoundCommand(command=command, reason="uv.lock, and uv is not on PATH")
 
 
 def _pip(tree: _Tree) -> FoundCommand | None:
@@ -298,7 +317,7 @@ def _go_download(tree: _Tree) -> FoundCommand | None:
 # virtual environment, because the commands of a Makefile would not use it.
 _SETUPS_OF: Mapping[_Finder, tuple[_Finder, ...]] = {
     _make_test: (_uv, _npm, _pnpm, _yarn, _npm_without_lock),
-    _pytest: (_uv, _pip),
+    _pytest: (_uv_or_pip, _pip),
     _npm_test: (_npm, _pnpm, _yarn, _npm_without_lock),
     _cargo_test: (_cargo_fetch,),
     _go_test: (_go_download,),
@@ -308,7 +327,7 @@ _SETUPS_OF: Mapping[_Finder, tuple[_Finder, ...]] = {
 # because they may do their own setup, `pytest` because it would not use a virtual environment.
 _NODE = (_npm, _pnpm, _yarn, _npm_without_lock)
 _SETUPS_NAMED: Mapping[str, tuple[_Finder, ...]] = {
-    ".venv": (_uv, _pip),
+    ".venv": (_uv_or_pip, _pip),
     "uv": (_uv,),
     **dict.fromkeys(("npm", "npx", "pnpm", "yarn"), _NODE),
     "cargo": (_cargo_fetch,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -83,7 +84,8 @@ def fill_commands(checkout: Checkout) -> FilledSettings:
         if name in paths
     }
     files = {name: data for name, data in read.items() if data is not None}
-    found = detect_commands(paths, files, check=check, has_setup=has_setup)
+    has_uv = shutil.which("uv") is not None
+    found = detect_commands(paths, files, check=check, has_setup=has_setup, has_uv=has_uv)
     named = [(key, c) for key, c in (("check", found.check), ("setup", found.setup)) if c]
     commands: dict[str, Any] = {key: c.command for key, c in named}
     return FilledSettings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -56,8 +57,17 @@ def new_files(project: Project) -> list[str]:
     ids=["uv", "npm", "cargo", "go"],
 )
 def test_the_settings_hold_what_was_found_and_why(
-    project: Project, files: dict[str, str], commands: tuple[str, str]
+    project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    commands: tuple[str, str],
 ) -> None:
+    uv = tmp_path / "programs" / "uv"
+    uv.parent.mkdir()
+    uv.write_text("#!/bin/sh\n")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
     head = project.commit("Tools", files)
     told = init(project)
     assert told.code == 0, told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -255,3 +256,25 @@ def test_repositories_without_a_lock_file_and_workspaces_are_served(
     assert found.check.command == check
     assert (found.setup.command if found.setup else "").endswith(setup)
     assert bool(found.setup) is bool(setup)
+
+
+def test_uv_is_installed_by_pip_where_it_is_not_on_path() -> None:
+    files = {"uv.lock": b"", "pyproject.toml": b"[tool.pytest.ini_options]\n"}
+
+    def detect(**more: Any) -> tuple[str, str]:
+        found = detect_commands(files, files, **more)
+        return (
+            found.setup.command if found.setup else "",
+            found.check.command if found.check else "",
+        )
+
+    assert detect() == ("uv sync", "uv run python -m pytest -q")
+    setup, check = detect(has_uv=False)
+    assert setup.split(" && ")[2:] == [
+        ".venv/bin/python -m pip install --quiet uv",
+        ".venv/bin/uv sync --inexact",
+    ]
+    assert check == ".venv/bin/python -m pytest -q"
+    assert detect(has_uv=False, check=".venv/bin/pytest")[0] == setup
+    assert detect(has_uv=False, has_setup=True) == ("", "uv run python -m pytest -q")
+    assert detect(has_uv=False, check="uv run pytest")[0] == "uv sync"
