@@ -28,6 +28,9 @@ NAMES_DEFINITIONS_SLOPE = 2.3
 NAMES_SLOPE = 3.1
 USUAL_LIKENESS = 0.5  # of the definitions, where only the names are known
 FEWEST_NAMES = 3  # fewer tell nothing
+# How much likelier two prompts may share a file than if they were independent. A file that many
+# commits change makes footprints alike, even where one of them hardly touches it.
+MOST_ALIKE = 2.0
 SURE = 0.8  # a file that a prompt names or declares; such files are independent of the rest
 # How much it counts in log-odds that changes of the file often lay side by side.
 HISTORY_WEIGHT = 0.75
@@ -105,7 +108,8 @@ def meet(
     if not ranked:
         return Meeting(share=0.0, collision=0.0, paths=())
     share = share_chance(resemblance(_chances(ours), _chances(theirs)), learnt.pair)
-    share = min(share, most)  # they cannot share a file more often than one of them touches it
+    # They cannot share a file more often than one of them touches it.
+    share = min(share, most, MOST_ALIKE * weight)
     return Meeting(
         share=max(share, 1.0 - sure_apart),
         collision=max(share * weighted / weight, worst),

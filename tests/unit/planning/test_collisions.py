@@ -79,6 +79,19 @@ def test_tasks_that_are_to_add_to_a_changelog_run_together(path: str) -> None:
     assert keep_apart([meet([entry("news.py")], [entry("news.py")])] * 3, tasks=3, slots=2)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "most"), [(0.7, 0.1, 0.14), (0.3, 0.3, 0.18), (0.7, 0.7, 1)]
+)
+def test_a_file_that_one_task_hardly_touches_is_hardly_shared(
+    one: float, other: float, most: float
+) -> None:
+    learnt = Calibration(pair=(9.0, 1.0))
+    met = meet([entry("x", probability=one)], [entry("x", probability=other)], learnt)
+
+    assert met.share == pytest.approx(min(most, one, other))
+    assert met.collision < met.share
+
+
 def test_collisions_in_several_named_files_do_not_add_up() -> None:
     one = [entry(f"f{number}.py", "parse") for number in range(4)]
     other = [entry(f"f{number}.py", "emit") for number in range(4)]

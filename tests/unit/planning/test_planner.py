@@ -237,7 +237,7 @@ def test_a_path_that_is_predicted_twice_counts_once() -> None:
 
 
 def test_a_pair_is_excluded_only_where_a_collision_costs_more_than_the_wait() -> None:
-    two = [candidate(f"{name}.md", edits="x", probability=0.3) for name in "ab"]
+    two = [candidate(f"{name}.md", edits="x", probability=0.4) for name in "ab"]
     others = [candidate(f"{name}.md", edits=name) for name in "cdefghijkl"]
 
     assert apart(plan(*two)) == []  # both slots would be free
