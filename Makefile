@@ -11,6 +11,7 @@ MERMAID := .cache/mermaid/.installed
 WEBHOOKS := .cache/webhooks/.installed
 ACT := .cache/act/.installed
 WORKFLOWS := .cache/workflows/.installed
+SHOTS := .cache/shots/.installed
 AGENTS := $(patsubst %,.cache/agents/%/.installed,codex gemini opencode copilot pi aider)
 
 # The tests write many small files: into memory where 4 GiB of it are free for files.
@@ -20,7 +21,7 @@ PYTEST = $$(df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 41
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: real help setup test compiled lint format types fast matrix crash e2e image bench demo claude agents schema docs pictures lock clean
+.PHONY: real help setup test compiled lint format types fast matrix crash e2e image bench demo shots claude agents schema docs pictures lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +82,9 @@ schema: setup ## write the JSON schema of concertmaster.yml anew
 pictures: setup ## write the pictures of the documents anew, from a real run
 	$(BIN)/python docs/pictures/write_run.py
 
+shots: setup $(SHOTS) $(MERMAID) ## pictures of terminals, reports and GitHub texts in build/shots, judged by axe-core
+	$(PYTEST) -m shots -s tests/shots
+
 docs: setup ## write the tables of the documents anew
 	$(BIN)/python -m docs.write_tables
 
@@ -115,7 +119,7 @@ $(ACT): tests/e2e/act.lock | $(INSTALLED)
 	touch $@
 
 # npm and the install scripts it runs use the node of the venv, whatever the machine has.
-$(CLAUDE) $(MERMAID) $(WEBHOOKS) $(WORKFLOWS): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
+$(CLAUDE) $(MERMAID) $(SHOTS) $(WEBHOOKS) $(WORKFLOWS): .cache/%/.installed: tests/%/package.json tests/%/package-lock.json | $(INSTALLED)
 	$(NPM_CI)
 	touch $@
 

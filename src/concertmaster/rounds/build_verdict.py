@@ -122,7 +122,7 @@ def verdict_summary(verdict: Verdict, *, held: Mapping[str, Sequence[str]]) -> s
         lines += [f"Ended early: {as_line(verdict.stopped)}", ""]
     rows = [*_rows(verdict, held=held)]
     if rows:
-        lines += ["| task | | |", "|---|---|---|", *rows[:MOST_ROWS], ""]
+        lines += ["| task | verdict | how |", "|---|---|---|", *rows[:MOST_ROWS], ""]
     if len(rows) > MOST_ROWS:
         lines += [f"and {len(rows) - MOST_ROWS} more", ""]
     checked = f"{count(verdict.checks, 'check')} in {duration(verdict.check_seconds)}"

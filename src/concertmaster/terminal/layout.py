@@ -10,7 +10,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 STACKED_BELOW = 100  # columns
-_LONG = ("title", "footprint", "waits for", "what", "how it stands")
+_LONG = ("title", "footprint", "waits for", "what", "how it stands", "not predicted")
+_COUNTED = ("predicted", "changed", "both", "precision", "recall", "ran", "passed")
 _UNLABELLED = ("title", "what", "how it stands")
 _NARROWEST = 24  # characters of a column that is wrapped
 _INDENT = "   "
@@ -82,7 +83,9 @@ def _stack(columns: Sequence[str], row: Sequence[str], *, width: int) -> Iterato
 
 def _name(column: str, cell: str) -> str:
     """Return a cell that says what it is without the head of its column."""
-    return f"{cell} attempt{'' if cell == '1' else 's'}" if column == "attempts" else cell
+    if column == "attempts":
+        return f"{cell} attempt{'' if cell == '1' else 's'}"
+    return f"{column} {cell}" if column in _COUNTED else cell
 
 
 def _hang(text: str, *, width: int, first: str, indent: str = "") -> list[str]:

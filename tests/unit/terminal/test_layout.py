@@ -67,3 +67,14 @@ def test_what_is_too_long_is_cut_between_words_and_a_name_in_its_middle() -> Non
     assert crop("working on 12 in src/click/core.py", width=20) == "working on 12 in …"
     assert crop("short", width=20) == "short"
     assert shorten_name("a-very-long-name-of-a-task-5170", limit=20) == "a-very-long…ask-5170"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_numbers_keep_their_names_where_rows_are_stacked(width: int) -> None:
+    missing = ", ".join(f"inkwell/a_rather_long_name_{number}.py" for number in range(6))
+    columns = ("task", "predicted", "recall", "not predicted")
+    lines = [*lay_out(columns, [("fix-1a2b", "12", "75%", missing)], width=width)]
+
+    assert "predicted" in lines[0]
+    assert any("12" in line and "75%" in line for line in lines[:2])
+    assert all(len(line) <= width for line in lines)
