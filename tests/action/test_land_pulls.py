@@ -115,6 +115,26 @@ def test_a_push_while_it_is_checked_lands_nothing_of_it(orchard: Orchard) -> Non
     assert orchard.told(apple) == [told]
 
 
+def test_a_pull_request_that_github_removed_holds_nobody_up(orchard: Orchard) -> None:
+    apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
+    pear = orchard.propose("pear", {"pear.txt": "a pear\n"})
+    house = orchard.house
+
+    first = orchard.ask(apple, pear)
+    first.plan()
+    first.verify()
+    orchard.double.delete(orchard.repository, apple)
+    first.finalize()
+
+    states = {key: one.state for key, one in house.history(first.outputs["run"]).tasks.items()}
+    assert states == {
+        f"pull-{apple.number}": TaskState.LEFT_OUT,
+        f"pull-{pear.number}": TaskState.SUCCEEDED,
+    }
+    assert "GitHub has it no more" in orchard.told(orchard.parent(first))[-1]
+    assert len(house.dispatched) == 1
+
+
 def test_the_path_policy_holds_forks_and_reports_people(orchard: Orchard) -> None:
     own = orchard.propose("own", {"check.sh": f"{CHECK}# more\n"})
     flow = orchard.propose("flow", {".github/workflows/ci.yml": "on: push\n"})

@@ -117,6 +117,8 @@ def _doubt_task(one: TaskHistory, *, run: str, known: Collection[str]) -> Iterat
         yield "that is no name of a task"
     yield from _doubt_commits(one.blob, one.base, one.head, one.landed_as)
     yield from _doubt_built_on(one.built_on, task=one.task, known=known)
+    if one.given and one.given.number < 1:
+        yield f"its pull request has the number {one.given.number}"
     if one.branch and not one.branch.startswith(f"concertmaster/{run}/"):
         yield f"its branch is called {display(one.branch)!r}"
 

@@ -29,11 +29,9 @@ def leave_out_changed(
     What was checked together with one of them has to be checked again without it.
     """
     changed: set[str] = set()
-    for one in _waiting(history):
-        pull = context.job.issue_client.pulls.get(one.given.number) if one.given else None
-        if pull is None:
-            continue
-        if pull.is_merged:
+    for one, number in _waiting(history):
+        pull = _find(context, number)
+        if pull is not None and pull.is_merged:
             history = transitions.land(history, one.task, landed_as=pull.merge_commit)
             changed.add(one.task)
         elif reason := _find_change(context, one, pull):
@@ -43,12 +41,24 @@ def leave_out_changed(
     return history, _before(replayed, changed)
 
 
-def _waiting(history: History) -> list[TaskHistory]:
+def _waiting(history: History) -> list[tuple[TaskHistory, int]]:
     tasks = history.tasks.values()
-    return [one for one in tasks if one.given and one.state is TaskState.SUCCEEDED]
+    return [
+        (one, one.given.number) for one in tasks if one.given and one.state is TaskState.SUCCEEDED
+    ]
 
 
-def _find_change(context: FinalizeContext, one: TaskHistory, pull: Pull) -> str:
+def _find(context: FinalizeContext, number: int) -> Pull | None:
+    """Return the pull request; None if GitHub has removed it, as it does with spam."""
+    try:
+        return context.job.issue_client.pulls.get(number)
+    except NotFound:
+        return None
+
+
+def _find_change(context: FinalizeContext, one: TaskHistory, pull: Pull | None) -> str:
+    if pull is None:
+        return "GitHub has it no more"
     missing = context.job.issue_client.pulls.missing_reviews(pull.number)
     return find_change(pull, head=one.head, missing=missing)
 
@@ -89,7 +99,7 @@ def _retarget(context: FinalizeContext, history: History, made: Collection[str])
     pulls, target = context.job.issue_client.pulls, context.plan.target
     for task in made:
         given = history.task(task).given
-        pull = pulls.get(given.number) if given else None
+        pull = _find(context, given.number) if given else None
         if pull is None or pull.base == target or not pull.is_open:
             continue
         try:
@@ -124,8 +134,8 @@ def _await_merged(context: FinalizeContext, numbers: Sequence[int]) -> list[int]
     for look in range(LOOKS if is_merged else 1):
         if look and waiting:
             context.job.clock.sleep(SECONDS_BETWEEN_LOOKS)
-        pulls = context.job.issue_client.pulls
-        waiting = [number for number in waiting if pulls.get(number).is_open]
+        found = {number: _find(context, number) for number in waiting}
+        waiting = [number for number, pull in found.items() if pull and pull.is_open]
     return waiting
 
 
