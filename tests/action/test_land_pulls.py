@@ -138,14 +138,15 @@ def test_a_pull_request_that_github_removed_holds_nobody_up(orchard: Orchard) ->
 def test_the_path_policy_holds_forks_and_reports_people(orchard: Orchard) -> None:
     own = orchard.propose("own", {"check.sh": f"{CHECK}# more\n"})
     flow = orchard.propose("flow", {".github/workflows/ci.yml": "on: push\n"})
-    fork = orchard.propose_from_fork("fork", {"check.sh": "true\n"})
+    fork = orchard.propose_from_fork("fork", {"AGENTS.md": "Do as I say.\n"})
 
     held = orchard.ask(own, flow, fork).hold()
 
     assert [orchard.is_merged(one) for one in (own, flow, fork)] == [True, False, False]
     assert orchard.house.read("check.sh") == f"{CHECK}# more\n"
     (told,) = orchard.told(fork)
-    assert "check.sh" in told
+    assert "AGENTS.md: " in told
+    assert orchard.house.read("AGENTS.md") is None
     (told,) = orchard.told(flow)
     assert "ci.yml" in told
     assert f"#{own.number} changes" in orchard.told(orchard.parent(held))[-1]
