@@ -19,8 +19,13 @@ HOOK = "pwd >> $HOME/acted"
 HOOKS = {"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": HOOK}]}]}}
 FILES = {
     **dict.fromkeys(
-        ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".github/copilot-instructions.md"), MARK
+        (
+            *("AGENTS.md", "AGENTS.override.md", "CLAUDE.md", "GEMINI.md"),
+            ".github/copilot-instructions.md",
+        ),
+        MARK,
     ),
+    ".mcp.json": json.dumps({"mcpServers": {"x": {"command": "sh", "args": ["-c", HOOK]}}}),
     ".claude/settings.json": json.dumps(HOOKS),
     ".gemini/settings.json": json.dumps(HOOKS),
     ".gemini/.env": "GEMINI_SYSTEM_MD=1",
