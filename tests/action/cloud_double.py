@@ -83,19 +83,21 @@ def serve_cloud() -> Iterator[Cloud]:
         thread.join()
 
 
-def cloud_job(cloud: Cloud, folder: Path, **inputs: Any) -> Job:
-    """Return a job of the federated workflow that reaches the double instead of the services."""
-    given = {
+def reach(cloud: Cloud) -> dict[str, str]:
+    """Return the variables by which a federated job reaches the double instead of the services."""
+    return {
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{cloud.url}/identity?api=2",
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ASK,
         "AWS_ENDPOINT_URL_STS": f"{cloud.url}/sts",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS": f"{cloud.url}/google/",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS": f"{cloud.url}/iam",
         "AZURE_AUTHORITY_HOST": f"{cloud.url}/azure/",
-        "GITHUB_RUN_ID": 77,
-        "RUNNER_TEMP": str(folder),
-        **inputs,
     }
+
+
+def cloud_job(cloud: Cloud, folder: Path, **inputs: Any) -> Job:
+    """Return a job of the federated workflow; `folder` is that of the runner."""
+    given = {**reach(cloud), "GITHUB_RUN_ID": 77, "RUNNER_TEMP": str(folder), **inputs}
     said = io.StringIO()
     return Job(
         settings=ActionSettings(**given),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from concertmaster.action.federation import federated
 from concertmaster.action.isolation import ATTEMPTS, isolated_users
 from concertmaster.action.job import Job
 from concertmaster.agents.clouds import CREDENTIAL_FILES
@@ -30,6 +31,7 @@ from concertmaster.sandbox.process_tree import users_of_processes
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.action_inputs import ActionSettings
 from concertmaster.terminal.console import Console
+from tests.action.cloud_double import reach, serve_cloud
 from tests.conftest import Project
 from tests.isolation import attack, make_open_folder, needs_root
 
@@ -144,11 +146,12 @@ def perform(
     check: str,
     isolation: str = "user",
     variables: Mapping[str, str] = {},
+    inputs: Mapping[str, Any] = {},
     **options: Any,
 ) -> Outcome:
     """Run these scripts as agents of a job and return what came of it.
 
-    `variables` are those that the workflow gives to each agent.
+    `variables` are those that the workflow gives to each agent, `inputs` those of the job.
     """
     command = {"agent": "command", "agent_command": "sh agent.sh"}
     texts = {f"prompts/{k}.md": f"# Do {k}\n\n```sh\n{v}\n```\n" for k, v in prompts.items()}
@@ -161,18 +164,23 @@ def perform(
         all_prompts=False,
         options={**command, "check": check, "parallel": 2, **options},
     )
-    planned, job = make_plan(asked), scene.job(isolation=isolation)
+    planned, job = make_plan(asked), scene.job(isolation=isolation, **inputs)
     run = runs_folder(repository) / planned.plan.run
     texts_of = {
         blob: data.replace(b"RUN", planned.plan.run.encode())
         for blob, data in planned.texts.items()
     }
     planned = type(planned)(plan=planned.plan, repository=repository, texts=texts_of)
-    with isolated_users(job) as accounts, Guard() as guard, job.console.progress() as told:
+    with (
+        isolated_users(job) as accounts,
+        Guard() as guard,
+        job.console.progress() as told,
+        federated(job, is_isolated=accounts is not None) as with_access,
+    ):
         home = RunHome(
             cache=job.folder / ATTEMPTS,
-            environment={**job.environment, **variables},
-            agent_names=frozenset(variables),
+            environment={**with_access.environment, **variables},
+            agent_names=with_access.agent_variables.names | frozenset(variables),
             place=RunPlace.GITHUB,
             accounts=accounts,
         )
@@ -232,6 +240,31 @@ def test_agents_read_the_files_that_their_variables_name_and_checks_their_certif
     seen = scene.project.git("show", "main:seen.txt").split()
     assert seen == [*names, "http://proxy:3128", "closed"]
     assert [*scene.temporary.rglob(names[0])] == [place / names[0]]  # the copies are gone
+
+
+# It does what Google's libraries do. It writes the end of the token, since no task may land one.
+ASK_GOOGLE = r"""
+url=$(sed 's/.*"token_url": "http:..\([^"]*\)".*/\1/' "$GOOGLE_APPLICATION_CREDENTIALS")
+port=${url%%/*}
+exec 3<>/dev/tcp/127.0.0.1/${port#*:}
+printf 'POST /%s HTTP/1.0\r\nContent-Length: 0\r\n\r\n' "${url#*/}" >&3
+sed -n 's/.*"access_token": "ya29.d.\([^"]*\)".*/\1/p' <&3 > token.txt
+env | grep -c -e ^ACTIONS_ -e ^INPUT_ >> token.txt || true
+"""
+
+
+@needs_root
+def test_an_attempt_gets_a_token_of_a_cloud_and_nothing_to_ask_with(scene: Scene) -> None:
+    with serve_cloud() as cloud:
+        cloud.answers = [(200, {"access_token": f"ya29.d.{'t' * 30}", "expires_in": 3599})]
+        provider = "projects/1/locations/global/workloadIdentityPools/p/providers/x"
+        inputs = {**reach(cloud), "google_provider": provider}
+        script = f"bash <<'END'\n{ASK_GOOGLE}END"
+
+        done = perform(scene, {"one": script}, check="true", inputs=inputs)
+
+    assert [task.state for task in done.report.tasks] == ["landed"], done.report
+    assert scene.project.git("show", "main:token.txt") == f"{'t' * 30}0"
 
 
 @pytest.mark.matrix
