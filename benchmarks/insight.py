@@ -92,6 +92,7 @@ def pairs_of(foreseen: Foreseen) -> list[Pair]:
                 apart=number in kept,
                 shares=bool(cases[a].actual & cases[b].actual),
                 conflicts=foreseen.group.conflicts.get((a, b)),
+                is_joined=(a, b) in foreseen.group.joined,
             )
         )
     return found
@@ -131,6 +132,11 @@ def report(name: str, foreseen: Sequence[Foreseen], *, curves: bool) -> dict[str
         "conflicts": sum(truth for _, truth in collisions),
         "auc conflict": ranking_quality(collisions),
         "conflicts apart": _mean(p.apart for p in pairs if p.conflicts),
+        "joined": sum(p.is_joined for p in pairs),
+        "left conflicts apart": _mean(p.apart for p in pairs if p.conflicts and not p.is_joined),
+        "clean or joined parallel": _mean(
+            not p.apart for p in pairs if p.conflicts is False or p.is_joined
+        ),
         "clean parallel": _mean(not p.apart for p in pairs if p.conflicts is False),
         "conflicts apart@0.8": kept_apart(collisions, parallel=0.8),
         "unrelated parallel": unrelated_parallel(foreseen),

@@ -6,11 +6,16 @@ import json
 import os
 import subprocess
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import combinations
+from enum import Enum, auto
+from itertools import combinations, takewhile
 from pathlib import Path
+
+from concertmaster.landing.join_appends import join_appends
+from concertmaster.landing.three_way import Lines, Region, compare_sides
 
 GROUP = 8  # consecutive commits, all predicted at the parent of the first
 MOST_FILES = 30  # a commit that changes more is a move or a mass edit, and no task
@@ -28,12 +33,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Prompts on one base; `conflicts` tells by pair of positions whether the changes conflict."""
+    """Prompts on one base; `conflicts` tells by pair of positions whether the changes conflict.
+
+    `joined` are the pairs whose conflicts are resolved when they land, by what joins additions.
+    """
 
     repository: Path
     base: str
     cases: tuple[Case, ...]
     conflicts: dict[tuple[int, int], bool] = field(default_factory=dict)
+    joined: frozenset[tuple[int, int]] = frozenset()
 
 
 def git(repository: Path, *args: str, **env: str) -> str:
@@ -103,16 +112,26 @@ def _group_of(repository: Path, base: str, commits: Sequence[str]) -> Group:
         if actual and len(paths) <= MOST_FILES:
             text = git(repository, "log", "-n1", "--format=%B", commit).strip()
             cases.append(Case(text=text, actual=actual, source=commit, everything=frozenset(paths)))
+    found = _replay(repository, cases)
     return Group(
         repository=repository,
         base=base,
         cases=tuple(cases),
-        conflicts=_replay(repository, cases),
+        conflicts={pair: side is not Side.CLEAN for pair, side in found.items()},
+        joined=frozenset(pair for pair, side in found.items() if side is Side.JOINED),
     )
 
 
-def _replay(repository: Path, cases: Sequence[Case]) -> dict[tuple[int, int], bool]:
-    """Return whether the changes of two commits conflict when they are made side by side.
+class Side(Enum):
+    """What became of two changes that were made side by side."""
+
+    CLEAN = auto()
+    JOINED = auto()
+    CONFLICT = auto()
+
+
+def _replay(repository: Path, cases: Sequence[Case]) -> dict[tuple[int, int], Side]:
+    """Return what becomes of the changes of two commits when they are made side by side.
 
     The later one is moved to a tree without the earlier one. Pairs where the earlier one cannot be
     taken back alone are left out. Changes without a common file do not conflict.
@@ -121,10 +140,9 @@ def _replay(repository: Path, cases: Sequence[Case]) -> dict[tuple[int, int], bo
     with _scratch(repository) as scratch:
         for (a, one), (b, other) in combinations(enumerate(cases), 2):
             if not one.everything & other.everything:
-                found[a, b] = False
+                found[a, b] = Side.CLEAN
             elif without := _merged(scratch, one.source, f"{other.source}^", f"{one.source}^"):
-                moved = _merged(scratch, f"{other.source}^", other.source, without)
-                found[a, b] = not moved
+                found[a, b] = _compare(scratch, f"{other.source}^", other.source, without)
     return found
 
 
@@ -141,11 +159,70 @@ def _scratch(repository: Path) -> Iterator[Path]:
 
 def _merged(scratch: Path, ancestor: str, one: str, other: str) -> str:
     """Return the tree of a merge of three trees, "" if they conflict."""
+    done = _merge(scratch, ancestor, one, other)
+    return done.stdout.decode().split("\0")[0] if done.returncode == 0 else ""
+
+
+def _compare(scratch: Path, ancestor: str, one: str, other: str) -> Side:
+    """Return what becomes of a merge of three trees."""
+    done = _merge(scratch, ancestor, one, other)
+    if done.returncode == 0:
+        return Side.CLEAN
+    versions: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for record in done.stdout.split(b"\0\0")[0].decode(errors="replace").split("\0")[1:]:
+        about, _, path = record.partition("\t")
+        _, blob, stage = about.split(" ")
+        versions[path][stage] = blob
+    is_joined = all(_can_join(scratch, path, blobs) for path, blobs in versions.items())
+    return Side.JOINED if is_joined else Side.CONFLICT
+
+
+def _can_join(scratch: Path, path: str, blobs: dict[str, str]) -> bool:
+    """Return whether the additions of both commits to the file are joined when they land.
+
+    The sides are the earlier commit, both commits, and neither; so the later one alone is made
+    by taking the lines of the earlier one out of the lines of both.
+    """
+    if len(blobs) < 3:
+        return False
+    earlier, both, neither = (_read(scratch, blobs[stage]) for stage in "123")
+    later: list[bytes] = []
+    for part in compare_sides(
+        *(side.splitlines(keepends=True) for side in (earlier, both, neither))
+    ):
+        alone = _take_out(part)
+        if alone is None:
+            return False
+        later += alone
+    return join_appends(path, base=neither, ours=earlier, theirs=b"".join(later)) is not None
+
+
+def _take_out(part: Region) -> Lines | None:
+    """Return what the later commit alone has in place of the part, None if it cannot be told."""
+    if part.ours == part.base:
+        return part.theirs
+    if part.theirs == part.base:
+        return part.ours
+    pairs = zip(part.base, part.ours, strict=False)
+    begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    end = len(part.base) - begin
+    added = part.ours[begin : len(part.ours) - end]
+    is_insertion = part.base[begin:] == part.ours[len(part.ours) - end :]
+    return added if not part.theirs and is_insertion else None
+
+
+def _read(scratch: Path, blob: str) -> bytes:
+    command = ["git", "-C", str(scratch), "cat-file", "blob", blob]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def _merge(
+    scratch: Path, ancestor: str, one: str, other: str
+) -> subprocess.CompletedProcess[bytes]:
     root = _commit(scratch, ancestor)
     sides = [_commit(scratch, side, root) for side in (one, other)]
-    command = ["git", "-C", str(scratch), "merge-tree", "--write-tree", *sides]
-    done = subprocess.run(command, capture_output=True, check=False)
-    return done.stdout.decode().split("\n")[0] if done.returncode == 0 else ""
+    command = ["git", "-C", str(scratch), "merge-tree", "--write-tree", "-z", *sides]
+    return subprocess.run(command, capture_output=True, check=False)
 
 
 def _commit(scratch: Path, source: str, *parents: str) -> str:

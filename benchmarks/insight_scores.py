@@ -30,6 +30,7 @@ class Pair:
     apart: bool
     shares: bool
     conflicts: bool | None = None
+    is_joined: bool = False  # the conflict is resolved when they land
 
 
 def hit_at_1(guesses: Sequence[Guess]) -> float:

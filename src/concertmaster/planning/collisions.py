@@ -51,8 +51,8 @@ HARMLESS_NAMES = {
     "go.sum",
 }
 CONFLICT_IN_HARMLESS_FILE = 0.2
-# Entries at one place of a changelog are joined when they land. Of 620 pairs of past changes of
-# seven changelogs 31 conflicted, 4 of them beyond the join; it counts more, as these were few.
+# Entries at one place of a changelog are joined when they land. Of 22 conflicts of past commits in
+# changelogs of click, jinja, express and httpx 17 are.
 CONFLICT_IN_CHANGELOG = 0.1
 NOTHING_LEARNT = Calibration()
 
@@ -144,15 +144,14 @@ def conflict_rate(
     """
     if posixpath.basename(one.path).lower() in HARMLESS_NAMES:
         return CONFLICT_IN_HARMLESS_FILE
-    is_sure = min(one.probability, other.probability) >= SURE
-    if is_sure and is_changelog(one.path):
+    if is_changelog(one.path):
         return CONFLICT_IN_CHANGELOG
     near, pairs = close.get(one.path, (0, 0))
     usual = (near + EVIDENCE * CONFLICT_IN_SHARED_FILE) / (pairs + EVIDENCE)
     unusual = _log_odds(usual) - _log_odds(CONFLICT_IN_SHARED_FILE)
     alike = _likeness(dict(one.definitions), dict(other.definitions))
     by_names = _weigh_names(alike, _compare_names(one.names, other.names))
-    if by_names is not None and is_sure:
+    if by_names is not None and min(one.probability, other.probability) >= SURE:
         return _chance(by_names + NAMED_HISTORY_WEIGHT * unusual)
     by_place = _expected_rate(one, other, alike)
     if by_place is None:

@@ -72,10 +72,11 @@ def test_names_tell_nothing_of_a_file_that_is_a_guess() -> None:
 
 
 @pytest.mark.parametrize("path", ["CHANGES.md", "docs/ChangeLog", "NEWS", "HISTORY.rst"])
-def test_tasks_that_are_to_add_to_a_changelog_run_together(path: str) -> None:
-    met = meet([entry(path)], [entry(path)])
+@pytest.mark.parametrize("probability", [0.5, 0.9])
+def test_tasks_that_add_to_a_changelog_run_together(path: str, probability: float) -> None:
+    both = [entry(path, probability=probability)]
 
-    assert not keep_apart([met] * 3, tasks=3, slots=2)
+    assert not keep_apart([meet(both, both)] * 3, tasks=3, slots=2)
     assert keep_apart([meet([entry("news.py")], [entry("news.py")])] * 3, tasks=3, slots=2)
 
 
