@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from concertmaster.insight.history import MOST_FILES, PastCommit
 from concertmaster.insight.words import count_words
 
-MOST_TEXT = 1500  # characters of a message whose words are compared
+LONGEST_TITLE = 200  # characters
+MOST_WORDS = 8  # that count fully; a longer title says no more than a short one
 LEAST_COMMITS = 3  # with a word; fewer tell nothing
 DOUBT = 2.0  # commits of either kind that count as seen before
 EXPECTED = 0.1  # the share of them that has any one word
@@ -29,8 +30,12 @@ NO_COUNTS = WordCounts()
 
 
 def read_words(text: str) -> frozenset[str]:
-    """Return the words of a message or of a prompt."""
-    return frozenset(count_words(text[:MOST_TEXT]))
+    """Return the words of the title of a message or of a prompt.
+
+    The rest of a prompt is written otherwise than that of a message.
+    """
+    title, _, _ = text.lstrip("#* \n").partition("\n")
+    return frozenset(count_words(title[:LONGEST_TITLE]))
 
 
 def list_words(history: Sequence[PastCommit]) -> list[tuple[frozenset[str], frozenset[str]]]:
@@ -80,4 +85,4 @@ def weigh_words(counts: WordCounts, words: Collection[str], *, own: bool | None 
                 for count, total in zip((changing, other), totals, strict=True)
             ]
             found.append(max(-LOUDEST, min(LOUDEST, math.log(rates[0] / rates[1]))))
-    return math.fsum(found)
+    return math.fsum(found) * min(1.0, MOST_WORDS / max(1, len(words)))

@@ -101,6 +101,16 @@ def test_a_past_commit_does_not_speak_for_itself() -> None:
     assert weigh_words(counts, ["word"]) != 0.0
 
 
+def test_a_long_prompt_speaks_no_louder_than_its_title() -> None:
+    words = [f"w{chr(97 + n)}" for n in range(26)]
+    counts = count_changes(
+        "x", [(frozenset(words), frozenset({"x"})), (frozenset(), frozenset())] * 9
+    )
+
+    assert read_words("\n## Fix the parser\n\nBump everything") == read_words("fix the parser")
+    assert weigh_words(counts, words) == pytest.approx(weigh_words(counts, words[:8]))
+
+
 def test_words_that_few_commits_have_say_nothing() -> None:
     commits = [(frozenset({"rare", f"w{n}"}), frozenset({"x"})) for n in range(2)]
 
