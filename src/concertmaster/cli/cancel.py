@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from concertmaster.cli.run_task import (
     run_option,
 )
 from concertmaster.engine import local_run as runs
-from concertmaster.engine.find_run import find_open_run, list_open_runs, runs_folder
+from concertmaster.engine.find_run import MOST_OPEN_RUNS, find_open_run, list_open_runs, runs_folder
 from concertmaster.engine.recorded_run import read_run
 from concertmaster.errors import UsageError
 from concertmaster.events import RunResumed
@@ -80,10 +81,22 @@ def find_task(repository: Repository, name: str, *, run: str = "") -> NamedTask 
     meant = find_unique(name, [folder.name for folder in folders], what="run")
     tasks = [task for one in list_open_runs(repository) if (task := find_in_run(one, name))]
     if not meant and not tasks:
-        return find_named_task(repository, name)
+        return _find_in_ended_run(name, folders)
     if len(tasks) + bool(meant) > 1:
         raise _has_many_meanings(name, meant, tasks)
     return tasks[0] if tasks else None
+
+
+def _find_in_ended_run(name: str, folders: Sequence[Path]) -> NamedTask:
+    """Return the task of the newest run that has it. Raises UsageError if none has."""
+    for folder in reversed(folders[-MOST_OPEN_RUNS:]):
+        if found := find_in_run(folder, name):
+            return found
+    raise UsageError(
+        f"there is no run {name}, and no task of this name",
+        why="no run is called so, and none of the newest ones has such a task",
+        next_step="see `concertmaster status` for the runs, and with one of them for its tasks",
+    )
 
 
 def _has_many_meanings(name: str, run: str, tasks: list[NamedTask]) -> UsageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 
@@ -43,10 +44,25 @@ def main(arguments: list[str] | None = None) -> int:
         console.error(error)
         return error.exit_code
     except OSError as error:
-        fault = EnvironmentFault(str(error), next_step="mend this; `resume` goes on with a run")
+        fault = _describe_fault(error)
         console.error(fault)
         return fault.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _describe_fault(error: OSError) -> EnvironmentFault:
+    """Return what a file or the system refused, and what to do about it."""
+    place = f"{error.filename} cannot be used" if error.filename else "the system refuses"
+    step = "mend this"
+    if isinstance(error, PermissionError):
+        step = "give your user the right to read and write there, or choose another place"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        step = "make room on the disk"
+    return EnvironmentFault(
+        place,
+        why=error.strerror or str(error),
+        next_step=f"{step}; `concertmaster resume` goes on with a run that had begun",
+    )
 
 
 class _CommandGroup(click.Group):

@@ -121,7 +121,9 @@ class Git:
             )
         except GitCommandNotFound as error:
             raise EnvironmentFault(
-                "git was not found", why=str(error), next_step="install git 2.39 or later"
+                "git was not found",
+                why="no program `git` is on PATH",
+                next_step="install git 2.39 or later",
             ) from error
         seconds = limit_seconds or self._limit_seconds
         with _time_limit(process.pid, seconds) as is_over:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from concertmaster.errors import UsageError
 from concertmaster.prompts.encoding import MAX_BYTES
+
+MOST_GUESSED = 1000  # names that a wrong path is compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ def read_prompt(path: Path) -> bytes:
         raise UsageError(
             f"there is no prompt file {path}",
             why="nothing lies at this path" if not path.exists() else "it is no regular file",
-            next_step="correct the path; nothing was started",
+            next_step=f"correct the path{_guess(path)}; nothing was started",
         )
     try:
         with path.open("rb") as file:
@@ -90,3 +93,13 @@ def read_prompt(path: Path) -> bytes:
             why=str(error.strerror),
             next_step="make it readable; nothing was started",
         ) from error
+
+
+def _guess(path: Path) -> str:
+    """Return the question for the Markdown file beside the path that is called most alike."""
+    try:
+        names = [one.name for one in path.parent.iterdir() if one.suffix == path.suffix]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, sorted(names)[:MOST_GUESSED], n=1)
+    return f" (did you mean {path.with_name(close[0])}?)" if close else ""

@@ -33,15 +33,18 @@ def name_paths(paths: tuple[str, ...]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
+def _say_totals(foresight: ForesightTotals) -> str:
+    predicted = count(foresight.predicted, "predicted file")
+    changed = count(foresight.changed, "changed file")
+    right = f" (precision {_percent(foresight.precision)})" if foresight.predicted else ""
+    found = f" (recall {_percent(foresight.recall)})" if foresight.changed else ""
+    return f"{foresight.hits} of {predicted} changed{right}, of {changed}{found}"
+
+
 def foresight_facts(foresight: ForesightTotals) -> Iterator[tuple[str, str]]:
     """Yield how good the prediction was as pairs of label and text; none if that is not known."""
     if foresight.predicted or foresight.changed:
-        predicted = count(foresight.predicted, "predicted file")
-        changed = count(foresight.changed, "changed file")
-        told = (
-            f"{foresight.hits} of {predicted} changed (precision {_percent(foresight.precision)})"
-        )
-        yield "foresight", f"{told}, of {changed} (recall {_percent(foresight.recall)})"
+        yield "foresight", _say_totals(foresight)
     for missed in foresight.missed[:MOST_PAIRS_NAMED]:
         yield (
             "not foreseen",

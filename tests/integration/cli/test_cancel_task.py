@@ -101,7 +101,9 @@ def test_a_task_is_cancelled_and_its_run_goes_on(going: Going) -> None:
     assert "1 landed" in going.call("status", going.run.name).out
     assert "1 cancelled" in going.call("status", going.run.name).out
     assert "had ended already" in going.call("cancel", "waits").out
-    assert "there is no task nothing" in going.call("cancel", "nothing").err
+    assert (
+        "there is no run nothing, and no task of this name" in going.call("cancel", "nothing").err
+    )
 
 
 def test_a_request_outlives_the_process_and_is_done_by_its_successor(going: Going) -> None:
