@@ -60,6 +60,11 @@ class Conversion:
         return tuple(name for name in self.filters if name != LFS and self.commands(name))
 
     @property
+    def lacks_lfs(self) -> bool:
+        """Return whether the attributes name LFS, and its program is not on this machine."""
+        return LFS in self.filters and not shutil.which("git-lfs")
+
+    @property
     def decrypted(self) -> dict[str, str]:
         """Return, by filter, a file of the base that an agent would see decrypted."""
         return {

@@ -21,6 +21,11 @@ _MISNAMED = re.compile(
     r"(?:\.github/|\.config/)?\.?concertmaster(?:\.config)?\.(?:ya?ml|toml|json)", re.IGNORECASE
 )
 
+_NO_LFS = (
+    "git-lfs is not installed here, so agents see pointers in place of the files of LFS, and what "
+    "they add for LFS is stored whole"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
@@ -140,6 +145,7 @@ def read_checkout(
                 f"the filter {name} is not set up here, so its files are used as they are stored"
                 for name in conversion.unset
             ),
+            *((_NO_LFS,) if conversion.lacks_lfs else ()),
         ),
         decrypted=conversion.decrypted,
     )

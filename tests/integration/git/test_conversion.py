@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,6 +232,20 @@ def test_a_filter_that_is_not_set_up_and_seals_nothing_is_noted(
     worktree = make_worktree(project, run, tmp_path, base)
     (worktree.files / "b.ipynb").write_text("{}\n")
     assert show(run, snap(worktree, base).commit, "b.ipynb") == "{}"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_plan_notes_that_lfs_is_not_installed(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("git", "git-lfs")[: 1 + is_there]:
+        (programs / name).symlink_to(shutil.which("git") or "git")
+    project.commit("LFS", {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"})
+    monkeypatch.setenv("PATH", str(programs))
+    notes = open_with(project).notes
+    assert any("agents see pointers" in note for note in notes) != is_there
 
 
 DRIVERS = {
