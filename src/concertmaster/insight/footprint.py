@@ -166,7 +166,8 @@ def _find(mention: Mention, tree: TreePaths) -> _Found | None:
         folders = () if alone else tree.directories_ending_with(path)
         if len(folders) == 1:
             return _Found(below=tree.under(folders[0]), trust=trust)
-    return None
+    spoken_of = resolve_common(mention.path.lower(), tree.by_name)  # README for README.md
+    return _Found(files=spoken_of) if spoken_of else None
 
 
 def _find_glob(glob: str, tree: TreePaths) -> _Found | None:

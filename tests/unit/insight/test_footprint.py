@@ -203,6 +203,13 @@ def test_a_dropped_path_is_noted_once_with_its_line() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["Say hello in the README", "Fix README", "Mend the `Readme`"])
+def test_a_file_that_is_named_without_its_ending_is_not_missed(text: str) -> None:
+    assert set(chances(text)) == {"README.md"}
+    assert notes(text) == ()
+    assert notes("See LICENSE") == ("line 1 names LICENSE, which is not in the repository",)
+
+
 def test_a_file_that_is_to_be_created_is_not_missed() -> None:
     assert notes("Create gone.py") == ()
 
