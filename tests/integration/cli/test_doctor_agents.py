@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.agents.known_facts import FACTS
-from concertmaster.agents.registry import KNOWN
 from concertmaster.cli.doctor_agents import look_at_agents
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "agents.md"
-README = DOCUMENT.parents[1] / "README.md"
 PROGRAM = """#!/bin/sh
 case "$1 ${2-}" in
   "--version "*) echo "VERSION (an agent)" ;;
@@ -53,12 +49,3 @@ def test_an_agent_is_told_with_its_version_its_login_and_its_model(
     assert words in one.words
     assert one.is_fine == ("not logged in" not in one.words)
     assert bool(one.next_step) != one.is_fine
-
-
-def test_what_is_known_is_what_the_documents_say() -> None:
-    assert {*FACTS} == {*KNOWN} - {"acp", "command"}
-    rows = DOCUMENT.read_text("utf-8").splitlines()
-    for name, facts in FACTS.items():
-        row = next(row for row in rows if row.startswith(f"| `{name}` |"))
-        assert ", ".join(facts.tried) in row
-        assert f"{name} {facts.tried[-1]}" in README.read_text("utf-8")

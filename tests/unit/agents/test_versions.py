@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.agents.known_facts import FACTS
+from concertmaster.agents.registry import KNOWN
 
 ROOT = Path(__file__).parents[3]
 # The claude of the tests is also that of the image.
@@ -33,6 +34,10 @@ def locked_version(agent: str) -> str:
     lock = json.loads((FOLDERS[agent] / "package-lock.json").read_text())
     assert lock["packages"][f"node_modules/{package}"]["version"] == version
     return str(version)
+
+
+def test_each_agent_has_its_facts() -> None:
+    assert {*FACTS} == {*KNOWN} - {"acp", "command"}
 
 
 @pytest.mark.parametrize("agent", FACTS)
