@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from concertmaster.comments.pull_request import part_of_run, task_name
-from concertmaster.comments.round_report import (
+from concertmaster.comments.round_report import fit_body
+from concertmaster.comments.task_words import (
     describe_result,
-    fit_body,
     issue_number,
     known_cost,
     note_lines,

@@ -10,7 +10,7 @@ from itertools import accumulate, takewhile
 from string import ascii_letters, digits, hexdigits
 from typing import Any
 
-from concertmaster.comments.round_report import read_clock, say_cost
+from concertmaster.comments.task_words import read_clock, say_cost
 from concertmaster.model import TaskState, Usage
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.summary import say_state

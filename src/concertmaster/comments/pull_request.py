@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from concertmaster.comments.round_report import (
+from concertmaster.comments.round_report import result_table
+from concertmaster.comments.task_words import (
     commit_link,
     issue_number,
     known_cost,
     name_held,
-    result_table,
     review_lines,
 )
 from concertmaster.git.commit_body import LONGEST_BODY

@@ -24,7 +24,8 @@ from concertmaster.action.job import Job
 from concertmaster.action.reconcile import reconcile
 from concertmaster.action.workflow_commands import encode_names
 from concertmaster.comments import pull_request
-from concertmaster.comments.round_report import Speed, issue_number
+from concertmaster.comments.round_report import Speed
+from concertmaster.comments.task_words import issue_number
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github.errors import GivenUp
 from concertmaster.model import TaskState, Usage
