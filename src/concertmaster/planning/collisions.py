@@ -91,8 +91,8 @@ def meet(
 ) -> Meeting:
     """Return how likely the tasks with these footprints collide."""
     ours, theirs = _by_path(one), _by_path(other)
-    sure_apart = 1.0
-    weight = weighted = most = worst = 0.0
+    sure_apart = none_shared = none_collides = 1.0
+    weight = most = worst = most_sure = 0.0
     ranked = []
     for path in [path for path in ours if path in theirs]:
         both = ours[path].probability * theirs[path].probability
@@ -101,18 +101,24 @@ def meet(
             sure_apart *= 1.0 - both
             # Prompts that are alike in one file are alike in the next one, so these do not add up.
             worst = max(worst, both * rate)
+            most_sure = max(most_sure, both)
+        else:
+            none_shared *= 1.0 - both
+            none_collides *= 1.0 - both * rate
         weight += both
         most += min(ours[path].probability, theirs[path].probability)
-        weighted += both * rate
         ranked.append((-both * rate, path))
-    if not ranked:
+    none_shared *= 1.0 - most_sure
+    none_collides *= 1.0 - worst
+    if none_shared == 1.0:
         return Meeting(share=0.0, collision=0.0, paths=())
     share = share_chance(resemblance(_chances(ours), _chances(theirs)), learnt.pair)
     # They cannot share a file more often than one of them touches it.
     share = min(share, most, MOST_ALIKE * weight)
     return Meeting(
         share=max(share, 1.0 - sure_apart),
-        collision=max(share * weighted / weight, worst),
+        # Not a mean of the rates: a file without danger makes another one no safer.
+        collision=max(share * (1.0 - none_collides) / (1.0 - none_shared), worst),
         paths=_name_causes(ranked),
     )
 

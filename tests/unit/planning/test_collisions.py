@@ -64,6 +64,15 @@ def test_tasks_with_other_definitions_and_other_names_run_together() -> None:
     assert not keep_apart([meet([one], [other])] * 3, tasks=3, slots=2)
 
 
+def test_a_changelog_makes_another_file_no_safer() -> None:
+    core, changes = entry("core.py", probability=0.6), entry("CHANGES.md", probability=0.7)
+    learnt = Calibration(pair=(9.0, 1.0))
+
+    alone = meet([core], [core], learnt).collision
+
+    assert meet([core, changes], [core, changes], learnt).collision == pytest.approx(alone, rel=0.1)
+
+
 def test_names_tell_nothing_of_a_file_that_is_a_guess() -> None:
     guess = entry("core.py", "parse", probability=0.5)
     far = [replace(guess, names=names) for names in (ALIKE, FAR)]
