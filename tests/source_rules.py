@@ -71,7 +71,7 @@ SHELL = frozenset(
     agents.acp agents.acp_bridge
     agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
-    agents.protocol agents.registry
+    agents.protocol agents.catalog
     cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
     cli.doctor_agents cli.doctor_github cli.execute cli.finish cli.improve cli.init cli.land
     cli.listed_prompts cli.memory

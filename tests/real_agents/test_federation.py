@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from concertmaster.action.federation import federated
+from concertmaster.agents.catalog import find_agent
 from concertmaster.agents.clouds import cloud_variables
 from concertmaster.agents.protocol import AgentReport, AgentRequest
-from concertmaster.agents.registry import find_agent
 from concertmaster.sandbox.environment import allowed_environment
 from tests.action.cloud_double import ASK, IDENTITY, StillClock, cloud_job, serve_cloud
 from tests.real_agents.programs import REAL_AGENTS

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from concertmaster.agents.catalog import KNOWN, find_agent
 from concertmaster.agents.known_facts import FACTS, AgentFacts
 from concertmaster.agents.protocol import find_program
-from concertmaster.agents.registry import KNOWN, find_agent
 from concertmaster.cli.doctor_finding import DoctorFinding
 from concertmaster.engine.agent_probe import AgentProbe
 from concertmaster.errors import Error

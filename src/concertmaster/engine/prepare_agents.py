@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from concertmaster.agents.catalog import find_agent
 from concertmaster.agents.protocol import Agent
-from concertmaster.agents.registry import find_agent
 from concertmaster.engine.login_check import check_logins
 from concertmaster.engine.run_home import RunHome
 from concertmaster.engine.unsandboxed_agents import replace_unsandboxed

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from concertmaster.agents.answers import REVIEW_SCHEMA
+from concertmaster.agents.catalog import find_agent
 from concertmaster.agents.protocol import Agent, AgentActivity, AgentReport, AgentRequest
-from concertmaster.agents.registry import find_agent
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.sandbox.users import Account, Accounts, give_ownership
 from tests.agents.endpoint import (

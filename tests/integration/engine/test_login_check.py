@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from concertmaster.agents.registry import find_agent
+from concertmaster.agents.catalog import find_agent
 from concertmaster.engine.login_check import check_logins
 from concertmaster.errors import EnvironmentFault
 from concertmaster.sandbox.supervisor import Guard

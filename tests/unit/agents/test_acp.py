@@ -11,10 +11,10 @@ from hypothesis import given
 from concertmaster.agents import acp_bridge
 from concertmaster.agents.acp import Acp, AcpReader
 from concertmaster.agents.acp_bridge import choose_mode, choose_option
+from concertmaster.agents.catalog import find_agent
 from concertmaster.agents.gemini import Gemini
 from concertmaster.agents.opencode import Opencode
 from concertmaster.agents.protocol import AgentRequest
-from concertmaster.agents.registry import find_agent
 from concertmaster.errors import EnvironmentFault, UsageError
 from tests.unit.agents.agent_lines import check_reading, lines_of_messages
 from tests.unit.agents.test_registry import program_in

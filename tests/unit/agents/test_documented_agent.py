@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from concertmaster.agents.catalog import KNOWN
 from concertmaster.agents.protocol import AgentReport, AgentRequest
-from concertmaster.agents.registry import KNOWN
 
 PAGE = Path(__file__).parents[3] / "docs" / "agents.md"
 

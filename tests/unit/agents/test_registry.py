@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from concertmaster.agents.aider import Aider
+from concertmaster.agents.catalog import KNOWN, find_agent
 from concertmaster.agents.claude import Claude
 from concertmaster.agents.codex import Codex
 from concertmaster.agents.command import Command
@@ -17,7 +18,6 @@ from concertmaster.agents.gemini import Gemini
 from concertmaster.agents.opencode import Opencode
 from concertmaster.agents.pi import Pi
 from concertmaster.agents.protocol import Agent, AgentRequest, find_program
-from concertmaster.agents.registry import KNOWN, find_agent
 from concertmaster.errors import EnvironmentFault, UsageError
 
 SESSION = "632624b1-6c13-49b1-aa46-2a260a6cc4bd"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from concertmaster.agents.answers import REVIEW_SCHEMA
+from concertmaster.agents.catalog import find_agent
 from concertmaster.agents.protocol import Agent, AgentReport, AgentRequest
-from concertmaster.agents.registry import find_agent
 
 AGENTS = Path(__file__).parents[2] / "agents"
 WITH_SESSIONS = ("codex", "gemini")

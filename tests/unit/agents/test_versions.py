@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from concertmaster.agents.catalog import KNOWN
 from concertmaster.agents.known_facts import FACTS
-from concertmaster.agents.registry import KNOWN
 
 ROOT = Path(__file__).parents[3]
 # The claude of the tests is also that of the image.
