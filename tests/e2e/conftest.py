@@ -13,7 +13,14 @@ import yaml
 
 from tests.agents.endpoint import Endpoint
 from tests.e2e.engine import ROOT, CannotRun, Engine, running
-from tests.e2e.local_release import Permissions, edit, publish, read_workflow, replacements
+from tests.e2e.local_release import (
+    SELF,
+    Permissions,
+    edit,
+    parse_workflow,
+    publish,
+    replacements,
+)
 from tests.e2e.repository import CALLER, Model, Stage
 from tests.e2e.runner import Runner
 from tests.e2e.screenshots import KEPT, keep
@@ -68,7 +75,10 @@ Built = Callable[..., Stage]
 
 @pytest.fixture
 def build_stage(engine: Engine, image: str, small_image: str, tmp_path: Path) -> Iterator[Built]:
-    """A function that makes a repository with given files and one of our examples as workflow."""
+    """A function that makes a repository with given files and one of our examples as workflow.
+
+    `text` is another workflow in its place, `action` what it calls our action.
+    """
     model = Model()
     stages: dict[str, Stage] = {}
     with Double(tmp_path / "hosting") as double, Endpoint(model) as endpoint:
@@ -80,10 +90,12 @@ def build_stage(engine: Engine, image: str, small_image: str, tmp_path: Path) ->
             example: str = "minimal.yml",
             jobs: frozenset[str] | None = None,
             options: Mapping[str, object] | None = None,
+            text: str = "",
+            action: str = SELF,
         ) -> Stage:
             repository = double.add_repository(f"ada/{name}")
             repository.allow_pulls_by_actions = True
-            text = (ROOT / "examples" / example).read_text()
+            text = text or (ROOT / "examples" / example).read_text()
             double.commit(repository, "main", {**files, CALLER: text})
             eve = double.store.user("Eve") or double.add_user("Eve")
             double.give_role(repository, eve, Role.WRITE)
@@ -94,7 +106,9 @@ def build_stage(engine: Engine, image: str, small_image: str, tmp_path: Path) ->
 
             folder = tmp_path / name
             publish(folder / "edition", (small_image, image), token=token, only=jobs)
-            caller = edit(read_workflow(ROOT / "examples" / example), token=token)
+            caller = edit(parse_workflow(text), token=token)
+            if jobs and jobs <= caller["jobs"].keys():
+                caller["jobs"] = {name: caller["jobs"][name] for name in jobs}
             if options:
                 caller["jobs"]["orchestrate"]["with"].update(options)
             (folder / "caller.yml").write_text(yaml.safe_dump(caller, sort_keys=False))
@@ -104,7 +118,7 @@ def build_stage(engine: Engine, image: str, small_image: str, tmp_path: Path) ->
                 runner=Runner(
                     engine=engine,
                     image=engine.base,
-                    actions=replacements(folder / "edition"),
+                    actions={**replacements(folder / "edition"), action: folder / "edition"},
                     environment=AGENT,
                     secrets={"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": OTHER_KEY},
                 ),

@@ -38,8 +38,13 @@ Document = dict[Any, Any]
 
 
 def read_workflow(path: Path) -> Document:
+    """Return the workflow of a file."""
+    return parse_workflow(path.read_text())
+
+
+def parse_workflow(text: str) -> Document:
     """Return the workflow with the key `on`, which YAML 1.1 reads as a boolean."""
-    found = yaml.safe_load(path.read_text())
+    found = yaml.safe_load(text)
     return {("on" if key is True else key): value for key, value in found.items()}
 
 
