@@ -22,6 +22,7 @@ from concertmaster.engine import local_run as runs
 from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.recorded_run import JOURNAL, RecordedRun, read_run, write_report
 from concertmaster.errors import Error
+from concertmaster.git.our_branches import branch_of
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import Outcome, Plan, TaskState, Usage
 from concertmaster.planning.build_plan import Planned
@@ -188,7 +189,7 @@ def _bundled(result: Result, objects: RunRepository, folder: Path, share: Plan) 
     if not commit:
         return result
     name = f"bundles/{result.task}.bundle"
-    ref = f"refs/heads/concertmaster/{share.run}/{result.task}"
+    ref = f"refs/heads/{branch_of(share.run, result.task)}"
     objects.bundle(folder / name, commit, ref=ref, base=share.base)
     return replace(result, bundle=name, sha256=digest_files(folder / name))
 

@@ -21,6 +21,7 @@ from concertmaster.events import ResultReceived, RunStarted
 from concertmaster.files import run_folder
 from concertmaster.git import branches
 from concertmaster.git.kept_records import keep_files
+from concertmaster.git.our_branches import reference_of
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.judge_change import ChangeJudge
@@ -124,7 +125,7 @@ def land_branches(
     folder.mkdir(parents=True)
     objects = RunRepository.create(folder / "repository.git", user=repository, base=plan.base)
     results = [_receive(one, objects, plan=plan, place=home.place) for one in planned.branches]
-    repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    repository.pin(reference_of(plan.run, "base"), plan.base)
     run_folder.write_place(folder, home.cache)
     Journal(folder / "journal.jsonl").append(results)
     # The plan makes the folder a run. Without the results, `resume` would start agents.

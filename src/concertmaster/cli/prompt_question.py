@@ -21,6 +21,7 @@ from concertmaster.engine.run_context import PROMPTS, RunContext
 from concertmaster.engine.run_home import RunHome
 from concertmaster.errors import Error, Stopped
 from concertmaster.files import run_folder
+from concertmaster.git.our_branches import PREFIX
 from concertmaster.git.repository import Repository
 from concertmaster.model import Outcome, Plan, Prompt, Task, Usage
 from concertmaster.planning.checkout import PlanRequest, read_checkout
@@ -139,7 +140,7 @@ def _ask(context: RunContext, prompt: Prompt, question: PromptQuestion[T]) -> tu
     (task,) = context.plan.tasks
     command = RunPhase(task=task, attempt=1, phase=Phase.RESEARCH, base=context.plan.base)
     worktree = context.worktrees.create(
-        context.plan.base, task=task.id, attempt=1, branch=f"concertmaster/{question.verb}"
+        context.plan.base, task=task.id, attempt=1, branch=f"{PREFIX}{question.verb}"
     )
     talk = AgentSession(context=context, command=command, worktree=worktree, tell=_ignore_activity)
     try:

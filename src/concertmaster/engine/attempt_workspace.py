@@ -12,6 +12,7 @@ from concertmaster.engine.logs import describe_setup_failure
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.engine.run_context import RunContext
 from concertmaster.git import commit_message
+from concertmaster.git.our_branches import branch_of
 from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.file_listing import FileListing
 from concertmaster.worktrees.worktree import Snapshot, Worktree
@@ -65,7 +66,7 @@ class AttemptWorkspace:
             commit,
             task=task,
             attempt=self.command.attempt,
-            branch=f"concertmaster/{self.context.plan.run}/{task}",
+            branch=branch_of(self.context.plan.run, task),
             name=Path(self.command.folder).name,
         )
         notes = self.context.hand_out_downloads(worktree)

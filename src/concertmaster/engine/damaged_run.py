@@ -14,6 +14,7 @@ from concertmaster.errors import GitFault, UsageError
 from concertmaster.events import BatchLanded, Event, PhaseFailed, PhaseFinished, ResultReceived
 from concertmaster.files import run_folder
 from concertmaster.git.kept_records import read_files, read_landings
+from concertmaster.git.our_branches import branch_of
 from concertmaster.git.repository import Repository
 from concertmaster.model import Plan, TaskState
 from concertmaster.run.state_machine import fold_events
@@ -138,7 +139,7 @@ def _keep_work(folder: Path, repository: Repository, later: Sequence[Event]) -> 
             newest[event.task, event.attempt] = event.saved
     told = []
     for (task, attempt), commit in newest.items():
-        branch = f"concertmaster/{folder.name}/repaired/{task}-{attempt}"
+        branch = branch_of(folder.name, f"repaired/{task}-{attempt}")
         try:
             repository.fetch(folder / "repository.git", commit, ref=f"refs/heads/{branch}")
         except GitFault as error:

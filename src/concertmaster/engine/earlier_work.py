@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from concertmaster.engine.logs import read_end
 from concertmaster.engine.page_material import REPOSITORY
 from concertmaster.engine.recorded_run import RecordedRun
+from concertmaster.git.our_branches import reference_of
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing.fault import LandingFault
@@ -77,5 +78,5 @@ def keep_results(
     """
     for task, one in tries.items():
         if one.result is not None:
-            ref = f"refs/concertmaster/{new_run}/earlier/{task}"
+            ref = reference_of(new_run, f"earlier/{task}")
             repository.fetch(run.folder / REPOSITORY, one.result.head, ref=ref)

@@ -47,6 +47,7 @@ from concertmaster.events import (
     WorkKept,
 )
 from concertmaster.git import branches
+from concertmaster.git.our_branches import branch_of
 from concertmaster.planning.learnt_footprints import ObservedPaths
 from concertmaster.report.progress import ProgressListener
 from concertmaster.run.state import RunState
@@ -201,7 +202,7 @@ class EventLoop:
             and branches.find_tip(self._context.repository, task.branch) == command.commit
         ):
             return WorkKept(task=command.task, branch=task.branch, commit=command.commit)
-        branch = f"concertmaster/{self._context.plan.run}/{command.task}"
+        branch = branch_of(self._context.plan.run, command.task)
         self._context.repository.fetch(
             self._context.objects.path, command.commit, ref=f"refs/heads/{branch}"
         )

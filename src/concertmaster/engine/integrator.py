@@ -26,6 +26,7 @@ from concertmaster.events import (
 )
 from concertmaster.git.kept_records import KeptLanding, keep_landing
 from concertmaster.git.merge_conflict import Conflict
+from concertmaster.git.our_branches import branch_of
 from concertmaster.landing import target_branch
 from concertmaster.landing.merges import MergedTip, merge_changes
 from concertmaster.landing.path_policy import PathVerdict
@@ -186,7 +187,7 @@ class Integrator:
             commit,
             task=QUEUE,
             attempt=number,
-            branch=f"concertmaster/{self.context.plan.run}/train",
+            branch=branch_of(self.context.plan.run, "train"),
         )
         try:
             if base:
@@ -250,7 +251,7 @@ class Integrator:
         return BatchLanded(tasks=command.tasks, tip=command.tip, commit=command.commit)
 
     def _divert(self, command: LandBatch, *, reason: str) -> BatchLanded:
-        branch = f"concertmaster/{self.context.plan.run}/landed"
+        branch = branch_of(self.context.plan.run, "landed")
         self.context.repository.fetch(
             self.context.objects.path,
             command.commit,

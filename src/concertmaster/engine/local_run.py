@@ -30,6 +30,7 @@ from concertmaster.git.branches import check_room
 from concertmaster.git.command import OWNER
 from concertmaster.git.commit_files import CommitFiles
 from concertmaster.git.kept_records import keep_files
+from concertmaster.git.our_branches import reference_of
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import Plan
@@ -95,7 +96,7 @@ def _write_folder(planned: Planned, run: LocalRun, home: RunHome) -> None:
     (folder / PROMPTS).mkdir(parents=True)
     for blob, data in planned.texts.items():
         (folder / PROMPTS / blob).write_bytes(data)
-    run.repository.pin(f"refs/concertmaster/{plan.run}/base", plan.base)
+    run.repository.pin(reference_of(plan.run, "base"), plan.base)
     run_folder.write_place(folder, home.cache)
     run_folder.write_plan(folder, plan)
     keep_files(run.repository, plan.run, [folder / "plan.json", *(folder / PROMPTS).iterdir()])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from concertmaster.commands import RunPhase
 from concertmaster.engine.run_context import RunContext
+from concertmaster.git.our_branches import branch_of
 from concertmaster.landing.path_classes import steers_agents
 from concertmaster.worktrees.worktree import Worktree
 
@@ -38,7 +39,7 @@ def reading_tree(context: RunContext, command: RunPhase, commit: str) -> Iterato
         commit,
         task=task,
         attempt=command.attempt,
-        branch=f"concertmaster/{context.plan.run}/review",
+        branch=branch_of(context.plan.run, "review"),
     )
     try:
         yield ReadingTree(worktree=worktree, commit=commit, left_out=left_out)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from concertmaster.errors import EnvironmentFault, UsageError
 from concertmaster.git.command import STDERR_TAIL, decode, git_fault, parse_object_id
+from concertmaster.git.our_branches import FOLDER, branch_of, reference_of
 from concertmaster.git.repository import Repository
 
-OURS = "concertmaster"  # the folder of our references
 _KINDS = ("refs/heads/", "refs/remotes/")
 
 
@@ -40,17 +40,17 @@ def check_room(repository: Repository, run: str, commit: str) -> None:
     Raises EnvironmentFault when it does not, for example because a branch has the name of a folder
     of ours.
     """
-    names = (f"refs/heads/{OURS}/{run}/landed", f"refs/{OURS}/{run}/base")
+    names = (f"refs/heads/{branch_of(run, 'landed')}", reference_of(run, "base"))
     creations = "".join(f"create {name} {parse_object_id(commit)}\n" for name in names)
     request = f"start\n{creations}prepare\nabort\n".encode()
     answer = repository.git.ask("update-ref", "--stdin", stdin=request)
     if answer.code == 0:
         return
-    is_branch = find_tip(repository, OURS) != ""
+    is_branch = find_tip(repository, FOLDER) != ""
     raise EnvironmentFault(
-        f"git does not take the branch {OURS}/{run}/landed",
+        f"git does not take the branch {branch_of(run, 'landed')}",
         why=answer.err.strip().removeprefix("fatal: prepare: ")[-STDERR_TAIL:],
-        next_step=f"rename the branch: git branch -m {OURS} another-name"
+        next_step=f"rename the branch: git branch -m {FOLDER} another-name"
         if is_branch
         else f"see that {repository.git_dir} can be written to",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from concertmaster.git.command import OUR_EMAIL, OUR_NAME, decode, parse_object_id, split_records
+from concertmaster.git.our_branches import REFERENCES
 from concertmaster.git.repository import Repository
 
 _WHO = {
@@ -83,4 +84,4 @@ def drop_references(repository: Repository, run: str) -> None:
 
 
 def _folder(run: str) -> str:
-    return f"refs/concertmaster/{run}"
+    return f"{REFERENCES}{run}"

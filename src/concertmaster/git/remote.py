@@ -13,6 +13,7 @@ from typing import TypeVar
 from concertmaster.errors import EnvironmentFault, GitFault, UsageError
 from concertmaster.git import remote_errors
 from concertmaster.git.command import Git, GitAnswer, decode, parse_object_id
+from concertmaster.git.our_branches import PREFIX, REFERENCES
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.retry import TransientFault, retry_on_transient
@@ -30,8 +31,7 @@ _NEEDS_WRITE = (
 )
 
 BRANCHES = "refs/heads/"
-FETCHED = "refs/concertmaster/fetched/"
-OURS = "concertmaster/"
+FETCHED = f"{REFERENCES}fetched/"
 
 _CHECKED = ("-c", "fetch.fsckObjects=true", "-c", "transfer.fsckObjects=true")
 
@@ -273,7 +273,7 @@ def _check_move(git: Git, move: BranchMove) -> None:
     _check_name(move.branch)
     for commit in filter(None, (move.old, move.new)):
         parse_object_id(commit)
-    if move.branch.startswith(OURS):
+    if move.branch.startswith(PREFIX):
         return
     sides = (move.old, move.new)
     if move.new and not move.old:

@@ -21,13 +21,14 @@ from concertmaster.git.command import (
     parse_object_id,
     quoted,
 )
+from concertmaster.git.our_branches import REFERENCES, branch_of
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.rounds.pack_size import measure_pack
 from concertmaster.rounds.result import Result
 from concertmaster.text.display import display
 from concertmaster.text.object_ids import OBJECT_ID
 
-RECEIVED = "refs/concertmaster/received/"
+RECEIVED = f"{REFERENCES}received/"
 MOST_BUNDLE_BYTES = 500 << 20
 MOST_HEAD_BYTES = 1 << 16  # the header before the pack
 _PREREQUISITE = re.compile(f"-({OBJECT_ID})(?: .*)?".encode())
@@ -44,7 +45,7 @@ def receive_bundle(
     what = f"the bundle of {display(result.task)}"
     commit = parse_object_id(result.head or result.work)
     pack = _read_bundle(
-        folder, result, ref=f"refs/heads/concertmaster/{run}/{result.task}", base=base, what=what
+        folder, result, ref=f"refs/heads/{branch_of(run, result.task)}", base=base, what=what
     )
     with _quarantine(objects) as arriving:
         arriving.take_pack(pack, commit, what=what)

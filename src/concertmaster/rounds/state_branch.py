@@ -11,7 +11,8 @@ from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git.command import Git
-from concertmaster.git.remote import BRANCHES, OURS, BranchMove, PushResult, Remote
+from concertmaster.git.our_branches import PREFIX, branch_of
+from concertmaster.git.remote import BRANCHES, BranchMove, PushResult, Remote
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.landing import path_portability
@@ -38,7 +39,7 @@ class SavedState:
 
 def find(repository: Repository, remote: Remote) -> Mapping[str, str]:
     """Return the commits of all state branches by run."""
-    tips = remote.tips(repository, prefix=BRANCHES + OURS)
+    tips = remote.tips(repository, prefix=BRANCHES + PREFIX)
     found = ((_BRANCH.fullmatch(name), commit) for name, commit in tips.items())
     return {match[1]: commit for match, commit in found if match}
 
@@ -133,7 +134,7 @@ def write(repository: RunRepository, remote: Remote, update: StateUpdate) -> Pus
 
 def name_of(run: str) -> str:
     """Return the name of the run's state branch."""
-    return f"{OURS}{run}/state"
+    return branch_of(run, "state")
 
 
 def _write_tree(repository: RunRepository, files: Mapping[str, bytes]) -> str:

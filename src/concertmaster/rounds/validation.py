@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from concertmaster.git.our_branches import branch_of
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import Built, Outcome, Plan, TaskState
 from concertmaster.rounds.history import HISTORY_VERSION, History, TaskHistory
@@ -119,7 +120,7 @@ def _doubt_task(one: TaskHistory, *, run: str, known: Collection[str]) -> Iterat
     yield from _doubt_built_on(one.built_on, task=one.task, known=known)
     if one.given and one.given.number < 1:
         yield f"its pull request has the number {one.given.number}"
-    if one.branch and not one.branch.startswith(f"concertmaster/{run}/"):
+    if one.branch and not one.branch.startswith(branch_of(run, "")):
         yield f"its branch is called {display(one.branch)!r}"
 
 

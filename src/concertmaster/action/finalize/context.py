@@ -8,7 +8,8 @@ from functools import cached_property
 
 from concertmaster.action.job import Job
 from concertmaster.errors import UsageError
-from concertmaster.git.remote import BRANCHES, OURS, BranchMove, PushResult, PushState
+from concertmaster.git.our_branches import branch_of
+from concertmaster.git.remote import BRANCHES, BranchMove, PushResult, PushState
 from concertmaster.git.repository import Repository
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.model import Plan
@@ -56,7 +57,7 @@ class FinalizeContext:
 
     def branch(self, name: str) -> str:
         """A branch of this run."""
-        return f"{OURS}{self.plan.run}/{name}"
+        return branch_of(self.plan.run, name)
 
     def tip(self) -> str:
         """Fetch the target and return its tip.

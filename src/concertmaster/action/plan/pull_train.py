@@ -12,7 +12,7 @@ from concertmaster.action.authorize import AuthorizedRequest
 from concertmaster.action.job import Job
 from concertmaster.action.plan import inputs
 from concertmaster.errors import UsageError
-from concertmaster.git.remote import OURS
+from concertmaster.git.our_branches import PREFIX
 from concertmaster.github.asked_pulls import AskedPull, find_obstacle
 from concertmaster.github.errors import NotFound
 from concertmaster.model import Need, Plan, RunSettings, Skipped, TaskState
@@ -222,7 +222,7 @@ def _begin(
 
 def _task(one: PinnedPull) -> TaskHistory:
     pull = one.asked.pull
-    is_trusted = not one.asked.is_fork and not pull.head.startswith(OURS)
+    is_trusted = not one.asked.is_fork and not pull.head.startswith(PREFIX)
     return TaskHistory(
         task=one.branch.task,
         title=pull.title,
