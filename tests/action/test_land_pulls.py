@@ -115,6 +115,7 @@ def test_a_push_while_it_is_checked_lands_nothing_of_it(orchard: Orchard) -> Non
     assert orchard.told(apple) == [told]
 
 
+@pytest.mark.matrix
 def test_a_pull_request_that_github_removed_holds_nobody_up(orchard: Orchard) -> None:
     apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
     pear = orchard.propose("pear", {"pear.txt": "a pear\n"})
@@ -152,6 +153,7 @@ def test_the_path_policy_holds_forks_and_reports_people(orchard: Orchard) -> Non
     assert f"#{own.number} changes" in orchard.told(orchard.parent(held))[-1]
 
 
+@pytest.mark.matrix
 def test_one_pull_request_carries_all_where_a_push_is_forbidden(orchard: Orchard) -> None:
     orchard.double.add_rule(orchard.repository, "pull_request")
     apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
@@ -167,6 +169,7 @@ def test_one_pull_request_carries_all_where_a_push_is_forbidden(orchard: Orchard
     assert orchard.parent(held).state == "open"
 
 
+@pytest.mark.matrix
 def test_required_reviews_count(orchard: Orchard) -> None:
     parameters = {**DEFAULT_PARAMETERS["pull_request"], "required_approving_review_count": 1}
     orchard.double.add_rule(orchard.repository, "pull_request", parameters=parameters)
@@ -186,6 +189,7 @@ def test_required_reviews_count(orchard: Orchard) -> None:
     assert orchard.house.read("apple.txt") is None
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("rules", [("required_linear_history",), ()])
 def test_a_history_without_merges_gets_one_commit_with_its_authors(
     orchard: Orchard, rules: tuple[str, ...]
@@ -208,6 +212,7 @@ def test_a_history_without_merges_gets_one_commit_with_its_authors(
     assert (apple.state, orchard.is_merged(apple)) == ("closed", False)
 
 
+@pytest.mark.matrix
 def test_additions_at_one_place_are_joined_and_a_conflict_is_told(orchard: Orchard) -> None:
     files = {"CHANGES.md": "# Changes\n\n- old\n", "size": "1\n"}
     orchard.double.commit(orchard.repository, "main", files)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.action.rounds import AGENT, PERMISSIONS, House, Round
+from tests.action.rounds import AGENT, PERMISSIONS, SETTINGS, House, Round
 from tests.action.test_action import variables
 from tests.github.double import Double
 
@@ -240,7 +240,9 @@ def house(double: Double, tmp_path: Path, trap: Trap) -> House:
         "fail": "# Fail\n\nwrite left.py import os\nfail\n",
     }
     files = {**trap.files(), "shared.txt": "start\n", "agent.sh": AGENT}
-    house = House.build(double, tmp_path, prompts, files=files)
+    # Else the plan would stop, because the filter could decrypt files for agents.
+    settings = f"{SETTINGS}filters: allow\n"
+    house = House.build(double, tmp_path, prompts, settings=settings, files=files)
     sign(house)
     trap.check_out(house.repository.folder)
     return house

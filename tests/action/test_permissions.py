@@ -13,6 +13,7 @@ from concertmaster.action.verify import verify
 from concertmaster.action.work import work
 from concertmaster.errors import Error
 from tests.action import rounds as houses
+from tests.action.pulls import Orchard
 from tests.action.rounds import PERMISSIONS, House, Round
 from tests.github.double import Double
 
@@ -38,6 +39,9 @@ def house(double: Double, tmp_path: Path) -> House:
 
 def come_to(job: str, permission: str, house: House) -> Round:
     """Run all jobs before this one, up to where it needs the permission."""
+    if (job, permission) == ("plan", "pull_requests"):  # it reads those that are to land
+        orchard = Orchard(house)
+        return orchard.ask(orchard.propose("pear", {"pear.txt": "a pear\n"}))
     issue = house.open_issue("pear", "fig")
     held = house.ask(issue)
     if job == "control":

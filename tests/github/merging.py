@@ -258,7 +258,7 @@ def record_moves(
         before, after = known.get(ref, ZERO), branches.get(ref, ZERO)
         if before != after:
             made = Activity(
-                id=store.new_id(),
+                id=len(repository.activities) + 1,
                 ref=ref,
                 before=before,
                 after=after,
