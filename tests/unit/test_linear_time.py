@@ -75,15 +75,18 @@ def _inside(value: object) -> Iterator[Pattern]:
 def _inner_calls() -> Iterator[tuple[str, ast.Call]]:
     """Yield the calls of `re` inside functions and classes, with their modules."""
     for module, text in _sources().items():
-        for outer in ast.parse(text).body:
+        for outer in ast.parse(text).body if "import re\n" in text else ():
             for node in ast.walk(outer):
                 if isinstance(node, ast.Call) and _is_of_re(node.func) and not _is_whole(outer):
                     yield module, node
 
 
 def _is_of_re(called: ast.expr) -> bool:
-    return isinstance(called, ast.Attribute) and (
-        ast.unparse(called.value) == "re" and called.attr != "escape"
+    return (
+        isinstance(called, ast.Attribute)
+        and isinstance(called.value, ast.Name)
+        and called.value.id == "re"
+        and called.attr != "escape"
     )
 
 

@@ -25,7 +25,12 @@ def read(project: Project, branch: str) -> str:
 
 @pytest.mark.parametrize(
     ("setting", "branch"),
-    [("", ""), ("memory: false\n", ""), ("memory: true\n", "main"), ("memory: notes\n", "notes")],
+    [
+        pytest.param("", "", marks=pytest.mark.matrix),
+        pytest.param("memory: false\n", "", marks=pytest.mark.matrix),
+        pytest.param("memory: true\n", "main", marks=pytest.mark.matrix),
+        ("memory: notes\n", "notes"),
+    ],
 )
 def test_a_run_is_written_into_the_file_that_is_asked_for(
     project: Project, setting: str, branch: str
