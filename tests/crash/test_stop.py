@@ -181,10 +181,10 @@ def test_two_runs_at_once_on_one_repository_both_land_everything(
     world: World, undisturbed: Undisturbed
 ) -> None:
     before = world.users_own()
-    processes = [
-        world.start(["-m", "concertmaster"], world.run_arguments(*half)) for half in HALVES
-    ]
-    assert [end_of(process) for process in processes] == [0, 1]
+    first = world.start(["-m", "concertmaster"], world.run_arguments(*HALVES[0]))
+    wait_until(lambda: bool(world.notes("halves")))  # else it could begin when the other has ended
+    second = world.start(["-m", "concertmaster"], world.run_arguments(*HALVES[1]))
+    assert [end_of(process) for process in (first, second)] == [0, 1]
     runs = world.runs()
     states = {key: task.state for run in runs for key, task in run.state.tasks.items()}
     assert states == undisturbed.states
