@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from concertmaster.landing.path_classes import PathClass
@@ -93,6 +93,8 @@ def test_no_spelling_and_no_mode_lets_a_held_path_through(
     for way in ways:
         path = WAYS[way](path)
     old, new = modes
+    is_new_file = old == ABSENT and new != SYMLINK
+    assume(not (is_new_file and path.endswith("/conftest.py")))  # it counts as a test
     changed = change(path, old=old, mode=new, link="there" if new == SYMLINK else "")
 
     assert not is_let_through(changed)
