@@ -5,8 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 
+# The beginnings of their names, the usual one first.
+CHANGELOGS = ("changelog", "changes", "history", "news", "releases")
 _NAME = re.compile(
-    r"(changes|change[-_]?log|news|history|releases?|release[-_]notes)(\.(md|rst|txt|adoc))?"
+    rf"({'|'.join(CHANGELOGS)}|change[-_]log|release|release[-_]notes)(\.(md|rst|txt|adoc))?"
 )
 
 

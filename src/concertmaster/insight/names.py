@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from concertmaster.insight.changelogs import CHANGELOGS
 from concertmaster.insight.words import STOP_WORDS
 
 MAX_NAMES = 400  # different ones in a text
@@ -28,9 +29,9 @@ _PREFIX = re.compile(r"(?:\w{2,12}\(([\w./-]{2,40})\)!?|([\w./-]{2,40})): ")
 
 # Words of prose and the beginnings of the file names that they mean.
 COMMON = {
-    "changelog": ("changelog", "changes", "history", "news", "releases"),
+    "changelog": CHANGELOGS,
     "change log": ("changelog", "changes", "history", "news"),
-    "release notes": ("changelog", "changes", "history", "news", "releases"),
+    "release notes": CHANGELOGS,
     "changes": ("changes",),
     "readme": ("readme",),
     "license": ("license", "licence", "copying"),

@@ -20,7 +20,7 @@ from concertmaster.rounds import documents
 from concertmaster.rounds.history import History
 from concertmaster.text.display import display
 
-_BRANCH = re.compile(r"concertmaster/([^/]+)/state")
+_BRANCH = re.compile(branch_of("([^/]+)", "state"))
 _NUMBERED = re.compile(r"(?:i[0-9]{1,18}-)?([cw])([0-9]{1,18})")
 
 
