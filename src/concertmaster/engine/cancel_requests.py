@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from concertmaster.engine.repeated_look import RepeatedLook
 from concertmaster.events import TaskCancelled
 from concertmaster.files import run_folder
 
 SECONDS_BETWEEN = 0.5
 
 
-class CancelRequests:
-    """A context manager whose thread looks into the run's folder twice a second.
+class CancelRequests(RepeatedLook):
+    """Looks into the run's folder twice a second, in a thread of its own.
 
     A request stays until the journal has its event, so that a crash between the two loses nothing.
     """
@@ -23,23 +23,11 @@ class CancelRequests:
         self, folder: Path, tasks: Collection[str], post: Callable[[TaskCancelled], None]
     ) -> None:
         """Make the watch; names that are none of `tasks` are passed over."""
+        super().__init__(name="cancellations", seconds=SECONDS_BETWEEN)
         self._folder = folder
         self._tasks = frozenset(tasks)
         self._post = post
         self._taken = set[str]()
-        self._over = threading.Event()
-
-    def __enter__(self) -> CancelRequests:
-        threading.Thread(target=self._watch, name="cancellations", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-
-    def _watch(self) -> None:
-        while not self._over.is_set():
-            self.look()
-            self._over.wait(SECONDS_BETWEEN)
 
     def look(self) -> None:
         """Post an event for each new request."""

@@ -6,16 +6,14 @@ import threading
 from collections.abc import Callable
 
 from concertmaster.commands import MeasureRoom
+from concertmaster.engine.repeated_look import RepeatedLook
 from concertmaster.events import Throttled
 from concertmaster.model import Shortage
 from concertmaster.sandbox.resource_limits import FreeResources, ResourceState, judge_resources
 
 
-class ResourceMonitor:
-    """A context manager whose thread measures every few seconds.
-
-    The thread is a daemon and is never joined, because a measurement may hang with its disk.
-    """
+class ResourceMonitor(RepeatedLook):
+    """Measures every few seconds, in a thread of its own."""
 
     def __init__(
         self,
@@ -26,24 +24,11 @@ class ResourceMonitor:
         short: Shortage | None = None,
     ) -> None:
         """Make a monitor; `measure` may raise OSError, `short` is the shortage known so far."""
+        super().__init__(name="monitor", seconds=seconds)
         self._measure = measure
         self._post = post
-        self._seconds = seconds
         self._short = short
         self._lock = threading.Lock()
-        self._over = threading.Event()
-
-    def __enter__(self) -> ResourceMonitor:
-        threading.Thread(target=self._watch, name="monitor", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-
-    def _watch(self) -> None:
-        while not self._over.is_set():
-            self.look()
-            self._over.wait(self._seconds)
 
     def look(self) -> None:
         """Measure once and post a changed shortage; a failed measurement changes nothing."""
