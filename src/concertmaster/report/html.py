@@ -68,6 +68,7 @@ def _template() -> Template:
         "block": display_block,
         "duration": duration,
         "moment": _moment,
+        "say_row": summary.say_row,
         "say_state": summary.say_state,
         "short": shorten_id,
         "cost": summary.cost,

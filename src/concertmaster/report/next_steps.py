@@ -50,7 +50,7 @@ def _go_on(state: RunState, ended: RunEnd) -> Iterator[NextStep]:
         what = "setup and check" if settings.setup else "the check"
         commands = " && ".join(filter(None, (settings.setup, settings.check)))
         yield NextStep(
-            text=f"make {what} pass on the base, then start again",
+            text=f"make {what} pass on {state.plan.target}",
             command=display(commands, limit=1000),
         )
     elif ended is RunEnd.STOPPED and spent:
@@ -77,6 +77,8 @@ def _try_again(state: RunState, ended: RunEnd) -> Iterator[NextStep]:
     if any(not record.task.branch for record in lost):
         amount = "the task that did" if len(lost) == 1 else f"the {len(lost)} tasks that did"
         text = f"try again {amount} not land, from what was made and learnt"
+        if ended is RunEnd.BASE_IS_RED:
+            text = "then start again; --check names another check, if this one is wrong"
         yield NextStep(
             text=text, command=f"concertmaster retry --run {shlex.quote(state.plan.run)}"
         )

@@ -22,17 +22,18 @@ def headline(report: Report, *, is_dead: bool = False) -> str:
     `is_dead` says that the run has not ended and that no process works on it.
     """
     where = f" on {report.target}" if report.landing is LandingMode.MERGE else ""
-    reason = f" ({display(report.reason)})" if report.reason else ""
-    ended = "done" if report.ended is RunEnd.LANDED and not where else str(report.ended)
     if report.ended is RunEnd.LANDED and not report.tasks:
         return f"run {report.run}{where}: there was nothing to do"
-    if is_dead:
-        ended = "interrupted"
     words = Counter(say_row(task, report.ended, is_dead=is_dead) for task in report.tasks)
     # Tasks of one state stand together, in the order in which states follow each other.
     order = {say_row(task, report.ended, is_dead=is_dead): task.state for task in report.tasks}
     ranked = sorted(words, key=lambda word: [*TaskState].index(order[word]))
     states = ", ".join(f"{words[word]} {word}" for word in ranked)
+    ended = "interrupted" if is_dead else str(report.ended)
+    reason = f" ({display(report.reason)})" if report.reason else ""
+    # A state that all tasks share tells how the run ended; nothing is said twice.
+    if report.ended is RunEnd.LANDED or [*words] == [ended]:
+        return f"run {report.run}{where}: {states}{reason}"
     return f"run {report.run}{where}: {ended}{reason}; {states}"
 
 
@@ -55,7 +56,7 @@ def say_row(task: TaskRow, ended: RunEnd, *, is_dead: bool = False) -> str:
         return "cancelled"
     if task.state is TaskState.SUCCEEDED and last and last.no_op:
         return "nothing to change"
-    if task.state is TaskState.WAITING and ended is RunEnd.CANCELLED:
+    if task.state is TaskState.WAITING and ended in (RunEnd.CANCELLED, RunEnd.BASE_IS_RED):
         return "not begun"
     if task.state is TaskState.RUNNING and is_dead:
         return "interrupted"

@@ -176,8 +176,9 @@ concertmaster.yml, committed on the base (`true` trusts every result)
     "red base": Turn(
         words=(*RUN, *HARMLESS, "--check", "echo no; exit 7"),
         code=3,
-        told="""next: make the check pass on the base, then start again
+        told="""next: make the check pass on main
       echo no; exit 7
+next: then start again; --check names another check, if this one is wrong
 """,
     ),
     "prompt misspelt": Turn(

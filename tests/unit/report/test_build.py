@@ -231,6 +231,10 @@ def test_a_red_base_is_the_users_to_mend() -> None:
     assert (report.ended, report.reason) == (RunEnd.BASE_IS_RED, "2 tests fail")
     assert exit_code(report.ended) == 3
     assert commands(report) == ["make check", f"concertmaster retry --run {RUN}"]
+    first, then = (step.text for step in report.next_steps)
+    assert first == "make the check pass on main"
+    assert then == "then start again; --check names another check, if this one is wrong"
+    assert headline(report).endswith(": base is red (2 tests fail); 1 not begun")
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on() -> None:
@@ -457,7 +461,7 @@ def test_what_landed_nowhere_is_not_called_landed() -> None:
     plan = make_plan(tasks=[make_task("one")], landing=LandingMode.NONE)
     events = (*journals.begin(), *journals.succeed("one", at=2), journals.finish(at=8))
 
-    assert headline(report_on(events, plan)) == f"run {RUN}: done; 1 succeeded"
+    assert headline(report_on(events, plan)) == f"run {RUN}: 1 succeeded"
 
 
 def test_what_a_setup_took_is_told_for_each_phase_for_the_checks_and_for_the_base() -> None:

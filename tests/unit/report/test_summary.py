@@ -50,7 +50,15 @@ def test_nothing_runs_in_a_run_whose_process_is_gone() -> None:
     report = report_on(journals.succeed("one", at=2)[0])
 
     assert headline(report).endswith("unfinished; 2 running")
-    assert headline(report, is_dead=True).endswith(": interrupted; 2 interrupted")
+    assert headline(report, is_dead=True) == f"run {RUN} on main: 2 interrupted"
+
+
+def test_the_headline_says_once_that_all_landed() -> None:
+    landed = [journals.land(key, at=at + 3) for at, key in enumerate(("one", "two"))]
+    done = [event for key in ("one", "two") for event in journals.succeed(key, at=2)]
+    report = report_on(*done, *landed, journals.finish(at=7))
+
+    assert headline(report) == f"run {RUN} on main: 2 landed"
 
 
 def test_a_run_without_tasks_had_nothing_to_do() -> None:
