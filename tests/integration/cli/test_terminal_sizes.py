@@ -6,12 +6,13 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
 import termios
-import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,6 @@ COLOURS = re.compile(r"\x1b\[(3|4|9)[0-9]|\x1b\[[0-9;]*;(3|9)[0-7]")
 def play(sizes: Sequence[tuple[int, int]], **environment: str) -> list[tuple[int, str]]:
     """Return what came to the terminal at each size, with the greatest width of that time."""
     own, its = pty.openpty()
-    heard: list[str] = [""]
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD],
         cwd=ROOT,
@@ -57,38 +57,46 @@ def play(sizes: Sequence[tuple[int, int]], **environment: str) -> list[tuple[int
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=its,
-        text=True,
     )
     os.close(its)
-    reader = threading.Thread(target=listen, args=(own, heard))
-    reader.start()
+    os.set_blocking(own, False)
     assert process.stdin
     assert process.stdout
-    widths = [0]
+    heard, widths = [""], [0]
     for step in range(STEPS):
         width, height = sizes[step * len(sizes) // STEPS]
         fcntl.ioctl(own, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        heard.append("")
         widths.append(width)
-        print(file=process.stdin, flush=True)
-        process.stdout.readline()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        heard.append(listen(own, process.stdout.fileno()))
     process.stdin.close()
+    heard.append(listen(own, process.stdout.fileno()))
     assert process.wait() == 0
-    reader.join()
     os.close(own)
     process.stdout.close()
     return [(max(widths[max(0, n - 1) : n + 2]), text) for n, text in enumerate(heard)]
 
 
-def listen(terminal: int, heard: list[str]) -> None:
+def listen(terminal: int, answers: int) -> str:
+    """Return what comes to the terminal until an answer comes, or the end of all answers."""
+    heard = b""
     while True:
-        try:
-            data = os.read(terminal, 65536)
-        except OSError:  # the other end is closed
-            return
-        if not data:
-            return
-        heard[-1] += data.decode(errors="replace")
+        ready, _, _ = select.select([terminal, answers], [], [])
+        heard += read_all(terminal)
+        if answers in ready:
+            os.read(answers, 100)
+            return (heard + read_all(terminal)).decode(errors="replace")
+
+
+def read_all(terminal: int) -> bytes:
+    """Return what lies ready at the terminal."""
+    heard = b""
+    # There is nothing now, or the other end is closed.
+    with suppress(OSError):
+        while data := os.read(terminal, 65536):
+            heard += data
+    return heard
 
 
 def words_of(text: str) -> list[str]:
