@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "concertmaster"
@@ -22,14 +23,16 @@ class ErrorSite:
     on_github: bool
 
 
-def find_error_sites() -> list[ErrorSite]:
+@cache
+def find_error_sites() -> tuple[ErrorSite, ...]:
     """Return the errors with a message of their own, sorted by message."""
-    return sorted({site for path in SOURCE.rglob("*.py") for site in _sites(path)})
+    return tuple(sorted({site for path in SOURCE.rglob("*.py") for site in _sites(path)}))
 
 
 def _sites(path: Path) -> Iterator[ErrorSite]:
     package = path.relative_to(SOURCE).parts[0]
-    for call in ast.walk(ast.parse(path.read_text())):
+    source = path.read_text()
+    for call in ast.walk(ast.parse(source)) if "next_step=" in source else ():
         if not isinstance(call, ast.Call) or not call.args:
             continue
         given = {one.arg: _text(one.value) for one in call.keywords}

@@ -34,8 +34,7 @@ ODD = frozenset(f"{PREPOSITIONS} {PRONOUNS} {CONJUNCTIONS}".split())
 def docstrings(folder: Path) -> Iterator[tuple[str, str]]:
     """Place and text of each docstring below the folder."""
     for file in sorted(folder.rglob("*.py")):
-        tree = ast.parse(file.read_text())
-        for node in ast.walk(tree):
+        for node in statements(ast.parse(file.read_text())):
             kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
             if isinstance(node, kinds) and (text := ast.get_docstring(node)):
                 yield f"{file.relative_to(ROOT)}: {getattr(node, 'name', 'module')}", text
@@ -45,6 +44,14 @@ def opens_oddly(text: str) -> bool:
     """The first word is a preposition, a pronoun or a conjunction."""
     word = re.match(r"\W*([A-Za-z']+)", text)
     return word is not None and word[1].lower() in ODD
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the node and all statements in it. Expressions hold no docstrings."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from statements(child)
 
 
 @pytest.mark.parametrize("folder", ["src", "tests"])

@@ -33,9 +33,10 @@ def test_what_passed_lands_and_everything_says_so(house: House) -> None:
     assert all(pull.pull and pull.pull.merged_at for pull in pulls)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("written", "branch"),
-    [pytest.param("no", "", marks=pytest.mark.matrix), ("notes/runs", "notes/runs")],
+    [("no", ""), ("notes/runs", "notes/runs")],
 )
 def test_memory_md_is_switched_off_or_written_to_a_branch_of_its_own(
     double: Double, tmp_path: Path, written: str, branch: str

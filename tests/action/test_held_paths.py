@@ -108,6 +108,7 @@ def test_lines_that_follow_a_renamed_file_are_judged_where_they_arrive(
     assert evil == ["moved.txt"]
 
 
+@pytest.mark.matrix
 def test_finalize_judges_the_merges_itself(
     double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

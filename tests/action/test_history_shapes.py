@@ -39,7 +39,7 @@ def build(double: Double, folder: Path, settings: str) -> House:
     )
 
 
-@pytest.mark.parametrize("shape", ["squash", *in_matrix(["linear", "merge"])])
+@pytest.mark.parametrize("shape", in_matrix(["squash", "linear", "merge"]))
 def test_a_round_lands_in_the_shape_that_is_asked_for(
     double: Double, tmp_path: Path, shape: str
 ) -> None:

@@ -95,6 +95,7 @@ def test_what_cannot_land_is_named_with_its_reason(orchard: Orchard) -> None:
     assert not any(map(orchard.is_merged, (apple, pear, tart, cake, plum)))
 
 
+@pytest.mark.matrix
 def test_a_push_while_it_is_checked_lands_nothing_of_it(orchard: Orchard) -> None:
     apple = orchard.propose("apple", {"apple.txt": "an apple\n"})
     pear = orchard.propose("pear", {"pear.txt": "a pear\n"})
@@ -136,6 +137,7 @@ def test_a_pull_request_that_github_removed_holds_nobody_up(orchard: Orchard) ->
     assert len(house.dispatched) == 1
 
 
+@pytest.mark.matrix
 def test_the_path_policy_holds_forks_and_reports_people(orchard: Orchard) -> None:
     own = orchard.propose("own", {"check.sh": f"{CHECK}# more\n"})
     flow = orchard.propose("flow", {".github/workflows/ci.yml": "on: push\n"})

@@ -69,7 +69,7 @@ def test_where_rules_forbid_the_push_one_pull_request_is_merged_with_the_tested_
 
 
 @pytest.mark.parametrize(
-    "shape", [pytest.param("linear", marks=sweep), pytest.param("squash", marks=sweep), "merge"]
+    "shape", [pytest.param(shape, marks=sweep) for shape in ("linear", "squash", "merge")]
 )
 def test_a_target_that_must_be_linear_is_pushed_to_where_the_history_is(
     double: Double, tmp_path: Path, shape: str

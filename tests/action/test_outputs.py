@@ -24,6 +24,7 @@ SHOWN = {"report"}  # an address, which nothing of ours reads
 DIGEST = re.compile(r"[0-9a-f]{40,64}")  # it may hold a short word such as "ada" by chance
 
 
+@pytest.mark.matrix
 def test_no_output_that_is_read_holds_a_word_of_the_repository(
     double: Double, tmp_path: Path
 ) -> None:

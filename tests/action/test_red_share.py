@@ -48,6 +48,7 @@ def test_a_red_base_of_one_share_does_not_stop_the_others(house: House, tmp_path
     assert house.read("apple.txt") is not None
 
 
+@pytest.mark.matrix
 def test_where_the_base_is_red_in_every_share_no_round_follows(
     house: House, tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_an_error_of_the_plan_is_the_error_of_the_job(house: House) -> None:
     assert house.branches() == []
 
 
+@pytest.mark.matrix
 def test_where_work_fails_the_round_is_concluded_all_the_same(
     double: Double, tmp_path: Path
 ) -> None:

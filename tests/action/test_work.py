@@ -18,6 +18,7 @@ from concertmaster.settings.agent_variables import AgentVariables
 from tests.action.conftest import SETTINGS
 from tests.action.push_moment import end_the_time
 from tests.action.workflow import Workflow
+from tests.conftest import in_matrix
 from tests.github.double import Double
 from tests.github.state import Repository
 from tests.isolation import make_open_folder, needs_root
@@ -78,7 +79,7 @@ def test_each_share_leaves_results_bundles_and_redacted_logs(
             assert not log.is_file() or b"ghs_0123" not in log.read_bytes()
 
 
-@pytest.mark.parametrize("where", ["comment", "settings"])
+@pytest.mark.parametrize("where", ["settings", *in_matrix(["comment"])])
 def test_parallel_limits_the_agents_of_all_jobs_together(
     comment: Callable[..., Workflow], repository: Repository, double: Double, where: str
 ) -> None:

@@ -122,16 +122,8 @@ def test_killed_after_a_finished_phase_it_goes_on_at_the_next_in_the_same_sessio
     check_one_conversation(world)
 
 
-SHORT_HALF_DONE = ("implement",)
-
-
-@pytest.mark.parametrize(
-    "phase",
-    [
-        pytest.param(phase, marks=() if phase in SHORT_HALF_DONE else pytest.mark.crash)
-        for phase in [*OWN, "review"]
-    ],
-)
+@pytest.mark.crash
+@pytest.mark.parametrize("phase", [*OWN, "review"])
 def test_killed_inside_a_phase_only_that_runs_again_and_what_was_half_done_is_kept(
     world: World, phase: str
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_whole_story_can_be_told_over_http(alone: dict[str, Any], ask: Ask) ->
     assert ask("violations") == {"violations": []}
 
 
+@pytest.mark.matrix
 def test_a_wrong_word_is_told(alone: dict[str, Any]) -> None:
     def said(verb: str, **given: Any) -> tuple[int, str]:
         answer = requests.post(f"{alone['url']}/_double/{verb}", json=given)

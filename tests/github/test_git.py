@@ -64,6 +64,7 @@ def test_what_is_pushed_is_there_for_the_api_and_for_others(
     assert other.run("rev-parse", "FETCH_HEAD").strip() == commit
 
 
+@pytest.mark.matrix
 def test_a_large_push_arrives(clone: Clone, double: Double, repository: Repository) -> None:
     """git sends a push that is larger than its buffer in chunks."""
     commit = clone.commit("large.bin", "".join(f"{number}\n" for number in range(1_000_000)))

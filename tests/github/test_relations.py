@@ -52,6 +52,7 @@ def test_a_child_has_one_parent_unless_it_is_replaced(client: Client) -> None:
     assert len([*other.get_sub_issues()]) == 1
 
 
+@pytest.mark.matrix
 def test_a_parent_has_100_children_at_most_also_closed_ones(
     client: Client, double: Double, repository: Repository
 ) -> None:

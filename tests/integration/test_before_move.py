@@ -81,7 +81,7 @@ OPEN = {
 OVER = ("cancelled", "finished")
 SLOW = (
     *("interrupted", "pause-over", "stopped", "throttled", "mending"),
-    *("prepare", "document", "test", "review", "second"),
+    *("prepare", "research", "document", "test", "review", "deliver", "paused", "second"),
 )
 RESUMED = [
     pytest.param(name, case, id=name, marks=[pytest.mark.matrix] * (name in SLOW))

@@ -176,7 +176,7 @@ def _texts(pattern: Pattern, most_letters: int) -> Iterator[str]:
 PATTERNS = _find_calls()
 
 
-@pytest.mark.parametrize("most_letters", [3, *in_matrix([12])])
+@pytest.mark.parametrize("most_letters", [1, *in_matrix([12])])
 @pytest.mark.parametrize("name", PATTERNS)
 def test_a_pattern_takes_linear_time(name: str, most_letters: int) -> None:
     pattern, methods = PATTERNS[name]

@@ -92,6 +92,7 @@ def test_only_the_jobs_that_run_agents_have_the_image_with_agents() -> None:
                 assert step["uses"] == (AGENTS if runs_agents else TRUSTED), job
 
 
+@pytest.mark.matrix
 def test_the_outputs_are_those_of_the_jobs(double: Double, tmp_path: Path) -> None:
     house = House.build(double, tmp_path, {"pear": "write pear.txt pear"})
     held = house.ask(house.open_issue("pear")).hold()

@@ -135,6 +135,7 @@ def test_the_end_of_the_bridge_cancels_the_work_of_the_agent(tmp_path: Path) -> 
     assert json.loads(last)["result"]["stopReason"] == "cancelled"
 
 
+@pytest.mark.matrix
 def test_a_run_lands_its_work(project: Project, tmp_path: Path) -> None:
     project.commit("Prompt", {"prompts/t.md": "# Task\n\nwrite a.txt\nsay Done.\n"})
 

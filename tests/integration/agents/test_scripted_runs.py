@@ -101,6 +101,7 @@ WORDS = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("agent", ALL)
 def test_a_usage_limit_is_waited_for_and_spends_no_attempt(
     project: Project, tmp_path: Path, agent: str

@@ -106,6 +106,7 @@ def test_a_task_is_cancelled_and_its_run_goes_on(going: Going) -> None:
     )
 
 
+@pytest.mark.matrix
 def test_a_request_outlives_the_process_and_is_done_by_its_successor(going: Going) -> None:
     going.process.kill()
     going.process.communicate()
@@ -122,6 +123,7 @@ def test_a_request_outlives_the_process_and_is_done_by_its_successor(going: Goin
     assert (Path(stays) / "project" / "half.txt").read_text() == "half\n"
 
 
+@pytest.mark.matrix
 def test_names_of_tasks_and_runs_are_completed(going: Going) -> None:
     going.call("cancel", "--run", going.run.name)
     going.process.communicate()

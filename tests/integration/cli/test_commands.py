@@ -377,6 +377,7 @@ def test_clean_keeps_a_run_whose_results_lie_nowhere_else(shop: Shop) -> None:
     assert "lies only here" in why
 
 
+@pytest.mark.matrix
 def test_clean_keeps_a_run_that_is_going_on_and_cancel_ends_it(shop: Shop, tmp_path: Path) -> None:
     waits = shop.task("waits", f"echo work > work.txt; touch '{tmp_path}/here'; sleep 300")
     running = subprocess.Popen(

@@ -15,7 +15,7 @@ from tests.commandline import OBEDIENT_COMMAND, concertmaster, write_prompt
 from tests.conftest import Project, in_matrix
 
 
-@pytest.mark.parametrize("mebibytes", [100, *in_matrix([100_000])])
+@pytest.mark.parametrize("mebibytes", in_matrix([100, 100_000]))
 def test_an_ended_run_is_removed_only_where_the_disk_is_short(
     project: Project, tmp_path: Path, mebibytes: int
 ) -> None:

@@ -144,8 +144,8 @@ def hub(project: Project, folder: Path) -> None:
     assert (folder / "main" / "one.txt").read_text() == "1\n"
 
 
-SET_UPS: list[Callable[[Project, Path], None]] = [submodules, database]
-FURTHER = [sparse, line_endings, case_twins, monorepo, shallow, sha256, hub]
+SET_UPS: list[Callable[[Project, Path], None]] = [submodules]
+FURTHER = [database, sparse, line_endings, case_twins, monorepo, shallow, sha256, hub]
 
 
 @pytest.mark.parametrize("set_up", [*SET_UPS, *in_matrix(FURTHER)])

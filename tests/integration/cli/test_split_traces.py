@@ -49,7 +49,7 @@ def wait_for_agent(desk: Desk) -> tuple[subprocess.Popen[str], int]:
     return process, int(file.read_text())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, *in_matrix([signal.SIGTERM, signal.SIGHUP])])
+@pytest.mark.parametrize("number", in_matrix([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
 def test_whoever_interrupts_it_finds_nothing_left(desk: Desk, number: signal.Signals) -> None:
     process, agent = wait_for_agent(desk)
 

@@ -16,7 +16,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", ["ignored file", *in_matrix(["program", "variable"])])
+@pytest.mark.parametrize("case", in_matrix(CASES))
 def test_what_a_fresh_worktree_lacks_is_told_before_any_run(
     project: Project, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

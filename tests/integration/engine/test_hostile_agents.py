@@ -51,6 +51,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 # The outcome of each agent
 
 
+@pytest.mark.matrix
 def test_a_tree_that_passes_the_check_lands_whatever_its_agent_did(zoo: Scene) -> None:
     rows = {name: zoo.task(name) for name in LANDS}
     ends = {name: (row["state"], row["reason"]) for name, row in rows.items()}

@@ -123,6 +123,7 @@ def test_whose_worktree_was_destroyed_is_tried_again(stage: Stage) -> None:
     assert look(stage.project) == scene.before
 
 
+@pytest.mark.matrix
 def test_who_destroys_everything_that_is_there_can_still_be_tried_again(stage: Stage) -> None:
     stage.task(
         "vandal",

@@ -106,6 +106,7 @@ def test_eight_tasks_that_meet_a_limit_at_once_make_one_pause_and_all_land(
     assert min(after) >= reset
 
 
+@pytest.mark.matrix
 def test_a_rejected_key_stops_the_run_and_spends_no_attempt(
     project: Project, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from concertmaster.engine.login_check import check_logins
 from concertmaster.errors import EnvironmentFault
 from concertmaster.sandbox.supervisor import Guard
 from tests.commandline import Done, concertmaster
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
 CLAUDE_OUT = """echo '{"loggedIn": false}'; exit 1"""
 CODEX_OUT = "echo Not logged in >&2; exit 1"
@@ -102,7 +102,7 @@ exit 1
 """
 
 
-@pytest.mark.parametrize("again", ["retry", "resume", "split"])
+@pytest.mark.parametrize("again", ["resume", *in_matrix(["retry", "split"])])
 def test_no_command_starts_an_agent_that_was_logged_out_meanwhile(
     project: Project, tmp_path: Path, again: str
 ) -> None:

@@ -102,8 +102,7 @@ WRITES = {
 }
 
 
-# One that changes what is there and one that adds; `make matrix` has the others.
-WAYS = ["over what setup made", "a repository"]
+WAYS = ["a repository"]  # `make matrix` has the others
 
 
 @pytest.mark.parametrize("name", [*WAYS, *in_matrix(sorted({*WRITES} - {*WAYS}))])
@@ -196,6 +195,7 @@ def test_a_missing_statement_is_asked_for_once_more_in_the_same_phase(
         assert len(sessions) == 1
 
 
+@pytest.mark.matrix
 def test_a_document_that_is_changed_when_asked_once_more_counts(desk: Desk) -> None:
     task = desk.run(
         *("codex", "document"), document="echo x > code.py", again="echo more >> README.md"

@@ -233,6 +233,7 @@ def test_a_machine_that_cannot_be_measured_is_no_obstacle(machine: Machine) -> N
     assert shortages(folder) == []
 
 
+@pytest.mark.matrix
 def test_a_run_that_stopped_on_a_full_disk_goes_on_where_nothing_can_be_measured(
     machine: Machine,
 ) -> None:

@@ -14,7 +14,7 @@ from concertmaster.insight.footprint import name_paths
 from concertmaster.insight.foresight import Foresight, foresee
 from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.prompts.parser import parse_prompt
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
 Look = Callable[..., Foresight]
 SHOP = {
@@ -154,7 +154,9 @@ def replace_by_file(cache: Path) -> None:
     cache.write_text("no folder")
 
 
-@pytest.mark.parametrize("spoil", [lambda cache: None, damage, empty, replace_by_file])
+@pytest.mark.parametrize(
+    "spoil", [damage, *in_matrix([lambda cache: None, empty, replace_by_file])]
+)
 def test_the_cache_changes_nothing_that_is_foreseen(
     project: Project, look: Look, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:

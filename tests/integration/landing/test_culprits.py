@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.commandline import OBEDIENT_COMMAND, concertmaster, write_prompt
-from tests.conftest import Project
+from tests.conftest import Project, in_matrix
 
 # The check fails with both files, unless a third one reconciles them.
 CHECK = "test -e peace.txt || ! test -e one.txt || ! test -e two.txt"
@@ -139,7 +139,7 @@ def assert_all_of_a_is_there(project: Project) -> None:
     assert (project.root / "shared.txt").read_text() == "".join(wanted)
 
 
-@pytest.mark.parametrize("shape", ["linear", "squash", "merge"])
+@pytest.mark.parametrize("shape", ["merge", *in_matrix(["linear", "squash"])])
 def test_exactly_one_of_two_that_do_not_go_together_is_left_out(
     workshop: Project, shape: str
 ) -> None:

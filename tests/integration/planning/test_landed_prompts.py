@@ -69,6 +69,7 @@ def plan(project: Project, *prompts: str, **options: object) -> tuple[list[str],
     return [task.prompt for task in made.tasks], {one.prompt: one.reason for one in made.skipped}
 
 
+@pytest.mark.matrix
 def test_a_prompt_that_landed_is_done_again_only_if_that_is_asked_for(shop: Project) -> None:
     one = write_prompt(shop, "one", "echo >> one.txt")
     two = write_prompt(shop, "two", "echo > two.txt", head="needs: [one.md]")

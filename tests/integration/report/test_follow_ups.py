@@ -119,6 +119,7 @@ def test_a_draft_runs_from_anywhere_and_with_others(hall: Hall, tmp_path: Path) 
     assert {task["prompt"] for task in hall.report["tasks"]} == {*map(str, copies)}
 
 
+@pytest.mark.matrix
 def test_what_a_user_writes_into_a_draft_stays(hall: Hall) -> None:
     draft, other = hall.drafts
     draft.write_text("# Mine\n")
@@ -143,6 +144,7 @@ def test_clean_removes_a_run_only_while_nobody_has_written_into_its_drafts(hall:
     assert hall.call("clean").out == f"removed run {run}\n"
 
 
+@pytest.mark.matrix
 def test_a_report_that_is_written_again_is_the_same(hall: Hall) -> None:
     before = fingerprint(hall.newest)
     hall.call("report")

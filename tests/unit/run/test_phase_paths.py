@@ -37,7 +37,8 @@ KINDS = {
     "without review": (*LEAN_PHASES, Phase.RESEARCH, Phase.DOCUMENT),
     "with review alone": (*LEAN_PHASES, Phase.REVIEW),
 }
-EACH_KIND = [*sorted(KINDS.keys() - {"full"}), *in_matrix(["full"])]
+LARGE = ("full", "without review")
+EACH_KIND = [*sorted(KINDS.keys() - {*LARGE}), *in_matrix(LARGE)]
 SEND_BACK = (Phase.TEST, Phase.DOCUMENT, Phase.REVIEW)
 BASE, TREE, NEW = "base", "tree", "new"  # NEW in one step becomes TREE in the next
 

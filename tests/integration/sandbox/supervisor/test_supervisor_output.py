@@ -50,6 +50,7 @@ def test_an_error_of_the_listener_ends_the_command_and_is_raised(run: Run, tmp_p
     assert not is_running(int(str(refused.value)))
 
 
+@pytest.mark.matrix
 def test_a_flood_of_output_is_read_in_bounded_memory_and_logged_to_the_limit(
     run: Run, tmp_path: Path
 ) -> None:
