@@ -83,7 +83,7 @@ SHELL = frozenset(
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
     engine.find_run engine.prepare_agents engine.run_home
     engine.last_message engine.local_run engine.logs engine.phase_failure engine.phase_runner
-    engine.reading_tree engine.cancel_requests engine.repeated_look
+    engine.machine_state engine.reading_tree engine.cancel_requests engine.repeated_look
     engine.earlier_work engine.footprint_observer engine.recorded_run engine.damaged_run
     engine.resource_monitor engine.reviewer engine.run_context
     engine.signals engine.page_material engine.trial engine.merged_result engine.repairer

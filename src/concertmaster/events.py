@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concertmaster.model import Built, Outcome, Shortage, Sighting, TaskResult, Usage
+from concertmaster.model import Built, MachineState, Outcome, Shortage, Sighting, TaskResult, Usage
 from concertmaster.settings.choices import Phase
 
 
@@ -90,6 +90,7 @@ class PhaseFailed:
     session: str = ""
     saved: str = ""  # commit that holds the work done so far
     unsaved: bool = False  # the work could not be saved, so its folder must stay
+    machine: MachineState | None = None  # when the phase failed
     notes: tuple[str, ...] = ()
     usage: Usage = Usage()
     at: float = 0.0

@@ -283,6 +283,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineState:
+    """The state of a machine at one moment.
+
+    `memory_bytes` and `disk_bytes` are free, on the fullest disk that a run writes to. `load` is
+    the average over one minute. What could not be measured is None, or 0 processors.
+    """
+
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    load: float | None = None
+    processors: int = 0
+    versions: tuple[str, ...] = ()  # of the programs, such as "git 2.47.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathChange:
     """A path that differs between two trees; modes as git prints them, "000000" = absent."""
 

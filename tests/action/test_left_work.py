@@ -12,6 +12,7 @@ import pytest
 from concertmaster.action import left_work
 from concertmaster.action.artifacts import share_folder
 from concertmaster.action.left_work import LeftWork, pack_left_work
+from concertmaster.git.command import git_version
 from tests.action.rounds import House
 from tests.action.workflow import Workflow
 from tests.github.double import Double
@@ -44,6 +45,9 @@ def test_the_report_names_what_an_agent_left_and_the_artifact_has_it(
     assert {*PLACE.findall(report), *PLACE.findall(pull)} == bundles
     assert {*PLACE.findall(report)} < bundles  # the pull request tells of its own task
     assert {*PLACE.findall(failure.body or "")} < bundles
+    [machine] = [line for line in (failure.body or "").splitlines() if "machine" in line]
+    assert re.search(r"[\d.]+ GiB of memory free, [\d.]+ GiB of disk free; load", machine)
+    assert f"git {git_version()}" in machine
     for archive in artifact.glob("left/*.tar.gz"):
         assert TOKEN.encode() not in contents(archive)
     assert any(b"beside\n" in contents(one) for one in artifact.glob("left/*.tar.gz"))

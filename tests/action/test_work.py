@@ -302,4 +302,6 @@ def test_a_failed_task_comes_with_the_end_of_the_log_that_tells_why(
     assert pear["work"]
     assert not pear["head"]
     assert pear["seconds"] > 0
+    assert pear["machine"]["memory_bytes"] > 0
+    assert {task["machine"] for task in tasks if task != pear} == {None}
     assert results(workflow, 0)["round"] == 1

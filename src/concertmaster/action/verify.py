@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from concertmaster.action.accept_results import (
@@ -25,6 +26,7 @@ from concertmaster.action.plan_artifact import PlanArtifact, read_plan_artifact
 from concertmaster.engine import local_run as runs
 from concertmaster.engine.find_run import runs_folder
 from concertmaster.engine.journal import Journal
+from concertmaster.engine.machine_state import measure_machine
 from concertmaster.events import BaseChecked, Event, RunStarted
 from concertmaster.files.run_folder import write_plan
 from concertmaster.git.command import git_version
@@ -39,6 +41,7 @@ from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.rounds.verdict import Verdict
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events
+from concertmaster.sandbox import host
 from concertmaster.sandbox.supervisor import Guard
 from concertmaster.settings.choices import LandingMode
 
@@ -228,7 +231,11 @@ class VerifyRecorder:
         return build_verdict(self.start, state, self.events, refused=self.accepted.refused)
 
     def _write(self, found: Verdict) -> None:
+        """Write the verdict; where results are left out, with the machine as it is now."""
         self.verdict = found
+        if found.left_out:
+            measure = partial(host.measure, (self.job.folder,))
+            found = replace(found, machine=measure_machine(measure))
         path = self._folder / VERDICT_FILE
         write_document(self.job, path, asdict(found))
         self.job.write_outputs({"verdict_sha256": digest_files(path)})

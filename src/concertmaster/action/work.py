@@ -157,6 +157,7 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
         review=attempt.review if succeeded else "",
         follow_ups=carry_follow_ups(text for tried in one.attempts for text in tried.follow_ups),
         evidence=evidence,
+        machine=None if succeeded else attempt.machine,
         seconds=sum(tried.seconds for tried in row.attempts),
         usage=_plausible(row.usage),
         resumes_at=min(max(attempt.resumes_at, 0.0), LARGEST_NUMBER),

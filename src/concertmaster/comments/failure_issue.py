@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from concertmaster.comments.failure_words import advise, describe_machine
 from concertmaster.comments.pull_request import part_of_run, task_name
 from concertmaster.comments.round_report import fit_body
 from concertmaster.comments.task_words import (
@@ -79,7 +80,8 @@ def _section(one: TaskHistory, *, evidence: int) -> str:
         f"- {say_state(one)}{f': {as_line(one.reason)}' if one.reason else ''}",
         f"- {count(one.attempts, 'attempt')}, {duration(one.seconds)}, {known_cost([one])}",
         *([f"- work: {where}"] if where else []),
-        f"- retry: `/orchestrate retry {one.task}`",
+        f"- machine at that moment: {describe_machine(one.machine)}",
+        f"- what to do: {advise(one)}, then comment `/orchestrate retry {one.task}`",
         *note_lines(one),
         "",
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concertmaster.model import Outcome
+from concertmaster.commands import RunPhase
+from concertmaster.events import PhaseFailed
+from concertmaster.model import MachineState, Outcome
 from concertmaster.sandbox.exit_status import Exit
 
 
@@ -32,6 +34,31 @@ class PhaseFailure(Exception):
         self.resumes_at = resumes_at
         self.session = session
         self.notes = notes
+
+
+def failed_phase(
+    command: RunPhase, failure: PhaseFailure, *, machine: MachineState, notes: tuple[str, ...]
+) -> PhaseFailed:
+    """Return the event of the failed phase; `machine` is the state when it failed.
+
+    `notes` follow those of the failure.
+    """
+    return PhaseFailed(
+        task=command.task.id,
+        attempt=command.attempt,
+        phase=command.phase,
+        seconds=0.0,
+        outcome=failure.outcome,
+        reason=failure.reason,
+        evidence=failure.evidence,
+        agent_failed=failure.agent_failed,
+        resumes_at=failure.resumes_at,
+        session=failure.session,
+        saved=failure.saved,
+        unsaved=failure.unsaved,
+        machine=machine,
+        notes=(*failure.notes, *notes),
+    )
 
 
 def outcome_of(ended: Exit) -> Outcome:

@@ -25,7 +25,8 @@ from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
 from concertmaster.engine.last_message import describe_work
 from concertmaster.engine.logs import describe_failure, read_evidence, read_failing_tests
-from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
+from concertmaster.engine.machine_state import measure_machine
+from concertmaster.engine.phase_failure import PhaseFailure, failed_phase, outcome_of
 from concertmaster.engine.reading_tree import reading_tree, tells_agents_more
 from concertmaster.engine.reviewer import run_review
 from concertmaster.engine.run_context import RunContext
@@ -78,23 +79,11 @@ class PhaseRunner:
         return replace(answer, seconds=time.monotonic() - began, usage=bill.usage)
 
     def _failed(self, command: RunPhase, failure: PhaseFailure) -> PhaseFailed:
-        return PhaseFailed(
-            task=command.task.id,
-            attempt=command.attempt,
-            phase=command.phase,
-            seconds=0.0,
-            outcome=failure.outcome,
-            reason=failure.reason,
-            evidence=failure.evidence,
-            agent_failed=failure.agent_failed,
-            resumes_at=failure.resumes_at,
-            session=failure.session,
-            saved=failure.saved,
-            unsaved=failure.unsaved,
-            notes=(
-                *failure.notes,
-                *(self._place(command).half_done_notes() if command.redo else ()),
-            ),
+        return failed_phase(
+            command,
+            failure,
+            machine=measure_machine(self.context.measure),
+            notes=self._place(command).half_done_notes() if command.redo else (),
         )
 
     def _finished(self, command: RunPhase) -> PhaseFinished:

@@ -34,7 +34,8 @@ def read_results(
 ) -> ShareResults:
     """Return the results of a work job. Raises EnvironmentFault if they are not valid."""
     what = f"what share {share} left in {RESULTS_FILE}"
-    results = untrusted.read_file(folder / RESULTS_FILE, ShareResults, what=what)
+    path = folder / RESULTS_FILE
+    results = untrusted.read_file(path, ShareResults, what=what, reshape=_renew)
     _require_no_fault(
         what, validation.find_result_fault(results, plan=plan, number=round, share=share)
     )
@@ -44,7 +45,7 @@ def read_results(
 def read_verdict(folder: Path, *, history: History) -> Verdict:
     """Return the verdict of the verify job. Raises EnvironmentFault if it is not valid."""
     what = "the verdict of the verify job"
-    verdict = untrusted.read_file(folder / VERDICT_FILE, Verdict, what=what)
+    verdict = untrusted.read_file(folder / VERDICT_FILE, Verdict, what=what, reshape=_renew)
     _require_no_fault(what, validation.find_verdict_fault(verdict, history=history))
     return untrusted.shorten(verdict)
 
@@ -72,8 +73,14 @@ def write_history(history: History) -> bytes:
     return written.encode("utf-8", "replace") + b"\n"
 
 
+def _renew(tree: Any) -> Any:
+    """Return the JSON of a document of version 1 as one of version 2, which may tell more."""
+    is_first = isinstance(tree, dict) and type(tree.get("version")) is int and tree["version"] == 1
+    return {**tree, "version": 2} if is_first else tree
+
+
 def _name_tasks(tree: Any) -> Any:
-    """Return the JSON of a history with its list of tasks as an object, by their names.
+    """Return the JSON of a history of any version, with its tasks as an object by their names.
 
     Raises ValueError if a name comes twice or is missing.
     """
@@ -87,7 +94,7 @@ def _name_tasks(tree: Any) -> Any:
         if name in named:
             raise ValueError(f"{display(name)!r} comes twice")
         named[name] = one
-    return {**tree, "tasks": named}
+    return _renew({**tree, "tasks": named})
 
 
 def _checked_history(history: History, what: str) -> History:

@@ -12,7 +12,7 @@ from concertmaster.planning.estimates import Profile, Sample, has_worked, profil
 from concertmaster.prompts.follow_ups import carry_follow_ups
 from concertmaster.rounds.result import WorkResult
 
-HISTORY_VERSION = 1
+HISTORY_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concertmaster.model import Outcome, TaskResult, Usage
+from concertmaster.model import MachineState, Outcome, TaskResult, Usage
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class WorkResult(TaskResult):
     review: str = ""  # the comments of the reviewer who approved the change
     follow_ups: tuple[str, ...] = ()  # prompts that its agents proposed
     evidence: str = ""
+    machine: MachineState | None = None  # when it failed; version 1 did not tell it
     seconds: float = 0.0  # of all its attempts
     usage: Usage = Usage()
     resumes_at: float = 0.0  # epoch seconds of a usage limit's end, 0 = not known

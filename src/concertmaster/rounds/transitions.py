@@ -22,7 +22,13 @@ def take_results(
             history = history.put(one.add(results[one.task]))
         elif one.task in lost:
             history = history.put(
-                replace(one, state=TaskState.FAILED, outcome=Outcome.LOST, reason=lost[one.task])
+                replace(
+                    one,
+                    state=TaskState.FAILED,
+                    outcome=Outcome.LOST,
+                    reason=lost[one.task],
+                    machine=None,
+                )
             )
     return history
 
@@ -68,8 +74,9 @@ def lose(history: History, task: str, *, reason: str) -> History:
 def take_verdict(history: History, verdict: Verdict) -> History:
     """Return the history in which the tasks that the verdict leaves out do not land."""
     for left in verdict.left_out:
-        if history.task(left.task).state is TaskState.SUCCEEDED:  # other states were settled before
-            history = _leave_out(history, left)
+        one = history.task(left.task)
+        if one.state is TaskState.SUCCEEDED:  # other states were settled before
+            history = _leave_out(history.put(replace(one, machine=verdict.machine)), left)
     return replace(history, check_seconds=history.check_seconds + verdict.check_seconds)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concertmaster.landing.fault import LandingFault
+from concertmaster.model import MachineState
 
-VERDICT_VERSION = 1
+VERDICT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,8 @@ class Verdict:
     """The outcome of a verify job.
 
     Each step builds on the one before it. The first builds on `tip`, the target's commit when the
-    job began. `stopped` is the reason why the job ended early, "" if it did not.
+    job began. `stopped` is the reason why the job ended early, "" if it did not. `machine` is the
+    state of the job's machine when the newest result was left out; version 1 did not tell it.
     """
 
     version: int = VERDICT_VERSION
@@ -60,6 +62,7 @@ class Verdict:
     check_seconds: float = 0.0
     stopped: str = ""
     finished: bool = False
+    machine: MachineState | None = None
 
     @property
     def commit(self) -> str:

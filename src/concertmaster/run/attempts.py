@@ -256,6 +256,7 @@ def _end_attempt(
         notes=(*attempt.notes, *event.notes),
         folder_stays=event.unsaved,
         resumes_at=event.resumes_at,
+        machine=event.machine,
         started_at=attempt.started_at or event.at - event.seconds,
     )
     attempts = (*record.attempts[:-1], ended)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concertmaster.landing.fault import Fault
-from concertmaster.model import Built, Outcome, Repair, Task, TaskState, Usage
+from concertmaster.model import Built, MachineState, Outcome, Repair, Task, TaskState, Usage
 from concertmaster.planning.learnt_footprints import NOTHING_OBSERVED, ObservedPaths
 from concertmaster.settings.choices import Phase
 
@@ -46,6 +46,7 @@ class Attempt:
     notes: tuple[str, ...] = ()
     lost_usage: Usage = Usage()
     resumes_at: float = 0.0  # end of the usage limit that ended it, in epoch seconds
+    machine: MachineState | None = None  # when it failed
     started_at: float = 0.0
     repair: Repair | None = None  # it mends a result that did not land
     observed: ObservedPaths = NOTHING_OBSERVED

@@ -107,8 +107,9 @@ def test_what_is_no_document_is_refused(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"version": 2},
+        {"version": 3},
         {"version": "1"},
+        {"version": True},
         {"run": "other"},
         {"round": 1},
         {"share": 1},
@@ -245,7 +246,7 @@ def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_history(data) == HISTORY
     assert write_history(read_history(data)) == data
     assert read_history_file(put(tmp_path, HISTORY_FILE, data)) == HISTORY
-    assert data.startswith(b'{\n "version": 1,\n "run": "issue-7",\n')
+    assert data.startswith(b'{\n "version": 2,\n "run": "issue-7",\n')
 
 
 def test_the_tasks_of_a_history_are_a_list_with_each_name_once() -> None:
@@ -266,6 +267,46 @@ def test_a_history_of_before_may_hold_fields_that_are_gone() -> None:
     assert read_history(json.dumps(old).encode()) == HISTORY
 
 
+def test_documents_of_the_first_version_are_read(tmp_path: Path) -> None:
+    def first(document: Any) -> Any:
+        match document:
+            case dict():
+                return {key: first(value) for key, value in document.items() if key != "machine"}
+            case list() | tuple():
+                return [first(value) for value in document]
+            case _:
+                return document
+
+    put(tmp_path, RESULTS_FILE, first(asdict(RESULTS)) | {"version": 1})
+    put(tmp_path, VERDICT_FILE, first(asdict(VERDICT)) | {"version": 1})
+    put(tmp_path, HISTORY_FILE, first(STORED) | {"version": 1})
+
+    assert read_share(tmp_path) == RESULTS
+    assert read_verdict(tmp_path, history=HISTORY) == VERDICT
+    assert read_history_file(tmp_path) == HISTORY
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        {"memory_bytes": -1},
+        {"memory_bytes": "1"},
+        {"disk_bytes": 1e300},
+        {"load": float("nan")},
+        {"versions": "git"},
+        {"versions": [{"git": 2}]},
+        [],
+    ],
+)
+def test_a_machine_that_cannot_be_is_refused(tmp_path: Path, machine: object) -> None:
+    failed = asdict(FAILED) | {"machine": machine}
+    put(tmp_path, RESULTS_FILE, asdict(RESULTS) | {"tasks": [failed]})
+    put(tmp_path, VERDICT_FILE, asdict(VERDICT) | {"machine": machine})
+
+    refuses(lambda: read_share(tmp_path))
+    refuses(lambda: read_verdict(tmp_path, history=HISTORY))
+
+
 def test_a_name_that_is_no_text_does_not_spoil_the_history() -> None:
     odd = replace(HISTORY.task(FRUIT), prompt="caf\udce9.md", title="Café \x1b[31m")
     assert read_history(write_history(HISTORY.put(odd))).task(FRUIT).prompt == "caf?.md"
@@ -274,7 +315,7 @@ def test_a_name_that_is_no_text_does_not_spoil_the_history() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"version": 2},
+        {"version": 3},
         {"run": "../x"},
         {"run": ""},
         {"run": "a..b"},

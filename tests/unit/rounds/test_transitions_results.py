@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from concertmaster.landing.fault import LandingFault
-from concertmaster.model import Built, Outcome, TaskState, Usage
+from concertmaster.model import Built, MachineState, Outcome, TaskState, Usage
 from concertmaster.rounds import next_round, transitions
 from concertmaster.rounds.history import GivenPull, TaskHistory
 from concertmaster.rounds.result import Result, WorkResult
@@ -62,6 +63,7 @@ def test_the_history_takes_all_that_the_last_result_says() -> None:
         review="Fine",
         follow_ups=("More",),
         evidence="log",
+        machine=MachineState(load=1.0),
         seconds=1.0,
         usage=Usage(cost_usd=1.0),
         resumes_at=5.0,
@@ -95,9 +97,12 @@ def test_a_task_whose_share_was_lost_has_failed_and_others_stay() -> None:
     ],
 )
 def test_a_verdict_leaves_out(fault: LandingFault, state: TaskState, head: str) -> None:
-    after = transitions.take_verdict(history_of(done("a")), verdict_of(left("a", fault)))
+    machine = MachineState(load=2.0)
+    verdict = replace(verdict_of(left("a", fault)), machine=machine)
+    after = transitions.take_verdict(history_of(done("a")), verdict)
 
     one = after.task("a")
+    assert one.machine == machine
     assert (one.state, one.fault, one.head) == (state, fault, head)
     assert one.reason == "the check fails"
     assert after.check_seconds == 5.0
