@@ -10,7 +10,7 @@ from typing import Any
 from concertmaster.settings.choices import LEAN_PHASES, HistoryShape, Phase
 from concertmaster.settings.declarations import FrozenSettings
 
-PLAN_VERSION = 4
+PLAN_VERSION = 5
 # Since this version, results that do not land are repaired while the run goes on.
 REPAIRING_VERSION = 2
 # Since this version, the commit of a task names the blob of its prompt.
@@ -111,6 +111,7 @@ class Task:
     estimate_seconds: float
     estimate_cost_usd: float | None = None  # None if no past task has a cost
     estimate_reason: str = ""  # the source of the estimated seconds
+    alone_seconds: float | None = None  # with one slot; None if no past runs tell
     footprint: tuple[FootprintEntry, ...] = ()
     unknown: bool = False  # nothing usable is known of its footprint
     notes: tuple[str, ...] = ()

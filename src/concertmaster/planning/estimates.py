@@ -61,6 +61,7 @@ class Sample:
     profile: Profile
     seconds: float
     cost_usd: float | None = None
+    slots: int = 0  # of its run; 0 is not known
 
     @property
     def is_believable(self) -> bool:
@@ -154,6 +155,22 @@ def _estimate_seconds(
             return seconds, f"the median of {_name(pool)}{whose} ({times} x the guess by size)"
     known = f"only {_name(past)} to learn from" if past else "nothing is measured yet"
     return profile.guess_seconds, f"the size of the footprint ({known})"
+
+
+def learn_alone(profile: Profile, past: Sequence[Sample]) -> float | None:
+    """Return the seconds that the task takes with one slot, None if too few past tasks tell.
+
+    Only tasks of runs with one slot count, because tasks are slower where they share a machine.
+    """
+    alike = [one for one in past if one.slots == 1 and one.profile.is_like(profile)]
+    own = [one.seconds for one in alike if one.profile.prompt == profile.prompt]
+    if len(own) >= LEAST_SAMPLES:
+        return median(own)
+    if len(alike) >= LEAST_SAMPLES:
+        return profile.guess_seconds * median(
+            one.seconds / one.profile.guess_seconds for one in alike
+        )
+    return None
 
 
 def _name(pool: Sequence[Sample]) -> str:

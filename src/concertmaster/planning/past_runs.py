@@ -32,6 +32,7 @@ class _Report:
     version: int
     run: str
     ended_at: float
+    slots: int = 0
     tasks: tuple[_Row, ...]
 
 
@@ -65,4 +66,5 @@ def _read_run(folder: Path) -> Iterator[Sample]:
                 profile=row.profile,
                 seconds=row.seconds,
                 cost_usd=row.usage.cost_usd,
+                slots=report.slots,
             )

@@ -118,12 +118,14 @@ def _why_done(candidate: Candidate) -> str:
 def _estimated(candidate: Candidate, settings: RunSettings, *, past: Sequence[Sample]) -> Task:
     task = _task(candidate)
     given = candidate.prompt.estimate_seconds
-    found = estimates.estimate_task(estimates.profile_of(task, settings), past, given=given)
+    profile = estimates.profile_of(task, settings)
+    found = estimates.estimate_task(profile, past, given=given)
     return replace(
         task,
         estimate_seconds=found.seconds,
         estimate_cost_usd=found.cost_usd,
         estimate_reason=found.reason,
+        alone_seconds=estimates.learn_alone(profile, past),
     )
 
 

@@ -39,6 +39,7 @@ from concertmaster.report.model import (
 )
 from concertmaster.report.next_steps import next_steps, sensitive_paths, suggest_drafts
 from concertmaster.report.run_end import find_ending
+from concertmaster.report.speed_up import measure_speed_up
 from concertmaster.run.phases import AGENTS_OWN
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
@@ -73,6 +74,7 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         wall_seconds=wall,
         work_seconds=work,
         concurrency=work / wall if work and wall else None,
+        speed_up=measure_speed_up(state, wall_seconds=wall),
         estimate=_estimate(plan),
         cost_usd=usage.cost_usd,
         cost_is_estimated=usage.is_estimated,

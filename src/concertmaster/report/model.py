@@ -21,6 +21,7 @@ from concertmaster.report.flakes import FlakeTotals
 from concertmaster.report.foresight_rows import ForesightRow, ForesightTotals
 from concertmaster.report.next_steps import NextStep
 from concertmaster.report.run_end import RunEnd
+from concertmaster.report.speed_up import SpeedUp
 from concertmaster.settings.choices import LandingMode, Phase
 
 
@@ -173,6 +174,7 @@ class Report:
     `limits`, in which the run waited for the end of a usage limit. `cost_usd` is None if no agent
     reported any cost. `concurrency` is the time of all phases divided by the time of the run, or
     None if nothing was measured. It is no speed-up: phases are slower where they share a machine.
+    `speed_up` is None if no past runs with one slot tell the times of the tasks.
     `follow_ups` has an upper limit, so agents may have stated more.
     """
 
@@ -193,6 +195,7 @@ class Report:
     wall_seconds: float
     work_seconds: float
     concurrency: float | None
+    speed_up: SpeedUp | None
     estimate: EstimateRow
     cost_usd: float | None
     cost_is_estimated: bool

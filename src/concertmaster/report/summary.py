@@ -88,6 +88,9 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     if report.concurrency is not None:
         work = duration(report.work_seconds)
         yield "concurrency", f"{report.concurrency:.1f} ({work} of phases in all)"
+    if report.speed_up:
+        alone = duration(report.speed_up.sequential_seconds)
+        yield "speed-up", f"{report.speed_up.times:.1f} ({alone} by {report.speed_up.basis})"
     yield from _spent(report)
     if checks := _checks(report):
         yield "checks", checks

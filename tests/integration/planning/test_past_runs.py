@@ -57,6 +57,7 @@ def test_a_report_tells_what_its_tasks_took_and_cost(tmp_path: Path) -> None:
     one, two = read_past(tmp_path)
 
     assert (one.seconds, one.cost_usd, one.at) == (4.0, 1.0, journals.START + 10)
+    assert (one.slots, two.slots) == (2, 2)
     plan = make_plan(tasks=[make_task("two", paths=["a.py", "b.py"])])
     assert two.profile == profile_of(plan.tasks[0], plan.settings)
 
