@@ -11,16 +11,31 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from concertmaster.model import Plan
+from concertmaster.cli.clean import CleanResult
+from concertmaster.cli.doctor_finding import DoctorFinding
+from concertmaster.cli.improve_answer import ImprovedPrompt
+from concertmaster.cli.split_answer import SplitPart
+from concertmaster.engine.damaged_run import RepairReport
+from concertmaster.model import Plan, Usage
+from concertmaster.planning.explain import Explanation
 from concertmaster.planning.pair_chances import PairChance
 from concertmaster.planning.predicted_schedule import ScheduledTask
+from concertmaster.report.github_run import RunView
 from concertmaster.report.model import Report
+from concertmaster.report.next_steps import NextStep
 from concertmaster.settings.json_schema import make_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEXT, NUMBER, TRUTH = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 TEXTS = {"type": "array", "items": TEXT}
 _OF_TASK = {"run": TEXT, "task": TEXT}
+# The schema of what each command prints with `--json`. A plan that is only shown is one of `plan`.
+SCHEMAS = {
+    **dict.fromkeys(("run", "resume", "retry", "land", "demo", "report"), "report"),
+    "execute": "report",
+    **{name: name for name in ("plan", "status", "logs", "diff", "open", "cancel", "new", "clean")},
+    **{name: name for name in ("doctor", "init", "improve", "split", "repair", "watch")},
+}
 
 
 def make_schemas() -> dict[str, str]:
@@ -51,10 +66,32 @@ def make_schemas() -> dict[str, str]:
             "What `cancel RUN|TASK --json` prints; a run has no task",
             {"run": TEXT, "task": TEXT, "answer": TEXT},
         ),
+        **_of_rare_commands(),
         "new": _of_parts("What `new TITLE --json` prints", {"path": TEXT, "command": TEXT}),
     }
     texts = {f"{name}.schema.json": _write(schema) for name, schema in documents.items()}
     return {"concertmaster.schema.json": make_schema(), **texts}
+
+
+def _of_rare_commands() -> dict[str, dict[str, Any]]:
+    written = {"prompt": TEXT, "written": TRUTH, "usage": _of_value(Usage, "", {})}
+    seconds = {"has_landed": TRUTH, "elapsed_seconds": {"type": "number"}}
+    trial = _of_parts("", {"passed": TRUTH, "reason": TEXT})
+    init = {"written": TEXTS, "left": TEXTS, "next_steps": _of_rows(NextStep)}
+    found = _of_parts("What `init --json` prints", init)
+    drafts = _of_rows(SplitPart)
+    drafts["items"]["properties"]["path"] = TEXT
+    parts = {"folder": TEXT, "whole": TEXT, "drafts": drafts, "notes": TEXTS, "command": TEXT}
+    return {
+        "clean": _of_value(CleanResult, "What `clean --json` prints", {}),
+        "doctor": {"title": "What `doctor --json` prints", **_of_rows(DoctorFinding)},
+        "explain": _of_value(Explanation, "What `plan --explain A B --json` prints", {}),
+        "improve": _of_value(ImprovedPrompt, "What `improve PROMPT --json` prints", written),
+        "init": {**found, "properties": {**found["properties"], "trial": trial}},
+        "repair": _of_value(RepairReport, "What `repair RUN --json` prints", {}),
+        "split": _of_parts("What `split LIST --json` prints", {**written, **parts}),
+        "watch": _of_value(RunView, "What `watch ISSUE --json` prints", seconds),
+    }
 
 
 def _of_value(kind: type, title: str, more: dict[str, Any]) -> dict[str, Any]:

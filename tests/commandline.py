@@ -17,10 +17,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from jsonschema import Draft202012Validator
+
 from tests.conftest import Project
 from tests.preloaded import preloaded
 
 AGENTS = Path(__file__).parent / "agents"
+SCHEMA_FOLDER = Path(__file__).parents[1] / "schemas"
 OBEDIENT = AGENTS / "obedient.py"
 OBEDIENT_COMMAND = f"exec '{sys.executable}' -I -S '{OBEDIENT}'"
 
@@ -77,6 +80,13 @@ def called(*arguments: str | Path) -> Done:
     with redirect_stdout(out), redirect_stderr(err):
         code = script.load()([*map(str, arguments)])
     return Done(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def fit_schema(name: str, document: Any) -> Any:
+    """Return the document, which fits the schema of this name."""
+    schema = json.loads((SCHEMA_FOLDER / f"{name}.schema.json").read_text())
+    Draft202012Validator(schema).validate(document)
+    return document
 
 
 def among_agents(home: Path) -> dict[str, str]:

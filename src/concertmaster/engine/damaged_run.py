@@ -18,6 +18,7 @@ from concertmaster.git.our_branches import branch_of
 from concertmaster.git.repository import Repository
 from concertmaster.model import Plan, TaskState
 from concertmaster.run.state_machine import fold_events
+from concertmaster.text.display import count
 
 PLAN = "plan.json"
 
@@ -94,7 +95,7 @@ def _repair_journal(
     landed = _missing_landings(plan, whole, later, repository)
     if not damaged and not landed:
         return [], ()
-    lost = [f"{len(damaged)} damaged lines of the journal: {', '.join(map(str, damaged))}"]
+    lost = [f"{count(len(damaged), 'damaged line')} of the journal: {', '.join(map(str, damaged))}"]
     lost += _keep_work(folder, repository, later) if damaged else []
     _put_aside(journal.path, keeps=True)
     journal.rewrite((*whole, *landed))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import concertmaster
+from tests.commandline import concertmaster, fit_schema
 from tests.conftest import Project, in_matrix
 from tests.integration.cli.test_commands import AGENT, Shop
 
@@ -71,12 +71,13 @@ def test_a_damaged_journal_is_repaired_and_the_run_goes_on(shop: Shop, line: int
     assert "checksum" in shop.call("resume").err or line == 0
     told = shop.call("repair", folder.name)
     assert told.code == 0, told.err
-    assert "lost: 1 damaged lines of the journal" in told.out
+    assert "lost: 1 damaged line of the journal" in told.out
     assert (folder / "journal.jsonl.damaged-1").exists()
     went_on = shop.call("resume", folder.name)
     assert went_on.code == 0, went_on
     assert shop.project.git("rev-parse", "main") == landed  # nothing was done twice
     assert "nothing to mend" in shop.call("repair", folder.name).out
+    fit_schema("repair", shop.call("repair", folder.name, "--json").document)
 
 
 def test_a_lost_plan_comes_back_from_its_reference(shop: Shop) -> None:

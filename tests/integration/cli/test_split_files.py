@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.commandline import concertmaster, fingerprint
+from tests.commandline import concertmaster, fingerprint, fit_schema
 from tests.integration.cli.split_desk import GOOD, LEXER, LIST, PARSER, WRITTEN, Desk
 
 WHOLE = {"pieces": [], "whole": "both change one function"}
@@ -53,6 +53,7 @@ def test_the_document_holds_the_drafts_and_writes_them_only_with_yes(desk: Desk)
     assert shown["written"] is False
     assert desk.new_files == []
     written = desk.split("--json", "--yes", "--into", "new/place").document
+    fit_schema("split", written)
     assert written["written"] is True
     assert desk.new_files == ["new/place/lexer.md", "new/place/parser.md"]
     for draft in written["drafts"]:
@@ -206,7 +207,7 @@ def test_what_cannot_go_well_is_refused_before_an_agent_starts(desk: Desk) -> No
         cwd=desk.project.root,
         env={"PATH": "/usr/bin:/bin"},
     )
-    assert (nobody.code, "looked for claude" in nobody.err) == (3, True)
+    assert (nobody.code, "the program `claude` is not on PATH" in nobody.err) == (3, True)
     assert desk.turns == 0
 
 
