@@ -12,6 +12,7 @@ WEBHOOKS := .cache/webhooks/.installed
 ACT := .cache/act/.installed
 WORKFLOWS := .cache/workflows/.installed
 SHOTS := .cache/shots/.installed
+SITE := .cache/site/.installed
 AGENTS := $(patsubst %,.cache/agents/%/.installed,codex gemini opencode copilot pi aider)
 
 # The tests write many small files: into memory where 4 GiB of it are free for files.
@@ -21,7 +22,7 @@ PYTEST = $$(df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 41
 export PYTHONDONTWRITEBYTECODE =
 
 .DELETE_ON_ERROR:
-.PHONY: real help setup test compiled lint format types fast matrix crash e2e image bench demo shots claude agents schema docs pictures lock clean
+.PHONY: real help setup test compiled lint format types fast matrix crash e2e image bench demo shots claude agents schema docs site pictures lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,16 +83,20 @@ schema: setup ## write the JSON schema of concertmaster.yml anew
 pictures: setup ## write the pictures of the documents anew, from a real run
 	$(BIN)/python docs/pictures/write_run.py
 
-shots: setup $(SHOTS) $(MERMAID) ## pictures of terminals, reports and GitHub texts in build/shots, judged by axe-core
+shots: setup site $(SHOTS) $(MERMAID) ## pictures of terminals, reports and GitHub texts in build/shots, judged by axe-core
 	$(PYTEST) -m shots -s tests/shots
 
 docs: setup ## write the tables of the documents anew
 	$(BIN)/python -m docs.write_tables
 
+site: setup $(SITE) $(MERMAID) ## the site of the documents in build/site; fails on a broken link
+	PYTHONPATH=$(SITE:/.installed=) NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 lock: setup ## renew the lock files of Python
 	$(LOCK) --output-file=requirements.lock pyproject.toml
 	$(LOCK) --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
 	$(LOCK) --constraint=requirements-dev.lock --output-file=image/tools.lock image/tools.in
+	$(LOCK) --output-file=docs/site.lock docs/site.in
 	$(LOCK) --output-file=tests/e2e/act.lock tests/e2e/act.in
 	$(LOCK) --output-file=image/aider/aider.lock image/aider/aider.in
 
@@ -113,7 +118,9 @@ $(READY): $(INSTALLED) pyproject.toml
 	$(BIN)/pip check
 	touch $@
 
-$(ACT): tests/e2e/act.lock | $(INSTALLED)
+$(ACT): tests/e2e/act.lock
+$(SITE): docs/site.lock
+$(ACT) $(SITE): | $(INSTALLED)
 	rm -rf $(@D)
 	$(BIN)/pip install -qq --require-hashes --no-deps --only-binary=:all: --target $(@D) -r $<
 	touch $@

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.shots
 SHOTS = ROOT / "build" / "shots"
 LARGEST_PAGE = 3_000_000  # bytes, of a run of 256 tasks
 FORMS = {"desktop": (1280, False), "phone": (390, False), "dark": (1280, True)}
+SITE = {"": 1280, "getting-started": 390, "settings": 1280, "troubleshooting": 1280, "github": 390}
 DOCUMENTS = ("README.md", "docs/getting-started.md", "docs/troubleshooting.md", "docs/settings.md")
 
 
@@ -131,6 +132,23 @@ def test_what_a_run_writes_on_github(double: Double, pages: Path, tmp_path: Path
             for name, text in texts.items()
         ]
     )
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_site_can_be_read_by_everyone(pages: Path, dark: bool) -> None:
+    shade = "dark" if dark else "light"
+    shots = [
+        Shot(
+            file=str(ROOT / "build" / "site" / page / "index.html"),
+            picture=str(SHOTS / f"site-{page or 'start'}-{shade}.png"),
+            width=width,
+            dark=dark,
+            whole=False,
+            judged=True,
+        )
+        for page, width in SITE.items()
+    ]
+    judge(shots)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
