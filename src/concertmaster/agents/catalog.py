@@ -59,8 +59,7 @@ def find_agent(name: str, *, command: str, path: str, model: str = "") -> Agent:
     if not program:
         raise EnvironmentFault(
             f"the agent {name} cannot run here",
-            why=f"looked for {name}: the program `{name}` is not on PATH; "
-            f"`{entry.installer}` installs it",
+            why=f"the program `{name}` is not on PATH; `{entry.installer}` installs it",
             next_step="install it, or use another program with --agent command "
             "--agent-command CMD: it gets the prompt on its standard input",
         )

@@ -38,7 +38,9 @@ def _say_totals(foresight: ForesightTotals) -> str:
     changed = count(foresight.changed, "changed file")
     right = f" (precision {_percent(foresight.precision)})" if foresight.predicted else ""
     found = f" (recall {_percent(foresight.recall)})" if foresight.changed else ""
-    return f"{foresight.hits} of {predicted} changed{right}, of {changed}{found}"
+    hits = foresight.hits
+    were = "was" if hits == 1 else "were"
+    return f"{hits} of {predicted} changed{right}, {hits} of {changed} {were} predicted{found}"
 
 
 def foresight_facts(foresight: ForesightTotals) -> Iterator[tuple[str, str]]:

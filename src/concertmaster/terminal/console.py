@@ -23,7 +23,7 @@ from concertmaster.report.notice_lines import FORESIGHT_COLUMNS, foresight_rows
 from concertmaster.report.progress import ProgressListener
 from concertmaster.report.progress_lines import name_tasks
 from concertmaster.report.run_end import RunEnd
-from concertmaster.terminal.layout import align, lay_out, wrap_line
+from concertmaster.terminal.layout import align, lay_out, leave_out_empty, wrap_line
 from concertmaster.terminal.live import (
     LONGEST_LINE,
     Board,
@@ -291,6 +291,7 @@ class Console:
     def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         if not rows:
             return
+        columns, rows = leave_out_empty(columns, rows)
         if not self._shows_colours(self._stdout):
             for text in align([columns, *rows]):
                 self._print(text, self._stdout)

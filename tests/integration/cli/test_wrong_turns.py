@@ -148,7 +148,7 @@ next: install git 2.39 or later
         words=(*RUN, *GREEN),
         code=3,
         told="""error: the agent claude cannot run here
-why: looked for claude: the program `claude` is not on PATH; \
+why: the program `claude` is not on PATH; \
 `npm install -g @anthropic-ai/claude-code` installs it
 next: install it, or use another program with --agent command --agent-command CMD: \
 it gets the prompt on its standard input

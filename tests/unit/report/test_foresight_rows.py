@@ -55,7 +55,8 @@ def test_the_files_of_a_task_are_compared_with_the_likely_ones() -> None:
     assert (report.foresight.tasks, report.foresight.hits) == (1, 1)
     told = dict(facts(report))
     assert told["foresight"] == (
-        "1 of 2 predicted files changed (precision 50%), of 3 changed files (recall 33%)"
+        "1 of 2 predicted files changed (precision 50%), "
+        "1 of 3 changed files was predicted (recall 33%)"
     )
     assert [*foresight_rows(report)] == [("one", "2", "3", "1", "50%", "33%", "new, vague")]
 
