@@ -14,6 +14,7 @@ from concertmaster.comments.task_words import (
     note_lines,
     say_state,
 )
+from concertmaster.model import TaskState
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.text.display import count, duration
 from concertmaster.text.markdown import BODY_LIMIT, as_code, as_line, code_block
@@ -71,16 +72,27 @@ def _describe(lost: Sequence[TaskHistory], *, limit: int) -> list[str]:
     return kept
 
 
+def _kind(one: TaskHistory) -> str:
+    # The reason of a blocked task names what it needs.
+    return "blocked" if one.state is TaskState.BLOCKED and one.reason else say_state(one)
+
+
+def _effort(one: TaskHistory) -> Iterator[str]:
+    """Yield what the attempts took and how the machine was; nothing if there were none."""
+    if one.attempts:
+        yield f"- {count(one.attempts, 'attempt')}, {duration(one.seconds)}, {known_cost([one])}"
+        yield f"- machine at that moment: {describe_machine(one.machine)}"
+
+
 def _section(one: TaskHistory, *, evidence: int) -> str:
     issue = f", {issue_number(one.issue)}" if one.issue > 0 else ""
     where = describe_result(one)
     lines = [
         f"#### {task_name(one)}{issue}",
         "",
-        f"- {say_state(one)}{f': {as_line(one.reason)}' if one.reason else ''}",
-        f"- {count(one.attempts, 'attempt')}, {duration(one.seconds)}, {known_cost([one])}",
+        f"- {_kind(one)}{f': {as_line(one.reason)}' if one.reason else ''}",
+        *_effort(one),
         *([f"- work: {where}"] if where else []),
-        f"- machine at that moment: {describe_machine(one.machine)}",
         f"- what to do: {advise(one)}, then comment `/orchestrate retry {one.task}`",
         *note_lines(one),
         "",

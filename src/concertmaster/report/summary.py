@@ -11,7 +11,15 @@ from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.notice_lines import foresight_facts
 from concertmaster.report.run_end import RunEnd
 from concertmaster.settings.choices import LandingMode
-from concertmaster.text.display import count, display, duration, pair_up, shorten_id, took
+from concertmaster.text.display import (
+    count,
+    display,
+    duration,
+    leave_out_empty,
+    pair_up,
+    shorten_id,
+    took,
+)
 from concertmaster.text.failing_tests import name_failing_tests
 from concertmaster.text.markdown import as_cell
 
@@ -225,6 +233,7 @@ def breakdown_markdown(report: Report) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    columns, rows = leave_out_empty(columns, rows)
     yield f"| {' | '.join(columns)} |"
     yield "|---" * len(columns) + "|"
     yield from (f"| {' | '.join(map(as_cell, row))} |" for row in rows)

@@ -23,7 +23,7 @@ from concertmaster.report.notice_lines import FORESIGHT_COLUMNS, foresight_rows
 from concertmaster.report.progress import ProgressListener
 from concertmaster.report.progress_lines import name_tasks
 from concertmaster.report.run_end import RunEnd
-from concertmaster.terminal.layout import align, lay_out, leave_out_empty, wrap_line
+from concertmaster.terminal.layout import align, lay_out, wrap_line
 from concertmaster.terminal.live import (
     LONGEST_LINE,
     Board,
@@ -36,7 +36,7 @@ from concertmaster.terminal.live import (
     show_live,
     style_of,
 )
-from concertmaster.text.display import count, display, duration
+from concertmaster.text.display import count, display, duration, leave_out_empty
 from concertmaster.text.markdown import inert_log_line
 
 if TYPE_CHECKING:

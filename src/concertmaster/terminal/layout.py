@@ -26,14 +26,6 @@ def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def leave_out_empty(
-    columns: Sequence[str], rows: Sequence[Sequence[str]]
-) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    """Return the table without columns that no row fills, such as costs that no agent tells."""
-    filled = [number for number in range(len(columns)) if any(row[number] for row in rows)]
-    return [columns[n] for n in filled], [[row[n] for n in filled] for row in rows]
-
-
 def lay_out(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> Iterator[str]:
     """Yield the lines of a table for a terminal of this width."""
     widths = _fit(columns, rows, width=width)

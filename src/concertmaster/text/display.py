@@ -133,3 +133,11 @@ def closest_word(name: str, known: Iterable[str]) -> str:
     """Return the known name most similar to `name`, or "" if none is similar enough."""
     close = difflib.get_close_matches(name[:60].lower(), known, n=1)
     return close[0] if close else ""
+
+
+def leave_out_empty(
+    columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return the table without columns that no row fills, such as costs that no agent tells."""
+    filled = [number for number in range(len(columns)) if any(row[number] for row in rows)]
+    return [columns[n] for n in filled], [[row[n] for n in filled] for row in rows]

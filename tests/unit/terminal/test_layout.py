@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from concertmaster.terminal.layout import crop, lay_out, leave_out_empty, shorten_name, wrap_line
+from concertmaster.terminal.layout import crop, lay_out, shorten_name, wrap_line
 
 COLUMNS = ("#", "task", "title", "estimate", "footprint", "waits for")
 PATH = "src/inkwell/a_rather_long_package/money.py"
@@ -78,13 +78,3 @@ def test_numbers_keep_their_names_where_rows_are_stacked(width: int) -> None:
     assert "predicted" in lines[0]
     assert any("12" in line and "75%" in line for line in lines[:2])
     assert all(len(line) <= width for line in lines)
-
-
-def test_a_column_that_no_row_fills_is_left_out() -> None:
-    columns = ("task", "cost", "what")
-
-    assert leave_out_empty(columns, [("a", "", "x"), ("b", "", "")]) == (
-        ["task", "what"],
-        [["a", "x"], ["b", ""]],
-    )
-    assert leave_out_empty(columns, [("a", "", ""), ("", "$1", "")])[0] == ["task", "cost"]

@@ -12,6 +12,7 @@ from concertmaster.text.display import (
     display,
     display_block,
     duration,
+    leave_out_empty,
     visible,
 )
 
@@ -81,3 +82,13 @@ def test_a_block_keeps_its_lines_and_tabs_and_nothing_that_steers() -> None:
     cut = "xxxxxxxx\n(there is more)"
     assert display_block(text, limit=30) == f"red\tone\n{REPLACEMENT}two\n{cut}"
     assert display_block("a\r\nb\n", limit=30) == "a\nb"
+
+
+def test_a_column_that_no_row_fills_is_left_out() -> None:
+    columns = ("task", "cost", "what")
+
+    assert leave_out_empty(columns, [("a", "", "x"), ("b", "", "")]) == (
+        ["task", "what"],
+        [["a", "x"], ["b", ""]],
+    )
+    assert leave_out_empty(columns, [("a", "", ""), ("", "$1", "")])[0] == ["task", "cost"]
