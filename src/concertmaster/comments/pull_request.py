@@ -54,11 +54,12 @@ def pull_body(
     *,
     closes: bool,
     together: Sequence[str] = (),
+    changed: Sequence[str] = (),
 ) -> str:
     """Return the body of a task's pull request.
 
     `together` are the ids of the tasks whose changes passed the check with this one. `closes` makes
-    the merge close the child issue.
+    the merge close the child issue. `changed` are the paths of its change.
     """
     closing = [f"Closes {issue_number(one.issue)}", ""] if closes and one.issue > 0 else []
     effort = f"{duration(one.seconds)} in {count(one.attempts, 'attempt')}, {known_cost([one])}"
@@ -69,6 +70,7 @@ def pull_body(
         *closing,
         *_quote(one.said),
         *(f"- {line}" for line in _checked(one, together)),
+        *([f"- It changes {_names(changed)}."] if changed else []),
         f"- Agents worked {effort}.",
         *_agent_notes(one),
     ]

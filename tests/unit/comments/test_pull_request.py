@@ -102,6 +102,17 @@ def test_a_pull_request_says_what_it_is_and_closes_its_issue() -> None:
     assert "1m 30s in 1 attempt, for $1.50" in body
 
 
+def test_a_pull_request_names_the_files_of_its_change() -> None:
+    many = [f"src/{number}.py" for number in range(30)]
+    hostile = ["@octo/`x`.md", "a\n# b"]
+
+    assert "It changes" not in pull_request.pull_body(HISTORY, LANDED, closes=True)
+    body = pull_request.pull_body(HISTORY, LANDED, closes=True, changed=many)
+    assert "- It changes `src/0.py`, `src/1.py`" in body
+    assert "`src/19.py` and 10 more.\n" in body
+    assert faults(pull_request.pull_body(HISTORY, LANDED, closes=False, changed=hostile)) == []
+
+
 def test_a_pull_request_that_does_not_close_names_no_issue_to_close() -> None:
     assert closed_by(pull_request.pull_body(HISTORY, LANDED, closes=False)) == []
     assert closed_by(pull_request.pull_body(HISTORY, replace(LANDED, issue=0), closes=True)) == []

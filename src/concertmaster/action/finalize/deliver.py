@@ -213,7 +213,7 @@ def _show(
     history, failed = context.set_branches(landed, shown)
     closes = closes_issues(context)
     proposals = [
-        propose_task(history, task, closes=closes, together=made)
+        propose_task(history, task, closes=closes, objects=context.objects, together=made)
         for task in shown
         if task not in failed and not _is_there(context, made[task], replayed.verdict)
     ]

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from concertmaster.action.finalize.context import FinalizeContext
 from concertmaster.comments import pull_request
+from concertmaster.git.run_repository import RunRepository
 from concertmaster.github.errors import Invalid, NotAllowed
 from concertmaster.github.models import Comment, Pull
 from concertmaster.landing.fault import LandingFault
@@ -193,15 +194,19 @@ def propose_task(
     task: str,
     *,
     closes: bool,
+    objects: RunRepository,
     together: Iterable[str] = (),
 ) -> Proposal:
     """Return the proposal of one task.
 
     `together` are the tasks that passed the check with it; `closes` makes its merge close the
-    issue.
+    issue. `objects` holds its commits.
     """
     one = history.task(task)
-    body = pull_request.pull_body(history, one, closes=closes, together=[*together])
+    changed = [change.path for change in objects.changes(one.base, one.head)]
+    body = pull_request.pull_body(
+        history, one, closes=closes, together=[*together], changed=changed
+    )
     return Proposal(
         branch=task,
         title=pull_request.pull_title(one),

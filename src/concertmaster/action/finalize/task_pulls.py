@@ -41,7 +41,7 @@ def deliver_task_pulls(
     history, failed = context.set_branches(history, commits)
     closes = closes_issues(context)
     proposals = [
-        propose_task(history, task, closes=closes, together=())
+        propose_task(history, task, closes=closes, objects=context.objects)
         for task in commits
         if task not in failed
     ]
