@@ -32,7 +32,6 @@ _OF_TASK = {"run": TEXT, "task": TEXT}
 # The schema of what each command prints with `--json`. A plan that is only shown is one of `plan`.
 SCHEMAS = {
     **dict.fromkeys(("run", "resume", "retry", "land", "demo", "report"), "report"),
-    "execute": "report",
     **{name: name for name in ("plan", "status", "logs", "diff", "open", "cancel", "new", "clean")},
     **{name: name for name in ("doctor", "init", "improve", "split", "repair", "watch")},
 }

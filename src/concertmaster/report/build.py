@@ -38,6 +38,7 @@ from concertmaster.report.model import (
     total_phases,
 )
 from concertmaster.report.next_steps import next_steps, sensitive_paths, suggest_drafts
+from concertmaster.report.orders import find_orders
 from concertmaster.report.run_end import find_ending
 from concertmaster.report.speed_up import measure_speed_up
 from concertmaster.run.phases import AGENTS_OWN
@@ -86,6 +87,7 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         flakes=count_flakes(events, check=plan.settings.check),
         landed=landed,
         tasks=tasks,
+        orders=find_orders(plan, {task.id: task.foresight for task in tasks}),
         foresight=total_foresight(state, [task.foresight for task in tasks]),
         skipped=plan.skipped,
         sensitive=_sensitive(state),
@@ -175,6 +177,8 @@ def _attempt_row(task: str, attempt: Attempt, phases: tuple[PhaseRow, ...]) -> A
         classes=attempt.classes,
         notes=tuple(dict.fromkeys(attempt.notes)),  # each phase tells what it finds
         no_op=attempt.no_op,
+        said=attempt.said,
+        review=attempt.review,
         folder=attempt.folder if attempt.folder_stays else "",
         transcript=f"{logs}/transcript.jsonl",
         check_log=f"{logs}/check.log",

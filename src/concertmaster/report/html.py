@@ -13,6 +13,7 @@ from concertmaster.model import Usage
 from concertmaster.report import summary
 from concertmaster.report.model import Report, TaskRow
 from concertmaster.report.notice_lines import describe_notice
+from concertmaster.report.plan_picture import draw_plan
 from concertmaster.report.task_material import TaskMaterial
 from concertmaster.text.display import display, display_block, duration, pair_up, shorten_id
 
@@ -47,6 +48,7 @@ def render_report(report: Report, material: Mapping[str, TaskMaterial] | None = 
         headline=summary.headline(report),
         facts=tuple(summary.facts(report)),
         notices=[describe_notice(one) for one in report.foresight.notices[:MOST_NOTICES]],
+        picture=draw_plan(report),
         lanes=[tuple(_phase_bars(report, task)) for task in report.tasks],
         check_bars=tuple(_check_bars(report)),
         no_usage=Usage(),

@@ -20,6 +20,7 @@ from concertmaster.prompts.follow_ups import PromptDraft
 from concertmaster.report.flakes import FlakeTotals
 from concertmaster.report.foresight_rows import ForesightRow, ForesightTotals
 from concertmaster.report.next_steps import NextStep
+from concertmaster.report.orders import OrderRow
 from concertmaster.report.run_end import RunEnd
 from concertmaster.report.speed_up import SpeedUp
 from concertmaster.settings.choices import LandingMode, Phase
@@ -46,7 +47,8 @@ class AttemptRow:
     """An attempt at a task, with its phases.
 
     `transcript` and `check_log` are paths relative to the run's folder. `folder` is "" unless it
-    holds work that could not be saved.
+    holds work that could not be saved. `said` is the agent's last message, `review` the comments
+    of the reviewer who approved the change.
     """
 
     number: int
@@ -61,6 +63,8 @@ class AttemptRow:
     classes: tuple[str, ...]  # the reason for each sensitive path
     notes: tuple[str, ...]
     no_op: str
+    said: str
+    review: str
     folder: str
     transcript: str
     check_log: str
@@ -207,6 +211,7 @@ class Report:
     flakes: FlakeTotals
     landed: tuple[LandedRow, ...]
     tasks: tuple[TaskRow, ...]
+    orders: tuple[OrderRow, ...]
     foresight: ForesightTotals
     skipped: tuple[Skipped, ...]
     sensitive: tuple[SensitivePaths, ...]
