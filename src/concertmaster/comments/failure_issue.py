@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from concertmaster.comments.failure_words import advise, describe_machine
 from concertmaster.comments.pull_request import part_of_run, task_name
 from concertmaster.comments.round_report import fit_body
 from concertmaster.comments.task_words import (
@@ -15,6 +14,7 @@ from concertmaster.comments.task_words import (
     say_state,
 )
 from concertmaster.model import TaskState
+from concertmaster.rounds.failure_words import advise, describe_machine
 from concertmaster.rounds.history import History, TaskHistory
 from concertmaster.text.display import count, duration
 from concertmaster.text.markdown import BODY_LIMIT, as_code, as_line, code_block

@@ -54,7 +54,6 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
     landed = tuple(_landed_row(event) for event in events if isinstance(event, BatchLanded))
     ended, reason = find_ending(state)
     tip = _find_tip(events) or plan.base
-    branch = next((row.branch for row in reversed(landed) if row.branch), "")
     wall, work = _wall_seconds(events), sum(task.seconds for task in tasks)
     usage = _sum_usage(task.usage for task in tasks)
     follow_ups = _follow_ups(state)
@@ -93,8 +92,8 @@ def build_report(state: RunState, events: Sequence[Event]) -> Report:
         sensitive=_sensitive(state),
         follow_ups=follow_ups,
         next_steps=(
-            *next_steps(state, ended=ended, branch=branch, tip=tip),
-            *suggest_drafts(plan.run, [draft.file for draft in follow_ups if state.finished]),
+            *next_steps(state, ended=ended, branch=_find_branch(landed), tip=tip),
+            *suggest_drafts(plan.run, [one.file for one in follow_ups if state.finished]),
         ),
         notes=(*plan.notes, *_notes(events)),
     )
@@ -209,6 +208,11 @@ def _transcript(event: PhaseFinished | PhaseFailed) -> str:
 
 def _sum_usage(usages: Iterable[Usage]) -> Usage:
     return sum(usages, start=Usage())
+
+
+def _find_branch(landed: Sequence[LandedRow]) -> str:
+    """Return the branch of ours that the last diverted landing moved, "" if there was none."""
+    return next((row.branch for row in reversed(landed) if row.branch), "")
 
 
 def _find_tip(events: Sequence[Event]) -> str:

@@ -105,7 +105,7 @@ class TestFindAgent:
         with pytest.raises(EnvironmentFault) as caught:
             find_agent(name, command="", path=str(tmp_path))
 
-        assert f"looked for {name}" in caught.value.why
+        assert f"the program `{name}` is not on PATH" in caught.value.why
         assert "install" in caught.value.why
         assert "--agent-command" in caught.value.next_step
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from concertmaster.comments.failure_words import advise, describe_machine
 from concertmaster.landing.fault import LandingFault
 from concertmaster.model import MachineState, Outcome, TaskState
+from concertmaster.rounds.failure_words import advise, describe_machine
 from tests.rendering import faults
 from tests.unit.comments.test_pull_request import FAILED
 
