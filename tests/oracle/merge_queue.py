@@ -140,7 +140,7 @@ def _name_culprit(landing: Landing) -> QueueStep:
         behind=tuple(c.task for c in company),
         is_checked=culprit.is_checked,
     )
-    landing = count_decided(landing, (culprit,), found=1)
+    landing = replace(count_decided(landing, (culprit,), found=1), batch=company, failed=None)
     rest = _land(landing) if company else QueueStep(landing=_with_batch(landing, ()))
     return replace(rest, culprits={culprit.task: fault})
 

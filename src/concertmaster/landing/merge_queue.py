@@ -231,7 +231,7 @@ def _land(landing: Landing) -> QueueStep:
 
 
 def _name_culprit(landing: Landing) -> QueueStep:
-    """Return the step that names the first task behind the green prefix as the culprit."""
+    """Return the step that names the task behind the green prefix; only the prefix stays."""
     culprit, company = landing.batch[landing.passed], landing.batch[: landing.passed]
     fault = Fault(
         kind=LandingFault.CULPRIT,
@@ -240,7 +240,7 @@ def _name_culprit(landing: Landing) -> QueueStep:
         behind=tuple(c.task for c in company),
         is_checked=culprit.is_checked,
     )
-    landing = count_decided(landing, (culprit,), found=1)
+    landing = replace(count_decided(landing, (culprit,), found=1), batch=company, failed=None)
     rest = _land(landing) if company else QueueStep(landing=with_batch(landing, ()))
     return replace(rest, culprits={culprit.task: fault})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from concertmaster.landing.fault import Fault
+from concertmaster.landing.fault import Fault, LandingFault
 from concertmaster.landing.merge_queue import Landing, PendingStep
 from concertmaster.model import REPAIRING_VERSION, Outcome, Plan, Repair, TaskState
 from concertmaster.run.task_record import Attempt, TaskRecord
@@ -19,8 +19,10 @@ def repair_or_leave_out(
     """Return the record of a task whose result did not land.
 
     It waits for a repair, or is left out: where no agent worked on it, and after `repairs` of them.
+    `evidence` is what the check wrote, which may be nothing.
     """
     attempt, reason = record.attempt, fault.describe()
+    evidence = evidence or (reason if fault.kind is LandingFault.CULPRIT else "")
     record = replace(record, fault=fault)
     is_ours = attempt is not None and attempt.folder != "" and attempt.head != ""
     if not is_ours or attempt is None or not can_repair(plan, record):

@@ -84,6 +84,13 @@ def test_a_usage_limit_or_a_cancelled_phase_costs_no_repair() -> None:
     assert simulator.landed == {"a", "b"}
 
 
+def test_a_check_that_writes_nothing_still_tells_the_agent_that_it_failed() -> None:
+    evidence = [command.repair.evidence for command in repairs(play(BROKEN)) if command.repair]
+
+    assert evidence
+    assert all("not on the target" in told for told in evidence)
+
+
 def test_nothing_is_mended_after_the_run_was_stopped() -> None:
     plan = make_plan("ab", budget_usd=6.0)
     simulator = Simulator(plan, CLASH, disturbance=Disturbance(resumes=0))
@@ -103,6 +110,24 @@ def test_a_repair_goes_on_after_a_crash_at_any_step(step: int) -> None:
 
     assert simulator.landed == {"a", "b"}
     assert len(simulator.state.tasks["b"].attempts) + len(simulator.state.tasks["a"].attempts) == 3
+
+
+@pytest.mark.parametrize("step", range(25, 31))
+@pytest.mark.parametrize("seed", [3, 20, 24])
+def test_a_crash_while_a_batch_lands_takes_no_repair_from_its_culprit(seed: int, step: int) -> None:
+    """The culprit's repair has begun before the target has moved to the rest of its batch."""
+    random = Random(seed)
+    simulator = Simulator(
+        make_plan("abcd"),
+        World(red=(frozenset("bc"),)),
+        disturbance=Disturbance(crashes=frozenset({step})),
+        order=[random.randrange(6) for _ in range(80)],
+    )
+    simulator.run()
+
+    [lost] = simulator.in_state(TaskState.LEFT_OUT)
+    assert lost in "bc"
+    assert len(simulator.state.tasks[lost].attempts) == 3
 
 
 def test_a_run_that_was_planned_before_repairs_were_made_mends_nothing() -> None:
