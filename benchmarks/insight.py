@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from itertools import combinations, product
 from pathlib import Path
 from statistics import fmean
 
+from insight_cost import generate, measure_costs, read_messages
 from insight_data import GROUP, Group, read_cooperbench, read_history
 from insight_scores import (
     Guess,
@@ -39,6 +41,7 @@ from concertmaster.planning.exclusions import keep_apart, worth_excluding
 from concertmaster.prompts.parser import parse_prompt
 
 SLOTS = 4  # of the plans whose exclusions are judged
+COST_HELP = "measure time and memory on a generated tree of 100,000 files, and on these clones"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +174,7 @@ def main() -> None:
     parser.add_argument("--repos", type=Path, help="folder with the clones of CooperBench")
     parser.add_argument("--cache", type=Path, help="folder for what is learnt; a new one is cold")
     parser.add_argument("--curves", action="store_true")
+    parser.add_argument("--cost", type=Path, nargs="*", metavar="CLONE", help=COST_HELP)
     asked = parser.parse_args()
     everything = []
     for clone in asked.history:
@@ -185,6 +189,18 @@ def main() -> None:
         found = [foresee(group, asked.cache) for group in groups]
         title = "CooperBench, files named" if named else "CooperBench, files not named"
         _show(report(title, found, curves=True))
+    if asked.cost is not None:
+        _report_costs(asked.cost)
+
+
+def _report_costs(clones: Sequence[Path]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        texts = generate(scratch / "generated")
+        _show(measure_costs(scratch / "generated", texts, cache=scratch / "cache"))
+        for clone in clones:
+            known = read_messages(clone.resolve())
+            _show(measure_costs(clone.resolve(), known, cache=scratch / "cache"))
 
 
 if __name__ == "__main__":

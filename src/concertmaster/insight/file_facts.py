@@ -49,8 +49,10 @@ def load_facts(text: str) -> FileFacts:
     """Return the facts that `dump_facts` wrote. Raises ValueError for anything else."""
     try:
         words, definitions, imports = json.loads(text)
+        if {*map(type, words.values())} - {int}:
+            raise TypeError
         return FileFacts(
-            words={str(word): int(times) for word, times in words.items()},
+            words=words,
             definitions=tuple(Definition(str(n), int(a), int(b)) for n, a, b in definitions),
             imports=tuple(map(str, imports)),
         )

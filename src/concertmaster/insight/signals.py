@@ -14,7 +14,7 @@ from concertmaster.insight.names import (
     find_symbols,
     resolve_common,
 )
-from concertmaster.insight.ranking import Match, WordField, best_of
+from concertmaster.insight.ranking import NO_MATCHES, Matches, WordField, best_of
 from concertmaster.insight.tree_view import FIELDS, TreeView, is_test
 from concertmaster.insight.words import count_words
 
@@ -90,7 +90,7 @@ class Signals:
     def _row(
         self,
         path: str,
-        matches: Mapping[str, Mapping[str, Match]],
+        matches: Mapping[str, Matches],
         names: Mapping[str, Mapping[str, float]],
     ) -> Row:
         row = [0.0] * len(SIGNALS)
@@ -123,7 +123,7 @@ class Signals:
         added = [p for p, chance in {**cochange, **tests}.items() if chance >= 0.05]
         for path in added:
             if path not in rows and path in view.facts:
-                rows[path] = self._row(path, {field: {} for field in FIELDS}, {"named": named})
+                rows[path] = self._row(path, dict.fromkeys(FIELDS, NO_MATCHES), {"named": named})
         for path, row in rows.items():
             row[_AT["cochange"]] = cochange.get(path, 0.0)
             row[_AT["tests"]] = tests.get(path, 0.0)
@@ -176,11 +176,12 @@ class Signals:
         return found
 
 
-def _combine(matches: Mapping[str, Mapping[str, Match]]) -> dict[str, float]:
-    combined: defaultdict[str, float] = defaultdict(float)
+def _combine(matches: Mapping[str, Matches]) -> dict[str, float]:
+    combined: dict[str, float] = {}
     for field, weight in _COMBINED.items():
-        for path, match in matches[field].items():
-            combined[path] += weight * match.absolute
+        possible = matches[field].possible
+        for path, score in matches[field].scores.items():
+            combined[path] = combined.get(path, 0.0) + weight * (score / possible)
     return combined
 
 

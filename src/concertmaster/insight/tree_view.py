@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -12,11 +11,12 @@ from concertmaster.insight.definitions import Definition
 from concertmaster.insight.file_facts import FileFacts
 from concertmaster.insight.history import ChangeStatistics, PastCommit
 from concertmaster.insight.ranking import WordField
-from concertmaster.insight.words import count_words
+from concertmaster.insight.words import count_path_words, count_words
 
 PROSE = (".md", ".rst", ".txt", ".adoc", ".json", ".yml", ".yaml", ".lock", ".toml", ".svg", ".po")
 MOST_DEFINERS = 12  # a name that more files define means none of them
 FIELDS = ("path", "definitions", "text", "messages")
+_NO_WORDS: Mapping[str, int] = {}
 _TEST = re.compile(r"(?:^|[._-])(?:tests?|specs?)(?=$|[._-])|^test(?=[A-Z])|Tests?$|Spec$")
 _CODE_STEM = re.compile(r"^(.*?)(?:\.[A-Za-z0-9]+){0,2}$")
 
@@ -31,7 +31,7 @@ class TreeView:
     def fields(self, vocabulary: frozenset[str]) -> dict[str, WordField]:
         """Return the searchable fields of all files, by name."""
         documents: dict[str, Mapping[str, Mapping[str, float]]] = {
-            "path": {path: count_words(path) for path in self.facts},
+            "path": count_path_words(self.facts),
             "definitions": {path: self._defined_words(path) for path in self.facts},
             "text": {path: facts.words for path, facts in self.facts.items()},
             "messages": self.statistics.messages,
@@ -39,8 +39,10 @@ class TreeView:
         return {name: WordField(documents[name], vocabulary) for name in FIELDS}
 
     def _defined_words(self, path: str) -> Mapping[str, int]:
-        names = [] if path.endswith(PROSE) else [d.name for d in self.facts[path].definitions]
-        return count_words(" ".join(names)) if names else Counter()
+        known = self.facts[path].definitions
+        if not known or path.endswith(PROSE):
+            return _NO_WORDS
+        return count_words(" ".join(definition.name for definition in known))
 
     @cached_property
     def definers(self) -> Mapping[str, Mapping[str, Definition]]:
@@ -80,6 +82,8 @@ class TreeView:
     @cached_property
     def tests(self) -> Mapping[str, Sequence[str]]:
         """The tests of each source file by their names, and the sources of each test."""
+        if not any(map(is_test, self.facts)):
+            return {}
         sources: dict[str, list[str]] = {}
         tests: dict[str, list[str]] = {}
         for path in self.facts:
@@ -121,10 +125,18 @@ class TreeView:
 
 def is_test(path: str) -> bool:
     """Return whether a path is that of a test, by its name or its folder."""
+    if not _may_be_test(path):
+        return False
     name = _CODE_STEM.sub(r"\1", posixpath.basename(path))
     folders = path.lower().split("/")[:-1]
     in_tests = bool({"test", "tests", "__tests__", "spec", "specs", "testing"} & {*folders})
     return in_tests or bool(_TEST.search(posixpath.basename(path))) or bool(_TEST.search(name))
+
+
+def _may_be_test(path: str) -> bool:
+    """Return False quickly for most paths, which no mark of a test can match."""
+    lower = path.lower()
+    return "test" in lower or "spec" in lower
 
 
 def stem_of(path: str) -> str:
@@ -142,5 +154,6 @@ def _subject(path: str) -> str:
     """Return what a source or its test is about: the stem without its marks of a test."""
     name = posixpath.basename(path)
     name = name[:1] + name[1:].partition(".")[0]
-    name = re.sub(r"^(?:test|spec)s?[._-]?|[._-]?(?:[Tt]est|[Ss]pec)s?$", "", name)
+    if _may_be_test(name):
+        name = re.sub(r"^(?:test|spec)s?[._-]?|[._-]?(?:[Tt]est|[Ss]pec)s?$", "", name)
     return name.strip("_-.").lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 
 LONGEST_WORD = 40
@@ -28,6 +29,22 @@ def count_words(text: str) -> Counter[str]:
     for name, times in Counter(_NAME.findall(text)).items():
         for word in read_name(name):
             found[word] += times
+    return found
+
+
+def count_path_words(paths: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return for each path how often each word stem occurs in it; each folder is read once."""
+    folders: dict[str, Counter[str]] = {}
+    found = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if folder not in folders:
+            folders[folder] = count_words(folder)
+        words = dict(folders[folder])
+        for part in _NAME.findall(name):
+            for word in read_name(part):
+                words[word] = words.get(word, 0) + 1
+        found[path] = words
     return found
 
 

@@ -12,8 +12,8 @@ from concertmaster.insight.file_facts import (
     load_facts,
     study_file,
 )
-from concertmaster.insight.ranking import WordField, best_of, gather
-from concertmaster.insight.words import count_words, stem
+from concertmaster.insight.ranking import MOST_POSTINGS, WordField, best_of, gather
+from concertmaster.insight.words import count_path_words, count_words, stem
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,12 @@ from concertmaster.insight.words import count_words, stem
 )
 def test_a_text_is_split_into_stems_and_whole_names(text: str, words: str) -> None:
     assert [*count_words(text)] == words.split()
+
+
+def test_the_words_of_many_paths_are_those_of_each() -> None:
+    paths = ["src/readMe/two.py", "src/readMe/test_two.py", "top.md", "src/x.py"]
+
+    assert count_path_words(paths) == {path: count_words(path) for path in paths}
 
 
 def test_a_short_word_keeps_its_ending() -> None:
@@ -81,8 +87,7 @@ FILES = {
 
 
 def ranked(query: dict[str, float]) -> list[str]:
-    found = WordField(FILES, gather([query])).match(query)
-    return best_of({path: match.absolute for path, match in found.items()}, 9)
+    return best_of(WordField(FILES, gather([query])).match(query).scores, 9)
 
 
 def test_files_are_ranked_by_rare_words_and_against_their_length() -> None:
@@ -93,10 +98,22 @@ def test_files_are_ranked_by_rare_words_and_against_their_length() -> None:
 
 def test_a_match_tells_how_much_of_the_text_is_found() -> None:
     query = {"parse": 1.0, "absent": 1.0}
-    found = WordField(FILES, gather([query])).match(query)
+    found = WordField(FILES, gather([query])).match(query).get("lib/parser.py")
 
-    assert found["lib/parser.py"].relative == 1.0
-    assert 0.0 < found["lib/parser.py"].absolute < 1.0
+    assert found is not None
+    assert found.relative == 1.0
+    assert 0.0 < found.absolute < 1.0
+
+
+def test_words_that_too_many_files_have_are_left_out_after_rare_ones() -> None:
+    files: dict[str, dict[str, float]] = {
+        f"{number}.py": {"common": 1.0} for number in range(MOST_POSTINGS)
+    }
+    files["0.py"]["rare"] = 1.0
+    field = WordField(files, frozenset({"common", "rare"}))
+
+    assert [*field.match({"common": 1.0, "rare": 1.0}).scores] == ["0.py"]
+    assert len(field.match({"common": 1.0}).scores) == MOST_POSTINGS
 
 
 def test_equal_scores_are_ordered_by_path() -> None:
