@@ -10,7 +10,7 @@ from dataclasses import dataclass
 SATURATION = 1.2
 LENGTH_PENALTY = 0.5
 MOST_WORDS = 80  # of a query, the rarest ones
-MOST_POSTINGS = 20_000  # files that are weighed for them; past these, words that many files have
+MOST_POSTINGS = 10_000  # files that are weighed for them; past these, words that many files have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class WordField:
         # faster than one of pairs.
         found: defaultdict[str, tuple[list[str], list[float]]] = defaultdict(lambda: ([], []))
         for path, words in documents.items():
-            common = vocabulary & words.keys() if words else ()
+            common = vocabulary.intersection(words)  # with "&" it would visit the whole vocabulary
             if common:
                 share = LENGTH_PENALTY * lengths[path] / mean
                 norm = SATURATION * (1.0 - LENGTH_PENALTY + share)
