@@ -193,8 +193,8 @@ def describe_plan(plan: Plan) -> Iterator[str]:
     yield from describe_unknown(plan)
     unknown = {task.id for task in plan.tasks if task.unknown}
     known = [share for share in plan.shares if unknown.isdisjoint(share)]
-    if len(known) > 1:
-        yield f"independent shares: {'; '.join(', '.join(share) for share in known)}"
+    if len(known) > 1 and not _is_cut(plan):
+        yield f"independent of each other: {'; '.join(', '.join(share) for share in known)}"
     yield (
         f"estimate: {duration(plan.makespan_seconds)} in {count(plan.slots, 'slot')}; "
         f"no schedule beats {duration(plan.lower_bound_seconds)}; "
@@ -205,13 +205,22 @@ def describe_plan(plan: Plan) -> Iterator[str]:
         yield f"predicted cost: {describe_cost(plan)}"
 
 
+def _is_cut(plan: Plan) -> bool:
+    """Return whether tasks of different shares are linked, because a share was too large."""
+    share_of = {task: number for number, share in enumerate(plan.shares) for task in share}
+    pairs = [one.tasks for one in plan.exclusions] + [(one.task, one.on) for one in plan.needs]
+    linked = [pair for pair in pairs if share_of.keys() >= {*pair}]
+    return any(share_of[one] != share_of[other] for one, other in linked)
+
+
 def describe_unknown(plan: Plan) -> Iterator[str]:
     """Yield a line about the tasks of which nothing usable is predicted, if there are any."""
     unknown = [task.id for task in plan.tasks if task.unknown]
     if unknown:
+        whose, it = ("the prompt does", "it") if len(unknown) == 1 else ("the prompts do", "them")
         yield (
-            f"unknown: {_name_some(unknown)}: the prompt does not tell which files change, so "
-            "little is foreseen for it; name files or functions there, or add touches"
+            f"unknown: {_name_some(unknown)}: {whose} not tell which files change, so "
+            f"little is foreseen for {it}; name files or functions there, or add touches"
         )
 
 
@@ -231,7 +240,7 @@ def describe_cost(plan: Plan) -> str:
     costs = [task.estimate_cost_usd for task in plan.tasks]
     said, unknown = say_cost(costs), costs.count(None)
     if not said:
-        return "unknown (too few past tasks of the same agent and phases tell theirs)"
+        return "unknown (too few past tasks of the same agent and phases have a known cost)"
     return f"{said} (nothing tells what {count(unknown, 'task')} will cost)" if unknown else said
 
 

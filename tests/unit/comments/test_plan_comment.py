@@ -75,9 +75,8 @@ def test_the_headline_says_that_nothing_is_known_yet_to_predict_the_cost_from() 
     limited = plan_comment.plan_comment(make_plan(budget=20.0), children={})
     unlimited = plan_comment.plan_comment(PLAN, children={})
 
-    unknown = (
-        "Predicted cost: unknown (too few past tasks of the same agent and phases tell theirs)"
-    )
+    why = "too few past tasks of the same agent and phases have a known cost"
+    unknown = f"Predicted cost: unknown ({why})"
     assert f"{unknown}; limited to $20.00." in limited
     assert f"{unknown}; not limited by a budget." in unlimited
 

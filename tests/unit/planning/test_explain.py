@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from concertmaster.model import FootprintEntry
-from concertmaster.planning.explain import explain
-from tests.journals import make_plan
+from concertmaster.model import Exclusion, FootprintEntry
+from concertmaster.planning.explain import describe_plan, explain
+from tests.journals import make_plan, make_task
 
 
 def test_it_is_told_what_both_prompts_point_at_in_a_file() -> None:
@@ -28,3 +28,25 @@ def test_it_is_told_what_both_prompts_point_at_in_a_file() -> None:
         for reason in told
     )
     assert not any("\x1b" in reason for reason in told)
+
+
+def test_only_shares_without_a_link_between_them_are_called_independent() -> None:
+    names = ("one", "two", "three")
+    plan = replace(
+        make_plan(tasks=[make_task(name) for name in names]),
+        needs=(),
+        exclusions=(),
+        shares=(("one", "two"), ("three",)),
+    )
+    link = Exclusion(tasks=("two", "three"), probability=0.4, reason="both change a.py")
+
+    assert "independent of each other: one, two; three" in [*describe_plan(plan)]
+    cut = "\n".join(describe_plan(replace(plan, exclusions=(link,))))
+    assert "independent" not in cut
+
+
+def test_a_prompt_that_foresees_nothing_is_told_in_the_right_number() -> None:
+    one, two = (replace(make_task(name), unknown=True) for name in ("one", "two"))
+
+    assert "the prompt does not tell" in "".join(describe_plan(make_plan(tasks=[one])))
+    assert "little is foreseen for them" in "".join(describe_plan(make_plan(tasks=[one, two])))
