@@ -63,7 +63,7 @@ image: setup ## the container image, and its size by layer
 	$(BIN)/python -m tests.e2e
 
 bench: setup ## every benchmark
-	set -e; for name in makespan overhead worktrees downloads parsers foresight; do $(BIN)/python benchmarks/$$name.py; done
+	set -e; for name in makespan overhead worktrees snapshots downloads parsers foresight; do $(BIN)/python benchmarks/$$name.py; done
 	$(BIN)/python benchmarks/landing.py --runs 200 --sizes 16 64
 
 demo: setup ## a whole run with a pretend agent; no account, no token

@@ -113,11 +113,11 @@ SHELL = frozenset(
     templates
     terminal.console terminal.live
     watch.follow watch.poller
-    worktrees.closing worktrees.file_listing worktrees.git_folder worktrees.hidden_work
-    worktrees.ignore_rules worktrees.ignored_files worktrees.included_files
-    worktrees.left_commits worktrees.live_listing worktrees.manager
-    worktrees.owner worktrees.phase_start worktrees.place worktrees.removal worktrees.staging
-    worktrees.strays worktrees.variables worktrees.worktree
+    worktrees.agent_index worktrees.closing worktrees.file_listing worktrees.git_folder
+    worktrees.hidden_work worktrees.ignore_rules worktrees.ignored_files worktrees.included_files
+    worktrees.left_commits worktrees.live_listing worktrees.manager worktrees.owner
+    worktrees.phase_start worktrees.place worktrees.removal worktrees.staging worktrees.strays
+    worktrees.variables worktrees.worktree
     """.split()
 )
 # Beyond "one module each", which holds for every outside library.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from concertmaster.commands import RunPhase
 from concertmaster.events import PhaseFailed
 from concertmaster.model import MachineState, Outcome
@@ -59,6 +61,20 @@ def failed_phase(
         machine=machine,
         notes=(*failure.notes, *notes),
     )
+
+
+def nothing_changed(notes: Sequence[str], *, last_words: str = "") -> str:
+    """Return the reason of a phase without a change.
+
+    The notes tell what the agent has left elsewhere.
+    """
+    reason = "the agent ended without changing anything, and gave no reason in the form"
+    if notes:
+        reason = (
+            "the agent changed no file that git tracks, and left work elsewhere, which the notes "
+            "name; it gave no reason in the form"
+        )
+    return reason + f" that it was asked for; its last words: {last_words}" * bool(last_words)
 
 
 def outcome_of(ended: Exit) -> Outcome:

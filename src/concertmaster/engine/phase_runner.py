@@ -26,7 +26,12 @@ from concertmaster.engine.attempt_workspace import AttemptWorkspace
 from concertmaster.engine.last_message import describe_work
 from concertmaster.engine.logs import describe_failure, read_evidence, read_failing_tests
 from concertmaster.engine.machine_state import measure_machine
-from concertmaster.engine.phase_failure import PhaseFailure, failed_phase, outcome_of
+from concertmaster.engine.phase_failure import (
+    PhaseFailure,
+    failed_phase,
+    nothing_changed,
+    outcome_of,
+)
 from concertmaster.engine.reading_tree import reading_tree, tells_agents_more
 from concertmaster.engine.reviewer import run_review
 from concertmaster.engine.run_context import RunContext
@@ -200,8 +205,7 @@ class PhaseRunner:
         no_op = "" if changed or not is_first else read_no_op(report.final_text)
         if not changed and not no_op:
             words = last_words(report.final_text)
-            reason = "the agent ended without changing anything, and gave no reason in the form"
-            reason += f" that it was asked for; its last words: {words}" if words else ""
+            reason = nothing_changed(snapshot.notes, last_words=words)
             raise PhaseFailure(Outcome.FAILED, reason, notes=snapshot.notes)
         return replace(
             self._finished(command),

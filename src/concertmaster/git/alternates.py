@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from concertmaster.git.repository import check_path
@@ -12,11 +14,24 @@ def add_alternates(git_dir: Path, *objects: Path) -> None:
 
     The paths must be absolute. Raises EnvironmentFault when one of them has a line break.
     """
-    # Only git itself reads quotes here; libgit2, dulwich and GitPython take them as part of the
-    # path. An absolute path without a line break needs none.
     for folder in objects:
         check_path(folder)
-    file = git_dir / "objects" / "info" / "alternates"
+    file = _file(git_dir)
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{folder}\n" for folder in objects)
-    file.write_text(lines, encoding="utf-8", errors="surrogateescape")
+    file.write_bytes(_text(objects))
+
+
+def has_alternates(git_dir: Path, *objects: Path) -> bool:
+    """Return whether the repository finds the objects in these folders and in no others."""
+    file = _file(git_dir)
+    return file.is_file() and file.read_bytes() == _text(objects)
+
+
+def _file(git_dir: Path) -> Path:
+    return git_dir / "objects" / "info" / "alternates"
+
+
+def _text(objects: Iterable[Path]) -> bytes:
+    # Only git itself reads quotes here; libgit2, dulwich and GitPython take them as part of the
+    # path. An absolute path without a line break needs none.
+    return b"".join(os.fsencode(folder) + b"\n" for folder in objects)

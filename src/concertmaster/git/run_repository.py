@@ -11,7 +11,7 @@ from pathlib import Path
 
 from concertmaster.errors import EnvironmentFault
 from concertmaster.git import tree_entries
-from concertmaster.git.alternates import add_alternates
+from concertmaster.git.alternates import add_alternates, has_alternates
 from concertmaster.git.command import (
     ABSENT,
     OUR_EMAIL,
@@ -69,8 +69,12 @@ class RunRepository:
         `base` is the commit whose attributes and filters hold; without it, LFS is off. Raises
         EnvironmentFault when a filter cannot be run.
         """
+        objects = user.git_dir / "objects"
         if path.exists():
-            return cls.open(path)
+            found = cls.open(path)
+            if not has_alternates(path, objects):  # the user has moved the repository
+                add_alternates(path, objects)
+            return found
         draft = path.with_name(f"{path.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
@@ -78,7 +82,7 @@ class RunRepository:
             *("init", "--quiet", "--bare", "--template=", "--initial-branch=unborn"),
             f"--object-format={user.object_format}",
         )
-        add_alternates(draft, user.git_dir / "objects")
+        add_alternates(draft, objects)
         shallow = user.git_dir / "shallow"
         if shallow.exists():
             shutil.copyfile(shallow, draft / "shallow")

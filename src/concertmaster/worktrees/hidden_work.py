@@ -5,19 +5,23 @@ Each kind is part of the change, or kept beside the run, and a note tells it.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from concertmaster.git.command import ABSENT, Git, split_records
+from concertmaster.git.command import ABSENT, Git
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.git.tree_overlay import write_paths
 from concertmaster.model import PathChange
 from concertmaster.sandbox.users import Account
+from concertmaster.worktrees.agent_index import AgentIndex, read_agent_index
 from concertmaster.worktrees.git_folder import GitFolder
 from concertmaster.worktrees.left_commits import Keeper, LeftRepository
 from concertmaster.worktrees.removal import is_folder, walk_folders
+from concertmaster.worktrees.staging import Staged
 from concertmaster.worktrees.strays import keep_copies
 
 GITLINK = "160000"
@@ -29,7 +33,8 @@ class HiddenWork:
     """The look into one attempt.
 
     `git_dir` is the attempt's own repository, and `alternates` the list of folders that it was made
-    with. `base` is a commit that the user has.
+    with. `base` is a commit that the user has. `given` is the file that keeps the digest of the
+    index that the attempt was given.
     """
 
     objects: RunRepository
@@ -39,6 +44,7 @@ class HiddenWork:
     alternates: bytes
     base: str
     account: Account | None
+    given: Path
     gone: set[str] = field(default_factory=set)  # staged files that are not in the worktree
 
     def own_commits(self, snapshot: str) -> Iterator[str]:
@@ -46,25 +52,31 @@ class HiddenWork:
 
         `snapshot` is the commit with the files.
         """
-        folder = GitFolder(path=self.git_dir)
-        known = tuple(filter(None, (folder.head(), snapshot, self.base)))
-        left = LeftRepository(
-            folder=folder,
+        head = GitFolder(path=self.git_dir).head()
+        left = self._own(known=tuple(filter(None, (head, snapshot, self.base))))
+        yield from self._keep(left, "other branches, stashes and commits of the attempt")
+
+    def _own(self, *, known: tuple[str, ...]) -> LeftRepository:
+        """Return the attempt's own repository."""
+        return LeftRepository(
+            folder=GitFolder(path=self.git_dir),
             files=self.files,
             known=known,
             needed=(self.base,) if self.base else (),
             alternates=self.alternates,
             has_index=bool(self.gone),
         )
-        yield from self._keep(left, "other branches, stashes and commits of the attempt")
 
-    def inner_repositories(self, snapshot: str, found: Sequence[str]) -> Iterator[str]:
+    def inner_repositories(self, snapshot: str, before: str, staged: Staged) -> Iterator[str]:
         """Keep what repositories in the worktree have beside their heads; yield a note on each.
 
-        They are those that were found, and others where the snapshot has files.
+        They are those that were found, and others in a folder that has files. `before` is the tree
+        when the phase began.
         """
-        places = (place.removesuffix("/") for place in found)
-        for place in dict.fromkeys(("", *places, *self.objects.folders(snapshot))):
+        places = (place.removesuffix("/") for place in staged.repositories)
+        folders = {*self.objects.folders(snapshot if staged.changed is None else before)}
+        folders |= _folders_of(staged.changed or ())
+        for place in dict.fromkeys(("", *places, *sorted(folders))):
             yield from self._inner_commits(place, snapshot)
 
     def _inner_commits(self, place: str, snapshot: str) -> Iterator[str]:
@@ -86,8 +98,9 @@ class HiddenWork:
         The notes are the second value.
         """
         notes, undone = list[str](), list[PathChange]()
-        links = [*self._gitlinks(tree)]
-        before = dict(self._gitlinks(parent)) if links else {}
+        before = dict(self._gitlinks(parent))
+        # Without a submodule there is no new one: the files of a repository are staged, not itself.
+        links = [*self._gitlinks(tree)] if before else []
         for path, commit in links:
             recorded = before.get(path, "")
             notes += self._look_into(path, recorded or commit)
@@ -150,20 +163,47 @@ class HiddenWork:
         is_inside = found.is_relative_to(os.path.realpath(self.git_dir / "modules"))
         return GitFolder(path=found) if is_inside and is_folder(found) else None
 
-    def forced(self, index: Path) -> list[str]:
-        """Return the paths that the attempt's index has and ours, at `index`, does not."""
+    def remember_index(self) -> None:
+        """Record the index that the attempt is given: while it is the same, nothing is staged."""
+        self.given.write_text(_digest(GitFolder(path=self.git_dir).index()), encoding="ascii")
+
+    def look_at_index(self, before: str) -> AgentIndex:
+        """Return what the attempt's index has, compared with the tree `before`.
+
+        Of the added paths only files that are there are returned.
+        """
+        self.gone.clear()
         data = GitFolder(path=self.git_dir).index()
-        if not data or data == index.read_bytes():
-            return []
-        copy = index.with_name(f"{index.name}.theirs")
+        if not data or self._is_given(data):
+            return AgentIndex()
+        found = self._read_index(data, before)
+        if found is None:  # git cannot read it, so a copy keeps what is staged
+            self.gone.add("")
+            return AgentIndex()
+        self.gone.update(one for one in found.added if not os.path.lexists(self.files / one))
+        return replace(found, added=tuple(sorted(filter(self._is_file_inside, found.added))))
+
+    def _is_given(self, data: bytes) -> bool:
+        with suppress(OSError, ValueError):
+            return self.given.read_text(encoding="ascii") == _digest(data)
+        return False
+
+    def _read_index(self, data: bytes, tree: str) -> AgentIndex | None:
+        copy = self.given.with_suffix(".theirs")
         try:
             copy.write_bytes(data)
-            theirs, ours = (self._indexed(one) for one in (copy, index))
+            git = Git(
+                self.git_dir.parent,
+                git_dir=self.objects.path,
+                work_tree=self.files,
+                index=copy,
+                private=True,
+            )
+            found = read_agent_index(git, tree)
         finally:
             copy.unlink(missing_ok=True)
-        self.gone.clear()
-        self.gone.update(one for one in theirs - ours if not os.path.lexists(self.files / one))
-        return sorted(filter(self._is_file_inside, theirs - ours))
+        # A split or sparse index needs files and objects of its repository.
+        return found or self.keeper.read_index(self._own(known=()), tree)
 
     def _is_file_inside(self, path: str) -> bool:
         """Return whether the path, which an agent wrote, is a file of the worktree."""
@@ -172,15 +212,20 @@ class HiddenWork:
         above = os.path.normpath(os.path.join(top, os.path.dirname(path)))  # noqa: PTH118, PTH120
         return is_named and not is_folder(place) and os.path.realpath(place.parent) == above
 
-    def _indexed(self, index: Path) -> frozenset[str]:
-        git = Git(
-            self.git_dir.parent,
-            git_dir=self.objects.path,
-            work_tree=self.files,
-            index=index,
-            private=True,
-        )
-        return frozenset(split_records(git.ask("ls-files", "-z", "--cached").out))
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _folders_of(paths: Iterable[str]) -> set[str]:
+    """Return the folders on the way to the paths."""
+    found = set[str]()
+    for path in paths:
+        above = path.rpartition("/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
 
 
 def _back(path: str, recorded: str, commit: str) -> PathChange:

@@ -19,6 +19,11 @@ from concertmaster.git.alternates import add_alternates
 from concertmaster.git.command import Git, decode, git_fault, parse_object_id, split_records
 from concertmaster.git.run_repository import RunRepository
 from concertmaster.sandbox.users import Account
+from concertmaster.worktrees.agent_index import (
+    AgentIndex,
+    copy_shared_indexes,
+    read_agent_index,
+)
 from concertmaster.worktrees.git_folder import GitFolder
 from concertmaster.worktrees.removal import walk_folders
 from concertmaster.worktrees.staging import Staging
@@ -26,6 +31,7 @@ from concertmaster.worktrees.strays import keep_copies
 
 _FILES = ("100644", "100755", "120000")
 _KINDS = ("commit", "tag")
+_MODES = {"blob": "100644", "tree": "040000"}
 _NO_SHORTCUTS = "[core]\n\tcommitGraph = false\n\tmultiPackIndex = false\n"  # an agent wrote them
 
 
@@ -83,6 +89,14 @@ class Keeper:
             return not opened.newest([commit], opened.existing(left.known))
         return False
 
+    def read_index(self, left: LeftRepository, tree: str) -> AgentIndex | None:
+        """Return how the repository's index differs from the tree, None if git cannot read it."""
+        if not left.folder.is_plain(left.alternates):
+            return None
+        with suppress(GitFault), self._open(left) as opened:
+            return opened.read_index(left, tree)
+        return None
+
     @contextmanager
     def _open(self, left: LeftRepository) -> Iterator[_Opened]:
         """Yield a repository of ours that has the objects of the agent's."""
@@ -98,8 +112,8 @@ class Keeper:
 
     def _bundle(self, left: LeftRepository, opened: _Opened) -> str:
         """Write the bundle and return its place, "" if everything is in the change."""
-        own = (opened.save_files(left), opened.save_index(left))
         ids = left.folder.object_ids()
+        own = (opened.save_files(left), opened.save_index(left), opened.save_objects(ids))
         tips = opened.existing([*ids, *filter(None, own)])
         if any(map(left.folder.has_file_of, {*ids} - {*opened.all_existing(ids)})):
             raise GitFault(f"objects in {left.folder.path} cannot be read")
@@ -179,6 +193,22 @@ class _Opened:
         self.repository.git.run("bundle", "create", "--quiet", str(draft), "--all", *without)
         draft.replace(place)
 
+    def save_objects(self, ids: Sequence[str]) -> str:
+        """Return a commit of the files and folders that references name, "" without any."""
+        kinds = _kinds_of(self.repository, [f"{one}^{{}}" for one in ids])
+        lines = [
+            f"{_MODES[kind]} {kind} {one}\t{one}\n" for one, kind in kinds.items() if kind in _MODES
+        ]
+        if not lines:
+            return ""
+        tree = self.repository.git.run("mktree", stdin="".join(lines).encode())
+        return self._commit(tree, message="Objects that references name")
+
+    def read_index(self, left: LeftRepository, tree: str) -> AgentIndex | None:
+        """Return how the repository's index differs from the tree, None if git cannot read it."""
+        (self.repository.path / "read").write_bytes(left.folder.index())
+        return read_agent_index(self._with("read"), tree)
+
     def save_index(self, left: LeftRepository) -> str:
         """Return a commit of the staged files that are not in the worktree, "" without any."""
         data = left.folder.index() if left.has_index else b""
@@ -253,6 +283,7 @@ def _furnish(draft: Path, left: LeftRepository, objects: RunRepository) -> None:
     Git(draft, private=True).run("init", *options)
     add_alternates(draft, left.folder.objects, objects.path / "objects")
     own = left.folder.path / "shallow"
+    copy_shared_indexes(left.folder.path, draft)
     shallow = own if own.is_file() and not own.is_symlink() else objects.path / "shallow"
     if shallow.is_file():
         shutil.copyfile(shallow, draft / "shallow")

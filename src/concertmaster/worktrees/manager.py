@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from concertmaster.errors import Error
-from concertmaster.git.alternates import add_alternates
+from concertmaster.git.alternates import add_alternates, has_alternates
 from concertmaster.git.command import OUR_EMAIL, OUR_NAME, Git, quoted
 from concertmaster.git.remotes import branch_remote, list_remotes, write_config
 from concertmaster.git.repository import Repository
@@ -66,7 +66,7 @@ class Worktrees:
         self._ports_by_folder: dict[Path, int] = {}
         self._ports.reserve(one.port for one in list_attempts(cache).values())
         self._template = repository.path.with_name("template")
-        if not self._template.exists():
+        if not has_alternates(self._template, *_objects(repository, user)):
             _make_template(self._template, repository, user)
 
     def name_parts(self, *, target: str, name: str = "", base: str = "") -> None:
@@ -200,7 +200,7 @@ def _make_template(template: Path, repository: RunRepository, user: Repository) 
     format_option = f"--object-format={user.object_format}"
     Git(draft, private=True).run("init", "--quiet", "--template=", format_option)
     git_dir = draft / ".git"
-    add_alternates(git_dir, repository.path / "objects", user.git_dir / "objects")
+    add_alternates(git_dir, *_objects(repository, user))
     (git_dir / "info").mkdir(exist_ok=True)
     for name in ("info/exclude", "shallow"):
         if (repository.path / name).exists():
@@ -211,9 +211,16 @@ def _make_template(template: Path, repository: RunRepository, user: Repository) 
     with (git_dir / "config").open("a", encoding="utf-8", errors="surrogateescape") as config:
         config.write(f"[user]\n\tname = {name}\n\temail = {email}\n[gc]\n\tauto = 0\n")
         config.write("[maintenance]\n\tauto = false\n")
+        # The commits of an agent do not land, and a signature would ask for a passphrase.
+        config.write("[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n")
         config.write(write_config(list_remotes(user)))
+    remove_folder(template)  # of a repository that was moved
     git_dir.rename(template)
     draft.rmdir()
+
+
+def _objects(repository: RunRepository, user: Repository) -> tuple[Path, Path]:
+    return repository.path / "objects", user.git_dir / "objects"
 
 
 def _packed_references(user: Repository) -> str:

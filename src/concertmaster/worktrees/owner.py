@@ -181,7 +181,7 @@ def index_file(repository: Path, name: str) -> Path:
 def remove_index(repository: Path, name: str) -> None:
     """Remove our index of an attempt and what lies beside it. Safe to repeat."""
     index = index_file(repository, name)
-    others = (f"{name}.lock", f"{name}.ignored", f"{name}.theirs")
+    others = (f"{name}.lock", f"{name}.ignored", f"{name}.theirs", f"{name}.given")
     for file in (index, start_file(repository, name), *map(index.with_name, others)):
         remove_folder(file)
 

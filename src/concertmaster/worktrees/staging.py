@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from concertmaster.errors import GitFault
@@ -23,6 +23,7 @@ from concertmaster.git.command import (
     split_records,
 )
 from concertmaster.sandbox.users import Account
+from concertmaster.worktrees.agent_index import AgentIndex
 from concertmaster.worktrees.removal import allow_entry, is_folder, remove_special, walk_folders
 
 PATIENCE_SECONDS = 3.0  # then we look for what git may wait for, such as a pipe
@@ -37,13 +38,15 @@ class Staged:
 
     A refused path is not in it as it is on disk: git does not take its name or its content. What
     the index had there before stays. `repositories` are the folders that have a `.git` of their
-    own. Each note names such a path.
+    own. Each note names such a path. `changed` are the paths that were staged since the phase
+    began, None if that is not known.
     """
 
     tree: str
     notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
+    changed: tuple[str, ...] | None = None
 
 
 class Staging:
@@ -57,15 +60,37 @@ class Staging:
         self._files = files
         self._index = index
         self._account = account
+        self._since_start: dict[str, None] | None = None
 
-    def write_tree(self, parent: str, *, forced: Callable[[], Sequence[str]] = tuple) -> Staged:
-        """Return the tree of all files but the ignored ones that `forced` does not return.
+    def write_tree(self, parent: str, *, look: Callable[[], AgentIndex] = AgentIndex) -> Staged:
+        """Return the tree of all files but the ignored ones that the agent's index does not have.
 
-        An index that is missing or damaged is made anew from the commit `parent`; `forced` is
-        called when it is there. Raises GitFault when not all of the worktree can be read.
+        `look` returns what the agent's index has. An index of ours that is missing or damaged is
+        made anew from the commit `parent`. Raises GitFault when not all of the worktree can be
+        read.
         """
+        theirs = look()
         listed = self._list_changes(parent)
-        listed += forced()
+        left_out = [path for path in listed if self._is_left_out(path, theirs)]
+        if not left_out:
+            return self._stage(listed, theirs)
+        # Git then reads ignore files that are not there from the index.
+        self._mark("--skip-worktree", left_out)
+        try:
+            staged = self._stage(self._list_changes(parent), theirs)
+        finally:
+            self._mark("--no-skip-worktree", left_out)
+        return replace(staged, notes=(*staged.notes, _tell_left_out(left_out)))
+
+    def start(self, parent: str) -> str:
+        """Return the tree of all files, and take note of the paths that are staged from now on."""
+        tree = self.write_tree(parent).tree
+        self._since_start = dict[str, None]()
+        return tree
+
+    def _stage(self, changes: Sequence[str], theirs: AgentIndex) -> Staged:
+        """Stage what git lists as changed and what the agent's index says."""
+        listed = [*changes, *theirs.added]
         inner = [path for path in listed if path.endswith("/")]
         plain = [path for path in listed if not path.endswith("/")]
         repositories, more = self._open_repositories(inner)
@@ -83,9 +108,14 @@ class Staging:
                 for path in repositories
             ),
         )
+        self._untrack(theirs.removed)
         tree = self._git.run("write-tree")
         return Staged(
-            tree=tree, notes=notes, refused=tuple(sorted(refused)), repositories=repositories
+            tree=tree,
+            notes=notes,
+            refused=tuple(sorted(refused)),
+            repositories=repositories,
+            changed=self._add_changed(paths),
         )
 
     def list_ignored(self) -> list[str]:
@@ -164,6 +194,27 @@ class Staging:
         ignored = {*split_records(answer.out)}
         return [path for path in paths if path not in ignored]
 
+    def _is_left_out(self, path: str, theirs: AgentIndex) -> bool:
+        """Return whether it is missing because the agent made its checkout sparse."""
+        return path in theirs.left_out and not os.path.lexists(self._files / path)
+
+    def _mark(self, option: str, paths: Sequence[str]) -> None:
+        self._git.run("update-index", option, "-z", "--stdin", stdin=_lines(paths))
+
+    def _add_changed(self, paths: Sequence[str]) -> tuple[str, ...] | None:
+        if self._since_start is None:
+            return None
+        self._since_start |= dict.fromkeys(paths)
+        return tuple(self._since_start)
+
+    def _untrack(self, removed: Sequence[str]) -> None:
+        """Remove files that the agent has removed from its index and lets git ignore."""
+        there = [path for path in removed if os.path.lexists(self._files / path)]
+        ignored = sorted({*there} - {*self._drop_ignored(there)})
+        if ignored:
+            options = ("-z", "--force-remove", "--stdin")
+            self._git.run("update-index", *options, stdin=_lines(ignored))
+
     def _is_foreign(self, place: Path) -> bool:
         """Return whether the path is a hard link to a file of another user.
 
@@ -227,6 +278,11 @@ def _allow_way(top: Path, path: str) -> None:
         if os.path.islink(place):  # noqa: PTH114  the path may be too long, which is no link
             return
         allow_entry(place)
+
+
+def _tell_left_out(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 1} more" if paths[1:] else ""
+    return f"the agent made its checkout sparse; not taken as deleted: {paths[0]}{more}"
 
 
 def _is_large(place: Path) -> bool:

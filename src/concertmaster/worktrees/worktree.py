@@ -53,7 +53,7 @@ _BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*")  # also a path below the attemp
 class Snapshot:
     """The files of a worktree as a commit.
 
-    Each note names a path that is not in the commit as it was on disk, and says why.
+    Each note names a path that the commit does not hold as it was on disk.
     """
 
     commit: str
@@ -108,25 +108,24 @@ class Worktree:
             index=self._index,
             account=self.account,
         )
-        record = self._index.with_name(f"{folder.name}.ignored")
-        self._ignored = IgnoredFiles(files=self.files, record=record)
+        self._ignored = IgnoredFiles(files=self.files, record=self._beside_index("ignored"))
         self._hidden = self._look_into(parts)
 
+    def _beside_index(self, ending: str) -> Path:
+        return self._index.with_name(f"{self.folder.name}.{ending}")
+
     def _look_into(self, parts: RunParts) -> HiddenWork:
-        keeper = Keeper(
-            objects=parts.repository,
-            user=parts.user,
-            keeping=self._keeping,
-            name=self.folder.name,
-        )
+        objects, name = parts.repository, self.folder.name
+        keeper = Keeper(objects=objects, user=parts.user, keeping=self._keeping, name=name)
         return HiddenWork(
             keeper=keeper,
-            objects=parts.repository,
+            objects=objects,
             files=self.files,
             git_dir=self._places.git,
             alternates=GitFolder(path=parts.template).alternates(),
             base=parts.base,
             account=self.account,
+            given=self._beside_index("given"),
         )
 
     def check_out(self, commit: str) -> None:
@@ -169,6 +168,7 @@ class Worktree:
         shutil.copyfile(self._index, git_dir / "index")
         if self._tree_at_start(commit) != self._repository.tree(commit):
             self._compare_with(commit, git_dir / "index")
+        self._hidden.remember_index()
         (self.files / ".git").write_text(f"gitdir: {git_dir}\n", encoding="utf-8")
         if self._remote:
             config = follow_remote(self.owner.branch, self._remote, target=self.owner.target)
@@ -202,8 +202,7 @@ class Worktree:
         What setup and checks left is then not part of it.
         """
         self._check_place()
-        staged = self._staging.write_tree(checkpoint)
-        self._start.write(checkpoint, staged.tree)
+        self._start.write(checkpoint, self._staging.start(checkpoint))
         self._ignored.remember(self._staging.list_ignored())
 
     def snapshot(self, *, parent: str, message: str, at: int) -> Snapshot:
@@ -216,7 +215,7 @@ class Worktree:
         """
         self._check_place()
         before = self._tree_at_start(parent)
-        staged = self._staging.write_tree(parent, forced=partial(self._hidden.forced, self._index))
+        staged = self._staging.write_tree(parent, look=partial(self._hidden.look_at_index, before))
         tree, hidden = self._hidden.submodules(staged.tree, before)
         onto = self._repository.tree(parent)
         made = apply_change(self._repository, onto, before=before, after=tree)
@@ -229,7 +228,7 @@ class Worktree:
             *(f"{path} {_MIXED}" for path in made.mixed),
             *(f"{path} is kept as {copy}" for path, copy in kept.items()),
             *self._hidden.own_commits(commit),
-            *self._hidden.inner_repositories(commit, staged.repositories),
+            *self._hidden.inner_repositories(commit, before, staged),
             *self._keep_ignored(),
         )
         return Snapshot(commit=commit, tree=made.tree, notes=notes)

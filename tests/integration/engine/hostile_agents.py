@@ -105,6 +105,11 @@ LANDS = {
 FAILS = {
     "no-diff": ("echo '{\"no_op\": 1'", "without changing anything", ""),
     "last-words": ("echo I am; echo at a loss", "its last words: I am at a loss", ""),
+    "elsewhere": (
+        "git checkout -qb side; echo x > y.txt; git add .; git commit -qmx; git checkout -q -",
+        "left work elsewhere, which the notes name",
+        "",
+    ),
     "exit-1": ("echo work > exit-1.txt; exit 1", "exit 1", "exit-1.txt"),
     "killed": ("echo work > killed.txt; kill -9 $$", "killed by SIGKILL", "killed.txt"),
     "red": (

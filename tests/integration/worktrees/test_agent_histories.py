@@ -134,6 +134,25 @@ def collect(agent: Agent) -> None:
     agent.git("gc --quiet")
 
 
+def named_object(agent: Agent) -> None:
+    """Let a reference name a file that no commit has."""
+    place = agent.write()
+    words = ["git", "-C", str(agent.files), "hash-object", "-w", str(place)]
+    made = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    place.unlink()
+    agent.git(f"update-ref refs/keep/{agent.number} {made}")
+
+
+def sparse(agent: Agent) -> None:
+    agent.write(f"part{agent.number}/x")
+    agent.git("add --all", "commit -mx", "sparse-checkout set --cone folder")
+
+
+def split_index(agent: Agent) -> None:
+    agent.git("update-index --split-index")
+    forced(agent)
+
+
 def half_done_merge(agent: Agent) -> None:
     _conflict(agent, "merge side")
 
@@ -190,7 +209,18 @@ def submodule_stash(agent: Agent) -> None:
 
 DOINGS = [
     *(edit, executable, closed, link, odd_name, refused, ignored, forced, staged_and_removed),
-    *(stash, stash_untracked, commit, side, detached, reset, collect),
+    *(
+        named_object,
+        sparse,
+        split_index,
+        stash,
+        stash_untracked,
+        commit,
+        side,
+        detached,
+        reset,
+        collect,
+    ),
     *(half_done_merge, half_done_rebase, linked_worktree, repository, repository_with_a_branch),
     *(submodule_edit, submodule_commit, submodule_stash),
 ]

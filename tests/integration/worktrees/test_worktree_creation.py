@@ -80,6 +80,32 @@ def _read_with_libgit2(folder: Path) -> bytes:
     return blob.data
 
 
+def test_a_repository_that_was_moved_has_worktrees_again(project: Project, tmp_path: Path) -> None:
+    place, moved = project.root / ".git" / "run" / "repository.git", tmp_path / "moved"
+    RunRepository.create(place, user=project.open())
+    Worktrees(RunRepository.open(place), user=project.open(), cache=tmp_path / "c", run="r1")
+    project.root.rename(moved)
+    project.root = moved
+    user, base = project.open(), project.git("rev-parse", "HEAD")
+    run = RunRepository.create(moved / ".git" / "run" / "repository.git", user=user)
+    worktrees = Worktrees(run, user=user, cache=tmp_path / "cache", run="r1")
+    worktree = worktrees.create(base, task="task", attempt=1, branch=BRANCH)
+    assert git(worktree, "log", "--format=%H") == base
+    (worktree.files / "new.txt").touch()
+    assert changed(run, base, snap(worktree, base)) == {"new.txt": "100644"}
+
+
+def test_an_agent_signs_nothing(
+    worktree: Worktree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = "[commit]\n\tgpgSign = true\n[tag]\n\tgpgSign = true\n[gpg]\n\tprogram = none\n"
+    (tmp_path / "gitconfig").write_text(sign)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    git(worktree, "commit", "--quiet", "--allow-empty", "--message=one")
+    git(worktree, "tag", "--annotate", "--message=one", "mine")
+    assert git(worktree, "cat-file", "-t", "mine") == "tag"
+
+
 @pytest.mark.filterwarnings("ignore:GitDB is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", ["project", 'a "b" \\ #é'])
 @pytest.mark.parametrize("read", [_read_with_gitpython, _read_with_dulwich, _read_with_libgit2])
