@@ -66,7 +66,8 @@ SHELL = frozenset(
     action.finalize.task_pulls action.finalize.tidy_branches action.finalize.workflow_files
     action.find_plan action.isolation action.job
     action.plan.inputs action.plan.job action.plan.further_round action.plan.plan_round
-    action.plan.publish action.plan_artifact action.reconcile action.registry
+    action.plan.publish action.plan.token_rights
+    action.plan_artifact action.reconcile action.registry
     action.schedule_issue action.single_job action.verify action.work
     agents.acp agents.acp_bridge
     agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns

@@ -68,19 +68,39 @@ def test_a_caller_gives_what_the_jobs_inside_need(file: File) -> None:
         assert permissions(file, "control") == NEEDED["control"]
 
 
-@pytest.mark.parametrize("name", ["orchestrate", "control"])
-def test_the_token_of_an_app_can_do_no_more_than_the_one_of_the_job(name: str) -> None:
-    asked = {
-        job: {
-            key.removeprefix("permission-"): level
-            for key, level in step["with"].items()
-            if key.startswith("permission-")
-        }
+def app_tokens(name: str) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+    """Return each step that makes the token of an App, with its job and what it asks for."""
+    return [
+        (
+            job,
+            step,
+            {
+                key.removeprefix("permission-"): level
+                for key, level in step["with"].items()
+                if key.startswith("permission-")
+            },
+        )
         for job, step in WORKFLOWS[name].steps()
         if "create-github-app-token" in step.get("uses", "")
-    }
-    wanted = ("plan", "finalize") if name == "orchestrate" else ("control",)
+    ]
+
+
+@pytest.mark.parametrize("name", ["orchestrate", "orchestrate-federated", "control"])
+def test_the_token_of_an_app_can_do_no_more_than_the_one_of_the_job(name: str) -> None:
+    asked = {job: given for job, step, given in app_tokens(name) if "id" in step}
+    wanted = ("control",) if name == "control" else ("plan", "finalize")
     assert asked == {job: NEEDED[job] for job in wanted}
+
+
+@pytest.mark.parametrize("name", ["orchestrate", "orchestrate-federated"])
+def test_an_app_that_lacks_what_finalize_needs_fails_before_agents_work(name: str) -> None:
+    """A step without an id: no other step can take its token."""
+    tried = [(job, given) for job, step, given in app_tokens(name) if "id" not in step]
+    assert tried == [("plan", NEEDED["finalize"])]
+    uses = [
+        step.get("uses", "").partition("@")[0] for step in WORKFLOWS[name].jobs["plan"]["steps"]
+    ]
+    assert uses.index("$/trusted") > len(tried)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -159,6 +159,21 @@ class Remote:
                     pushed |= self._push(git, [move])
         return pushed
 
+    def push_obstacle(self, repository: Repository) -> str:
+        """Return the server's reason if the token may push nothing at all, else "".
+
+        Nothing is sent: git asks what it may push to, and a server refuses that question to a token
+        that may not write. Raises EnvironmentFault when the server cannot be reached.
+        """
+        ref = f"{BRANCHES}{PREFIX}may-push"
+        command = ("push", "--dry-run", "--quiet", "--no-verify", "--", self.url, f"HEAD:{ref}")
+        answer = self._ask_patiently(_git(repository), *command)
+        if answer.code == 0:
+            return ""
+        if remote_errors.forbids(answer.err):
+            return remote_errors.reason(answer)
+        raise _fault(f"could not ask {self.url} for the right to push", answer)
+
     def _tips(self, git: Git, prefix: str) -> dict[str, str]:
         answer = self._ask_patiently(git, "ls-remote", "--quiet", "--heads", "--", self.url)
         if answer.code != 0:

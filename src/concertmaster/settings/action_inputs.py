@@ -97,6 +97,7 @@ class ActionSettings(_RunInputs):
     actor: str = Field(default="", validation_alias="GITHUB_ACTOR")
     workflow_run: int = Field(default=0, validation_alias="GITHUB_RUN_ID")
     workflow_ref: str = Field(default="", validation_alias="GITHUB_WORKFLOW_REF")
+    workflow_commit: str = Field(default="", validation_alias="GITHUB_WORKFLOW_SHA")
     api_url: str = Field(default="https://api.github.com", validation_alias="GITHUB_API_URL")
     server_url: str = Field(default="https://github.com", validation_alias="GITHUB_SERVER_URL")
     output_path: str = Field(default="", validation_alias="GITHUB_OUTPUT")

@@ -20,6 +20,7 @@ from concertmaster.action.plan.further_round import NotDue, plan_next_round
 from concertmaster.action.plan.plan_round import deal_round, plan_round
 from concertmaster.action.plan.publish import NOTHING
 from concertmaster.action.plan.pull_train import plan_train
+from concertmaster.action.plan.token_rights import check_token
 from concertmaster.action.schedule_issue import close_schedule_issue, report_schedule
 from concertmaster.comments import plan_comment
 from concertmaster.errors import Error
@@ -58,7 +59,7 @@ def plan(job: Job) -> int:
     is_scheduled = request.trigger.kind is EventKind.SCHEDULE
     tell = report_schedule if is_scheduled else answer_event
     with _report_errors(job, partial(tell, job, request.trigger)):
-        planned = _make_plan(job, request)
+        planned = check_token(job, _make_plan(job, request))
     if is_scheduled:
         close_schedule_issue(job, request.trigger)
     return publish.publish_plan(job, request, planned)
@@ -119,6 +120,7 @@ def _land(job: Job, request: AuthorizedRequest) -> int:
     _react(job, request)
     with _report_errors(job, partial(answer_event, job, request.trigger)):
         planned, history = plan_train(job, request)
+        planned = check_token(job, planned)
     return publish.publish_train(job, planned, history)
 
 
@@ -128,6 +130,7 @@ def _go_on(job: Job, request: AuthorizedRequest) -> int:
     try:
         with _report_errors(job, partial(answer_event, job, trigger)):
             planned, history = plan_next_round(job, request)
+            planned = check_token(job, planned)
     except NotDue as error:
         job.console.note(f"nothing to do: {error.what}")
         return 0

@@ -71,7 +71,7 @@ def publish_train(job: Job, planned: Planned, history: History) -> int:
 def _put_train(job: Job, plan: Plan, history: History) -> None:
     """Write what is going to land, or edit our comment of this run that is there."""
     viewer = job.issue_client.viewer()
-    notes = (plan_comment.workflow_note(job.workflow_url),)
+    notes = (*map(job.redact, plan.notes), plan_comment.workflow_note(job.workflow_url))
     workflows = (job.settings.workflow_run,)
     body = train_comment.train_comment(plan, history, notes=notes, workflows=workflows)
     kinds = {PLAN_KIND, plan_comment.REPLY_KIND}
