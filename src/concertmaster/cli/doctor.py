@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from re import fullmatch
 
@@ -196,7 +196,7 @@ def examine_on_github(repository: str, console: Console) -> tuple[DoctorFinding,
     # Their libraries take longer to load than most commands take to run.
     from concertmaster.cli.doctor_github import judge_policies  # noqa: PLC0415
     from concertmaster.github.client import Client  # noqa: PLC0415
-    from concertmaster.github.connection import Connection  # noqa: PLC0415
+    from concertmaster.github.connection import NEWER_API_VERSION, Connection  # noqa: PLC0415
     from concertmaster.github.policies import PolicyReader  # noqa: PLC0415
     from concertmaster.settings.access import load_access_settings  # noqa: PLC0415
 
@@ -209,8 +209,11 @@ def examine_on_github(repository: str, console: Console) -> tuple[DoctorFinding,
     access = load_access_settings()
     token = access.token.get_secret_value()
     connection = Connection(url=access.api, repository=repository, token=token)
-    wire = Client(connection, clock=SystemClock(), told=console.note)
-    return judge_policies(PolicyReader(wire).read())
+    newer = replace(connection, api_version=NEWER_API_VERSION)
+    wire, newer_wire = (
+        Client(one, clock=SystemClock(), told=console.note) for one in (connection, newer)
+    )
+    return judge_policies(PolicyReader(wire, newer=newer_wire).read())
 
 
 @click.command()

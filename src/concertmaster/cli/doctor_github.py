@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from concertmaster.cli.doctor_events import judge_events
 from concertmaster.cli.doctor_finding import DoctorFinding
 from concertmaster.github.policies import Policies, WorkflowFile
 from concertmaster.github.rulesets import push_obstacle
@@ -37,11 +38,12 @@ def judge_policies(policies: Policies) -> tuple[DoctorFinding, ...]:
         "secrets": lambda: _secrets(policies, callers),
         "rules": lambda: _rules(policies),
         "environments": lambda: _environments(policies, ours),
+        "actions_policies": lambda: judge_events(policies, callers),
     }
     found = [*_repository(policies)]
     for part, judge in parts.items():
         found += [_unread(policies, part)] if part in policies.unread else judge()
-    return (*found, *_events(policies))
+    return tuple(found)
 
 
 def _without_comments(file: WorkflowFile) -> WorkflowFile:
@@ -49,6 +51,8 @@ def _without_comments(file: WorkflowFile) -> WorkflowFile:
 
 
 def _unread(policies: Policies, part: str) -> DoctorFinding:
+    if part == "actions_policies":
+        return _unread_events(policies)
     return DoctorFinding(
         name=part.replace("_", " "),
         is_fine=False,
@@ -231,15 +235,14 @@ def _environments(policies: Policies, ours: list[WorkflowFile]) -> Iterator[Doct
         )
 
 
-def _events(policies: Policies) -> Iterator[DoctorFinding]:
-    """Yield what nobody but an owner of the organisation can see."""
-    owner = policies.repository.get("owner")
-    if isinstance(owner, dict) and owner.get("type") == "Organization":
-        yield DoctorFinding(
-            name="events",
-            is_fine=False,
-            words="not looked at: an organisation can forbid issue_comment, issues, schedule or "
-            "workflow_dispatch; a run then fails with `Event … is not allowed`",
-            next_step="ask an owner: the organisation's Settings → Actions → Policies",
-            is_needed=False,
-        )
+def _unread_events(policies: Policies) -> DoctorFinding:
+    why = display(policies.unread["actions_policies"])
+    return DoctorFinding(
+        name="events",
+        is_fine=False,
+        words=f"policies of Actions could not be read: {why}. One that forbids issue_comment, "
+        "issues, schedule or workflow_dispatch makes a run fail with `Event … is not allowed`",
+        next_step="use the token of an administrator, or look at Settings → Actions → Policies of "
+        "the repository and of its organisation",
+        is_needed=False,
+    )

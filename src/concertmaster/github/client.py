@@ -17,7 +17,7 @@ from requests import RequestException
 from concertmaster.clock import Clock
 from concertmaster.errors import EnvironmentFault
 from concertmaster.github.breaker import MOST_UNANSWERED, RECOVERY_SECONDS, Breaker
-from concertmaster.github.connection import API_VERSION, NOTICED_SECONDS, PAGE, Connection
+from concertmaster.github.connection import NOTICED_SECONDS, PAGE, Connection
 from concertmaster.github.errors import (
     LONGEST_WAIT_SECONDS,
     GivenUp,
@@ -58,7 +58,7 @@ class Client:
         self._api = Github(
             auth=Auth.Token(connection.token),
             base_url=connection.url,
-            api_version=API_VERSION,
+            api_version=connection.api_version,
             timeout=TIMEOUT_SECONDS,
             retry=_make_retry(clock, self._pause),
             seconds_between_requests=None,

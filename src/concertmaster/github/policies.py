@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from concertmaster.errors import EnvironmentFault
+from concertmaster.github.actions_policies import ActionsPolicy, read_policy
 from concertmaster.github.client import Client
 from concertmaster.github.errors import Invalid, NotAllowed, NotFound
 from concertmaster.github.rulesets import BranchRule, read_rule
@@ -42,14 +43,19 @@ class Policies:
     secrets: frozenset[str] = frozenset()
     rules: tuple[BranchRule, ...] = ()
     environments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    actions_policies: tuple[ActionsPolicy, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
 
 
 class PolicyReader:
-    """A reader of the settings; its token needs no permission to write."""
+    """A reader of the settings; its token needs no permission to write.
 
-    def __init__(self, wire: Client) -> None:
+    `newer` is a client of the API's version NEWER_API_VERSION.
+    """
+
+    def __init__(self, wire: Client, *, newer: Client) -> None:
         self._wire = wire
+        self._newer = newer
         self._unread: dict[str, str] = {}
 
     def read(self) -> Policies:
@@ -74,6 +80,7 @@ class PolicyReader:
             secrets=self._try("secrets", self._secrets, frozenset()),
             rules=self._try("rules", lambda: self._rules(branch), ()),
             environments=self._try("environments", self._environments, {}),
+            actions_policies=self._try("actions_policies", self._actions_policies, ()),
             unread=self._unread,
         )
 
@@ -99,6 +106,17 @@ class PolicyReader:
     def _rules(self, branch: str) -> tuple[BranchRule, ...]:
         path = f"/rules/branches/{quote(branch, safe='')}"
         return tuple(read_rule(one) for one in self._wire.pages(path))
+
+    def _actions_policies(self) -> tuple[ActionsPolicy, ...]:
+        """Return the policies that are enforced here, with those of organisation and enterprise."""
+        path = "/actions/policies"
+        listed = [*self._newer.pages(path, within="policies", has_parents="true")]
+        enforced = [one for one in listed if one.get("enforcement") == "active"]
+        # GitHub does not say whether a list holds the rules; lists of rulesets do not.
+        whole = [
+            one if "rules" in one else self._newer.get(f"{path}/{one['id']}") for one in enforced
+        ]
+        return tuple(map(read_policy, whole))
 
     def _environments(self) -> Mapping[str, tuple[str, ...]]:
         """Return the kinds of rules that protect an environment, by its name."""

@@ -50,7 +50,7 @@ def test_where_nothing_is_in_the_way_all_is_fine() -> None:
     assert bad(FIT) == {}
     assert {one.name for one in judge_policies(FIT)} == {
         *("repository", "allowed actions", "pull requests", "workflow", "secrets"),
-        "branch rules",
+        *("branch rules", "events"),
     }
 
 
@@ -97,7 +97,7 @@ def test_where_nothing_is_in_the_way_all_is_fine() -> None:
         ),
         ({"repository": {"archived": True}}, "repository", "archived"),
         ({"repository": {"has_issues": False}}, "repository", "no issues"),
-        ({"repository": {"owner": {"type": "Organization"}}}, "events", "workflow_dispatch"),
+        ({"unread": {"actions_policies": "Not Found"}}, "events", "Not Found. One that forbids"),
         ({"unread": {"secrets": "Must have admin rights"}}, "secrets", "Must have admin rights"),
         ({"unread": {"permissions": "Not Found"}}, "permissions", "Not Found"),
     ],
