@@ -74,7 +74,8 @@ SHELL = frozenset(
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.catalog
     cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
-    cli.doctor_agents cli.doctor_github cli.execute cli.finish cli.improve cli.init cli.land
+    cli.doctor_agents cli.doctor_events cli.doctor_github cli.execute cli.finish cli.improve
+    cli.init cli.land
     cli.listed_prompts cli.memory
     cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
     cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
