@@ -64,18 +64,16 @@ SHELL = frozenset(
     action.finalize.squashed_pulls action.finalize.given_pulls action.plan.pull_train
     action.finalize.run_pull action.finalize.save_state action.finalize.stranded_work
     action.finalize.task_pulls action.finalize.tidy_branches action.finalize.workflow_files
-    action.find_plan action.isolation action.job
-    action.plan.inputs action.plan.job action.plan.further_round action.plan.plan_round
-    action.plan.publish action.plan.token_rights
-    action.plan_artifact action.reconcile action.registry
-    action.schedule_issue action.single_job action.verify action.work
+    action.find_plan action.isolation action.job action.plan.inputs action.plan.job
+    action.plan.further_round action.plan.plan_round action.plan.publish action.plan.token_rights
+    action.plan_artifact action.reconcile action.registry action.schedule_issue action.single_job
+    action.verify action.work
     agents.acp agents.acp_bridge
     agents.aider agents.claude agents.codex agents.command agents.copilot agents.error_patterns
     agents.event_reader agents.gemini agents.json_events agents.opencode agents.pi agents.prices
     agents.protocol agents.catalog
-    cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor
-    cli.doctor_agents cli.doctor_events cli.doctor_github cli.execute cli.finish cli.improve
-    cli.init cli.land
+    cli.action cli.cancel cli.clean cli.completion cli.demo cli.diff cli.doctor cli.doctor_agents
+    cli.doctor_events cli.doctor_github cli.execute cli.finish cli.improve cli.init cli.land
     cli.listed_prompts cli.memory
     cli.logs cli.main cli.new cli.open cli.options cli.plan cli.prompt_question cli.repair
     cli.report cli.resume cli.retry cli.run cli.run_task cli.split cli.status cli.watch
