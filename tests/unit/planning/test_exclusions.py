@@ -36,6 +36,15 @@ def test_the_likeliest_collisions_are_kept_apart_first() -> None:
     assert len(kept) < 6
 
 
+@pytest.mark.parametrize(("share", "some_run_together"), [(1.0, True), (0.7, False)])
+def test_many_likely_pairs_wait_less_where_it_is_sure_that_they_share_a_file(
+    share: float, some_run_together: bool
+) -> None:
+    kept = keep_apart([meeting(0.3, share)] * 28, tasks=8, slots=4)
+
+    assert (len(kept) < 28) is some_run_together
+
+
 @pytest.mark.parametrize("tasks", [0, 1, 2])
 def test_few_tasks_have_few_pairs(tasks: int) -> None:
     pairs = [meeting(0.9)] * (tasks * (tasks - 1) // 2)
