@@ -60,6 +60,7 @@ def read_name(name: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+@lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
     """Return the lower-case word without its ending, so that "edits" and "editing" agree."""
     for ending in _ENDINGS:

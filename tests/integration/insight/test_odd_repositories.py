@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from concertmaster.git.repository import Repository
+from concertmaster.insight.facts_cache import NoCache
 from concertmaster.insight.foresight import Foresight, foresee
+from concertmaster.insight.repository_reader import RepositoryReader
 from concertmaster.prompts.parser import parse_prompt
 from tests.conftest import Project, in_matrix
 
@@ -75,6 +77,14 @@ def clone(project: Project, folder: Path, *options: str) -> Path:
 
 def test_odd_files_hide_nothing(odd: Project) -> None:
     assert likeliest(look(odd.root)) == MONEY
+
+
+def test_links_and_submodules_are_no_files(odd: Project) -> None:
+    repository = Repository.open(odd.root)
+    files = RepositoryReader(repository, NoCache()).list_files(repository.resolve("main"))
+
+    assert {file.path for file in files}.isdisjoint({"loop", "up", "vendor/module"})
+    assert {file.path for file in files} >= {MONEY, "large.bin", "new\nline.py", "empty.py"}
 
 
 def test_a_sparse_checkout_is_foreseen_whole(odd: Project, tmp_path: Path) -> None:
