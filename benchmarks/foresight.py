@@ -32,8 +32,10 @@ from concertmaster.model import Exclusion, Plan, TaskState
 from concertmaster.planning.build_plan import Planned, make_plan
 from concertmaster.planning.checkout import PlanRequest
 from concertmaster.planning.scheduler import Network, predict_ends
+from concertmaster.run.notices import NoticeKind
 from concertmaster.run.state import RunState
 from concertmaster.sandbox.supervisor import Guard
+from concertmaster.settings.choices import Radar
 
 AGENT = Path(__file__).with_name("shop_agent.py")
 CHECK = "python3 -m unittest discover -q -s tests -t ."
@@ -80,7 +82,10 @@ PROMPTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one run came to. `repairs` are attempts of agents that mended a result."""
+    """What one run came to. `repairs` are attempts of agents that mended a result.
+
+    `yielded` counts how often a task went on behind another one.
+    """
 
     plan: str
     repairs_allowed: bool
@@ -88,6 +93,7 @@ class Row:
     conflicts: int
     broken: int
     repairs: int
+    yielded: int
     landed: int
     wall_seconds: float
     agent_seconds: float
@@ -146,9 +152,15 @@ def _reorder(plan: Plan) -> Plan:
     return replace(plan, order=tuple(sorted(plan.order, key=ends.__getitem__)))
 
 
+def on_radar(plan: Plan) -> Plan:
+    """Return the plan without exclusions in which tasks that meet go on one behind the other."""
+    return without_exclusions(replace(plan, settings=replace(plan.settings, radar=Radar.HOLD)))
+
+
 PLANS: dict[str, Callable[[Plan], Plan]] = {
     "one at a time": one_after_another,
     "no exclusions": without_exclusions,
+    "radar hold": on_radar,
     "file names": by_file_names,
     "foresight": lambda plan: plan,
 }
@@ -169,7 +181,7 @@ def run_shop(folder: Path, name: str, *, repairs: int, seconds: float) -> Row:
     home = RunHome(
         cache=folder / "cache",
         environment={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        look_seconds=LOOK_SECONDS if name == "foresight" else NEVER,
+        look_seconds=LOOK_SECONDS if name in ("foresight", "radar hold") else NEVER,
     )
     with Guard() as guard:
         run = start_run(planned, home, progress=Silent(), guard=guard)
@@ -187,6 +199,7 @@ def _count(run: RecordedRun, planned: Planned, *, name: str, repairs: int) -> Ro
         conflicts=faults.count(LandingFault.CONFLICT),
         broken=faults.count(LandingFault.CULPRIT),
         repairs=sum(attempt.repair is not None for one in records for attempt in one.attempts),
+        yielded=sum(one.kind is NoticeKind.YIELDED for one in run.state.notices),
         landed=sum(record.state is TaskState.LANDED for record in records),
         wall_seconds=run.report.wall_seconds,
         agent_seconds=sum(
@@ -199,13 +212,16 @@ def show(rows: Sequence[Row]) -> None:
     """Print the table; seconds are ratios to the first run, which does one task at a time."""
     alone = rows[0]
     print(f"{len(PROMPTS)} tasks on {SLOTS} slots, {len(os.sched_getaffinity(0))} cores")
-    print("plan           repair  exclusions  conflicts  broken  repairs  landed   wall  agents")
+    print(
+        "plan           repair  apart  conflicts  broken  repairs  yielded  landed   wall  agents"
+    )
     for row in rows:
         wall = row.wall_seconds / alone.wall_seconds
         agents = row.agent_seconds / alone.agent_seconds
         print(
-            f"{row.plan:15}{'yes' if row.repairs_allowed else 'no':6}{row.exclusions:12}"
-            f"{row.conflicts:11}{row.broken:8}{row.repairs:9}{row.landed:8}{wall:7.2f}{agents:8.2f}"
+            f"{row.plan:15}{'yes' if row.repairs_allowed else 'no':6}{row.exclusions:7}"
+            f"{row.conflicts:11}{row.broken:8}{row.repairs:9}{row.yielded:9}{row.landed:8}"
+            f"{wall:7.2f}{agents:8.2f}"
         )
     print(f"one at a time: {alone.wall_seconds:.1f} s, of agents {alone.agent_seconds:.1f} s")
 

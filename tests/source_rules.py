@@ -81,7 +81,7 @@ SHELL = frozenset(
     engine.agent_probe engine.junit_files engine.login_check
     engine.unsandboxed_agents engine.agent_session engine.attempt_workspace engine.unmeasured_cost
     engine.credential_files engine.diagnosis engine.event_loop engine.integrator engine.journal
-    engine.find_run engine.prepare_agents engine.run_home
+    engine.find_run engine.prepare_agents engine.run_home engine.attempt_base
     engine.last_message engine.local_run engine.logs engine.phase_failure engine.phase_runner
     engine.machine_state engine.reading_tree engine.cancel_requests engine.repeated_look
     engine.earlier_work engine.footprint_observer engine.recorded_run engine.damaged_run

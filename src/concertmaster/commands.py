@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concertmaster.model import Built, Repair, Task
+from concertmaster.model import Built, Carried, Repair, Task
 from concertmaster.settings.choices import Phase
 
 
@@ -36,6 +36,7 @@ class RunPhase:
     said: str = ""  # deliver: the agent's words for the commit
     apart: frozenset[str] = frozenset()  # tasks that are not worked on at the same time
     repair: Repair | None = None  # the attempt mends a result that did not land
+    carried: Carried | None = None  # prepare: the work of an earlier attempt that goes on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ class Outcome(StrEnum):
     NO_ACCESS = "no_access"  # a rejected key, an empty balance, a model that is not to be had
     CANCELLED = "cancelled"
     LOST = "lost"
+    YIELDED = "yielded"  # it gave its slot up, and the next attempt goes on with its work
 
 
 class Sighting(StrEnum):
@@ -253,8 +254,8 @@ class TaskResult:
 class Repair:
     """An order to mend the change from `base` to `head`, which did not land.
 
-    It is merged onto `tip`, "" as long as that is not known. `evidence` is the end of the log of
-    the check that it broke, "" if it does not merge.
+    It is merged onto `tip`, "" as long as that is not known. `evidence` tells which check it broke,
+    by the end of its log if it wrote one; "" if the change does not merge.
     """
 
     base: str
@@ -262,6 +263,20 @@ class Repair:
     reason: str
     evidence: str = ""
     tip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """The work of an attempt that goes on in the next one, on another base.
+
+    It is the change from `base` to `head`, "" if nothing was changed yet. `holds` are the phases
+    that need not run again, `evidence` is the failure that was to be fixed.
+    """
+
+    base: str
+    head: str
+    holds: tuple[Phase, ...] = ()
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

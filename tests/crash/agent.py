@@ -97,6 +97,11 @@ def write_y() -> None:
         file.write("late\n")
 
 
+def fill() -> None:
+    wait_until_a_change_is_known()
+    Path("z.txt").write_text("filler\n")
+
+
 def wait_until_a_change_is_known() -> None:
     """Wait until the journal tells what a phase of another task has changed."""
     (journal,) = (OUTSIDE.parent / "project/.git/concertmaster/runs").glob("*/journal.jsonl")
@@ -106,7 +111,27 @@ def wait_until_a_change_is_known() -> None:
         time.sleep(0.01)
     else:
         sys.exit("nobody has told what another task has changed")
-    Path("z.txt").write_text("filler\n")
+
+
+def write_first() -> None:
+    change_the_same_line("first")
+
+
+def write_second() -> None:
+    wait_until_a_change_is_known()
+    note("second")
+    change_the_same_line("second")
+
+
+def change_the_same_line(word: str) -> None:
+    """Add the word to line 0 of shared.txt; where that conflicts, take both words."""
+    lines = Path("shared.txt").read_text().splitlines()
+    if not lines[0].startswith("<<<<<<<"):
+        lines[0] += f" {word}"
+    else:
+        end = next(number for number, line in enumerate(lines) if line.startswith(">>>>>>>"))
+        lines[: end + 1] = ["line 0 first second"]
+    Path("shared.txt").write_text("\n".join(lines) + "\n")
 
 
 WORK: dict[str, Callable[[], None]] = {
@@ -121,7 +146,9 @@ WORK: dict[str, Callable[[], None]] = {
     "# Wide": write_elsewhere,
     "# Held": write_x,
     "# Late": write_y,
-    "# Filler": wait_until_a_change_is_known,
+    "# Filler": fill,
+    "# First": write_first,
+    "# Second": write_second,
 }
 
 

@@ -44,13 +44,21 @@ MISTAKEN = {
     "late": "touches: [y.txt]\npriority: 7\n---\n# Late",
     "held": "touches: [x.txt]\n---\n# Held",
 }
-# The check of "wide" lasts until "held" has begun.
+# Both change the same line, which their prompts do not tell.
+COLLIDING = {
+    "first": "touches: [first.txt]\npriority: 9\n---\n# First",
+    "second": "touches: [second.txt]\n---\n# Second",
+}
+# The check of "wide" lasts until "held" has begun, that of "first" until "second" changes its line.
 CHECK = """\
 echo "$CONCERTMASTER_MARK" >> "$1/checks"
 case "$CONCERTMASTER_MARK" in */wide-*)
   tries=0
   until test -e "$1/held" || test $tries = 3000; do sleep 0.02; tries=$((tries + 1)); done
   test -e "$1/held" || exit 1;;
+*/first-*)
+  tries=0
+  until test -e "$1/second" || test $tries = 3000; do sleep 0.02; tries=$((tries + 1)); done;;
 esac
 test "$(wc -l < shared.txt)" = 9 && { test ! -e beta.txt || test -e alpha.txt; }
 """
@@ -61,7 +69,7 @@ Asked = tuple[str, int, Phase]
 def make_template(folder: Path) -> None:
     """Make a repository with stashed, staged, changed and untracked files."""
     project = Project(folder)
-    prompts = PROMPTS | MISTAKEN
+    prompts = PROMPTS | MISTAKEN | COLLIDING
     files = {f"prompts/{name}.md": f"---\n{text}\n" for name, text in prompts.items()}
     files |= {f"{name}.txt": f"{name}\n" for name in "xyz"}
     lines = "".join(f"line {number}\n" for number in range(9))

@@ -10,7 +10,7 @@ from concertmaster.commands import RunPhase
 from concertmaster.graph import Graph
 from concertmaster.model import Built
 from concertmaster.run import phases
-from concertmaster.run.attempts import counts_as_attempt
+from concertmaster.run.attempts import counts_as_attempt, order_carried
 from concertmaster.run.repairs import find_next_tip
 from concertmaster.run.task_record import TaskRecord
 from concertmaster.settings.choices import Phase
@@ -29,6 +29,7 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         repair = replace(repair, tip=find_next_tip(state.landing))
     elif phase is Phase.PREPARE:
         wanted, required = _wanted(state, record)
+    mended = repair or order_carried(attempt)
     command = RunPhase(
         task=record.task,
         attempt=attempt.number,
@@ -41,9 +42,10 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         interrupted_at=attempt.interrupted_at,
         folder=attempt.folder,
         session=attempt.session if phase in phases.AGENTS_OWN else "",
-        evidence=attempt.evidence or ("" if repair else _earlier_evidence(record)),
+        evidence=attempt.evidence or ("" if mended else _earlier_evidence(record)),
         findings=attempt.findings,
-        repair=repair,
+        repair=mended,
+        carried=attempt.carried if phase is Phase.PREPARE else None,
         apart=state.network.excluded[record.task.id],
     )
     asked = replace(attempt, asked=phase, redo=False, repair=repair)

@@ -26,7 +26,7 @@ from concertmaster.landing.merge_queue import Landing, PendingStep, QueuedTask
 from concertmaster.landing.withdrawal import withdraw
 from concertmaster.model import Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
-from concertmaster.run.attempts import abandon_attempt, start_attempt
+from concertmaster.run.attempts import abandon_attempt, count_tries, start_attempt
 from concertmaster.run.cancellations import can_be_cancelled, end_task
 from concertmaster.run.repairs import awaits_repair, give_up_repair, repair_or_leave_out
 from concertmaster.run.task_record import TaskRecord
@@ -303,7 +303,7 @@ def _contenders(state: RunState) -> tuple[QueuedTask, ...]:
             head=one.head,
             built_on=one.attempt.built_on,
             needs=find_wanted_changes(state, key, state.network.hard, awaited=True),
-            risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
+            risk=PRIOR_RISK + RISK_PER_RETRY * (count_tries(one) - 1),
             is_checked=not one.task.branch,
         )
         for key, one in state.tasks.items()

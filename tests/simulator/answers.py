@@ -157,7 +157,10 @@ class SimulatedEngine:
         if command.phase is Phase.RESEARCH and planned is not None:
             seen[Sighting.PLANNED] = planned
         if command.phase is Phase.IMPLEMENT and written is not None:
-            seen[Sighting.CHANGING] = frozenset(sorted(written)[:1])
+            before = self.state.tasks[task].attempts[-1].observed.changed
+            seen[Sighting.CHANGING] = frozenset((*before, *sorted(written)[:1]))
+            seen[Sighting.CHANGED] = written
+        if command.carried is not None and command.carried.head and written is not None:
             seen[Sighting.CHANGED] = written
         for sighting, paths in seen.items():
             yield FootprintObserved(
@@ -266,15 +269,27 @@ class SimulatedEngine:
             elif built.task in command.required:
                 return self._failed(command, Outcome.REFUSED, "what it needs does not merge")
         heads = "+".join(built.head for built in merged)
+        base = self._commit(contents, of=f"base[{heads}]") if merged else BASE
         return PhaseFinished(
             task=command.task.id,
             attempt=command.attempt,
             phase=command.phase,
             seconds=1.0,
-            checkpoint=self._commit(contents, of=f"base[{heads}]") if merged else BASE,
+            base=base,
+            checkpoint=self._carry(command, contents) or base,
             folder=f"folder {command.task.id} {command.attempt}",
             built_on=tuple(merged),
         )
+
+    def _carry(self, command: RunPhase, contents: Changes) -> str:
+        """Return the commit of the base with the work that goes on, "" if there is none."""
+        carried, task = command.carried, command.task.id
+        if carried is None or not carried.head:
+            return ""
+        before, after = self.commits[carried.base], self.commits[carried.head]
+        assert after.contents == before.contents | {task}
+        self.drafts += 1
+        return self._commit(contents | {task}, of=f"carried {self.drafts}", base=contents)
 
     def _lay_out(self, command: RunPhase, repair: Repair) -> PhaseFinished:
         assert self.commits[repair.base].contents == self.commits[repair.head].base

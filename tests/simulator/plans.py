@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from concertmaster.model import Exclusion, FootprintEntry, Need, Plan, RunSettings, Task
-from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase
+from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase, Radar
 
 BASE = "base"
 
@@ -25,6 +25,7 @@ def make_plan(
     repairs: int = 2,
     longest_pause_seconds: float | None = None,
     footprints: Mapping[str, Mapping[str, float]] | None = None,
+    radar: Radar = Radar.OBSERVE,
 ) -> Plan:
     """Return a plan of tasks; "ba" or ("b", "a") in `hard` or `soft` is b after a.
 
@@ -45,6 +46,7 @@ def make_plan(
             fix_attempts=fix_attempts,
             repairs=repairs,
             longest_pause_seconds=longest_pause_seconds,
+            radar=radar,
         ),
         tasks=tuple(
             Task(

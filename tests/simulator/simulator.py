@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,15 +23,18 @@ from concertmaster.events import (
     BatchChecked,
     CancelRequested,
     Event,
+    FootprintObserved,
     PhaseFinished,
     RunResumed,
     RunStarted,
     TaskCancelled,
 )
-from concertmaster.model import Need, Outcome, Shortage, TaskState
+from concertmaster.model import Need, Outcome, Shortage, Sighting, TaskState
+from concertmaster.run.notices import NoticeKind
 from concertmaster.run.state import RunState
 from concertmaster.run.state_machine import fold_events, handle
-from concertmaster.settings.choices import LandingMode, Phase
+from concertmaster.run.task_record import TaskRecord
+from concertmaster.settings.choices import LandingMode, Phase, Radar
 from tests.simulator.answers import SimulatedEngine
 from tests.simulator.world import Changes
 
@@ -58,6 +62,7 @@ class Simulator(SimulatedEngine):
 
     def _most_steps(self) -> int:
         attempts = self.plan.settings.attempts + len(self.world.fails)
+        attempts += len(self.plan.tasks)  # that yield to another task
         phases = 8 + 8 * sum(self.world.returns.values()) + 4 * sum(self.world.limits.values())
         tasks = len(self.plan.tasks) * (phases * attempts + 40)
         return 100 + tasks + 20 * len(self.disturbance.moves)
@@ -118,6 +123,7 @@ class Simulator(SimulatedEngine):
         self._hold_slots()
         self._hold_starts(before)
         self._hold_accusations(before, event)
+        self._hold_yielding(before)
 
     def _stop_check(self) -> None:
         """Stop the running check, unless its answer was on its way."""
@@ -213,6 +219,43 @@ class Simulator(SimulatedEngine):
             if is_new and not self.state.tasks[key].cancelled:
                 assert self.is_green(contents), f"{key} is accused on a red tree"
                 assert not self.is_green(contents | {key}), f"{key} is accused and harmless"
+
+    def _hold_yielding(self, before: RunState) -> None:
+        """Assert that a task yields once to another, which runs or is done and wrote first."""
+        yielded = [one for one in self.state.notices if one.kind is NoticeKind.YIELDED]
+        assert len({one.tasks for one in yielded}) == len(yielded), "it yields twice to one"
+        for notice in self.state.notices[len(before.notices) :]:
+            if notice.kind is NoticeKind.YIELDED:
+                task, other = notice.tasks
+                ahead = self.state.tasks[other]
+                assert self.plan.settings.radar is Radar.HOLD
+                assert ahead.is_busy or ahead.has_change, f"{task} yields to nobody"
+                ours, theirs = (before.tasks[key] for key in (task, other))
+                assert any(
+                    self._first_change(theirs, path) < self._first_change(ours, path, alone=True)
+                    for path in notice.paths
+                ), f"{task} wrote before {other}"
+
+    def _first_change(self, record: TaskRecord, path: str, *, alone: bool = False) -> float:
+        """Return the place in the journal where the work of the newest attempt has the path.
+
+        Its work may be that of the attempts before; `alone` leaves them out.
+        """
+        number = len(record.attempts)
+        numbers = {number}
+        while not alone and record.attempts[number - 1].carried is not None:
+            number -= 1
+            numbers.add(number)
+        changes = (
+            number
+            for number, event in enumerate(self.journal)
+            if isinstance(event, FootprintObserved)
+            and event.task == record.task.id
+            and event.attempt in numbers
+            and event.sighting is not Sighting.PLANNED
+            and path in event.paths
+        )
+        return next(changes, math.inf)
 
     def _check_end(self) -> None:
         state = self.state

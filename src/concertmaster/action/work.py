@@ -35,6 +35,7 @@ from concertmaster.report.run_end import exit_code
 from concertmaster.report.summary import breakdown_markdown
 from concertmaster.rounds.documents import RESULTS_FILE
 from concertmaster.rounds.result import Result, ShareResults
+from concertmaster.run.attempts import count_tries
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
 from concertmaster.sandbox.supervisor import Guard
@@ -146,7 +147,7 @@ def _result(one: TaskRecord, row: TaskRow, *, evidence: str) -> Result:
         state=one.state,
         outcome=attempt.outcome,
         reason=one.reason or ("" if succeeded else attempt.reason),
-        attempts=len(one.attempts),
+        attempts=count_tries(one),
         base=attempt.base,
         built_on=attempt.built_on,
         head=one.head if succeeded else "",

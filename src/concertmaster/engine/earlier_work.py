@@ -17,7 +17,10 @@ from concertmaster.run.task_record import Attempt, TaskRecord
 
 # What is wrong with such a result lies in itself, so its task is done anew.
 _WRONG_IN_ITSELF = (LandingFault.REFUSED, LandingFault.HELD)
-_NOT_AT_FAULT = (Outcome.CANCELLED, Outcome.LIMITED, Outcome.OVER_BUDGET, Outcome.NO_ACCESS)
+_NOT_AT_FAULT = (
+    *(Outcome.CANCELLED, Outcome.LIMITED, Outcome.OVER_BUDGET, Outcome.NO_ACCESS),
+    Outcome.YIELDED,
+)
 
 
 def recall_tries(run: RecordedRun, tasks: Iterable[str]) -> dict[str, EarlierTry]:

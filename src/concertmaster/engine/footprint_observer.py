@@ -104,13 +104,21 @@ class FootprintObserver:
             self._note((command.task.id, command.attempt), Sighting.PLANNED, paths)
 
     def note_end(self, command: RunPhase, answer: PhaseFinished | PhaseFailed) -> None:
-        """Post the paths that the attempt has changed when a phase with changes has ended."""
+        """Post the paths that the attempt has changed when a phase with changes has ended.
+
+        Work that goes on from an earlier attempt is there when the worktree is.
+        """
         is_finished = isinstance(answer, PhaseFinished)
         commit = answer.checkpoint if isinstance(answer, PhaseFinished) else answer.saved
-        if command.phase not in WATCHED or not commit or not command.base:
+        base = command.base
+        if command.carried is not None and isinstance(answer, PhaseFinished):
+            base = answer.base
+        elif command.phase not in WATCHED:
+            return
+        if not commit or not base:
             return
         try:
-            changed = [change.path for change in self._objects.changes(command.base, commit)]
+            changed = [change.path for change in self._objects.changes(base, commit)]
         except GitFault:  # the phase has its answer, and foresight is not worth a run
             return
         sighting = Sighting.CHANGED if is_finished else Sighting.CHANGING

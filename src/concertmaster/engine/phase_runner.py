@@ -22,6 +22,7 @@ from concertmaster.agents.protocol import AgentReport, read_no_op
 from concertmaster.commands import RunPhase
 from concertmaster.engine import repairer
 from concertmaster.engine.agent_session import AgentQuestion, AgentSession, Tell, UsageTotal
+from concertmaster.engine.attempt_base import make_base
 from concertmaster.engine.attempt_workspace import AttemptWorkspace
 from concertmaster.engine.last_message import describe_work
 from concertmaster.engine.logs import describe_failure, read_evidence, read_failing_tests
@@ -38,12 +39,10 @@ from concertmaster.engine.run_context import RunContext
 from concertmaster.errors import Error
 from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.git import commit_message
-from concertmaster.git.merge_conflict import Conflict
 from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.landing.flake_rules import is_known_flake
-from concertmaster.landing.merges import build_base
 from concertmaster.landing.path_policy import is_document
-from concertmaster.model import Built, Outcome
+from concertmaster.model import Outcome
 from concertmaster.planning.neighbours import describe_neighbours
 from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.worktree import Snapshot, Worktree
@@ -102,42 +101,19 @@ class PhaseRunner:
         """Make a worktree at the base and run the repository's setup in it."""
         if command.repair is not None:
             return repairer.lay_out(self._place(command), command.repair)
-        base, merged, notes = self._make_base(command)
-        worktree, setup_seconds, more = self._place(command).make(base)
+        start = make_base(self.context, command)
+        if command.carried is not None and command.carried.head:
+            answer = repairer.carry_over(self._place(command), command.carried, start.commit)
+            return replace(answer, built_on=start.built_on, notes=start.notes)
+        worktree, setup_seconds, more = self._place(command).make(start.commit)
         return replace(
             self._finished(command),
             setup_seconds=setup_seconds,
-            checkpoint=base,
+            checkpoint=start.commit,
             folder=str(worktree.folder),
-            built_on=merged,
-            notes=(*notes, *more),
+            built_on=start.built_on,
+            notes=(*start.notes, *more),
         )
-
-    def _make_base(self, command: RunPhase) -> tuple[str, tuple[Built, ...], tuple[str, ...]]:
-        """Return the base with the wanted changes, those that merged, and notes on the dropped.
-
-        Raises PhaseFailure if a required change does not merge.
-        """
-        plan, task = self.context.plan, command.task.id
-        base, merged, notes = plan.base, list[Built](), list[str]()
-        for built in sorted(command.wanted, key=lambda b: b.task not in command.required):
-            result = build_base(
-                self.context.objects,
-                plan.base,
-                (*merged, built),
-                task=task,
-                made_at=plan.settings.made_at,
-            )
-            if not isinstance(result, Conflict):
-                base = result
-                merged.append(built)
-            elif built.task in command.required:
-                paths = ", ".join(result.paths)
-                reason = f"the changes it needs do not merge: {built.task} conflicts in {paths}"
-                raise PhaseFailure(Outcome.REFUSED, reason)
-            else:
-                notes.append(f"not built on {built.task}, which does not merge into the base")
-        return base, tuple(merged), tuple(notes)
 
     # --- research, implement, document ---------------------------------------------------------
 

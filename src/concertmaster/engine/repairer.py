@@ -19,7 +19,7 @@ from concertmaster.engine.merged_result import (
 from concertmaster.engine.phase_failure import PhaseFailure, outcome_of
 from concertmaster.events import PhaseFinished
 from concertmaster.git import commit_message
-from concertmaster.model import Outcome, Repair
+from concertmaster.model import Carried, Outcome, Repair
 from concertmaster.settings.choices import Phase
 from concertmaster.worktrees.worktree import Snapshot, Worktree
 
@@ -55,6 +55,14 @@ def lay_out(place: AttemptWorkspace, repair: Repair) -> PhaseFinished:
         checkpoint=commit,
         folder=str(worktree.folder),
     )
+
+
+def carry_over(place: AttemptWorkspace, carried: Carried, base: str) -> PhaseFinished:
+    """Make a worktree with the work of an earlier attempt, merged onto the base.
+
+    Raises PhaseFailure if setup fails.
+    """
+    return lay_out(place, Repair(base=carried.base, head=carried.head, reason="", tip=base))
 
 
 def _merge(place: AttemptWorkspace, repair: Repair) -> MergedResult:

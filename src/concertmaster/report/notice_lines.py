@@ -23,6 +23,8 @@ def describe_notice(notice: Notice) -> str:
         return f"{one}  waits for {other}: both are likely to change {paths}"
     if notice.kind is NoticeKind.RELEASED:
         return f"{one}  need not wait for {other}, whose files are known now: not {paths}"
+    if notice.kind is NoticeKind.YIELDED:
+        return f"{one}  goes on behind {other}, which changed {paths} first"
     return f"{one}  changes {paths}, which {other} works on at the same time"
 
 
@@ -59,7 +61,9 @@ def foresight_facts(foresight: ForesightTotals) -> Iterator[tuple[str, str]]:
     if kinds:
         apart = count(kinds[NoticeKind.KEPT_APART], "pair")
         others = f"{kinds[NoticeKind.RELEASED]} released, {kinds[NoticeKind.ENTERED]} met"
-        yield "learnt on the way", f"{apart} kept apart, {others} in the same files"
+        behind = kinds[NoticeKind.YIELDED]
+        went = f", {behind} put behind the other" if behind else ""
+        yield "learnt on the way", f"{apart} kept apart, {others} in the same files{went}"
 
 
 def foresight_rows(report: Report) -> Iterator[tuple[str, ...]]:

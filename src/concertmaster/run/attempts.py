@@ -9,7 +9,8 @@ from concertmaster import model
 from concertmaster.commands import RunPhase
 from concertmaster.events import PhaseFailed, PhaseFinished
 from concertmaster.graph import Graph
-from concertmaster.model import Built, Outcome, Plan, TaskState
+from concertmaster.model import Built, Carried, Outcome, Plan, Repair, TaskState
+from concertmaster.planning.learnt_footprints import ObservedPaths
 from concertmaster.run import phases
 from concertmaster.run.repairs import find_next_tip, repair_again
 from concertmaster.run.state import RunState
@@ -31,25 +32,48 @@ def start_attempt(record: TaskRecord) -> TaskRecord:
             follow_ups=last.follow_ups,
             holds=(Phase.RESEARCH, Phase.DOCUMENT),
         )
+    elif record.carried is not None:
+        attempt = go_on_with(record.attempts[-1], attempt, record.carried)
     return replace(
         record,
         state=TaskState.RUNNING,
         fault=None,
         stopping=False,
         repair=None,
+        carried=None,
         attempts=(*record.attempts, attempt),
+    )
+
+
+def go_on_with(last: Attempt, attempt: Attempt, carried: Carried) -> Attempt:
+    """Return the new attempt with the work of the last one and what is known of it."""
+    return replace(
+        attempt,
+        carried=carried,
+        session=last.session,
+        findings=last.findings,
+        said=last.said,
+        follow_ups=last.follow_ups,
+        observed=ObservedPaths(planned=last.observed.planned),
+        holds=carried.holds,
     )
 
 
 def counts_as_attempt(attempt: Attempt) -> bool:
     """Return whether the attempt counts against the limit.
 
-    Usage limits, cancellations and repairs do not.
+    Usage limits, cancellations, repairs and attempts that go on in the next one do not.
     """
     return attempt.repair is None and attempt.outcome not in (
         *phases.STOPS_THE_RUN,
         Outcome.CANCELLED,
+        Outcome.YIELDED,
     )
+
+
+def count_tries(record: TaskRecord) -> int:
+    """Return the number of attempts; one that went on in the next counts with that one."""
+    return sum(attempt.outcome is not Outcome.YIELDED for attempt in record.attempts)
 
 
 def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPhase]:
@@ -64,6 +88,7 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         repair = replace(repair, tip=find_next_tip(state.landing))
     elif phase is Phase.PREPARE:
         wanted, required = _wanted(state, record)
+    mended = repair or order_carried(attempt)
     command = RunPhase(
         task=record.task,
         attempt=attempt.number,
@@ -76,14 +101,32 @@ def next_command(record: TaskRecord, state: RunState) -> tuple[TaskRecord, RunPh
         interrupted_at=attempt.interrupted_at,
         folder=attempt.folder,
         session=attempt.session if phase in phases.AGENTS_OWN else "",
-        evidence=attempt.evidence or ("" if repair else _earlier_evidence(record)),
+        evidence=attempt.evidence or ("" if mended else _earlier_evidence(record)),
         findings=attempt.findings,
         said=attempt.said if phase is Phase.DELIVER else "",
-        repair=repair,
+        repair=mended,
+        carried=attempt.carried if phase is Phase.PREPARE else None,
         apart=state.network.excluded[record.task.id],
     )
     asked = replace(attempt, asked=phase, redo=False, repair=repair)
     return replace(record, attempts=(*record.attempts[:-1], asked)), command
+
+
+def order_carried(attempt: Attempt) -> Repair | None:
+    """Return the order to fit the work that goes on to its new base; None if there is no such work.
+
+    It is known when the base is.
+    """
+    carried = attempt.carried
+    if carried is None or not carried.head or not attempt.base:
+        return None
+    return Repair(
+        base=carried.base,
+        head=carried.head,
+        reason="",
+        evidence=carried.evidence,
+        tip=attempt.base,
+    )
 
 
 def _earlier_evidence(record: TaskRecord) -> str:
@@ -155,8 +198,8 @@ def finish_phase(
         evidence="" if event.phase is Phase.IMPLEMENT else attempt.evidence,
         reason="",
         findings=event.findings if event.phase is Phase.RESEARCH else attempt.findings,
-        # A repair says how it was mended, and not what the change is.
-        said=(attempt.repair and attempt.said) or event.said or attempt.said,
+        # What mends a change says how, and not what the change is.
+        said=((attempt.repair or attempt.carried) and attempt.said) or event.said or attempt.said,
         review=event.findings if event.phase is Phase.REVIEW else attempt.review,
         follow_ups=(*attempt.follow_ups, *event.follow_ups),
         checkpoint=event.checkpoint or attempt.checkpoint,
@@ -270,6 +313,7 @@ def _end_attempt(
         state=TaskState.WAITING if waits else TaskState.FAILED,
         reason=reason,
         attempts=attempts,
+        carried=None if counts_as_attempt(ended) else ended.carried,
         stopping=False,
     )
 

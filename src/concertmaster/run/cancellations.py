@@ -57,7 +57,7 @@ def end_task(record: TaskRecord) -> TaskRecord:
     has_result = record.repair is not None or any(one.head for one in record.attempts)
     end = TaskState.LEFT_OUT if has_result else TaskState.FAILED
     ended = abandon_attempt(record, end, reason=REASON)
-    return replace(ended, fault=None, repair=None)
+    return replace(ended, fault=None, repair=None, carried=None)
 
 
 def stop_attempt(state: RunState, record: TaskRecord) -> tuple[RunState, tuple[Command, ...]]:

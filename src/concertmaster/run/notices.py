@@ -12,6 +12,7 @@ class NoticeKind(StrEnum):
     KEPT_APART = "kept_apart"  # the first waits for the second, which may change the same files
     RELEASED = "released"  # the first need not wait for the second any more
     ENTERED = "entered"  # both run, and the first changes files of the second
+    YIELDED = "yielded"  # the first gave its slot up, and goes on behind the second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from concertmaster.planning.exclusions import worth_excluding
 from concertmaster.planning.learnt_footprints import ObservedPaths, learn_footprint
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.notices import Notice, NoticeKind
-from concertmaster.run.task_record import TaskRecord
+from concertmaster.run.task_record import Attempt, TaskRecord
+from concertmaster.run.yielding import find_earlier_writers
 
 Records = Mapping[str, TaskRecord]
 MOST_NOTICES = 1000  # of a run
@@ -40,12 +41,38 @@ def learn_paths(
     if attempt is None or attempt.number != event.attempt or not before.is_busy:
         return None
     seen = attempt.observed.add(event.sighting, event.paths, left_out=event.left_out)
-    observed = replace(attempt, observed=seen)
-    record = replace(before, attempts=(*before.attempts[:-1], observed))
-    learnt = learn_again(plan, network, {**records, event.task: record}, event)
+    record = _with_attempt(before, replace(attempt, observed=seen))
+    known = {**records, event.task: record}
+    learnt = learn_again(plan, network, known, event)
     new = {*seen.changed} - {*attempt.observed.changed}
     entered = tuple(_find_entered(records, event, new))
+    planned = set[str]() if seen.is_done else {*seen.planned} - {*attempt.observed.planned}
+    writers = _find_writers(plan, network, known, event.task, new | planned)
+    if writers:
+        numbered = ((on, len(records[on].attempts)) for on in writers)
+        behind = replace(attempt, observed=seen, writers=(*attempt.writers, *numbered))
+        learnt = replace(learnt, record=_with_attempt(before, behind))
     return replace(learnt, notices=(*learnt.notices, *entered))
+
+
+def _with_attempt(record: TaskRecord, attempt: Attempt) -> TaskRecord:
+    return replace(record, attempts=(*record.attempts[:-1], attempt))
+
+
+def _find_writers(
+    plan: Plan, network: Network, records: Records, task: str, paths: Collection[str]
+) -> tuple[str, ...]:
+    """Return the tasks that the task is to go on behind.
+
+    They changed one of the paths first, and a collision would cost more than the wait.
+    """
+    writers = find_earlier_writers(plan, network, records, task, paths)
+    if not writers:
+        return ()
+    learnt, ours = recall_history(plan.pair_history), find_footprint(records[task])
+    find_price = _prepare_price(plan, network, records)
+    met = {on: meet(ours, find_footprint(records[on]), learnt) for on in writers}
+    return tuple(on for on in writers if met[on].collision > find_price(met[on]))
 
 
 def learn_again(

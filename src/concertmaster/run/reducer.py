@@ -40,6 +40,12 @@ from concertmaster.run.repairs import repair_or_leave_out
 from concertmaster.run.state import RunState
 from concertmaster.run.task_record import Attempt, TaskRecord
 from concertmaster.run.task_table import TaskTable
+from concertmaster.run.yielding import (
+    find_writers_ahead,
+    keep_apart,
+    note_yielding,
+    yield_slot,
+)
 from concertmaster.settings.choices import Phase
 
 _SUCCESSES = (TaskState.SUCCEEDED, TaskState.LANDED, TaskState.AWAITING_MERGE)
@@ -97,7 +103,8 @@ def _finish_phase(state: RunState, event: PhaseFinished) -> RunState:
     attempts = {built.task: state.tasks[built.task].attempt for built in event.built_on}
     if event.phase in AGENT_PHASES:
         state = replace(state, pauses=0, failures=0)
-    return state.put(finish_phase(state.tasks[event.task], event, sources=attempts))
+    state = state.put(finish_phase(state.tasks[event.task], event, sources=attempts))
+    return _yield(state, event)
 
 
 def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
@@ -111,7 +118,19 @@ def _fail_phase(state: RunState, event: PhaseFailed) -> RunState:
         return replace(state, stopped=state.stopped or event.reason or event.outcome.value)
     if event.outcome is Outcome.CANCELLED and state.cancelled:
         return settle_task(state, event.task, TaskState.FAILED, reason="the run was cancelled")
-    return state
+    return _yield(state, event)
+
+
+def _yield(state: RunState, event: PhaseFinished | PhaseFailed) -> RunState:
+    """Let the task give its slot up if others changed its files first; it then goes on behind."""
+    record = state.tasks[event.task]
+    writers = find_writers_ahead(record, state.tasks)
+    if not writers or state.cancelled or state.stopped:
+        return state
+    notices = tuple(note_yielding(record, on, state.tasks[on], at=event.at) for on in writers)
+    state = state.put(yield_slot(record, writers))
+    excluded = keep_apart(state.network, event.task, writers)
+    return _take(state, Learnt(record=record, excluded=excluded, notices=notices))
 
 
 def _observe(state: RunState, event: FootprintObserved) -> RunState:

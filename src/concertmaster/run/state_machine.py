@@ -29,6 +29,7 @@ from concertmaster.model import Plan, Shortage, TaskState
 from concertmaster.planning.scheduler import Network
 from concertmaster.run.attempts import (
     abandon_attempt,
+    count_tries,
     find_wanted_changes,
     next_command,
     start_attempt,
@@ -247,7 +248,7 @@ def _queue_task(state: RunState, one: TaskRecord) -> QueuedTask:
         head=one.head,
         built_on=one.attempt.built_on,
         needs=find_wanted_changes(state, one.task.id, state.network.hard, awaited=True),
-        risk=PRIOR_RISK + RISK_PER_RETRY * (len(one.attempts) - 1),
+        risk=PRIOR_RISK + RISK_PER_RETRY * (count_tries(one) - 1),
         is_checked=not one.task.branch,
     )
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concertmaster.landing.fault import Fault
-from concertmaster.model import Built, MachineState, Outcome, Repair, Task, TaskState, Usage
+from concertmaster.model import (
+    Built,
+    Carried,
+    MachineState,
+    Outcome,
+    Repair,
+    Task,
+    TaskState,
+    Usage,
+)
 from concertmaster.planning.learnt_footprints import NOTHING_OBSERVED, ObservedPaths
 from concertmaster.settings.choices import Phase
 
@@ -49,7 +58,9 @@ class Attempt:
     machine: MachineState | None = None  # when it failed
     started_at: float = 0.0
     repair: Repair | None = None  # it mends a result that did not land
+    carried: Carried | None = None  # it goes on with the work of the attempt before
     observed: ObservedPaths = NOTHING_OBSERVED
+    writers: tuple[tuple[str, int], ...] = ()  # tasks and attempts that changed a file first
 
     @property
     def head(self) -> str:
@@ -79,6 +90,8 @@ class TaskRecord:
     fault: Fault | None = None  # why its result is left out
     attempts: tuple[Attempt, ...] = ()
     repair: Repair | None = None  # that the next attempt does
+    carried: Carried | None = None  # with which the next attempt goes on
+    yielded_to: tuple[str, ...] = ()  # tasks for which it gave its slot up
     stopping: bool = False
     landed_as_it_is: bool = False
     held: bool = False  # only a person may merge it

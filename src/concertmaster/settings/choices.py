@@ -46,6 +46,13 @@ class HistoryShape(StrEnum):
     MERGE = "merge"  # one for each task, and its merge
 
 
+class Radar(StrEnum):
+    """What follows when a running task changes a file that another one has changed."""
+
+    OBSERVE = "observe"  # it is reported
+    HOLD = "hold"  # the later one goes on behind the earlier one
+
+
 class UnmeasuredBudget(StrEnum):
     """What to do about a budget where an agent tells no cost."""
 

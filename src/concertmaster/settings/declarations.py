@@ -17,6 +17,7 @@ from concertmaster.settings.choices import (
     LandingMode,
     Manifests,
     Phase,
+    Radar,
     UnmeasuredBudget,
 )
 from concertmaster.settings.setting import Kind, Place, Setting
@@ -188,6 +189,16 @@ class FrozenSettings:
             example="no",
         ),
     ] = True
+    radar: Annotated[
+        Radar,
+        Setting(
+            kind=Kind.CHOICE,
+            help="`hold`: a task goes on behind another one that changed its file first "
+            "(default: observe).",
+            places=Place.OPTION | Place.COMMENT,
+            example="hold",
+        ),
+    ] = Radar.OBSERVE
     repairs: Annotated[
         int,
         Setting(

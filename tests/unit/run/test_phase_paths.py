@@ -30,6 +30,7 @@ from tests.simulator import make_plan
 
 ATTEMPTS, FIX_ATTEMPTS = 2, 1
 FAR_TOO_MANY = 5000  # places; all phases make 600
+NEVER_FAILED = frozenset({Outcome.SUCCEEDED, Outcome.YIELDED})  # no failed phase has these
 FOREVER = frozenset({*STOPS_THE_RUN, Outcome.CANCELLED})  # spend no attempt
 KINDS = {
     "lean": LEAN_PHASES,
@@ -118,7 +119,7 @@ class Paths:
             yield PhaseFinished(task="a", attempt=1, phase=phase, seconds=1, checkpoint=checkpoint)
         if phase is Phase.IMPLEMENT:
             yield PhaseFinished(task="a", attempt=1, phase=phase, seconds=1, no_op="it is there")
-        for outcome in [*Outcome][1:]:
+        for outcome in (one for one in Outcome if one not in NEVER_FAILED):
             for saved in ("", tree, NEW) if phase in AGENTS_OWN else ("",):
                 goes_back = phase in SEND_BACK and outcome is Outcome.FAILED
                 for evidence in ("", "mend this") if goes_back else ("",):

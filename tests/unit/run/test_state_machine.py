@@ -35,7 +35,7 @@ from concertmaster.events import (
 from concertmaster.model import Outcome, Plan, Shortage, TaskState
 from concertmaster.run.reducer import AGENT_PHASES
 from concertmaster.run.state_machine import fold_events, handle
-from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase
+from concertmaster.settings.choices import LEAN_PHASES, LandingMode, Phase, Radar
 from tests.simulator import Disturbance, Simulator, World, make_plan
 
 NAMES = "abcdefg"
@@ -68,6 +68,7 @@ def plans(
         fix_attempts=draw(st.integers(0, 2)),
         longest_pause_seconds=draw(st.sampled_from([None, None, 0.0, 30.0])),
         footprints=draw(st.dictionaries(st.sampled_from(names), guesses, max_size=len(names))),
+        radar=draw(st.sampled_from(Radar)),
     )
 
 
@@ -79,7 +80,10 @@ changes = st.sampled_from(NAMES + OTHERS)
 own_changes = st.sampled_from(NAMES)
 speakers = st.sampled_from(sorted(AGENT_PHASES))
 judges = st.sampled_from([Phase.TEST, Phase.REVIEW, Phase.DOCUMENT])
-failures = st.tuples(st.sampled_from(list(Phase)), st.sampled_from([*Outcome][1:]))
+failures = st.tuples(
+    st.sampled_from(list(Phase)),
+    st.sampled_from([one for one in Outcome if one not in (Outcome.SUCCEEDED, Outcome.YIELDED)]),
+)
 calm_failures = st.tuples(
     st.sampled_from(list(Phase)), st.sampled_from([Outcome.FAILED, Outcome.REFUSED])
 )

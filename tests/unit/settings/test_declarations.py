@@ -42,5 +42,5 @@ def test_a_comment_never_sets_what_runs_or_what_an_agent_sees(kind: Kind) -> Non
 
 
 def test_a_comment_sets_these_and_no_other() -> None:
-    wanted = "parallel agent budget landing history timeout target phases again"
+    wanted = "parallel agent budget landing history timeout target phases again radar"
     assert {*settings_of(Place.COMMENT)} == {*wanted.split()}
