@@ -1,6 +1,6 @@
 """Adds the pages of the repository's root to the site, and leads links out of docs/ to the source.
 
-mkdocs calls the two functions; `make site` runs it.
+mkdocs calls the functions `on_…`; `make site` runs it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     source = page.file.src_uri
     root_page = next((name for name, made in PAGES.items() if made == source), "")
     return lead_links(markdown, root_page or f"docs/{source}")
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Return the page with what a keyboard and a screen reader need and the theme leaves out."""
+    return open_to_everyone(output)
+
+
+def open_to_everyone(html: str) -> str:
+    """Return the HTML with a name for the search, and with code that a keyboard can scroll."""
+    named = html.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+    return re.sub(r"(<pre[^>]*>(?:<span></span>)?<code)(?=[ >])", r'\1 tabindex="0"', named)
 
 
 def lead_links(markdown: str, page: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.site_pages import PAGES, SOURCE, lead_links
+from docs.site_pages import PAGES, SOURCE, lead_links, open_to_everyone
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,3 +38,12 @@ def test_the_site_lists_every_page_once_and_is_strict() -> None:
 
     assert sorted(listed) == sorted({*there, *PAGES.values()})
     assert "\nstrict: true\n" in text
+
+
+def test_the_search_has_a_name_and_code_can_be_scrolled_by_keyboard() -> None:
+    html = '<div role="dialog"></div><pre><span></span><code>x</code></pre><p><code>y</code></p>'
+
+    assert open_to_everyone(html) == (
+        '<div role="dialog" aria-label="Search"></div>'
+        '<pre><span></span><code tabindex="0">x</code></pre><p><code>y</code></p>'
+    )
