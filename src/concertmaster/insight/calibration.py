@@ -12,7 +12,7 @@ from concertmaster.insight.signals import SIGNALS
 
 ROUNDS = 8
 STEEPEST = 30.0
-STRENGTH = 40.0  # how much the prior counts against the repository's own commits
+STRENGTH = 150.0  # how much the prior counts against the repository's own commits
 PAIR_STRENGTH = 10.0
 PRIOR = (priors.WEIGHTS["bias"], *(priors.WEIGHTS[name] for name in SIGNALS))
 # The signals whose weights differ most between repositories. All others move together.

@@ -29,7 +29,7 @@ from concertmaster.insight.signals import Row, Signals, read_query
 from concertmaster.insight.tree_paths import TreePaths
 from concertmaster.insight.tree_view import TreeView
 
-VERSION = 6  # of the calibration; one of another version is made again
+VERSION = 7  # of the calibration; one of another version is made again
 WINDOW = 24  # commits that are replayed on one tree
 WINDOWS = 8
 MOST_ENTRIES = 20  # of a footprint that follow from words and history
