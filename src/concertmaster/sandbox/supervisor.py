@@ -131,7 +131,8 @@ class Guard:
 
     @contextmanager
     def _registered(self, mark: str, timeout_seconds: float | None) -> Iterator[_Running]:
-        running = _Running(mark, math.inf if timeout_seconds is None else timeout_seconds)
+        seconds = math.inf if timeout_seconds is None else timeout_seconds
+        running = _Running(mark, seconds, wake_server=self._wake_server)
         with self._lock:
             running.stopped = self._is_stopped(mark)
             self._running.add(running)
@@ -167,6 +168,12 @@ class Guard:
                 self._socket = self._start_server()
                 socket.send_fds(self._socket, [b"."], fds)
 
+    def _wake_server(self) -> None:
+        """Let the guard server go on that a command has stopped; all commands wait for it."""
+        server = self._server
+        if server is not None:
+            server.send_signal(signal.SIGCONT)
+
     def _start_server(self) -> socket.socket:
         self._end_server()
         near_end, far_end = socket.socketpair()
@@ -193,6 +200,7 @@ class Guard:
             self._socket.close()
             self._socket = None
         if self._server is not None:
+            self._wake_server()
             try:
                 self._server.wait(ANSWER_SECONDS)
             except subprocess.TimeoutExpired:
@@ -204,8 +212,11 @@ class Guard:
 class _Running:
     """The state of one command in the thread that waits for it."""
 
-    def __init__(self, mark: str, timeout_seconds: float) -> None:
+    def __init__(
+        self, mark: str, timeout_seconds: float, *, wake_server: Callable[[], None]
+    ) -> None:
         self.mark = mark
+        self._wake_server = wake_server
         self.control, self.far_end = socket.socketpair()
         self.stopped = False
         self._timed_out = False
@@ -232,7 +243,10 @@ class _Running:
 
     def _pass_on(self, selector: selectors.BaseSelector, output: Output) -> bool:
         """Wait for output or an answer; return False when the guard has answered and ended."""
-        for key, _ in selector.select(self._patience()):
+        ready = selector.select(self._patience())
+        if not ready:
+            self._wake_server()
+        for key, _ in ready:
             if key.fileobj is self.control:
                 if not self._hear():
                     return False
@@ -290,6 +304,7 @@ class _Running:
         if answer.keys() == {"guard"}:  # else it has ended, and its id may be reused
             with suppress(ProcessLookupError):
                 os.kill(answer["guard"], signal.SIGKILL)
+        self._wake_server()
 
     def _parsed_answer(self) -> dict[str, Any]:
         answer: dict[str, Any] = {}

@@ -208,8 +208,9 @@ def test_a_killed_guard_leaves_nothing_even_without_the_mark(run: Run, tmp_path:
     wait_until(lambda: not is_running(pid_in(pid_file)))
 
 
+@pytest.mark.parametrize("frozen", FROZEN)
 def test_a_frozen_guard_is_given_up_and_its_tree_ended(
-    run: Run, mark: str, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, frozen: str
 ) -> None:
     monkeypatch.setattr(supervisor, "ANSWER_SECONDS", 0.01)
 
@@ -218,11 +219,24 @@ def test_a_frozen_guard_is_given_up_and_its_tree_ended(
         wait_until(lambda: guard.status() == psutil.STATUS_STOPPED)
         clock.passed = LIMIT_SECONDS
 
-    command = "echo $PPID $$; kill -STOP $PPID; exec sleep 1000"
+    hidden = f"env -i setsid sh -c 'echo $$ > {tmp_path}/hidden; exec sleep 1000' &"
+    wait = f"until test -s {tmp_path}/hidden; do :; done"
+    command = f"{hidden}\n{wait}; echo $PPID $$; {FROZEN[frozen]}; exec sleep 1000"
     ended = run(command, timeout_seconds=LIMIT_SECONDS, on_line=be_late)
     assert (ended.timed_out, ended.lost) == (True, True)
     guard_pid, main = map(int, (tmp_path / "log").read_text().split())
-    wait_until(lambda: not is_running(guard_pid) and not is_running(main))
+    left = pid_in(tmp_path / "hidden")
+    wait_until(lambda: not any(map(is_running, (guard_pid, main, left))))
+    assert run("exit 5", timeout_seconds=LIMIT_SECONDS).code == 5
+
+
+def test_commands_go_on_after_one_froze_the_guard_server(mark: str, tmp_path: Path) -> None:
+    with Guard() as guard:
+        run = runner(guard, mark, tmp_path)
+        server = psutil.Process(int(_parent_of_guard(run, tmp_path)))
+        assert run(f"kill -STOP {server.pid}", timeout_seconds=60).ok
+        assert run("exit 5", timeout_seconds=60).code == 5
+    assert not is_running(server.pid)
 
 
 def test_commands_go_on_after_one_killed_the_guard_server(mark: str, tmp_path: Path) -> None:
