@@ -31,7 +31,7 @@ setup: $(READY) ## make .venv with the locked libraries
 
 test: setup claude $(MERMAID) $(WORKFLOWS) ## lint, types and every test but the sweeps and the slow ones
 	$(MAKE) --no-print-directory -j 2 lint types compiled
-	$(PYTEST) -n 4 --dist worksteal
+	$(PYTEST) -n 6 --dist worksteal
 
 compiled: setup  # one process compiles the tests, so that not each worker does
 	-$(BIN)/pytest -q --collect-only > /dev/null
@@ -51,10 +51,10 @@ fast: setup ## the unit tests only
 	$(BIN)/pytest tests/unit tests/test_architecture.py
 
 matrix: setup claude $(MERMAID) $(WEBHOOKS) ## the slow tests, every fault, order and odd input, five times the random examples
-	$(PYTEST) -n 3 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
+	$(PYTEST) -n 5 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
-	$(PYTEST) -n 3 --dist worksteal -m crash
+	$(PYTEST) -n 4 --dist worksteal -m crash
 
 e2e: setup $(ACT) ## the real image, runner and agent; docker, or podman as root; see build/e2e/
 	$(BIN)/pytest -m e2e -s -o faulthandler_timeout=2400 tests/e2e
