@@ -34,7 +34,7 @@ class FrozenSettings:
         str,
         Setting(
             kind=Kind.NAME,
-            help="Who does the work (default: claude).",
+            help="The agent that does the work (default: claude).",
             places=Place.OPTION | Place.INPUT | Place.COMMENT,
             wants="the name of an agent",
             example="codex",
@@ -98,7 +98,7 @@ class FrozenSettings:
         str,
         Setting(
             kind=Kind.COMMAND,
-            help="What must pass, e.g. 'pytest -q'.",
+            help="What must pass before a result lands, e.g. 'pytest -q'.",
             places=Place.OPTION | Place.INPUT,
             unset="found, else asked for",
         ),
@@ -126,7 +126,7 @@ class FrozenSettings:
         tuple[Phase, ...] | None,
         Setting(
             kind=Kind.PHASES,
-            help="What a task goes through.",
+            help="The phases of a task.",
             places=Place.OPTION | Place.COMMENT,
             unset="`full`, with `command` `lean`",
             example="lean",
@@ -137,7 +137,7 @@ class FrozenSettings:
         Setting(
             name="budget",
             kind=Kind.USD,
-            help="Begin no phase beyond it.",
+            help="US dollars that a run may cost: no phase begins beyond them.",
             places=Place.OPTION | Place.COMMENT,
             most_in_comment=100_000,
             example="20",
@@ -156,10 +156,10 @@ class FrozenSettings:
         Setting(
             name="timeout",
             kind=Kind.DURATION,
-            help="The longest that an agent may work.",
+            help="The longest that an agent may work on one phase.",
             places=Place.OPTION | Place.COMMENT,
             most_in_comment=5 * 86400,  # the longest job of Actions
-            wants="the longest time of one attempt",
+            wants="the longest time of one phase",
             example="1h30m",
         ),
     ] = 2700.0
@@ -170,7 +170,7 @@ class FrozenSettings:
         ),
     ] = 1800.0
     attempts: Annotated[
-        int, Setting(kind=Kind.NUMBER, help="Tries for each task.", least=1, most=10)
+        int, Setting(kind=Kind.NUMBER, help="How many attempts a task gets.", least=1, most=10)
     ] = 2
     fix_attempts: Annotated[
         int,
@@ -185,7 +185,7 @@ class FrozenSettings:
         bool,
         Setting(
             kind=Kind.FLAG,
-            help="Tell agents what the tasks beside theirs are about to change.",
+            help="Tell agents what other tasks are about to change.",
             example="no",
         ),
     ] = True
@@ -203,7 +203,7 @@ class FrozenSettings:
         int,
         Setting(
             kind=Kind.NUMBER,
-            help="How often a result is mended that does not merge or breaks the check.",
+            help="How often a result is repaired that does not merge or breaks the check.",
             least=0,
             most=10,
         ),
@@ -219,7 +219,7 @@ class FrozenSettings:
         int,
         Setting(
             kind=Kind.NUMBER,
-            help="Rounds that a run on GitHub begins by itself.",
+            help="How many further rounds a run on GitHub begins by itself.",
             least=0,
             most=20,
         ),
@@ -239,7 +239,7 @@ class FrozenSettings:
         tuple[str, ...],
         Setting(
             kind=Kind.LIST,
-            help="Globs of prompt files: on GitHub a task changes them only through a person.",
+            help="Globs of prompt files: on GitHub a change of them waits for a person.",
         ),
     ] = ()
     manifests: Annotated[
