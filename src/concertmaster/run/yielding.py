@@ -79,18 +79,15 @@ def _find_present(attempt: Attempt | None, records: Records) -> tuple[str, ...]:
 
 
 def find_writers_ahead(record: TaskRecord, records: Records) -> tuple[str, ...]:
-    """Return the tasks for which this one gives its slot up now, between two phases.
+    """Return the tasks for which this one gives its slot up, as one of its phases has ended.
 
-    A phase that was interrupted runs again first, and work that was just carried over is first
-    fitted to its base.
+    Work that was carried over is first fitted to its base.
     """
     attempt = record.attempt
     if attempt is None or not record.is_busy or record.cancelled:
         return ()
     is_unfit = attempt.carried is not None and Phase.IMPLEMENT not in attempt.holds
-    if attempt.asked or attempt.redo or attempt.interrupted_at or is_unfit:
-        return ()
-    return _find_present(attempt, records)
+    return () if is_unfit else _find_present(attempt, records)
 
 
 def yield_slot(record: TaskRecord, writers: Collection[str]) -> TaskRecord:

@@ -83,6 +83,20 @@ def test_its_work_is_fitted_to_the_base_before_it_is_tested() -> None:
     assert state.tasks["b"].attempts[-1].repair is None, "it is no repair"
 
 
+def test_work_that_was_carried_over_is_fitted_to_its_base_before_it_is_carried_on() -> None:
+    done = finish("a", Phase.IMPLEMENT, Phase.TEST, Phase.DELIVER)
+    first: tuple[Event, ...] = (*finish("c", Phase.PREPARE), *PREPARED, *WRITTEN, *IMPLEMENTED)
+    met = (see("c", CHANGED, "z"), see("b", CHANGING, "x", "z", attempt=2))
+    markers = replace(FAILED, task="b", attempt=2, evidence="markers are left")
+    told: tuple[Event, ...] = (*first, *done, *finish("b", Phase.PREPARE, attempt=2), *met, markers)
+    _, commands = play(plan_of("abc"), *told)
+    assert phases_of(commands) == [("b", Phase.IMPLEMENT)]
+
+    state, _ = play(plan_of("abc"), *told, *finish("b", Phase.IMPLEMENT, attempt=2))
+    yielded = [one.tasks for one in state.notices if one.kind is NoticeKind.YIELDED]
+    assert yielded == [("b", "a"), ("b", "c")]
+
+
 def test_who_only_plans_to_change_a_file_begins_its_work_behind_the_one_that_has() -> None:
     research = finish("b", Phase.RESEARCH)
     seen = (see("a", CHANGED, "x"), see("b", PLANNED, "x"))
