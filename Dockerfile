@@ -1,5 +1,6 @@
-# Two images. `concertmaster` holds git, make and the program, for the jobs that plan and write.
-# `concertmaster-agents` adds the agents' command lines, for the jobs that run agents and checks.
+# Two images. `concertmaster` holds git without Perl, make and the program, for the jobs that plan and
+# write. `concertmaster-agents` holds the packages whole, the program and the agents' command lines, for
+# the jobs that run agents and checks.
 #
 #   docker build --tag concertmaster-agents .
 #   docker build --tag concertmaster-agents --build-arg AGENTS="claude codex" .
@@ -44,18 +45,28 @@ RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheel
  && tools/bin/pip --python /opt/concertmaster/bin/python install --quiet --no-deps wheels/*.whl
 
 
+FROM ${BASE_IMAGE} AS system
+RUN apt-get update --quiet=2 \
+ && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends ca-certificates git make >/dev/null \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/apt /var/log/*.log /usr/share/doc /usr/share/man
+
+
+FROM system AS git
+WORKDIR /parts
+COPY image/select-git ./
+COPY --from=tools /var/lib/dpkg/status base-status
+RUN sh select-git base-status
+
+
 FROM ${BASE_IMAGE} AS concertmaster
 LABEL org.opencontainers.image.title="Concertmaster" \
       org.opencontainers.image.description="Runs many coding agents on one repository at once and lands only what passed its check." \
       org.opencontainers.image.licenses="MIT"
 
-RUN apt-get update --quiet=2 \
- && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends ca-certificates git make >/dev/null \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/apt /var/log/*.log /usr/share/doc /usr/share/man
-
+COPY --from=git /parts/root/ /
 COPY --from=program /opt/concertmaster/ /opt/concertmaster/
 RUN ln -s /opt/concertmaster/bin/concertmaster /usr/local/bin/concertmaster \
- && concertmaster --version
+ && concertmaster --version && git --version && make --version >/dev/null
 
 # The workspace that the runner mounts belongs to another user than root.
 ENV GIT_CONFIG_COUNT=1 \
@@ -65,6 +76,19 @@ ENV GIT_CONFIG_COUNT=1 \
 ENTRYPOINT ["concertmaster"]
 
 
-FROM concertmaster AS concertmaster-agents
-LABEL org.opencontainers.image.title="Concertmaster with agents"
+# Agents and checks find the packages whole, with Perl.
+FROM system AS concertmaster-agents
+LABEL org.opencontainers.image.title="Concertmaster with agents" \
+      org.opencontainers.image.description="Runs many coding agents on one repository at once and lands only what passed its check." \
+      org.opencontainers.image.licenses="MIT"
+
+COPY --from=program /opt/concertmaster/ /opt/concertmaster/
 COPY --from=agents /opt/agents/ /
+RUN ln -s /opt/concertmaster/bin/concertmaster /usr/local/bin/concertmaster \
+ && concertmaster --version
+
+ENV GIT_CONFIG_COUNT=1 \
+    GIT_CONFIG_KEY_0=safe.directory \
+    GIT_CONFIG_VALUE_0=/github/workspace
+
+ENTRYPOINT ["concertmaster"]

@@ -57,7 +57,7 @@ def small_image(engine: Engine) -> str:
 
 @pytest.fixture(scope="session")
 def image(engine: Engine, small_image: str) -> str:
-    """The image of the jobs that run agents; it is made of the small one."""
+    """The image of the jobs that run agents. Tests that use it find the small one as well."""
     engine.build(ROOT, IMAGE)
     return IMAGE
 
