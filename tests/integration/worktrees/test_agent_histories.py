@@ -13,7 +13,7 @@ from pathlib import Path
 from shutil import rmtree
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from concertmaster.git.run_repository import RunRepository
@@ -263,6 +263,9 @@ def _read(place: Path, users: list[Project]) -> bytes:
     raise AssertionError(f"nobody can fetch from {place}")
 
 
+# Few random examples are made in the usual tests, so these hold each way of keeping work.
+@example(doings=[ignored, refused, repository_with_a_branch, submodule_edit])
+@example(doings=[forced, named_object, split_index, stash, staged_and_removed, sparse])
 @given(doings=st.lists(st.sampled_from(DOINGS), min_size=1, max_size=6))
 @settings(max_examples=EXAMPLES, suppress_health_check=SHARED_FIXTURES)
 def test_every_byte_that_an_agent_left_is_kept_and_named(
