@@ -52,7 +52,7 @@ def test_an_attempt_is_over_when_all_is_done_or_nothing_was_to_do() -> None:
 
 
 def test_an_outcome_has_one_consequence_at_most() -> None:
-    final = {Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.CANCELLED}
+    final = {Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.CANCELLED, Outcome.YIELDED}
 
     assert not phases.WORTH_ANOTHER_ATTEMPT & phases.STOPS_THE_RUN
     assert set(Outcome) - phases.WORTH_ANOTHER_ATTEMPT - phases.STOPS_THE_RUN == final
