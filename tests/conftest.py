@@ -30,7 +30,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # others, and a failure prints how to repeat it.
 settings.register_profile(
     "quick",
-    max_examples=20,
+    max_examples=10,
     deadline=None,
     derandomize="CI" in os.environ,
     print_blob=True,

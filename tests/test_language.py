@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import in_matrix
+
 ROOT = Path(__file__).parents[1]
 MOST_ODD_OPENINGS = 0.05  # of all docstrings; nox has 5 %, httpx none
 
@@ -54,7 +56,7 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from statements(child)
 
 
-@pytest.mark.parametrize("folder", ["src", "tests"])
+@pytest.mark.parametrize("folder", ["src", *in_matrix(["tests"])])
 def test_nearly_all_docstrings_open_with_subject_or_verb(folder: str) -> None:
     found = [*docstrings(ROOT / folder)]
     odd = [f"{place}: {text.splitlines()[0]}" for place, text in found if opens_oddly(text)]

@@ -62,6 +62,7 @@ def end_of(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
+@pytest.mark.crash
 def test_ctrl_c_leaves_the_run_for_resume(world: World) -> None:
     before = world.users_own()
     process = start(world)

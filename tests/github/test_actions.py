@@ -13,6 +13,8 @@ from tests.github.double import Double, write_event
 from tests.github.people import User
 from tests.github.state import Repository
 
+pytestmark = pytest.mark.matrix  # the tests of the double
+
 WORKFLOW = "orchestrate.yml"
 
 

@@ -12,6 +12,8 @@ import requests
 
 from tests.conftest import Project
 
+pytestmark = pytest.mark.matrix  # the tests of the double
+
 ROOT = Path(__file__).parents[2]
 Ask = Callable[..., Any]
 

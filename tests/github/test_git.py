@@ -13,6 +13,8 @@ from tests.github.faults import Effect, Fault
 from tests.github.people import User
 from tests.github.state import Issue, Pull, Repository
 
+pytestmark = pytest.mark.matrix  # the tests of the double
+
 MakePull = Callable[[str, dict[str, str]], tuple[Issue, Pull]]
 
 

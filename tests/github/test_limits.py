@@ -17,6 +17,8 @@ from tests.github.limits import Allowance
 from tests.github.people import User
 from tests.github.state import Repository
 
+pytestmark = pytest.mark.matrix  # the tests of the double
+
 Connect = Callable[[str], Client]
 
 

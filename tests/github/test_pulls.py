@@ -14,6 +14,8 @@ from tests.github.people import User
 from tests.github.state import Issue, Pull, Repository
 from tests.github.views.issues import issue_node
 
+pytestmark = pytest.mark.matrix  # the tests of the double
+
 MakePull = Callable[[str, dict[str, str]], tuple[Issue, Pull]]
 Connect = Callable[[str], Client]
 

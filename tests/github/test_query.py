@@ -12,6 +12,8 @@ from tests.github.faults import Effect, Fault
 from tests.github.state import Repository
 from tests.github.store import node_id
 
+pytestmark = pytest.mark.matrix  # the tests of the double
+
 
 def send(client: Client, document: str, **variables: Any) -> Any:
     """Return the whole answer, also if PyGithub raises because of its errors."""

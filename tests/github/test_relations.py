@@ -7,6 +7,8 @@ from github.Repository import Repository as Client
 from tests.github.double import Double
 from tests.github.state import Repository
 
+pytestmark = pytest.mark.matrix  # the tests of the double
+
 
 def message_of(error: pytest.ExceptionInfo[GithubException]) -> str:
     assert error.value.status == 422

@@ -9,7 +9,7 @@ import pytest
 from concertmaster.errors import UsageError
 from concertmaster.settings.sources import load_settings
 from docs.smoke_test import FILES, make_files
-from tests.workflows.files import NAME, PROBES, File, read
+from tests.workflows.files import NAME, PROBES, WORKFLOWS, File, read
 from tests.workflows.parser import Parser
 
 ACTION = "someone/else@v9"
@@ -43,7 +43,8 @@ def test_the_settings_are_read_as_they_are_meant() -> None:
 
 def test_each_push_and_question_of_a_probe_is_on_the_page() -> None:
     page, probe = read("docs/smoke-test.md").text, PROBES["probe"]
-    assert {*re.findall(r"the job `(\w+)`", page)} <= {*probe.jobs}
+    known_jobs = {*probe.jobs, *WORKFLOWS["orchestrate"].jobs}
+    assert {*re.findall(r"the job `(\w+)`", page)} <= known_jobs
     quoted = re.findall(r"\*([A-Z][\w ,]+)\*", page.partition("## Steps")[2])
     known = re.findall(r"(?:push|ask) ['\"]([^'\"]+)['\"]", probe.text)
     assert {*quoted} & {*known} >= {"A second parent", "A branch with workflows of its own"}

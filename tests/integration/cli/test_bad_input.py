@@ -343,7 +343,7 @@ def test_a_red_base_stops_the_run_before_an_agent_starts(call: Call, shop: Proje
     )
     assert done.code == 3
     assert "base is red (check `echo broken; exit 7` failed (exit 7): broken)" in done.out
-    assert "next: make the check pass on the base" in done.out
+    assert "next: make the check pass on main" in done.out
     assert "implement" not in done.err
     after = fingerprint(shop.root)
     # The plan is kept as objects of git, on a ref of ours.

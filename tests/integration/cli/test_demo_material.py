@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.matrix
+
 DEMO = Path(__file__).parents[3] / "examples" / "demo"
 AGENT = (sys.executable, str(DEMO / "agent.py"), "--pace=0")
 CHECK = (sys.executable, "-m", "unittest", "-q")

@@ -241,7 +241,7 @@ def test_a_red_base_lands_nothing(forest: Forest) -> None:
     before = forest.branches
     told = forest.land("work", "--check", CHECK)
     assert told.code == 3, told
-    assert "make the check pass on the base" in told.out
+    assert "make the check pass on main" in told.out
     assert "its work is on branch work" in told.out
     assert not forest.holds(tip)
     assert forest.branches == before

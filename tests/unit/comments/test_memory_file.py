@@ -298,6 +298,7 @@ def test_the_section_holds_sixty_runs_and_the_newest_stay() -> None:
     assert text == section(ENTRY, *(ENTRY.replace(RUN, f"r-{number}") for number in range(59)))
 
 
+@pytest.mark.matrix
 def test_the_section_stays_small_and_one_run_takes_a_part_of_it() -> None:
     long = [replace(one, title="Add a login page " * 9) for one in make_history().tasks.values()]
     many = by_name(replace(one, task=f"login-{n}") for n, one in enumerate(long * 50))

@@ -223,6 +223,7 @@ def test_the_summary_is_the_report_without_its_mark() -> None:
     assert text.partition("\n")[2] == round_report.summary_markdown(HISTORY, None, speed=SPEED)
 
 
+@pytest.mark.matrix
 def test_a_report_of_many_tasks_keeps_what_comes_next() -> None:
     many = [replace(FAILED, task=f"pay-{n}", reason="x y " * 50) for n in range(800)]
     short = report(replace(HISTORY, tasks=by_name(many[:200])))

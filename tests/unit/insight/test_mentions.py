@@ -310,6 +310,7 @@ PIECES += ["**a.py** ", "x.py → ", "https://a/b/c/blob/", "``` ", "```\n", "a:
 COSTLY = ["a", "a.py ", "../", "`", "https://a/b/c/blob/", "{,", 'File "']
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("piece", [*COSTLY, *in_matrix(sorted({*PIECES} - {*COSTLY}))])
 def test_a_mebibyte_of_anything_is_searched_to_its_end(piece: str) -> None:
     for text in (piece * (1 << 20), (piece + "\n") * (1 << 19)):
