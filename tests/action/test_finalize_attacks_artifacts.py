@@ -311,7 +311,7 @@ def test_case_15_artifacts_of_jobs_that_are_not_ours_are_not_looked_at(forger: F
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("run", "i9-c9"), ("round", 2), ("target", "other"), ("version", 2), ("tip", "HEAD")],
+    [("run", "i9-c9"), ("round", 2), ("target", "other"), ("version", 3), ("tip", "HEAD")],
 )
 def test_case_15_a_verdict_on_something_else_lands_nothing(
     forger: Forger, key: str, value: object

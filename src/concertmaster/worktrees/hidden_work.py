@@ -50,9 +50,10 @@ class HiddenWork:
     def own_commits(self, snapshot: str) -> Iterator[str]:
         """Keep what the attempt's own repository has beside its head; yield a note on it.
 
-        `snapshot` is the commit with the files.
+        `snapshot` is the commit with the files. Files of the head that a sparse checkout hides are
+        not in it, so then the head is kept as well.
         """
-        head = GitFolder(path=self.git_dir).head()
+        head = "" if self.gone else GitFolder(path=self.git_dir).head()
         left = self._own(known=tuple(filter(None, (head, snapshot, self.base))))
         yield from self._keep(left, "other branches, stashes and commits of the attempt")
 

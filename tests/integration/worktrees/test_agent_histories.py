@@ -264,6 +264,7 @@ def _read(place: Path, users: list[Project]) -> bytes:
 
 
 # Few random examples are made in the usual tests, so these hold each way of keeping work.
+@example(doings=[sparse])
 @example(doings=[ignored, refused, repository_with_a_branch, submodule_edit])
 @example(doings=[forced, named_object, split_index, stash, staged_and_removed, sparse])
 @given(doings=st.lists(st.sampled_from(DOINGS), min_size=1, max_size=6))
