@@ -50,7 +50,7 @@ types: setup ## mypy, strict
 fast: setup ## the unit tests only
 	$(BIN)/pytest tests/unit tests/test_architecture.py
 
-matrix: setup claude $(MERMAID) $(WEBHOOKS) ## the slow tests, every fault, order and odd input, ten times the random examples
+matrix: setup claude $(MERMAID) $(WEBHOOKS) ## the slow tests, every fault, order and odd input, five times the random examples
 	$(PYTEST) -n 5 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost

@@ -36,7 +36,7 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("sweep", settings.get_profile("quick"), max_examples=100)
+settings.register_profile("sweep", settings.get_profile("quick"), max_examples=50)
 settings.load_profile("quick")
 # The value of `suppress_health_check` for a test whose examples may share its fixtures.
 SHARED_FIXTURES = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)

@@ -91,7 +91,7 @@ def test_the_next_round_comes_to_what_it_came_to(
     then = document(after + 1, "plan.json")
     assert steady(decided(planned, then)) == steady(decided(then, then))
     history = json.loads(house.read("history.json", branch=f"concertmaster/{RUN}/state") or "")
-    then = document(after + 1, "history.json")
+    then = document(after + 1, "history.json") | {"version": HISTORY_VERSION}
     assert steady(within(history, then)) == steady(then)
     memory = (GITHUB / f"round-{after + 1}" / "Memory.md").read_text()
     assert steady(visible(house.read(".github/Memory.md") or "")) == steady(memory)

@@ -27,6 +27,11 @@ LIST_OF_LINKS = re.compile(
     re.DOTALL,
 )
 SOME = [Effect.BAD_GATEWAY_AFTER, Effect.NOT_FOUND, Effect.FIELD_ERROR]
+# Reads meet one of the refusals that pass, and a connection that is closed.
+NOT_OF_READS = {
+    *(Effect.TIMEOUT_AFTER, Effect.BAD_GATEWAY_AFTER),
+    *(Effect.BAD_GATEWAY_BEFORE, Effect.TOO_MANY_REQUESTS),
+}
 
 
 @pytest.fixture
@@ -55,13 +60,14 @@ def faults_of(calls: list[Call], effect: Effect) -> Iterator[Fault]:
 def is_needless(effect: Effect, call: Call, nth: int) -> bool:
     """Return whether a fault of this call tests nothing new.
 
-    All labels are created in the same way, and reads change nothing. A time-out costs a second and
-    has the effect of a closed connection.
+    All labels are created in the same way, and reads change nothing: they are asked again alike
+    after each refusal that passes. A time-out costs a second and has the effect of a closed
+    connection.
     """
     if call.path.endswith("*/labels") and call.method == "POST" and nth > 2:
         return True
     if call.method == "GET":
-        return effect in {Effect.TIMEOUT_AFTER, Effect.BAD_GATEWAY_AFTER}
+        return effect in NOT_OF_READS
     return effect is Effect.TIMEOUT_AFTER and nth > 1
 
 

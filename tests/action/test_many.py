@@ -297,7 +297,6 @@ def states(house: House, held: Round) -> Counter[TaskState]:
 
 WHOLE = [
     (19, "merge", TaskState.LANDED, 19),
-    (50, "merge", TaskState.LANDED, 1),
     (50, "pull-requests", TaskState.AWAITING_MERGE, 51),
     (256, "merge", TaskState.LANDED, 1),
 ]
