@@ -41,14 +41,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Return the page with what a keyboard and a screen reader need and the theme leaves out."""
+    """Return the page with what a screen reader needs and the theme leaves out."""
     return open_to_everyone(output)
 
 
 def open_to_everyone(html: str) -> str:
-    """Return the HTML with a name for the search, and with code that a keyboard can scroll."""
-    named = html.replace('role="dialog"', 'role="dialog" aria-label="Search"')
-    return re.sub(r"(<pre[^>]*>(?:<span></span>)?<code)(?=[ >])", r'\1 tabindex="0"', named)
+    """Return the HTML with a name for the search."""
+    return html.replace('role="dialog"', 'role="dialog" aria-label="Search"')
 
 
 def lead_links(markdown: str, page: str) -> str:
