@@ -54,7 +54,7 @@ matrix: setup claude $(MERMAID) $(WEBHOOKS) ## the slow tests, every fault, orde
 	$(PYTEST) -n 5 --dist worksteal -m "matrix or hypothesis" --hypothesis-profile=sweep
 
 crash: setup ## the full crash sweep: killed at every step, nothing is lost
-	$(PYTEST) -n 4 --dist worksteal -m crash
+	$(PYTEST) -n 3 --dist worksteal -m crash
 
 e2e: setup $(ACT) ## the real image, runner and agent; docker, or podman as root; see build/e2e/
 	$(BIN)/pytest -m e2e -s -o faulthandler_timeout=2400 tests/e2e
