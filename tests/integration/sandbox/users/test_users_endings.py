@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,16 +83,22 @@ def test_removing_a_worktree_ends_what_runs_in_it(make: Make, worktrees: Worktre
     assert not worktree.folder.exists()
 
 
+def owners_in(folder: Path) -> Iterator[int]:
+    """Yield the user of each entry. Other tests use the folder, too."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            yield path.lstat().st_uid
+
+
 def test_removing_a_worktree_removes_what_its_user_left_for_others(
     make: Make, do: Do, worktrees: Worktrees
 ) -> None:
     mine, other = make(), make()
-    shared = Path("/tmp")
     script = "mkdir -p /tmp/$$/a; touch /tmp/$$/a/b; ln -s / /tmp/$$.link; chmod 0 /tmp/$$/a"
     assert do(mine, script).ok
     assert do(other, script).ok
     worktrees.remove(mine.folder)
-    left = [path.lstat().st_uid for path in shared.iterdir()]
+    left = [*owners_in(Path("/tmp"))]
     assert (left.count(mine.owner.uid), left.count(other.owner.uid)) == (0, 2)
     worktrees.remove(other.folder)
 
