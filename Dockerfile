@@ -63,7 +63,7 @@ LABEL org.opencontainers.image.title="Concertmaster" \
       org.opencontainers.image.description="Runs many coding agents on one repository at once and lands only what passed its check." \
       org.opencontainers.image.licenses="MIT"
 
-COPY --from=git /parts/root/ /
+COPY --from=git /parts/tree/ /
 COPY --from=program /opt/concertmaster/ /opt/concertmaster/
 RUN ln -s /opt/concertmaster/bin/concertmaster /usr/local/bin/concertmaster \
  && concertmaster --version && git --version && make --version >/dev/null

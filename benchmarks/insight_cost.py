@@ -7,7 +7,6 @@ the processor count git's processes too.
 from __future__ import annotations
 
 import json
-import os
 import random
 import resource
 import subprocess
@@ -16,6 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from processor_time import used_seconds
 
 from concertmaster.git.repository import Repository
 from concertmaster.insight.foresight import foresee
@@ -54,11 +55,11 @@ def main() -> None:
         for at, text in enumerate(texts)
     ]
     start = time.monotonic()
-    before = _processor_seconds()
+    before = used_seconds()
     foresee(prompts, repository=Repository.open(Path(folder)), base=base, cache=Path(cache))
     cost = Cost(
         seconds=time.monotonic() - start,
-        processor_seconds=_processor_seconds() - before,
+        processor_seconds=used_seconds() - before,
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
     print(json.dumps(asdict(cost)))
@@ -170,15 +171,10 @@ def _run(folder: Path, base: str, cache: Path, texts: Sequence[str]) -> Cost:
 
 def _grep(folder: Path, base: str, words: Sequence[str]) -> float:
     """Return the seconds of the processor of one `git grep` for the words."""
-    before = _processor_seconds()
+    before = used_seconds()
     command = ["git", "-C", str(folder), "grep", "-c", "-i", "-F", "-f", "-", base]
     subprocess.run(command, input="\n".join(words).encode(), stdout=subprocess.DEVNULL, check=False)
-    return _processor_seconds() - before
-
-
-def _processor_seconds() -> float:
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
+    return used_seconds() - before
 
 
 def _git(folder: Path, *args: str) -> bytes:

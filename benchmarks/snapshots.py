@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from processor_time import used_seconds
 from worktrees import find_memory, make_repository
 
 from concertmaster.git.command import Git
@@ -45,12 +45,6 @@ def measure(action: Callable[[], object]) -> float:
     before = used_seconds()
     action()
     return used_seconds() - before
-
-
-def used_seconds() -> float:
-    """Return the seconds of the processor that this process and its ended commands took."""
-    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(used.ru_utime + used.ru_stime for used in both)
 
 
 def commit_plainly(files: Path, run: RunRepository, index: Path, base: str) -> None:
